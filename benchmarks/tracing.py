@@ -1,0 +1,82 @@
+"""How much longer ``trace_module`` takes than the plain forward it explains, and how much less than a hand-written loop.
+
+    python benchmarks/tracing.py
+
+One thread. The candidates run in turn within each round, so that a slow moment of the machine slows them all; medians.
+The time of ``trace_module`` is everything up to the finished Dataset.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lstmviz.trace import trace_module
+
+SIZES = [(128, 200, 1), (128, 2000, 1), (512, 200, 1), (512, 2000, 1), (128, 200, 32), (512, 200, 32)]  # H, T, B
+LOOPED = [(128, 200, 1), (128, 2000, 1)]
+
+
+class GateLoop(nn.Module):
+    """What people write by hand to see the gates: one linear map a gate, one Python step a token."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.maps = nn.ModuleDict({gate: nn.Linear(2 * size, size) for gate in "ifgo"})
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:  # (T, B, X) -> name -> (T, B, H)
+        h = c = torch.zeros_like(inputs[0])
+        steps = []
+        for x in inputs:
+            both = torch.cat([x, h], dim=-1)
+            i, f, o = (torch.sigmoid(self.maps[gate](both)) for gate in "ifo")
+            g = torch.tanh(self.maps["g"](both))
+            c = f * c + i * g
+            h = o * torch.tanh(c)
+            steps.append((i, f, g, o, c, h))
+        return {name: torch.stack(values) for name, values in zip("ifgoch", zip(*steps, strict=True), strict=True)}
+
+
+def medians(candidates: dict[str, Callable[[], object]], seconds: float = 3.0) -> dict[str, float]:
+    """Median seconds of each candidate, run in turn for about ``seconds``, at least 9 rounds."""
+    times = {name: [] for name in candidates}
+    end = None
+    while end is None or time.perf_counter() < end or len(next(iter(times.values()))) < 9:
+        for name, candidate in candidates.items():
+            start = time.perf_counter()
+            candidate()
+            times[name].append(time.perf_counter() - start)
+        if end is None:  # the first round warms up
+            times = {name: [] for name in candidates}
+            end = time.perf_counter() + seconds
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+@torch.no_grad()
+def main() -> None:
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, one thread, milliseconds, medians")
+    print(f"{'H':>4} {'T':>5} {'B':>3} {'forward':>9} {'trace':>9} {'ratio':>6} {'target':>7}   met")
+    for size, steps, batch in SIZES:
+        module, inputs = nn.LSTM(size, size), torch.randn(steps, batch, size)
+        median = medians({"forward": lambda: module(inputs), "trace": lambda: trace_module(module, inputs)})  # noqa: B023
+        report(size, steps, batch, median["forward"], median["trace"], "<=", 2.0 if batch == 1 else 2.4)
+
+    print(f"\n{'H':>4} {'T':>5} {'B':>3} {'trace':>9} {'loop':>9} {'ratio':>6} {'target':>7}   met")
+    for size, steps, batch in LOOPED:
+        module, loop, inputs = nn.LSTM(size, size), GateLoop(size), torch.randn(steps, batch, size)
+        median = medians({"trace": lambda: trace_module(module, inputs), "loop": lambda: loop(inputs)})  # noqa: B023
+        report(size, steps, batch, median["trace"], median["loop"], ">=", 5.0)
+
+
+def report(size: int, steps: int, batch: int, base: float, other: float, sign: str, target: float) -> None:
+    ratio = other / base
+    met = ratio <= target if sign == "<=" else ratio >= target
+    print(f"{size:4} {steps:5} {batch:3} {base * 1e3:9.2f} {other * 1e3:9.2f} {ratio:6.2f} {sign} {target:4.1f}   "
+          f"{'yes' if met else 'NO'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Trains every shipped checkpoint: checkpoints/train.sh DATA_DIR [NAME …]
+# DATA_DIR holds tinyshakespeare/input.txt and wikitext-2/{train,valid,test}.txt; results go to runs/NAME and, with their cards, here.
+set -euo pipefail
+data=$1
+shift
+names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm}
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/.."
+export OMP_NUM_THREADS=1
+# Word-level logits are large; let malloc keep their memory between steps instead of giving it back to the system.
+export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
+
+train() { python -m lstmviz train "runs/$1" "${@:2}"; }
+for name in $names; do
+  shakespeare=(--corpus "$data/tinyshakespeare/input.txt" --learning-rate 3e-3 --eval-every 500)
+  case $name in
+    brackets) train "$name" --corpus brackets --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 6000 ;;
+    agreement) train "$name" --corpus agreement --hidden-size 24 --embedding-size 12 --learning-rate 1e-2 --bptt 32 --steps 6000 ;;
+    shakespeare-char-lstm) train "$name" "${shakespeare[@]}" --hidden-size 256 --dropout 0.2 --steps 12000 ;;
+    shakespeare-char-*-128) cell=${name#shakespeare-char-}; train "$name" "${shakespeare[@]}" --cell "${cell%-128}" --hidden-size 128 --steps 8000 ;;
+    wikitext2-word-lstm) train "$name" --corpus "$data/wikitext-2" --level word --max-words 10000 --embedding-size 200 --hidden-size 200 \
+      --num-layers 2 --dropout 0.2 --tie-weights --bptt 35 --learning-rate 3e-3 --bfloat16 --steps 24232 --eval-every 1864 ;;
+    *) echo "no checkpoint is called $name" >&2; exit 2 ;;
+  esac
+  cp "runs/$name/best.safetensors" "checkpoints/$name.safetensors"
+  cp "runs/$name/card.md" "checkpoints/$name.md"
+done

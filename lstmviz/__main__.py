@@ -1,0 +1,5 @@
+"""``python -m lstmviz``."""
+
+from lstmviz.cli import main
+
+main()

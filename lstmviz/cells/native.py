@@ -1,0 +1,168 @@
+"""Exact gates of torch's native recurrent kernels, without a Python loop over gates.
+
+The native kernels return only h. But h is all it takes: every gate of step t is a function of x_t and h_{t-1}, so with
+all of h known the pre-activations of *every* step come from one matrix product. What is left of the recurrence is
+c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t, which is elementwise.
+"""
+
+from math import isqrt
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+KERNELS = {"lstm": torch.lstm, "gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}
+LOW_PRECISION = (torch.bfloat16, torch.float16)
+
+
+@torch.no_grad()
+def record_native(
+    kind: str,
+    inputs: Tensor,
+    state: dict[str, Tensor],
+    weights: list[Tensor],
+    *,
+    reverse: bool = False,
+    lengths: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Run one layer in one direction and record every gate and state of every step.
+
+    Args:
+        kind: ``"lstm"``, ``"gru"``, ``"rnn_tanh"`` or ``"rnn_relu"``.
+        inputs: ``(T, B, X)``, T ≥ 1.
+        state: the state before the first step that is read: ``hidden`` ``(B, H)``, or ``(B, P)`` with a projection;
+            for an LSTM also ``cell`` ``(B, H)``.
+        weights: as ``nn.LSTM.all_weights[k]`` gives them: ``w_ih, w_hh[, b_ih, b_hh][, w_hr]``.
+        reverse: read from the last step to the first; what is returned stays in the order of the input.
+        lengths: ``(B,)`` true length of each sequence. Later steps are padding: never read, and NaN in what is returned.
+
+    Returns:
+        Name -> ``(T, B, H)`` (``hidden`` ``(T, B, P)`` with a projection), after the activation: gates first, then
+        states. Without gradients. ``hidden`` is what the native kernel returned. Of a bfloat16 or float16 layer the
+        gates are computed in float32 from the kernel's own rounded ``hidden``.
+
+    Equations: see CELLS.md; rows are stored i, f, g, o (LSTM) and r, z, n (GRU), as PyTorch stores them.
+    """
+    if reverse:
+        inputs = _backwards(inputs, lengths)
+
+    if kind == "lstm":
+        record = _record_lstm(inputs, state["hidden"], state["cell"], weights)
+    elif kind == "gru":
+        record = _record_gru(inputs, state["hidden"], weights)
+    else:
+        record = {"hidden": _run(kind, inputs, state["hidden"][None], weights)[0]}
+
+    if reverse:
+        record = {name: _backwards(values, lengths) for name, values in record.items()}
+    if lengths is not None:
+        padding = torch.arange(len(inputs), device=inputs.device)[:, None] >= lengths.to(inputs.device)  # (T, B)
+        record = {name: values.masked_fill(padding[..., None], torch.nan) for name, values in record.items()}
+    return record
+
+
+def _record_lstm(inputs: Tensor, hidden0: Tensor, cell0: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
+    hidden, _, _ = _run("lstm", inputs, (hidden0[None], cell0[None]), weights)  # (T, B, H or P)
+    before = torch.cat([hidden0[None], hidden[:-1]])  # (T, B, H or P): h_{t-1}, in step with x_t
+    both = _widen(torch.cat([inputs, before], dim=-1))  # (T, B, X + H or P)
+    w_ih, w_hh, b_ih, b_hh = _linear_maps(weights)
+    w = torch.cat([w_ih, w_hh], dim=-1).chunk(4)  # 4 × (H, X + H or P)
+    b = (b_ih + b_hh).chunk(4) if b_ih is not None else [None] * 4  # 4 × (H,)
+
+    i = _activated(both, w[0], b[0], "sigmoid")  # (T, B, H)
+    f = _activated(both, w[1], b[1], "sigmoid")
+    g = _activated(both, w[2], b[2], "tanh")
+    o = _activated(both, w[3], b[3], "sigmoid")
+    if hidden.dtype in LOW_PRECISION:
+        cell = _stepped_cell(inputs, hidden0, cell0, weights)
+    else:
+        cell = _linear_recurrence(f, i * g, cell0)
+    return {"input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o, "cell": cell, "hidden": hidden}
+
+
+def _record_gru(inputs: Tensor, hidden0: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
+    hidden, _ = _run("gru", inputs, hidden0[None], weights)  # (T, B, H)
+    before = torch.cat([hidden0[None], hidden[:-1]])
+    inputs, before = _widen(inputs), _widen(before)
+    w_ih, w_hh, b_ih, b_hh = _linear_maps(weights)
+    size = hidden.shape[-1]
+
+    both = torch.cat([inputs, before], dim=-1)  # (T, B, X + H)
+    w = torch.cat([w_ih[: 2 * size], w_hh[: 2 * size]], dim=-1).chunk(2)  # 2 × (H, X + H)
+    b = (b_ih + b_hh)[: 2 * size].chunk(2) if b_ih is not None else [None] * 2
+    r = _activated(both, w[0], b[0], "sigmoid")  # (T, B, H)
+    z = _activated(both, w[1], b[1], "sigmoid")
+
+    # r acts on the recurrent part of the candidate alone, so here the two parts stay apart.
+    b_in, b_hn = (b_ih[2 * size :], b_hh[2 * size :]) if b_ih is not None else (None, None)
+    from_input = _activated(inputs, w_ih[2 * size :], b_in, "none")
+    from_hidden = _activated(before, w_hh[2 * size :], b_hn, "none")
+    n = from_input.addcmul_(r, from_hidden).tanh_()
+    return {"reset_gate": r, "update_gate": z, "candidate": n, "hidden": hidden}
+
+
+def _run(kind: str, inputs: Tensor, state, weights: list[Tensor]):
+    """The native kernel: one layer, one direction, no dropout, not training, time first."""
+    has_biases = len(weights) >= 4
+    return KERNELS[kind](inputs, state, weights, has_biases, 1, 0.0, False, False, False)
+
+
+def _linear_maps(weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """``w_ih, w_hh, b_ih, b_hh`` without the projection, wide enough to compute with; no biases: None."""
+    maps = [_widen(weight) for weight in weights[:4]] if len(weights) >= 4 else [*map(_widen, weights[:2]), None, None]
+    return tuple(maps)
+
+
+def _widen(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in LOW_PRECISION else values
+
+
+def _activated(values: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+    """``activation(values @ weight.T + bias)``; activation ``"sigmoid"``, ``"tanh"`` or ``"none"``."""
+    if values.dtype == torch.float32 and values.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        # oneDNN, as the native LSTM itself uses: product and activation in one pass, in half of MKL's time on AMD.
+        return torch.ops.mkldnn._linear_pointwise(values, weight, bias, activation, [], "")
+    values = F.linear(values, weight, bias)
+    return values if activation == "none" else getattr(torch, activation)(values)
+
+
+def _linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
+    """``y_t = decay_t ⊙ y_{t-1} + drive_t`` from ``y_{-1} = start`` ``(B, H)``; in place of ``drive`` ``(T, B, H)``.
+
+    Time is cut into about √T chunks of √T steps. All chunks run side by side from zero, then what each one was handed
+    is added, so that Python takes about 2 √T steps rather than T. Every decay is in [0, 1]: nothing can overflow.
+    """
+    size = isqrt(len(drive))
+    chunks = drive[: len(drive) // size * size].unflatten(0, (-1, size))  # (T / size, size, B, H)
+    product = decay[: len(drive) // size * size].clone().unflatten(0, (-1, size))
+
+    steps, decays = chunks.unbind(1), product.unbind(1)  # size × (T / size, B, H)
+    for t in range(1, size):
+        steps[t].addcmul_(decays[t], steps[t - 1])
+        decays[t].mul_(decays[t - 1])  # from here on: the decay since the chunk began
+    for chunk, decay_since in zip(chunks, product, strict=True):
+        chunk.addcmul_(decay_since, start)
+        start = chunk[-1]
+    for t in range(len(drive) // size * size, len(drive)):  # the last few steps, less than a chunk
+        drive[t].addcmul_(decay[t], drive[t - 1])
+    return drive
+
+
+def _stepped_cell(inputs: Tensor, hidden: Tensor, cell: Tensor, weights: list[Tensor]) -> Tensor:
+    """c of a low-precision layer, asked of the kernel a step at a time: it rounds c at every step, and so must we."""
+    hidden, cell = hidden[None], cell[None]
+    cells = []
+    for inputs_t in inputs.split(1):
+        _, hidden, cell = _run("lstm", inputs_t, (hidden, cell), weights)
+        cells.append(cell)
+    return torch.cat(cells)  # (T, B, H)
+
+
+def _backwards(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """``(T, B, ·)`` with each sequence's own steps reversed and its padding left in place; undoes itself."""
+    if lengths is None:
+        return values.flip(0)
+    step = torch.arange(len(values), device=values.device)[:, None]  # (T, 1)
+    last = lengths.to(values.device) - 1  # (B,)
+    source = torch.where(step <= last, last - step, step)  # (T, B)
+    return values.gather(0, source[..., None].expand_as(values))

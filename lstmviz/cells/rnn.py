@@ -1,0 +1,43 @@
+"""The simple recurrent network."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lstmviz.cells.base import Cell, Gates, State
+from lstmviz.cells.native import record_native
+
+
+class RNN(Cell):
+    """The simple (Elman) network as PyTorch computes and stores it.
+
+    Equation::
+
+        h = tanh(W x + b + U h' + b_h)
+
+    Parameters: h(h + x) weights and 2h biases.
+    Paper: Elman 1990.
+    """
+
+    gates = ()
+    states = ("hidden",)
+    paper = "Elman 1990"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.native = nn.RNN(input_size, hidden_size)
+
+    def project(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.native.weight_ih_l0, self.native.bias_ih_l0)  # (T, B, H)
+
+    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
+        h = (x + F.linear(state["hidden"], self.native.weight_hh_l0, self.native.bias_hh_l0)).tanh()
+        return {"hidden": h}, {}
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden, h = self.native(inputs, state["hidden"][None])
+        return hidden, {"hidden": h[0]}
+
+    def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
+        return record_native("rnn_tanh", inputs, state, self.native.all_weights[0])

@@ -1,0 +1,172 @@
+"""What a role looks like, and the Plotly figures that a person zooms or exports."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lstmviz.trace import GateTrace
+
+
+@dataclass(frozen=True)
+class Role:
+    """How one gate or state is shown, everywhere.
+
+    Args:
+        label, symbol: as a person reads it; the symbol is the literature's.
+        light, dark: its colour on a light and on a dark page.
+        low, high: its fixed scale; None where the values are unbounded.
+        meaning: one plain sentence for somebody who has never seen an LSTM.
+    """
+
+    label: str
+    symbol: str
+    light: str
+    dark: str
+    low: float | None
+    high: float | None
+    meaning: str
+
+
+GREY = ("#6b7280", "#9ca3af")
+AMBER, GREEN, BLUE, VIOLET = (
+    ("#b45309", "#fbbf24"),
+    ("#15803d", "#4ade80"),
+    ("#1d4ed8", "#60a5fa"),
+    ("#7c3aed", "#c4b5fd"),
+)
+LOSS, PERPLEXITY = ("#ea580c", "#fb923c"), VIOLET
+
+ROLES = {
+    "forget_gate": Role(
+        "forget gate", "f", *AMBER, 0, 1, "How much of its memory the unit keeps: 1 keeps everything, 0 erases it."
+    ),
+    "input_gate": Role(
+        "input gate", "i", *GREEN, 0, 1, "How much of the new candidate is written into memory: 1 all of it, 0 nothing."
+    ),
+    "output_gate": Role(
+        "output gate", "o", *BLUE, 0, 1, "How much of its memory the unit shows to the rest of the network: 1 all, 0 none."
+    ),
+    "cell": Role(
+        "cell state", "c", *VIOLET, None, None, "The memory itself, a running sum that is kept, written and erased."
+    ),
+    "reset_gate": Role(
+        "reset gate", "r", *AMBER, 0, 1, "How much of the old state is looked at when the new candidate is formed."
+    ),
+    "update_gate": Role(
+        "keep (update) gate", "z", *GREEN, 0, 1, "How much of the old state is kept: 1 keeps it, 0 replaces it."
+    ),
+    "candidate": Role("candidate", "g", *GREY, -1, 1, "What the unit would write into memory at this token."),
+    "hidden": Role("hidden state", "h", *GREY, -1, 1, "What the unit shows at this token: the layer's output."),
+}
+
+DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]
+
+
+def scale(name: str, values: np.ndarray) -> tuple[float, float]:
+    """The fixed colour scale of a role; an unbounded one is symmetric about 0 and ends at a whole number."""
+    role = ROLES[name]
+    if role.low is not None and role.high is not None:
+        return role.low, role.high
+    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    end = max(1.0, math.ceil(largest))
+    return -end, end
+
+
+def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None = None) -> go.Figure:
+    """Every gate and state of one layer as heat maps over one token axis.
+
+    Args:
+        trace: of ``trace_sentence`` or ``trace_module``; of a batch or of two directions, the first is shown.
+        layer: which.
+        roles: names of variables; by default all that the trace has.
+
+    Returns:
+        A figure to zoom, hover and export; gates on [0, 1], candidate and hidden on [−1, 1], cell on ±max|c|.
+
+    Raises:
+        ValueError: the trace has no such role.
+    """
+    roles = roles or tuple(name for name in ROLES if name in trace)
+    if missing := [name for name in roles if name not in trace]:
+        raise ValueError(f"the trace has no {', '.join(missing)}; it has {', '.join(map(str, trace.data_vars))}")
+    one = trace.isel({dim: 0 for dim in ("batch", "direction") if dim in trace.dims}).sel(layer=layer)
+    time = one.sizes["time"]
+    tokens = [str(t) for t in one["token"].values] if "token" in one.coords else [str(t) for t in range(time)]
+    shown = [html.escape(t, quote=False).replace("\n", "⏎").replace(" ", "␣") for t in tokens]
+    figure = make_subplots(
+        rows=len(roles), cols=1, shared_xaxes=True, vertical_spacing=0.03, subplot_titles=[ROLES[r].label for r in roles]
+    )
+    for row, name in enumerate(roles, start=1):
+        values = one[name].values.T.astype(np.float32)  # (U, T)
+        low, high = scale(name, values)
+        figure.add_heatmap(
+            z=values,
+            zmin=low,
+            zmax=high,
+            colorscale="Cividis" if low == 0 else DIVERGING,
+            # Tokens go in as data, not as a template, so that none of them can be read as one.
+            text=np.broadcast_to(np.array(shown, dtype=object), values.shape),
+            hovertemplate="%{text}<br>time %{x}, unit %{y}<br>%{z:.3f}<extra></extra>",
+            colorbar={"len": 1 / len(roles), "y": 1 - (row - 0.5) / len(roles), "thickness": 10, "tickvals": [low, 0, high]},
+            row=row,
+            col=1,
+        )
+        figure.update_yaxes(title_text="unit", autorange="reversed", row=row, col=1)
+    # Integer times with sparse labels: Plotly merges repeated words on a category axis, and many labels are slow.
+    ticks = list(range(0, time, max(1, math.ceil(time / 20)))) if time > 80 else list(range(time))
+    figure.update_xaxes(tickvals=ticks, ticktext=[shown[t] for t in ticks], row=len(roles), col=1)
+    figure.update_layout(height=60 + 190 * len(roles), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white")
+    return figure
+
+
+def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
+    """Loss while training, with perplexity = exp(loss) as the right-hand axis.
+
+    Args:
+        history: a checkpoint's: step, train_nll, valid_nll.
+        dark: colours for a dark page.
+    """
+    orange, violet = LOSS[dark], PERPLEXITY[dark]
+    text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
+    steps, losses = history["step"], history["train_nll"]
+    evaluated = [(s, v) for s, v in zip(steps, history["valid_nll"], strict=True) if v is not None]
+    figure = go.Figure()
+    figure.add_scatter(x=steps, y=losses, name="training", line={"color": orange, "width": 1}, opacity=0.45)
+    figure.add_scatter(
+        x=[s for s, _ in evaluated], y=[v for _, v in evaluated], name="validation", line={"color": orange, "width": 2.2}
+    )
+    # The same line read on another scale: an invisible twin gives the right-hand axis its ticks.
+    figure.add_scatter(x=steps[:1], y=losses[:1], yaxis="y2", showlegend=False, opacity=0, hoverinfo="skip")
+    values = losses + [v for _, v in evaluated]
+    low, high = min(values), sorted(losses)[max(0, int(0.98 * len(losses)) - 1)]
+    high = max(high, low + 0.1)
+    pad = 0.08 * (high - low)
+    ticks = np.linspace(low, high, 4)
+    shared = {"range": [low - pad, high + pad], "zeroline": False, "tickvals": ticks}
+    figure.update_layout(
+        height=215,
+        margin={"l": 34, "r": 40, "t": 26, "b": 30},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": 11, "color": text},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        xaxis={"showgrid": False, "nticks": 4, "title": {"text": "optimiser steps", "standoff": 4}},
+        yaxis={**shared, "gridcolor": grid, "ticktext": [f"{t:.1f}" for t in ticks], "tickfont": {"color": orange}},
+        yaxis2={
+            **shared,
+            "overlaying": "y",
+            "side": "right",
+            "showgrid": False,
+            "ticktext": [f"{math.exp(t):.3g}" for t in ticks],
+            "tickfont": {"color": violet},
+        },
+        hovermode="x",
+    )
+    figure.update_traces(hovertemplate="step %{x}: %{y:.3f} nats")
+    return figure

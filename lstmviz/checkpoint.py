@@ -1,0 +1,296 @@
+"""One safetensors file holds a whole trained model; the loader trusts nothing in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.text import Level, Vocabulary
+
+FORMAT = 1
+MAX_BYTES = 32 * 2**20  # what the app accepts as an upload
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the sentence says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained.
+
+    Args:
+        corpus: a grammar ("brackets", "agreement") or the path of a text file or of a folder with train, valid and test.
+        level: "char" or "word"; a grammar has its own.
+        max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
+        bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.
+        batch_size: streams read side by side.
+        learning_rate: Adam's.
+        schedule: "constant"; "cosine", down to nothing over ``steps``; or "plateau", a quarter at every evaluation
+            that is no better than the best, until the third such cut ends the training.
+        clip_norm: the gradient is scaled down to this norm where it is longer.
+        steps: optimiser steps at most.
+        eval_every: steps between two evaluations on the validation part.
+        seed: of initialisation and dropout.
+        bfloat16: multiply matrices in bfloat16 while training; twice as fast at word level on processors that can.
+
+    Raises:
+        ValueError: a value is out of its range; the sentence names the field.
+    """
+
+    corpus: str
+    level: Level = "char"
+    max_words: int | None = None
+    bptt: int = 64
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    clip_norm: float = 1.0
+    steps: int = 2000
+    eval_every: int = 250
+    seed: int = 0
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("bptt", "batch_size", "steps", "eval_every"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        if self.max_words is not None and (type(self.max_words) is not int or self.max_words < 1):
+            raise ValueError(f"max_words is {self.max_words!r}; it must be a whole number of at least 1, or none")
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value!r}; it must be a number above 0")
+        if self.schedule not in ("constant", "cosine", "plateau"):
+            raise ValueError(f"schedule is {self.schedule!r}; it must be constant, cosine or plateau")
+        if type(self.bfloat16) is not bool:
+            raise ValueError(f"bfloat16 is {self.bfloat16!r}; it must be true or false")
+        if self.level not in ("char", "word"):
+            raise ValueError(f'level is {self.level!r}; it must be "char" or "word"')
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model and where it comes from.
+
+    Args:
+        model: its sizes.
+        train: how it was trained.
+        vocabulary: the tokens it knows.
+        weights: every parameter by name, float32 on the CPU.
+        step: optimiser steps taken when these weights were kept.
+        history: the training curves as columns of equal length: step, train_nll, valid_nll (None where not evaluated).
+        results: figures of these weights, in nats per token: valid_nll, test_nll.
+        corpus_name, corpus_sha256, licence: of the text.
+        command: the one that trained it.
+        hidden_variable: for a grammar, ``{"name": …, "correlations": [[|r| of each unit] of each layer]}``.
+    """
+
+    model: ModelConfig
+    train: TrainConfig
+    vocabulary: Vocabulary
+    weights: dict[str, Tensor]
+    step: int
+    history: dict[str, list[Any]]
+    results: dict[str, float]
+    corpus_name: str
+    corpus_sha256: str
+    licence: str
+    command: str
+    hidden_variable: dict[str, Any] | None = field(default=None)
+
+    def build(self) -> LanguageModel:
+        """The model with these weights, in eval mode."""
+        model = LanguageModel(self.model)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(self.weights[name])
+        return model.eval()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of everything in the checkpoint."""
+        return _digest(_description(self), self.weights)
+
+
+def weights_of(model: LanguageModel) -> dict[str, Tensor]:
+    """Every parameter by name, copied to float32 on the CPU; tied weights appear once."""
+    return {name: p.detach().to("cpu", torch.float32, copy=True).contiguous() for name, p in model.named_parameters()}
+
+
+def dumps(checkpoint: Checkpoint) -> bytes:
+    """The checkpoint as the bytes of a safetensors file; equal checkpoints give equal bytes."""
+    description = _description(checkpoint)
+    text = json.dumps({**description, "digest": checkpoint.digest}, sort_keys=True, allow_nan=False)
+    return safetensors.torch.save(dict(sorted(checkpoint.weights.items())), metadata={"lstmviz": text})
+
+
+def loads(data: bytes) -> Checkpoint:
+    """Read a checkpoint, checking everything before it is used.
+
+    Raises:
+        CheckpointError: the bytes are not exactly what ``dumps`` writes for some valid checkpoint.
+    """
+    header, description = _read_header(data)
+    digest = description.pop("digest", None)
+    try:
+        model_config = ModelConfig(**description["model"])
+        vocabulary = Vocabulary(description["vocabulary"]["level"], tuple(description["vocabulary"]["tokens"]))
+        train_config = TrainConfig(**description["train"])
+        _check_shapes(header, model_config, len(vocabulary))
+        weights = safetensors.torch.load(data)
+        checkpoint = Checkpoint(
+            model=model_config,
+            train=train_config,
+            vocabulary=vocabulary,
+            weights=weights,
+            **{name: description[name] for name in _PLAIN_FIELDS},
+        )
+    except CheckpointError:
+        raise
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"the checkpoint does not describe a model this app knows: {error}") from error
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise CheckpointError(f"the weights in {name} are not all finite numbers; the training probably diverged")
+    if digest != _digest(description, weights):
+        raise CheckpointError("the file was changed after it was written (its digest does not fit); copy it again")
+    _check_figures(checkpoint)
+    if dumps(checkpoint) != data:
+        raise CheckpointError("the file is not in the form this app writes; save it again with lstmviz")
+    return checkpoint
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint so that at every moment the path holds either the old file or the whole new one."""
+    write_atomically(Path(path), dumps(checkpoint))
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint file; see ``loads``."""
+    try:
+        # Read, then parse: a memory-mapped file that shrinks under the server would kill it.
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
+    return loads(data)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target, flush to disk, then rename over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+_PLAIN_FIELDS = (
+    "step", "history", "results", "corpus_name", "corpus_sha256", "licence", "command", "hidden_variable",
+)  # fmt: skip
+
+
+def _description(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Everything but the weights, as JSON values."""
+    return {
+        "format": FORMAT,
+        "model": dataclasses.asdict(checkpoint.model),
+        "train": dataclasses.asdict(checkpoint.train),
+        "vocabulary": {"level": checkpoint.vocabulary.level, "tokens": list(checkpoint.vocabulary.tokens)},
+        **{name: getattr(checkpoint, name) for name in _PLAIN_FIELDS},
+    }
+
+
+def _digest(description: dict[str, Any], weights: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name, weight in sorted(weights.items()):
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read_header(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The safetensors header and, in it, our description."""
+    if len(data) > MAX_BYTES:
+        raise CheckpointError(f"the file has {len(data) / 2**20:.0f} MB; at most {MAX_BYTES // 2**20} MB are read")
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise CheckpointError("the file is cut short or is no safetensors file; download or copy it again")
+    try:
+        header = json.loads(data[8 : 8 + size])
+        metadata = header.pop("__metadata__", {})
+        description = json.loads(metadata["lstmviz"])
+        known = description["format"] == FORMAT
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError("this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened") from error
+    if not known:
+        raise CheckpointError(f"the checkpoint has format {description['format']!r}; this version reads format {FORMAT}")
+    return header, description
+
+
+def _check_shapes(header: dict[str, Any], config: ModelConfig, vocab_size: int) -> None:
+    """Compare the file's tensors with the config's before anything is allocated."""
+    if config.vocab_size != vocab_size:
+        raise CheckpointError(f"the model has {config.vocab_size} tokens, its vocabulary {vocab_size}")
+    with torch.device("meta"):
+        expected = {name: list(p.shape) for name, p in LanguageModel(config).named_parameters()}
+    if missing := sorted(expected.keys() ^ header.keys()):
+        raise CheckpointError(f"weights are missing or too many: {', '.join(missing[:4])}")
+    for name, shape in expected.items():
+        found = header[name]
+        if found["shape"] != shape or found["dtype"] != "F32":
+            raise CheckpointError(f"{name} is {found['dtype']} {found['shape']}; its config asks for F32 {shape}")
+
+
+def _check_figures(checkpoint: Checkpoint) -> None:
+    """History, results and correlations must be what the page will draw."""
+
+    def is_number(value: Any) -> bool:
+        return type(value) in (int, float) and math.isfinite(value)
+
+    history, variable = checkpoint.history, checkpoint.hidden_variable
+    try:
+        good = (
+            set(history) == {"step", "train_nll", "valid_nll"}
+            and len({len(column) for column in history.values()}) == 1
+            and all(is_number(v) for name in ("step", "train_nll") for v in history[name])
+            and all(v is None or is_number(v) for v in history["valid_nll"])
+            and set(checkpoint.results) <= {"valid_nll", "test_nll"}
+            and all(is_number(v) for v in checkpoint.results.values())
+            and type(checkpoint.step) is int
+            and all(type(getattr(checkpoint, n)) is str for n in ("corpus_name", "corpus_sha256", "licence", "command"))
+        )
+        if variable is not None:
+            shape = [len(layer) for layer in variable["correlations"]]
+            good = (
+                good
+                and set(variable) == {"name", "correlations"}
+                and type(variable["name"]) is str
+                and shape == [checkpoint.model.hidden_size] * checkpoint.model.num_layers
+                and all(is_number(r) and 0 <= r <= 1 for layer in variable["correlations"] for r in layer)
+            )
+    except (TypeError, AttributeError, KeyError) as error:
+        raise CheckpointError("the checkpoint's history or figures are malformed") from error
+    if not good:
+        raise CheckpointError("the checkpoint's history or figures are malformed")

@@ -1,0 +1,231 @@
+"""Text to token ids and back: vocabularies, tokenising and corpora."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Level = Literal["char", "word"]
+PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
+
+NEWLINE_SIGN = "⏎"
+SPACE_SIGN = "␣"
+
+# One word-level token: a bracketed special, WikiText's @-@ joints, a clitic, a word, or one other visible character.
+_WORD = re.compile(r"<\w+>|@[-,.]@|['’]\w+|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens a model knows; a token's id is its place in ``tokens``.
+
+    Args:
+        level: "char" or "word".
+        tokens: all different, specials first: ``<pad> <unk> <sos> <eos>``.
+
+    Raises:
+        ValueError: the level is unknown, a token is repeated or the specials are not first.
+    """
+
+    level: Level
+    tokens: tuple[str, ...]
+    ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.level not in ("char", "word"):
+            raise ValueError(f'level is {self.level!r}; it must be "char" or "word"')
+        if self.tokens[: len(SPECIALS)] != SPECIALS:
+            raise ValueError(f"tokens must begin with {' '.join(SPECIALS)}")
+        if not all(isinstance(token, str) and token for token in self.tokens):
+            raise ValueError("tokens must be strings that are not empty")
+        object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
+        if len(self.ids) != len(self.tokens):
+            raise ValueError("tokens must all be different")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @classmethod
+    def of(cls, level: Level, tokens: Iterable[str], max_size: int | None = None) -> Vocabulary:
+        """The commonest ``max_size`` distinct tokens (all of them by default), in order of frequency."""
+        counts = Counter(token for token in tokens if token not in SPECIALS)
+        # Ties are broken alphabetically, so that the same corpus always gives the same ids.
+        ordered = sorted(counts, key=lambda token: (-counts[token], token))
+        return cls(level, SPECIALS + tuple(ordered[:max_size]))
+
+    def split(self, text: str) -> list[str]:
+        """Split typed text the way this vocabulary's corpus is split; every piece is kept as it was typed.
+
+        A newline (or ⏎) is one character at char level and ``<eos>`` at word level. At word level a piece that the
+        vocabulary holds stays whole; others fall apart into words, clitics ("did n't" or "didn 't", whichever the
+        corpus writes) and punctuation.
+        """
+        text = text.replace("\r\n", "\n").replace(NEWLINE_SIGN, "\n")
+        if self.level == "char":
+            return list(text.replace(SPACE_SIGN, " "))
+        pieces: list[str] = []
+        for line_number, line in enumerate(text.split("\n")):
+            if line_number:
+                pieces.append(EOS)
+            for chunk in line.split():
+                pieces.extend([chunk] if self._known(chunk) else self._split_chunk(chunk))
+        return pieces
+
+    def _split_chunk(self, chunk: str) -> list[str]:
+        if "@-@" in self.ids:  # WikiText writes joints inside words and numbers as tokens of their own
+            chunk = re.sub(r"(?<=\w)-(?=\w)", " @-@ ", chunk)
+            chunk = re.sub(r"(?<=\d)([,.])(?=\d)", r" @\1@ ", chunk)
+        if "n't" in self.ids:  # Penn Treebank: did n't; WikiText: didn 't
+            chunk = re.sub(r"(?i)(?<=\w)(n['’]t)\b", r" \1", chunk)
+        words: list[str] = []
+        for piece in chunk.split():
+            words.extend([piece] if self._known(piece) else _WORD.findall(piece))
+        return words
+
+    def _normalise(self, piece: str) -> str:
+        """The spelling under which a typed piece is looked up: an ASCII apostrophe, lower case where the corpus has no other."""
+        if self.level == "char" or piece in self.ids:
+            return piece
+        piece = piece.replace("’", "'")
+        return piece if piece in self.ids or self.has_case else piece.lower()
+
+    def _known(self, piece: str) -> bool:
+        return self._normalise(piece) in self.ids
+
+    @property
+    def has_case(self) -> bool:
+        """Whether any token has a capital letter ("N" alone is the Treebank's sign for a number)."""
+        return any(token != "N" and token != token.lower() for token in self.tokens)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of typed text; pieces the vocabulary lacks become ``<unk>``."""
+        return self.encode_tokens(self.split(text))
+
+    def encode_tokens(self, tokens: Sequence[str]) -> list[int]:
+        """Ids of pieces that are split already."""
+        unknown = self.ids[UNK]
+        return [self.ids.get(self._normalise(token), unknown) for token in tokens]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Ids to text: joined as they are at char level, by spaces (and newlines for ``<eos>``) at word level."""
+        tokens = [self.tokens[i] for i in ids]
+        if self.level == "char":
+            return "".join(tokens)
+        return re.sub(r" ?\n ?", "\n", " ".join("\n" if token == EOS else token for token in tokens))
+
+    def display(self, i: int) -> str:
+        """A token as a person should see it: ⏎ for newline, ␣ for space."""
+        token = self.tokens[i]
+        if token == EOS and self.level == "word":
+            return NEWLINE_SIGN
+        return visible(token)
+
+
+def visible(text: str) -> str:
+    """Text with its white space and control characters made visible."""
+    text = text.replace("\n", NEWLINE_SIGN).replace(" ", SPACE_SIGN).replace("\t", "⇥")
+    return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 else c for c in text)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text split into three streams of token ids.
+
+    Args:
+        name: how the user named it.
+        vocabulary: built from the training stream alone.
+        train, valid, test: int64 ids, each ``(N,)``.
+        sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
+        licence: of the text, where known.
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+    sha256: str
+    licence: str = "not stated"
+
+
+# Texts recognised by their digest, so that a card can name the data and its licence.
+KNOWN_TEXTS = {
+    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed": ("Tiny Shakespeare", "public-domain text"),
+    "e1752075abd6c0b514b1ba1fc9cb76dab37306597c7fa6e9eb165675018c6f2f": ("WikiText-2", "CC BY-SA 3.0"),
+}
+
+
+def load_corpus(path: Path, level: Level, max_words: int | None = None, vocabulary: Vocabulary | None = None) -> Corpus:
+    """Read a UTF-8 text file, or a folder with one train, one valid and one test file.
+
+    A single file is cut in order: at char level 90 % train and 10 % validation (which is then also the test stream), at
+    word level 80/10/10.
+
+    Args:
+        path: file or folder.
+        level: "char" or "word".
+        max_words: keep only the commonest; the rest become ``<unk>``.
+        vocabulary: use this one instead of building one, to evaluate a trained model.
+
+    Raises:
+        ValueError: nothing is there, the text is not UTF-8, or a stream has fewer than two tokens.
+    """
+    texts, sha256 = _read_texts(Path(path))
+    name, licence = KNOWN_TEXTS.get(sha256, (Path(path).stem, "not stated"))
+    tokenised = level == "word" and _is_tokenised(texts[0])
+    streams = [_tokens(text, level, tokenised) for text in texts]
+    if len(streams) == 1:
+        (tokens,) = streams
+        first, second = (int(len(tokens) * share) for share in ((0.9, 1.0) if level == "char" else (0.8, 0.9)))
+        train, valid, test = tokens[:first], tokens[first:second], tokens[second:] or tokens[first:]
+    else:
+        train, valid, test = streams
+    for split, tokens in (("train", train), ("valid", valid), ("test", test)):
+        if len(tokens) < 2:
+            raise ValueError(f"the {split} part of {path} has {len(tokens)} tokens; at least 2 are needed to predict one")
+    vocabulary = vocabulary or Vocabulary.of(level, train, max_words)
+    ids = [torch.tensor(vocabulary.encode_tokens(tokens)) for tokens in (train, valid, test)]
+    return Corpus(name, vocabulary, *ids, sha256=sha256, licence=licence)
+
+
+def _read_texts(path: Path) -> tuple[list[str], str]:
+    if path.is_dir():
+        paths = []
+        for split in ("train", "valid", "test"):
+            found = sorted(p for p in path.iterdir() if split in p.name and p.is_file())
+            if len(found) != 1:
+                raise ValueError(f'{path} must hold exactly one file with "{split}" in its name; it holds {len(found)}')
+            paths += found
+    elif path.is_file():
+        paths = [path]
+    else:
+        raise ValueError(f"there is no file or folder at {path}")
+    blobs = [p.read_bytes() for p in paths]
+    try:
+        texts = [blob.decode("utf-8") for blob in blobs]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8 first") from error
+    return texts, hashlib.sha256(b"".join(blobs)).hexdigest()
+
+
+def _is_tokenised(text: str) -> bool:
+    """In text that is split already, a comma or question mark never touches the word before it."""
+    return not re.search(r"\w[,?!](\s|$)", text[:1_000_000])
+
+
+def _tokens(text: str, level: Level, tokenised: bool) -> list[str]:
+    if level == "char":
+        return list(text)
+    tokens: list[str] = []
+    for line in text.splitlines():
+        tokens.extend(line.split() if tokenised else _WORD.findall(line))
+        tokens.append(EOS)
+    return tokens

@@ -1,0 +1,242 @@
+"""GateTrace: every gate and every state of every layer, step and unit, by name.
+
+``trace_module`` records any ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` that somebody already has.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from lstmviz.cells.native import record_native
+from lstmviz.model import LanguageModel
+from lstmviz.text import Vocabulary
+
+GateTrace = xr.Dataset
+DIRECTIONS = ("forward", "reverse")
+
+
+def trace_module(
+    module: nn.LSTM | nn.GRU | nn.RNN,
+    inputs: Tensor | PackedSequence,
+    state: Tensor | tuple[Tensor, Tensor] | None = None,
+) -> GateTrace:
+    """Record every gate and state of an ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` exactly.
+
+    Args:
+        module: any number of layers, bidirectional or not, with or without bias and projection, on any device. It is
+            left unchanged; what is recorded is its evaluation mode (no dropout between layers), without gradients.
+        inputs: what ``module(inputs)`` takes, in the module's dtype and on its device: ``(T, X)``, ``(T, B, X)``,
+            ``(B, T, X)`` if ``batch_first``, or a ``PackedSequence``.
+        state: what ``module(inputs, state)`` takes: ``(h_0, c_0)`` for an LSTM, else ``h_0``. Zeros if None.
+
+    Returns:
+        Dataset of ``(layer, time, unit)``, with ``direction`` before ``time`` if the module is bidirectional and
+        ``batch`` if the inputs have one. LSTM: ``input_gate``, ``forget_gate``, ``candidate``, ``output_gate``,
+        ``cell``, ``hidden``; GRU: ``reset_gate``, ``update_gate``, ``candidate``, ``hidden``; RNN: ``hidden``. With
+        ``proj_size``, ``hidden`` has ``projection`` for ``unit``. Gates are after their activation; ``hidden`` and
+        ``cell`` are the module's own. The reverse direction is in the order of the inputs; steps past the end of a
+        packed sequence are NaN. Values in the module's dtype, bfloat16 as float32. ``attrs["cell"]`` names the cell.
+
+    Raises:
+        TypeError: ``module`` is no such module, or ``inputs`` or ``state`` are no floating-point tensors.
+        ValueError: ``inputs`` or ``state`` do not fit the module, or a sequence is empty.
+
+    Example:
+        >>> trace = trace_module(nn.LSTM(8, 16), torch.randn(20, 8))
+        >>> trace.forget_gate.sel(layer=0, unit=3).to_dataframe()
+    """
+    if not isinstance(module, nn.LSTM | nn.GRU | nn.RNN):
+        raise TypeError(f"trace_module takes an nn.LSTM, nn.GRU or nn.RNN, not {type(module).__name__}.")
+
+    with torch.no_grad():
+        inputs, lengths, batched = _time_first(module, inputs)  # (T, B, X)
+        states = _initial_states(module, state, inputs.shape[1], batched)  # name -> (L·D, B, ·)
+
+        kind = module.mode.lower()  # "lstm", "gru", "rnn_tanh" or "rnn_relu"
+        directions = 2 if module.bidirectional else 1
+        records = []
+        for index, weights in enumerate(module.all_weights):  # layer by layer, forward before reverse
+            before = {name: values[index] for name, values in states.items()}
+            reverse = index % directions == 1
+            records.append(record_native(kind, inputs, before, weights, reverse=reverse, lengths=lengths))
+            if index % directions == directions - 1:  # the layer is complete: its hidden values are the next one's inputs
+                above = [record["hidden"] for record in records[-directions:]]
+                inputs = above[0] if directions == 1 else torch.cat(above, dim=-1)  # (T, B, D·H)
+
+    return build_trace(records, kind.split("_")[0], directions=directions, batched=batched)
+
+
+def build_trace(
+    records: list[dict[str, Tensor]], cell: str, *, directions: int = 1, batched: bool = False
+) -> GateTrace:
+    """Name the axes of recorded values.
+
+    Args:
+        records: one a layer (and direction, forward before reverse): name -> ``(T, B, U)``.
+        cell: the cell's name, kept in ``attrs["cell"]``.
+        directions: 2 for a bidirectional network.
+        batched: keep the batch axis; else B is 1 and the axis goes.
+
+    Returns:
+        Dataset of ``(layer[, direction][, batch], time, unit)``; a name whose width is not the first name's own
+        (``hidden`` of a projected LSTM) has ``projection`` for ``unit``.
+    """
+    time, batch, units = next(iter(records[0].values())).shape
+    leading = {"layer": len(records) // directions}
+    if directions > 1:
+        leading["direction"] = directions
+    if batched:
+        leading["batch"] = batch
+    leading["time"] = time
+
+    axes, data = [], {}
+    for name in records[0]:
+        values = [record[name] for record in records]
+        values = values[0][None] if len(values) == 1 else torch.stack(values)  # (L·D, T, B, U)
+        width = values.shape[-1]
+        data[name] = _to_numpy(values.transpose(1, 2).reshape(*leading.values(), width))
+        last = ("projection" if width != units else "unit", width)
+        axes.append((name, (*leading.items(), last)))
+    return _frame(cell, tuple(axes)).copy(data=data)
+
+
+@lru_cache(maxsize=64)
+def _frame(cell: str, variables: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> GateTrace:
+    """A Dataset of this shape with all but the values: each variable's name with its axes and their sizes.
+
+    Kept, because the indexes of a small trace would take longer to build than its gates to compute.
+    """
+    sizes = {axis: size for _, axes in variables for axis, size in axes}
+    coords = {axis: np.array(DIRECTIONS) if axis == "direction" else np.arange(size) for axis, size in sizes.items()}
+    data = {name: (list(dict(axes)), np.broadcast_to(np.nan, list(dict(axes).values()))) for name, axes in variables}
+    return xr.Dataset(data, coords, attrs={"cell": cell})
+
+
+def _to_numpy(values: Tensor) -> np.ndarray:
+    """On the CPU, and bfloat16, which numpy does not have, as float32."""
+    return (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
+
+
+def _time_first(module: nn.RNNBase, inputs: Tensor | PackedSequence) -> tuple[Tensor, Tensor | None, bool]:
+    """``inputs`` as ``(T, B, X)``, the lengths ``(B,)`` if they were packed, and whether they had a batch axis."""
+    packed = isinstance(inputs, PackedSequence)
+    values = inputs.data if packed else inputs
+    weight = module.weight_ih_l0
+    if not isinstance(values, Tensor):
+        raise TypeError(f"inputs must be a tensor or a PackedSequence, not {type(inputs).__name__}.")
+    if not values.is_floating_point():
+        raise TypeError(
+            f"inputs must be floating-point vectors, not {values.dtype}. Token ids go through their embedding first."
+        )
+    if values.dtype != weight.dtype or values.device != weight.device:
+        raise ValueError(
+            f"inputs are {values.dtype} on {values.device}, the module is {weight.dtype} on {weight.device}: "
+            "convert one to the other with .to()."
+        )
+    if not packed and values.dim() not in (2, 3):
+        raise ValueError(f"inputs must have 2 axes (time, feature) or 3 with a batch, not shape {tuple(values.shape)}.")
+    if values.shape[-1] != module.input_size:
+        raise ValueError(f"inputs have {values.shape[-1]} features a step, the module takes {module.input_size}.")
+    if values.numel() == 0:
+        raise ValueError(f"inputs of shape {tuple(values.shape)} hold no step: a sequence must not be empty.")
+
+    if packed:
+        values, lengths = pad_packed_sequence(inputs)  # the batch in its original order
+        return values, lengths, True
+    if values.dim() == 2:
+        return values[:, None], None, False
+    return (values.transpose(0, 1) if module.batch_first else values), None, True
+
+
+def _initial_states(
+    module: nn.RNNBase, state: Tensor | tuple[Tensor, Tensor] | None, batch: int, batched: bool
+) -> dict[str, Tensor]:
+    """The states before the first step by name, each ``(L·D, B, ·)``; zeros if None."""
+    rows = module.num_layers * (2 if module.bidirectional else 1)
+    widths = {"hidden": module.proj_size or module.hidden_size}
+    if module.mode == "LSTM":
+        widths["cell"] = module.hidden_size
+    weight = module.weight_ih_l0
+    if state is None:
+        return {name: weight.new_zeros(rows, batch, width) for name, width in widths.items()}
+
+    values = state if isinstance(state, tuple | list) else (state,)
+    if len(values) != len(widths) or not all(isinstance(value, Tensor) for value in values):
+        raise TypeError(f"state of an nn.{module.__class__.__name__} must be {'(h_0, c_0)' if len(widths) > 1 else 'h_0'}.")
+    for value, (name, width) in zip(values, widths.items(), strict=True):
+        expected = (rows, batch, width) if batched else (rows, width)
+        if value.shape != expected:
+            raise ValueError(f"the initial {name} must have shape {expected}, not {tuple(value.shape)}.")
+        if value.dtype != weight.dtype or value.device != weight.device:
+            raise ValueError(
+                f"the initial {name} is {value.dtype} on {value.device}, the module {weight.dtype} on {weight.device}."
+            )
+    return {name: value.reshape(rows, batch, width) for value, (name, width) in zip(values, widths.items(), strict=True)}
+
+
+def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> GateTrace:
+    """Run one sentence with teacher forcing and record every gate and state.
+
+    Args:
+        model: trained model; left unchanged, run in eval mode without gradients.
+        vocabulary: the one the model was trained with.
+        text: at least one token; unknown tokens become ``<unk>``.
+
+    Returns:
+        Values ``(layer, time, unit)`` in the model's dtype; ``nll[t]`` in nats is -ln p(token[t] | earlier), ``nll[0]``
+        NaN; the coordinate ``token(time)``.
+
+    Raises:
+        ValueError: ``text`` has no tokens.
+    """
+    ids = torch.tensor(vocabulary.encode(text), dtype=torch.int64)
+    trace, _ = trace_tokens(model, ids)
+    return trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in ids]))
+
+
+def trace_tokens(model: LanguageModel, tokens: Tensor) -> tuple[GateTrace, Tensor]:
+    """As ``trace_sentence``, from token ids.
+
+    Args:
+        tokens: int64 ``(T,)``, T ≥ 1.
+
+    Returns:
+        The trace, and ln p of every next token, ``(T, V)``: row t is the prediction made after reading token t.
+
+    Raises:
+        ValueError: there are no tokens.
+    """
+    if not len(tokens):
+        raise ValueError("there are no tokens to read; the text must have at least one")
+    tokens = tokens.to(next(model.parameters()).device)
+    logits, records = model.record(tokens[:, None])  # (T, 1, V)
+    log_p = logits[:, 0].log_softmax(-1)  # (T, V)
+    nll = torch.full((len(tokens),), torch.nan)
+    nll[1:] = -log_p[:-1].gather(1, tokens[1:, None])[:, 0]
+    trace = build_trace(records, model.config.cell)
+    return trace.assign(nll=("time", nll.numpy())), log_p.cpu()
+
+
+def unit_correlations(trace: GateTrace, variable: np.ndarray) -> np.ndarray:
+    """How much of a known variable each unit's state carries.
+
+    Args:
+        trace: of a sequence of T tokens.
+        variable: ``(T,)``; NaN where it is not defined.
+
+    Returns:
+        |Pearson correlation| of the cell state (hidden, where the cell has no other) with the variable, ``(layer, unit)``;
+        0 for a unit that never moves.
+    """
+    states = trace["cell" if "cell" in trace else "hidden"].values.astype(float)  # (L, T, U)
+    defined = ~np.isnan(variable)
+    states, variable = states[:, defined], variable[defined]
+    states = states - states.mean(1, keepdims=True)
+    variable = variable - variable.mean()
+    scale = np.linalg.norm(states, axis=1) * np.linalg.norm(variable)
+    covariance = np.abs(np.einsum("ltu,t->lu", states, variable))
+    return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
