@@ -1,9 +1,10 @@
-"""How much longer ``trace_module`` takes than the plain forward it explains, and how much less than a hand-written loop.
+"""What ``trace_module`` costs beside the plain forward that it explains, and beside a loop written by hand.
 
     python benchmarks/tracing.py
 
-One thread. The candidates run in turn within each round, so that a slow moment of the machine slows them all; medians.
-The time of ``trace_module`` is everything up to the finished Dataset.
+One thread; medians. The candidates take turns, so that a slow moment of the machine slows them all; a turn is one
+uncounted run, which finds the caches as another candidate left them, then three counted ones. The time of
+``trace_module`` is everything up to the finished Dataset.
 """
 
 import statistics
@@ -40,17 +41,16 @@ class GateLoop(nn.Module):
 
 
 def medians(candidates: dict[str, Callable[[], object]], seconds: float = 3.0) -> dict[str, float]:
-    """Median seconds of each candidate, run in turn for about ``seconds``, at least 9 rounds."""
+    """Median seconds of each candidate, in turns for about ``seconds``, at least three turns each."""
     times = {name: [] for name in candidates}
-    end = None
-    while end is None or time.perf_counter() < end or len(next(iter(times.values()))) < 9:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(next(iter(times.values()))) < 9:
         for name, candidate in candidates.items():
-            start = time.perf_counter()
             candidate()
-            times[name].append(time.perf_counter() - start)
-        if end is None:  # the first round warms up
-            times = {name: [] for name in candidates}
-            end = time.perf_counter() + seconds
+            for _ in range(3):
+                start = time.perf_counter()
+                candidate()
+                times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

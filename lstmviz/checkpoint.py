@@ -33,7 +33,8 @@ class TrainConfig:
     """How a model is trained.
 
     Args:
-        corpus: a grammar ("brackets", "agreement") or the path of a text file or of a folder with train, valid and test.
+        corpus: a grammar ("brackets", "agreement"), or the path of a text file or of a folder with train, valid and
+            test.
         level: "char" or "word"; a grammar has its own.
         max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
         bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.
@@ -65,6 +66,8 @@ class TrainConfig:
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
+        if type(self.corpus) is not str or type(self.seed) is not int:
+            raise ValueError(f"corpus is {self.corpus!r} and seed {self.seed!r}; they must be text and a whole number")
         for name in ("bptt", "batch_size", "steps", "eval_every"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -146,8 +149,9 @@ def loads(data: bytes) -> Checkpoint:
         CheckpointError: the bytes are not exactly what ``dumps`` writes for some valid checkpoint.
     """
     header, description = _read_header(data)
-    digest = description.pop("digest", None)
     try:
+        json.dumps(description, ensure_ascii=False).encode()  # half a surrogate pair could not be shown
+        digest = description.pop("digest", None)
         model_config = ModelConfig(**description["model"])
         vocabulary = Vocabulary(description["vocabulary"]["level"], tuple(description["vocabulary"]["tokens"]))
         train_config = TrainConfig(**description["train"])
@@ -162,7 +166,7 @@ def loads(data: bytes) -> Checkpoint:
         )
     except CheckpointError:
         raise
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint does not describe a model this app knows: {error}") from error
     for name, weight in weights.items():
         if not torch.isfinite(weight).all():
@@ -243,9 +247,13 @@ def _read_header(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         description = json.loads(metadata["lstmviz"])
         known = description["format"] == FORMAT
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CheckpointError("this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened") from error
+        raise CheckpointError(
+            "this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened"
+        ) from error
     if not known:
-        raise CheckpointError(f"the checkpoint has format {description['format']!r}; this version reads format {FORMAT}")
+        raise CheckpointError(
+            f"the checkpoint has format {description['format']!r}; this version reads format {FORMAT}"
+        )
     return header, description
 
 
@@ -267,18 +275,23 @@ def _check_figures(checkpoint: Checkpoint) -> None:
     """History, results and correlations must be what the page will draw."""
 
     def is_number(value: Any) -> bool:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) in (int, float) and abs(value) < math.inf  # isfinite would overflow on a huge int
+
+    def is_nll(value: Any) -> bool:
+        return is_number(value) and value >= 0
 
     history, variable = checkpoint.history, checkpoint.hidden_variable
     try:
         good = (
             set(history) == {"step", "train_nll", "valid_nll"}
             and len({len(column) for column in history.values()}) == 1
-            and all(is_number(v) for name in ("step", "train_nll") for v in history[name])
-            and all(v is None or is_number(v) for v in history["valid_nll"])
+            and all(type(v) is int and v > 0 for v in history["step"])
+            and all(is_nll(v) for v in history["train_nll"])
+            and all(v is None or is_nll(v) for v in history["valid_nll"])
             and set(checkpoint.results) <= {"valid_nll", "test_nll"}
-            and all(is_number(v) for v in checkpoint.results.values())
+            and all(is_nll(v) for v in checkpoint.results.values())
             and type(checkpoint.step) is int
+            and checkpoint.step >= 0
             and all(type(getattr(checkpoint, n)) is str for n in ("corpus_name", "corpus_sha256", "licence", "command"))
         )
         if variable is not None:

@@ -20,6 +20,7 @@ from lstmviz.model import LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import Corpus, Vocabulary, load_corpus
 from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
 from lstmviz.training.loop import evaluate as mean_nll
+from lstmviz.training.loop import perplexity
 from lstmviz.training.loop import train as training_loop
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
@@ -31,9 +32,16 @@ ModelOptions.__doc__, ModelOptions.__module__ = ModelConfig.__doc__, ModelConfig
 
 
 def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
-    """The corpus that a training configuration names: a grammar, or text on the disk."""
+    """The corpus that a training configuration names: a grammar, or text on the disk.
+
+    Raises:
+        ValueError: there is no such text, or ``vocabulary`` is not the grammar's own.
+    """
     if config.corpus in GRAMMARS:
-        return generate(config.corpus)
+        corpus = generate(config.corpus)
+        if vocabulary not in (None, corpus.vocabulary):
+            raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
+        return corpus
     return load_corpus(Path(config.corpus), config.level, config.max_words, vocabulary)
 
 
@@ -68,7 +76,7 @@ def train(
             for name in history:
                 history[name].append(_rounded(getattr(metrics, name)))
             _show_progress(metrics, train.steps, time.perf_counter() - begun)
-            if metrics.is_best:
+            if metrics.is_best and metrics.valid_nll is not None:
                 best = Checkpoint(
                     model=config,
                     train=dataclasses.replace(train, corpus=Path(train.corpus).name),  # no path of this machine
@@ -137,7 +145,7 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
 def figures(nll: float, vocabulary: Vocabulary) -> str:
     """A loss in every unit that people quote it in."""
     bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
-    return f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {math.exp(nll):.2f} ({vocabulary.level} level)"
+    return f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {perplexity(nll):.2f} ({vocabulary.level} level)"
 
 
 def strongest_unit(variable: dict) -> str:
@@ -167,7 +175,8 @@ def card(checkpoint: Checkpoint) -> str:
         rows["validation" if part == "valid_nll" else "test"] = figures(nll, vocabulary)
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint.hidden_variable)
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+    cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in cells)])
 
 
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
@@ -196,7 +205,8 @@ def _show_progress(metrics, steps: int, seconds: float) -> None:
         f"{metrics.tokens_per_second:,.0f} tokens/s  {left / 60:.1f} min left"
     )
     if metrics.valid_nll is not None:
-        line += f"  valid {metrics.valid_nll:.4f} (perplexity {math.exp(metrics.valid_nll):.2f}){' *' * metrics.is_best}"
+        line += f"  valid {metrics.valid_nll:.4f} (perplexity {perplexity(metrics.valid_nll):.2f})"
+        line += " *" * metrics.is_best
     live = sys.stdout.isatty()
     if live or metrics.valid_nll is not None:
         print("\r" * live + line, end="" if live and metrics.valid_nll is None else "\n", flush=True)
@@ -204,8 +214,8 @@ def _show_progress(metrics, steps: int, seconds: float) -> None:
 
 def _command(run_dir: Path, config: TrainConfig) -> str:
     """The command line that is running, with paths cut down to names."""
-    shown = {config.corpus: Path(config.corpus).name, str(run_dir): f"runs/{run_dir.name}"}
-    return "python -m lstmviz " + shlex.join(shown.get(argument, argument) for argument in sys.argv[1:])
+    shown = {Path(config.corpus): Path(config.corpus).name, run_dir: f"runs/{run_dir.name}"}
+    return "python -m lstmviz " + shlex.join(shown.get(Path(argument), argument) for argument in sys.argv[1:])
 
 
 def _rounded(value: float | None) -> float | None:

@@ -28,6 +28,7 @@ class Grammar:
         variable: what is hidden, in words.
         sentence: draws one sentence as a list of tokens.
         hidden: the variable after each token of a stream, ``(T,)`` float; NaN where it is not defined.
+        joint: what stands between two tokens of the text.
     """
 
     level: Level
@@ -60,7 +61,14 @@ def _brackets_depth(tokens: Sequence[str]) -> np.ndarray:
     return np.array(depths, dtype=float)
 
 
-_NOUNS = {"key": "keys", "cabinet": "cabinets", "dog": "dogs", "child": "children", "teacher": "teachers", "box": "boxes"}
+_NOUNS = {
+    "key": "keys",
+    "cabinet": "cabinets",
+    "dog": "dogs",
+    "child": "children",
+    "teacher": "teachers",
+    "box": "boxes",
+}
 _VERBS = {"is": "are", "was": "were", "has": "have", "sees": "see"}
 _PREPOSITIONS = ("near", "behind", "of", "with")
 _ENDINGS = ("old", "here", "lost", "open")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, State
+from lstmviz.cells import CELLS, Cell, State
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class LanguageModel(nn.Module):
         self.config = config
         sizes = [config.embedding_size] + [config.hidden_size] * config.num_layers
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
-        self.layers = nn.ModuleList(CELLS[config.cell](x, h) for x, h in zip(sizes, sizes[1:], strict=False))
+        layers = nn.ModuleList(CELLS[config.cell](x, h) for x, h in pairwise(sizes))
+        self.layers = cast(Sequence[Cell], layers)  # what a type checker cannot see in a ModuleList
         self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         nn.init.uniform_(self.decoder.weight, -0.1, 0.1)
@@ -114,6 +118,32 @@ class LanguageModel(nn.Module):
                 records.append(layer.record(x, layer_state))
                 x = records[-1]["hidden"]
             return self.decoder(x), records
+
+    @torch.no_grad()
+    def sample(self, tokens: Tensor, count: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> Tensor:
+        """Continue a text by drawing token after token.
+
+        Args:
+            tokens: int64 ``(T,)``, T ≥ 1, what stands already.
+            count: how many to draw.
+            temperature: above 0; below 1 the likely become likelier.
+            top_k: draw among the k likeliest only; 0 for all.
+            seed: the same seed draws the same tokens.
+
+        Returns:
+            The drawn tokens ``(count,)``; the specials <pad>, <unk> and <sos> are never drawn.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        logits, state = self(tokens[:, None])
+        drawn = []
+        for _ in range(count):
+            scores = logits[-1, 0] / temperature  # (V,)
+            scores[:3] = -torch.inf
+            if 0 < top_k < len(scores):
+                scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
+            drawn.append(torch.multinomial(scores.softmax(0), 1, generator=generator))  # (1,)
+            logits, state = self(drawn[-1][:, None], state)
+        return torch.cat(drawn) if drawn else tokens[:0]
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout, self.training)

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -84,14 +85,14 @@ class Vocabulary:
             chunk = re.sub(r"(?<=\w)-(?=\w)", " @-@ ", chunk)
             chunk = re.sub(r"(?<=\d)([,.])(?=\d)", r" @\1@ ", chunk)
         if "n't" in self.ids:  # Penn Treebank: did n't; WikiText: didn 't
-            chunk = re.sub(r"(?i)(?<=\w)(n['’]t)\b", r" \1", chunk)
+            chunk = re.sub(r"(?i)(?<=\w)(n['’]t)\b", r" \1 ", chunk)
         words: list[str] = []
         for piece in chunk.split():
             words.extend([piece] if self._known(piece) else _WORD.findall(piece))
         return words
 
     def _normalise(self, piece: str) -> str:
-        """The spelling under which a typed piece is looked up: an ASCII apostrophe, lower case where the corpus has no other."""
+        """The spelling to look up: an ASCII apostrophe for a curly one, lower case where the corpus has no other."""
         if self.level == "char" or piece in self.ids:
             return piece
         piece = piece.replace("’", "'")
@@ -100,7 +101,7 @@ class Vocabulary:
     def _known(self, piece: str) -> bool:
         return self._normalise(piece) in self.ids
 
-    @property
+    @cached_property
     def has_case(self) -> bool:
         """Whether any token has a capital letter ("N" alone is the Treebank's sign for a number)."""
         return any(token != "N" and token != token.lower() for token in self.tokens)
@@ -190,7 +191,9 @@ def load_corpus(path: Path, level: Level, max_words: int | None = None, vocabula
         train, valid, test = streams
     for split, tokens in (("train", train), ("valid", valid), ("test", test)):
         if len(tokens) < 2:
-            raise ValueError(f"the {split} part of {path} has {len(tokens)} tokens; at least 2 are needed to predict one")
+            raise ValueError(
+                f"the {split} part of {path} has {len(tokens)} tokens; at least 2 are needed to predict one"
+            )
     vocabulary = vocabulary or Vocabulary.of(level, train, max_words)
     ids = [torch.tensor(vocabulary.encode_tokens(tokens)) for tokens in (train, valid, test)]
     return Corpus(name, vocabulary, *ids, sha256=sha256, licence=licence)

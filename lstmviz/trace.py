@@ -40,6 +40,8 @@ def trace_module(
         ``proj_size``, ``hidden`` has ``projection`` for ``unit``. Gates are after their activation; ``hidden`` and
         ``cell`` are the module's own. The reverse direction is in the order of the inputs; steps past the end of a
         packed sequence are NaN. Values in the module's dtype, bfloat16 as float32. ``attrs["cell"]`` names the cell.
+        On CUDA, cuDNN may compute ``hidden`` in TF32 (``torch.backends.cudnn.allow_tf32``): gates and ``cell`` then
+        agree with the kernel's own to TF32's three digits.
 
     Raises:
         TypeError: ``module`` is no such module, or ``inputs`` or ``state`` are no floating-point tensors.
@@ -63,7 +65,7 @@ def trace_module(
             before = {name: values[index] for name, values in states.items()}
             reverse = index % directions == 1
             records.append(record_native(kind, inputs, before, weights, reverse=reverse, lengths=lengths))
-            if index % directions == directions - 1:  # the layer is complete: its hidden values are the next one's inputs
+            if index % directions == directions - 1:  # the layer is complete, and its hidden values feed the next one
                 above = [record["hidden"] for record in records[-directions:]]
                 inputs = above[0] if directions == 1 else torch.cat(above, dim=-1)  # (T, B, D·H)
 
@@ -166,16 +168,18 @@ def _initial_states(
 
     values = state if isinstance(state, tuple | list) else (state,)
     if len(values) != len(widths) or not all(isinstance(value, Tensor) for value in values):
-        raise TypeError(f"state of an nn.{module.__class__.__name__} must be {'(h_0, c_0)' if len(widths) > 1 else 'h_0'}.")
-    for value, (name, width) in zip(values, widths.items(), strict=True):
-        expected = (rows, batch, width) if batched else (rows, width)
+        form = "(h_0, c_0), two tensors" if len(widths) == 2 else "h_0, one tensor"
+        raise TypeError(f"the state of an nn.{type(module).__name__} must be {form}.")
+    states = dict(zip(widths, values, strict=True))
+    for name, value in states.items():
+        expected = (rows, batch, widths[name]) if batched else (rows, widths[name])
         if value.shape != expected:
             raise ValueError(f"the initial {name} must have shape {expected}, not {tuple(value.shape)}.")
         if value.dtype != weight.dtype or value.device != weight.device:
             raise ValueError(
                 f"the initial {name} is {value.dtype} on {value.device}, the module {weight.dtype} on {weight.device}."
             )
-    return {name: value.reshape(rows, batch, width) for value, (name, width) in zip(values, widths.items(), strict=True)}
+    return {name: value.reshape(rows, batch, widths[name]) for name, value in states.items()}
 
 
 def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> GateTrace:

@@ -32,12 +32,14 @@ class GRU(Cell):
         self.native = nn.GRU(input_size, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs, self.native.weight_ih_l0, self.native.bias_ih_l0)  # (T, B, 3H)
+        w_ih, _, b_ih, _ = self.native.all_weights[0]
+        return F.linear(inputs, w_ih, b_ih)  # (T, B, 3H)
 
     def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
+        _, w_hh, _, b_hh = self.native.all_weights[0]
         h = state["hidden"]
         x_r, x_z, x_n = x.chunk(3, dim=-1)
-        u_r, u_z, u_n = F.linear(h, self.native.weight_hh_l0, self.native.bias_hh_l0).chunk(3, dim=-1)
+        u_r, u_z, u_n = F.linear(h, w_hh, b_hh).chunk(3, dim=-1)
         r = (x_r + u_r).sigmoid()
         z = (x_z + u_z).sigmoid()
         n = (x_n + r * u_n).tanh()

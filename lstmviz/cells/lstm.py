@@ -43,10 +43,12 @@ class LSTM(Cell):
         self.native = nn.LSTM(input_size, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs, self.native.weight_ih_l0, self.native.bias_ih_l0)  # (T, B, 4H)
+        w_ih, _, b_ih, _ = self.native.all_weights[0]
+        return F.linear(inputs, w_ih, b_ih)  # (T, B, 4H)
 
     def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        a = x + F.linear(state["hidden"], self.native.weight_hh_l0, self.native.bias_hh_l0)  # (B, 4H)
+        _, w_hh, _, b_hh = self.native.all_weights[0]
+        a = x + F.linear(state["hidden"], w_hh, b_hh)  # (B, 4H)
         return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:

@@ -5,6 +5,8 @@ all of h known the pre-activations of *every* step come from one matrix product.
 c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t, which is elementwise.
 """
 
+import warnings
+from contextlib import nullcontext
 from math import isqrt
 
 import torch
@@ -34,7 +36,7 @@ def record_native(
             for an LSTM also ``cell`` ``(B, H)``.
         weights: as ``nn.LSTM.all_weights[k]`` gives them: ``w_ih, w_hh[, b_ih, b_hh][, w_hr]``.
         reverse: read from the last step to the first; what is returned stays in the order of the input.
-        lengths: ``(B,)`` true length of each sequence. Later steps are padding: never read, and NaN in what is returned.
+        lengths: ``(B,)`` true length of each sequence. Later steps are padding, and NaN in what is returned.
 
     Returns:
         Name -> ``(T, B, H)`` (``hidden`` ``(T, B, P)`` with a projection), after the activation: gates first, then
@@ -104,13 +106,17 @@ def _record_gru(inputs: Tensor, hidden0: Tensor, weights: list[Tensor]) -> dict[
 def _run(kind: str, inputs: Tensor, state, weights: list[Tensor]):
     """The native kernel: one layer, one direction, no dropout, not training, time first."""
     has_biases = len(weights) >= 4
-    return KERNELS[kind](inputs, state, weights, has_biases, 1, 0.0, False, False, False)
+    with warnings.catch_warnings() if inputs.is_cuda else nullcontext():
+        # One layer of several never is a contiguous chunk of cuDNN's: that is no fault of the user's.
+        if inputs.is_cuda:
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+        return KERNELS[kind](inputs, state, weights, has_biases, 1, 0.0, False, False, False)
 
 
 def _linear_maps(weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """``w_ih, w_hh, b_ih, b_hh`` without the projection, wide enough to compute with; no biases: None."""
-    maps = [_widen(weight) for weight in weights[:4]] if len(weights) >= 4 else [*map(_widen, weights[:2]), None, None]
-    return tuple(maps)
+    maps = [_widen(weight) for weight in weights]
+    return tuple(maps[:4]) if len(maps) >= 4 else (*maps[:2], None, None)
 
 
 def _widen(values: Tensor) -> Tensor:

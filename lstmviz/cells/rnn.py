@@ -29,10 +29,12 @@ class RNN(Cell):
         self.native = nn.RNN(input_size, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs, self.native.weight_ih_l0, self.native.bias_ih_l0)  # (T, B, H)
+        w_ih, _, b_ih, _ = self.native.all_weights[0]
+        return F.linear(inputs, w_ih, b_ih)  # (T, B, H)
 
     def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        h = (x + F.linear(state["hidden"], self.native.weight_hh_l0, self.native.bias_hh_l0)).tanh()
+        _, w_hh, _, b_hh = self.native.all_weights[0]
+        h = (x + F.linear(state["hidden"], w_hh, b_hh)).tanh()
         return {"hidden": h}, {}
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:

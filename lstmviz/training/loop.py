@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def train(model: LanguageModel, corpus: Corpus, config: TrainConfig) -> Iterator
         seconds = time.perf_counter() - since
         valid_nll = evaluate(model, corpus.valid, config.batch_size) if evaluating else None
         is_best = valid_nll is not None and valid_nll < best
-        if is_best:
+        if valid_nll is not None and is_best:
             best = valid_nll
         elif evaluating and config.schedule == "plateau":
             rate, cuts = rate / 4, cuts + 1
@@ -141,6 +142,11 @@ def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1, window: 
         total += F.cross_entropy(logits.flatten(0, 1), chunk[1:].flatten(), reduction="sum").item()
     model.train(was_training)
     return total / ((len(streams) - 1) * batch_size)
+
+
+def perplexity(nll: float) -> float:
+    """e to the mean nll in nats; infinite where that is too large for a float."""
+    return math.exp(nll) if nll < math.log(sys.float_info.max) else math.inf
 
 
 def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:

@@ -16,13 +16,18 @@ ASSETS = Path(__file__).with_name("gate_map")
 NAN = 65535  # the code of "no value"; 0 ... 65534 span low ... high
 
 
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+def _assets(*names: str) -> str:
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
-# Inline, and read once: Streamlit serves files only for components of an installed distribution.
-_gate_map = st.components.v2.component("lstmviz_gate_map", js=_asset("gate_map.js"), css=_asset("gate_map.css"))
-_readout = st.components.v2.component("lstmviz_readout", js=_asset("readout.js"), css=_asset("readout.css"))
+# Inline, and read once: Streamlit serves files only for components of an installed distribution. An inline script
+# cannot import another, so the scripts are joined here.
+_gate_map = st.components.v2.component(
+    "lstmviz_gate_map", js=_assets("common.js", "picture.js", "gate_map.js"), css=_assets("gate_map.css")
+)
+_readout = st.components.v2.component(
+    "lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css")
+)
 
 
 def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:

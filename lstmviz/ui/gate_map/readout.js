@@ -1,21 +1,9 @@
 // The numbers of one token and one unit, as the gate map on the same page announces them; the server takes no part.
-// All text goes through textContent, so a token can never become markup.
 
 const NEXT = { light: "#2563eb", dark: "#60a5fa" };
 
-function make(tag, name, text = "", children = []) {
-  const element = Object.assign(document.createElement(tag), { className: name, textContent: text });
-  element.append(...children);
-  return element;
-}
-
-function number(value, digits = 2) {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  return value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
-}
 const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
 const signed = (value) => (value >= 0.005 ? "+" : "") + number(value);
-const perplexity = (nll) => (Math.exp(nll) < 100 ? Math.exp(nll).toFixed(1) : Math.exp(nll).toPrecision(3).replace(/e.*/, (e) => ` × 10^${+e.slice(1)}`));
 
 // A bar from the left, or for signed values from the middle.
 function bar(share, colour, fromMiddle = false) {
@@ -50,15 +38,15 @@ function cellCard(seen) {
   if (seen.annotation) title.append(make("span", "note", seen.annotation));
   const rows = seen.roles.map((role) => {
     const colour = role[seen.mode], most = Math.max(Math.abs(role.low), Math.abs(role.high));
-    const symbol = make("span", "symbol", role.symbol), name = make("span", "name", role.label.replace(/ (gate|state)$/, ""));
+    const symbol = make("span", "symbol", role.symbol), name = make("span", "name", shortLabel(role));
     symbol.style.color = colour;
     const row = make("div", "row", "", [symbol, name, bar(role.value / most, colour, role.signed), make("span", "value", number(role.value))]);
     row.title = `${role.label}: ${role.meaning ?? ""}`;
     return row;
   });
   const card = make("div", "card cell", "", [title, ...rows, make("p", "quiet", sentence(seen))]);
-  if (seen.read_as) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.read_as}.`));
-  const surprise = seen.nll === null ? "The first token: nothing predicted it." :
+  if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
+  const surprise = missing(seen.nll) ? "The first token: nothing predicted it." :
     `Given probability ${number(Math.exp(-seen.nll), 3)}: loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}.`;
   card.append(make("p", "quiet", surprise));
   return card;

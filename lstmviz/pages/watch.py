@@ -1,0 +1,443 @@
+"""Watch: type a sentence and see every gate answer."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import streamlit as st
+import torch
+
+from lstmviz.charts import gate_figure, training_figure
+from lstmviz.checkpoint import CheckpointError
+from lstmviz.cli import card
+from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, visible
+from lstmviz.ui import models
+from lstmviz.ui.gate_map import gate_map, readout
+from lstmviz.ui.models import OpenModel
+from lstmviz.ui.reading import MAX_TOKENS, ORDERS, Reading, drawn_roles, payload, read
+from lstmviz.charts import ROLES
+
+MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sentence and what to look for in it."""
+
+    text: str
+    look: str
+
+
+EXAMPLES = {
+    "shakespeare": [
+        Example(
+            "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
+            "A name in capitals: the loss is high on its first letters and falls as soon as the name can be guessed. "
+            "Follow one row of the forget gate: many units let go at spaces and at ⏎.",
+        ),
+        Example(
+            "⏎⏎First Citizen:⏎We are accounted poor citizens, the patricians good.⏎",
+            "The same two words open many scenes, so after F, i, r the model is nearly certain. The loss jumps again "
+            "where a word begins and could be anything.",
+        ),
+        Example(
+            "zqxj zqxj zqxj zqxj zqxj",
+            "Letters that English never puts together. The first round is a shock at every letter. Does the fifth still "
+            "surprise it? If not, some unit remembers.",
+        ),
+    ],
+    "wikitext": [
+        Example(
+            "The film was released in the United States in 1994 and received positive reviews from critics .",
+            "Names and set phrases cost little (United States, reviews from critics). The year is a guess among many: "
+            "see its loss, and the five likeliest next words just before it.",
+        ),
+        Example(
+            "When she tried to print her tickets, she found that the printer was out of toner.",
+            "Does the model still hold the printer when toner comes? Its loss there tells; a unit whose row stays "
+            "one colour from printer to toner might carry it.",
+        ),
+        Example(
+            "He said that she didn't know what it was, but they were all there.",
+            "Small everyday words are cheap. The text is split as the corpus is: didn't is two tokens, and the comma "
+            "is one of its own.",
+        ),
+    ],
+    "brackets": [
+        Example(
+            "(x(xx(x(x)x))(x)x)",
+            "Select the depth unit (named at the right): its cell climbs one stair at every ( and goes down one at "
+            "every ). That is counting, learned from prediction alone.",
+        ),
+        Example(
+            "(((((((())))))))",
+            "Straight down and up again: the cell of the depth unit draws a pyramid. See P( ) ) grow with the depth.",
+        ),
+        Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
+    ],
+    "agreement": [
+        Example(
+            "the key near the cabinets with the dogs is lost .",
+            "The subject is key, so the verb must be is. Three nouns follow that must not count: find the unit whose "
+            "cell holds still over cabinets and dogs.",
+        ),
+        Example(
+            "the keys near the cabinet with the dog are lost .",
+            "The same sentence with the numbers turned round: the number unit has the other sign from keys to are.",
+        ),
+        Example(
+            "the key near the cabinets are lost .",
+            "A mistake that people make too. The loss jumps at are: the model expected is, sees and was.",
+        ),
+    ],
+}
+
+STYLE = """<style>
+.block-container {padding: 3.4rem 1.8rem 3rem; max-width: 1760px}
+.st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
+.st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
+.st-key-watch {gap: .55rem}
+.st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
+.st-key-bar p, .st-key-bar button {font-size: .86rem}
+</style>"""
+
+
+def examples_for(opened: OpenModel) -> list[Example]:
+    """Sentences that fit the model's corpus."""
+    name = opened.checkpoint.corpus_name.lower()
+    for key, examples in EXAMPLES.items():
+        if key in name.replace("-", "").replace(" ", ""):
+            return examples
+    tokens = opened.model.sample(torch.tensor([3]), 40, temperature=0.7)
+    text = opened.checkpoint.vocabulary.decode(tokens.tolist()).replace("\n", NEWLINE_SIGN)
+    return [Example(text, "A sentence that the model wrote itself.")]
+
+
+def page() -> None:
+    """The whole page: the sentence and its map at the left, the numbers and the model at the right."""
+    st.html(STYLE)
+    left, right = st.columns([3.1, 1], gap="medium")
+    with right:
+        name = choose_model()
+    if name is None:
+        return
+    try:
+        with left, st.spinner("Opening the model…"):
+            opened = models.open_model(name)
+    except CheckpointError as error:
+        left.error(f"This model cannot be opened: {error}. Choose another one at the right.")
+        return
+    keep_text(name, opened)
+    with right:
+        readout(key="readout")
+        with st.container(border=True, gap="small"):
+            st.markdown("**how this model learned**")
+            dark = st.context.theme.type == "dark"
+            figure = training_figure(opened.checkpoint.history, dark)
+            st.plotly_chart(figure, key="training", theme=None, config={"displayModeBar": False})
+    with left:
+        watch(name)
+
+
+def choose_model() -> str | None:
+    """The menu of models with the card of the chosen one, and the upload."""
+    names = [*models.shipped(), *models.uploaded()]
+    if not names:
+        st.warning(
+            "There are no checkpoints in the folder checkpoints/. Train one with "
+            "`python -m lstmviz train runs/brackets --corpus brackets` and upload its best.safetensors below."
+        )
+        upload()
+        return None
+    if st.session_state.get("model") not in names:
+        asked = st.query_params.get("model")
+        if asked is not None and asked not in names:
+            st.warning("The link asks for a model that is not here; this is another one.")
+            del st.query_params["model"]
+        st.session_state.pop("model", None)
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    with row:
+        name = st.selectbox("model", names, key="model", bind="query-params", label_visibility="collapsed")
+        with st.popover("card", help="What the model was trained on, how, and how good it is"):
+            show_card(name)
+            upload()
+    return name
+
+
+def show_card(name: str) -> None:
+    """Data, licence, command, seed and figures of a model."""
+    try:
+        st.markdown(f"**{name}**")
+        st.markdown(card(models.open_model(name).checkpoint))
+    except CheckpointError as error:
+        st.error(f"{error}")
+
+
+def upload() -> None:
+    """Take a checkpoint of ours from the person's disk."""
+    file = st.file_uploader("open a checkpoint of your own (.safetensors)", type="safetensors", key="upload")
+    if file is None or st.session_state.get("upload_seen") == file.file_id:
+        return
+    st.session_state["upload_seen"] = file.file_id
+    try:
+        st.session_state["model"] = models.add_upload(file.getvalue())
+    except CheckpointError as error:
+        st.error(f"The file cannot be used: {error}.")
+        return
+    st.rerun()
+
+
+def keep_text(name: str, opened: OpenModel) -> None:
+    """When the model changes, bring back what was last typed for it, or its first example; nothing typed is lost."""
+    state = st.session_state
+    texts = state.setdefault("texts", {})
+    if state.get("watched") == name:
+        return
+    first = "watched" not in state
+    if not first:
+        texts[state["watched"]] = state.get("last_text", "")
+    state["watched"] = name
+    if first and "text" in st.query_params:
+        return
+    state["text"] = texts.get(name, examples_for(opened)[0].text)
+    for key in ("seen", "layer"):
+        state.pop(key, None)
+
+
+@st.fragment
+def watch(name: str) -> None:
+    """Everything that answers a keystroke."""
+    opened = models.open_model(name)
+    vocabulary = opened.checkpoint.vocabulary
+    with st.container(key="watch"):
+        text = st.text_input(
+            "sentence",
+            key="text",
+            live="0ms",
+            bind="query-params",
+            label_visibility="collapsed",
+            placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
+            autocomplete="off",
+        )
+        st.session_state["last_text"] = text
+        reading = read(opened, text or "")
+        layers, roles, order = controls(opened, reading)
+        if vocabulary_fits := len(vocabulary) <= MAX_BUTTONS and opened.checkpoint.hidden_variable is not None:
+            token_buttons(vocabulary)
+        if reading is None:
+            st.info(
+                "There is nothing to read yet. Type above, "
+                + ("press a token" if vocabulary_fits else "pick an example")
+                + ", and a column appears for every token."
+            )
+            return
+        say_what_is_odd(opened, reading)
+        selection = select(opened, reading, layers)
+        gate_map(
+            payload(
+                opened,
+                reading,
+                layers=layers,
+                roles=roles,
+                order=order,
+                selection=selection,
+                generated_from=generated_from(text, vocabulary),
+            ),
+            key="map",
+            height=max(420, 130 * len(roles) * len(layers) + 100),
+        )
+
+
+def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], list[str], str]:
+    """The row under the sentence: examples, layer, order of units, panels, continue, export."""
+    examples = examples_for(opened)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
+        with st.popover("examples"):
+            for number, example in enumerate(examples):
+                st.button(
+                    visible(example.text).replace("␣", " "),
+                    key=f"example{number}",
+                    on_click=put_text,
+                    args=(example.text,),
+                    width="stretch",
+                )
+                st.caption(example.look)
+        layer = "1"
+        if opened.checkpoint.model.num_layers > 1:
+            choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
+            layer = st.segmented_control(
+                "layer", choices, default="1", key="layer", required=True, bind="query-params",
+                label_visibility="collapsed", format_func=lambda k: "all layers" if k == "all" else f"layer {k}",
+            )  # fmt: skip
+        order = st.segmented_control(
+            "order of units", ORDERS, default="similar", key="order", required=True, label_visibility="collapsed",
+            help="Rows by similarity (alike units side by side), by index, or by how much they move in this sentence",
+        )  # fmt: skip
+        available = [role for role in ROLES if role in opened.scales]
+        roles = available
+        if len(available) > 1:
+            with st.popover("panels"):
+                st.caption("Choose what is drawn.")
+                trace_roles = drawn_roles(opened.scales)
+                roles = [
+                    role
+                    for role in available
+                    if st.checkbox(ROLES[role].label, role in trace_roles, key=f"show_{role}", help=ROLES[role].meaning)
+                ] or trace_roles[:1]
+        with st.popover("continue"):
+            continue_controls(opened)
+        with st.popover("export"):
+            export_controls(opened, reading)
+        current = next((e for e in examples if e.text == st.session_state.get("text")), None)
+    if current:
+        st.caption(f"**Look for:** {current.look}")
+    layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
+    return layers, roles, order
+
+
+def token_buttons(vocabulary: Vocabulary) -> None:
+    """The few tokens of a grammar, to write a sentence by pressing them."""
+    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + ([EOS] if vocabulary.level == "word" else [])
+    holder = st.popover("words of this grammar") if len(tokens) > 8 else st.container()
+    with holder, st.container(horizontal=True, gap="small", key="tokens"):
+        for number, token in enumerate(tokens):
+            sign = NEWLINE_SIGN if token in (EOS, "\n") else token
+            # A zero-width space keeps the label from being read as Markdown.
+            st.button(f"\u200b{sign}", key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
+
+
+def append(sign: str, level: str) -> None:
+    """Add a token to the sentence."""
+    text = st.session_state.get("text") or ""
+    put_text(text + sign if level == "char" or not text else f"{text} {sign}")
+
+
+def put_text(text: str) -> None:
+    """Replace the sentence."""
+    st.session_state["text"] = text
+
+
+def say_what_is_odd(opened: OpenModel, reading: Reading) -> None:
+    """One sentence for each thing a person should know about what was read."""
+    level = opened.checkpoint.vocabulary.level
+    noun = "characters" if level == "char" else "words"
+    if reading.dropped:
+        st.warning(
+            f"The text has {len(reading.pieces) + reading.dropped:,} {noun}; the first {MAX_TOKENS:,} are shown."
+        )
+    unknown = sum(i == opened.checkpoint.vocabulary.ids["<unk>"] for i in reading.ids)
+    if unknown == len(reading.ids):
+        st.warning(f"The model knows none of these {noun}: to it each is the same <unk>, marked by a dashed underline.")
+
+
+def select(opened: OpenModel, reading: Reading, layers: list[int]) -> dict[str, int]:
+    """The selected time, unit and layer: the last keystroke's token, until somebody chooses another.
+
+    What was chosen last wins: a click or arrow key in the map, a changed token, or at first the URL. The URL follows.
+    """
+    state, units = st.session_state, opened.checkpoint.model.hidden_size
+    chosen = (state.get("map") or {}).get("selection")
+    seen = state.get("seen")
+    if seen is None:
+        time, unit = _from_url("time", len(reading.ids) - 1), _from_url("unit", _telling_unit(opened, layers[0]))
+        selection = {"time": time, "unit": unit, "layer": layers[0]}
+    else:
+        selection = dict(seen["selection"])
+        if chosen and chosen != seen["chosen"]:
+            selection = {name: int(chosen[name]) for name in ("time", "unit", "layer")}
+        if reading.ids != seen["ids"]:
+            selection["time"] = _last_changed(seen["ids"], reading.ids)
+    selection["time"] = min(max(selection["time"], 0), len(reading.ids) - 1)
+    selection["unit"] = min(max(selection["unit"], 0), units - 1)
+    if selection["layer"] not in layers:
+        selection["layer"] = layers[0]
+    state["seen"] = {"ids": reading.ids, "selection": selection, "chosen": chosen}
+    for name in ("time", "unit"):
+        if st.query_params.get(name) != str(selection[name]):
+            st.query_params[name] = str(selection[name])
+    return selection
+
+
+def _from_url(name: str, otherwise: int) -> int:
+    try:
+        return int(st.query_params[name])
+    except (KeyError, ValueError):
+        return otherwise
+
+
+def _telling_unit(opened: OpenModel, layer: int) -> int:
+    """The unit to select first: the one that carries a grammar's hidden variable, else the first row."""
+    variable = opened.checkpoint.hidden_variable
+    if variable:
+        correlations = variable["correlations"][layer]
+        return correlations.index(max(correlations))
+    return int(opened.similar[layer][0])
+
+
+def _last_changed(before: list[int], after: list[int]) -> int:
+    """The last token that is new: all after it end the old text too."""
+    same = 0
+    while same < min(len(before), len(after)) and before[-1 - same] == after[-1 - same]:
+        same += 1
+    return max(0, len(after) - 1 - (same if same < len(after) else 0))
+
+
+def continue_controls(opened: OpenModel) -> None:
+    """Let the model go on writing."""
+    st.caption("Let the model write on. What it writes joins the sentence and the map.")
+    temperature = st.slider("temperature", 0.1, 2.0, 0.8, 0.1, help="Low: only what is likely. High: surprising.")
+    top_k = st.slider("top-k", 1, 50, 20, help="Draw among this many likeliest tokens.")
+    count = st.slider("tokens", 1, 200, 40)
+
+    def write() -> None:
+        vocabulary = opened.checkpoint.vocabulary
+        text = st.session_state.get("text") or ""
+        ids = vocabulary.encode(text)[:MAX_TOKENS]
+        start = torch.tensor(ids or [vocabulary.ids[EOS]])
+        state = st.session_state
+        state["draws"] = state.get("draws", -1) + 1
+        drawn = opened.model.sample(start, min(count, MAX_TOKENS - len(ids)), temperature, top_k, state["draws"])
+        more = vocabulary.decode(drawn.tolist()).replace("\n", NEWLINE_SIGN)
+        joint = "" if vocabulary.level == "char" or not text else " "
+        put_text(text + joint + more)
+        state["generated"] = {"text": text + joint + more, "from": len(ids)}
+
+    st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
+
+
+def generated_from(text: str, vocabulary: Vocabulary) -> int | None:
+    """Time of the first token that the model wrote, while the sentence still begins with what it wrote."""
+    generated = st.session_state.get("generated")
+    return generated["from"] if generated and text.startswith(generated["text"]) else None
+
+
+def export_controls(opened: OpenModel, reading: Reading | None) -> None:
+    """The trace as a table, the figure as a page; made only when asked for."""
+    if reading is None:
+        st.caption("Type a sentence first; then its trace can be saved.")
+        return
+    trace = reading.trace.assign_attrs(checkpoint=opened.checkpoint.digest)
+
+    def table() -> "pd.DataFrame":  # noqa: F821
+        return trace.to_dataframe().reset_index()
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        table().to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    st.caption("Every gate and state of every layer, token and unit.")
+    download = {"on_click": "ignore", "width": "stretch"}
+    st.download_button("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv", **download)
+    st.download_button("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet", **download)
+    st.download_button(
+        "figure (interactive HTML)",
+        lambda: gate_figure(trace).to_html(include_plotlyjs=True).encode(),
+        "gates.html",
+        "text/html",
+        **download,
+    )
+
+
+page()

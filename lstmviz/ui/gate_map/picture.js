@@ -1,0 +1,435 @@
+// The picture: where everything lies on the canvas and how it is drawn. It knows nothing of pointers, keys or the page.
+//
+// Top to bottom, on shared columns of one token each: the tokens, their losses, one panel a gate, and the selected unit
+// through the sentence. The gutters left and right stay where they are while the columns scroll.
+
+const LEFT = 130, RIGHT = 60, GAP = 12, LOSS = 72, ROLE = 40; // CSS pixels
+const NAN = 65535;
+const SIN = Math.sin(Math.PI / 3), TAN = Math.tan(Math.PI / 3); // slanted words stand at 60 degrees
+const CIVIDIS = [
+  "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
+];
+const DIVERGING = { // away from the page's own colour, on either side
+  light: [["#2166ac", "#5b9bcb", "#b4d3e7"], ["#f7c4ab", "#e07b62", "#b2182b"]],
+  dark: [["#9cc9ff", "#4a90d9", "#23507f"], ["#7d2f2c", "#db5546", "#ffab91"]],
+};
+const INKS = {
+  light: { tint: "#ea641e", bar: "#fdba74", loss: "#c2410c", perplexity: "#7c3aed" },
+  dark: { tint: "#ea580c", bar: "#b45309", loss: "#fb923c", perplexity: "#c4b5fd" },
+};
+
+// ---- colour --------------------------------------------------------------------------------------------------------
+
+// Red, green, blue of any CSS colour: the browser parses it, by painting one pixel.
+const parsed = new Map();
+function rgb(colour) {
+  if (!parsed.has(colour)) {
+    const pixel = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    pixel.fillStyle = colour;
+    pixel.fillRect(0, 0, 1, 1);
+    parsed.set(colour, [...pixel.getImageData(0, 0, 1, 1).data.slice(0, 3)]);
+  }
+  return parsed.get(colour);
+}
+
+// 256 colours along equally spaced stops, packed as ImageData wants them.
+function ramp(stops) {
+  const colours = stops.map(rgb), table = new Uint32Array(256);
+  for (let i = 0; i < 256; i++) {
+    const place = (i / 255) * (colours.length - 1), k = Math.min(colours.length - 2, Math.floor(place));
+    const [r, g, b] = colours[k].map((from, c) => Math.round(from + (place - k) * (colours[k + 1][c] - from)));
+    table[i] = (255 << 24) | (b << 16) | (g << 8) | r;
+  }
+  return table;
+}
+
+const channels = (packed) => [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
+const brightness = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b;
+const inkOn = (colour) => (brightness(colour) > 128 ? "#111827" : "#f9fafb"); // text that can be read on a colour
+
+function readTheme(element) {
+  const style = getComputedStyle(element);
+  const get = (name, otherwise) => style.getPropertyValue(`--st-${name}`).trim() || otherwise;
+  const page = get("background-color", "#ffffff"), mode = brightness(rgb(page)) < 128 ? "dark" : "light";
+  const [negative, positive] = DIVERGING[mode];
+  return {
+    mode, page, ...INKS[mode],
+    ink: get("text-color", "#1f2937"), line: get("border-color", "#d1d5db"), primary: get("primary-color", "#2563eb"),
+    font: get("font", "sans-serif"), code: get("code-font", "monospace"),
+    gates: ramp(CIVIDIS), signed: ramp([...negative, page, ...positive]),
+  };
+}
+
+// ---- the picture ---------------------------------------------------------------------------------------------------
+
+class Picture {
+  constructor() {
+    this.canvas = document.createElement("canvas");
+    this.canvas.setAttribute("aria-hidden", "true"); // what it shows is spoken by the box around it
+    this.paint = this.canvas.getContext("2d", { alpha: false });
+    this.cells = document.createElement("canvas"); // one pixel a value, before it is enlarged
+    this.labelWidths = new Map();
+    this.zoomX = this.zoomY = 1;
+    this.first = {}; // layer -> first visible row, where a panel is zoomed
+    this.scrolled = 0; // CSS pixels of columns hidden behind the left gutter
+    // data, theme, width, time, unit and layer are set by the map before anything is drawn
+  }
+
+  rows(layer = this.layer) { return this.data.units[this.data.layers.indexOf(layer)]; }
+  panelsOf(layer) { return this.data.panels.filter((panel) => panel.layer === layer); }
+  value(panel, row, time) {
+    const code = time < 0 ? NAN : panel.codes[row * this.data.tokens.length + time];
+    return code === NAN ? NaN : panel.low + (code / 65534) * (panel.high - panel.low);
+  }
+
+  // ---- where things are (CSS pixels; columns and rows are whole device pixels) -------------------------------------
+
+  layout() {
+    const { data } = this, tokens = data.tokens.length;
+    this.dpr = window.devicePixelRatio || 1;
+    this.layoutColumns(tokens);
+    this.lossTop = this.strip + 6;
+    const shown = data.panels.filter((panel) => panel.shown), top = this.lossTop + LOSS + GAP;
+    const share = Math.max(56, (data.height - top) / Math.max(1, shown.length) - GAP);
+    let y = top;
+    this.panels = shown.map((panel) => {
+      const place = { panel, y, ...this.layoutRows(panel.units.length, share * this.dpr) };
+      y += place.height + GAP;
+      return place;
+    });
+    this.panelsEnd = y - GAP;
+    this.unitTop = y + 24;
+    this.rolesTop = this.unitTop + this.strip + 6;
+    const rank = ({ role }) => ({ cell: 0, hidden: 1 })[role] ?? 2; // states first: the gates explain them
+    this.roles = [...this.panelsOf(this.layer)].sort((a, b) => rank(a) - rank(b));
+    this.height = this.rolesTop + this.roles.length * ROLE + 4;
+    const [width, height] = [this.width, this.height].map((size) => Math.round(size * this.dpr));
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      Object.assign(this.canvas, { width, height });
+      Object.assign(this.canvas.style, { width: `${width / this.dpr}px`, height: `${height / this.dpr}px` });
+    }
+  }
+
+  // Fit the width if labels stay legible, else their smallest width; words that do not fit their column are slanted.
+  layoutColumns(tokens) {
+    this.setTokenFont();
+    const widest = this.data.labels.reduce((most, label) => Math.max(most, this.labelWidth(label)), 8);
+    const room = this.width - LEFT - RIGHT, fit = clamp(room / tokens, widest > 16 ? 18 : 13, Math.max(44, widest + 14));
+    this.column = Math.max(1, Math.floor(fit * this.zoomX * this.dpr)) / this.dpr;
+    const slanted = widest + 4 > this.column && this.column >= 13;
+    this.strip = slanted ? Math.ceil(Math.min(widest, 84) * SIN + 14) : 26;
+    this.lean = slanted ? this.strip / TAN : 0;
+  }
+
+  // Whole device pixels a row, or whole rows a pixel: either way no unit is drawn larger than another.
+  layoutRows(count, share) {
+    const whole = (pitch) => (pitch > 0.75 ? Math.max(1, Math.round(pitch)) : 1 / Math.round(1 / pitch));
+    const fitted = whole(share / count), height = Math.ceil(count * fitted - 1e-6), pitch = whole(fitted * this.zoomY);
+    return { height: height / this.dpr, pitch, rows: Math.min(count, Math.max(1, Math.floor(height / pitch + 1e-6))) };
+  }
+
+  setTokenFont() { this.setFont(13, "", this.data.level === "char" ? this.theme.code : this.theme.font); }
+  labelWidth(label) {
+    if (!this.labelWidths.has(label)) this.labelWidths.set(label, this.paint.measureText(label).width);
+    return this.labelWidths.get(label);
+  }
+  firstRow({ panel, rows }) { return clamp(this.first[panel.layer] ?? 0, 0, panel.units.length - rows); }
+  x(time) { return LEFT + Math.round((time * this.column - this.scrolled) * this.dpr) / this.dpr; }
+
+  // ---- drawing -----------------------------------------------------------------------------------------------------
+
+  draw() {
+    const start = performance.now(), { paint, theme, data } = this, view = this.width - LEFT - RIGHT;
+    if (view < 20) return; // not on screen yet; the resize will draw
+    paint.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
+    paint.fillStyle = theme.page;
+    paint.fillRect(0, 0, this.width, this.height);
+    paint.direction = "ltr";
+    this.from = clamp(Math.floor(this.scrolled / this.column), 0, data.tokens.length - 1);
+    this.to = clamp(Math.ceil((this.scrolled + view) / this.column), this.from + 1, data.tokens.length);
+    this.end = Math.min(this.width - RIGHT, this.x(data.tokens.length));
+    this.drawTokens(0, (t) => missing(data.nll[t]) ? [...rgb(theme.ink), 0.08] :
+      [...rgb(theme.tint), 0.85 * clamp(data.nll[t] / this.lossScale(), 0, 1)]);
+    this.text("token", LEFT - 12, this.strip - 12, { alpha: 0.65 });
+    this.drawLoss();
+    for (const place of this.panels) this.drawPanel(place);
+    this.drawUnit();
+    this.frameColumn(0, this.panelsEnd);
+    this.frameColumn(this.unitTop, this.height - 1);
+    this.cost = performance.now() - start;
+  }
+
+  setFont(size, weight = "", family = this.theme.font) { this.paint.font = `${weight} ${size}px ${family}`; }
+
+  text(text, x, y, { size = 12, weight = "", align = "right", colour = this.theme.ink, alpha = 1, family } = {}) {
+    const { paint } = this;
+    this.setFont(size, weight, family);
+    Object.assign(paint, { textAlign: align, textBaseline: "middle", fillStyle: colour, globalAlpha: alpha });
+    paint.fillText(text, x, y);
+    paint.globalAlpha = 1;
+  }
+
+  betweenGutters(y, height, body, overhang = 0) {
+    this.paint.save();
+    this.paint.beginPath();
+    this.paint.rect(LEFT, y, this.width - RIGHT + overhang - LEFT, height);
+    this.paint.clip();
+    body();
+    this.paint.restore();
+  }
+
+  outline(points) {
+    this.paint.beginPath();
+    for (const [x, y] of points) this.paint.lineTo(x, y);
+    this.paint.closePath();
+  }
+
+  // The tokens over their columns; tint(t) is [red, green, blue, alpha].
+  drawTokens(y, tint) {
+    const { paint, data, theme, column, lean } = this, height = this.strip, page = rgb(theme.page);
+    const width = column > 8 ? column - 1 : column, bottom = y + height;
+    const reach = Math.ceil(lean / column); // slanted tokens that begin left of the view still lean into it
+    this.betweenGutters(y, height, () => {
+      for (let t = Math.max(0, this.from - reach); t < this.to; t++) {
+        const x = this.x(t), [r, g, b, alpha] = tint(t);
+        paint.fillStyle = `rgba(${r}, ${g}, ${b}, ${alpha})`;
+        this.outline([[x, bottom], [x + width, bottom], [x + width + lean, y], [x + lean, y]]);
+        paint.fill();
+        if (!missing(data.generated_from) && t >= data.generated_from) {
+          paint.fillStyle = theme.primary;
+          paint.fillRect(x, bottom - 2, width, 2);
+        }
+        if (column < 9) continue; // zoomed out: the colours remain, the words are in the tooltip
+        const behind = [r, g, b].map((channel, c) => page[c] + alpha * (channel - page[c]));
+        this.drawToken(t, x + width / 2, bottom, inkOn(behind));
+      }
+    }, lean ? RIGHT : 0);
+  }
+
+  drawToken(t, x, bottom, ink) {
+    const { paint, lean, strip } = this, label = this.data.labels[t];
+    this.setTokenFont();
+    const room = lean ? (strip - 12) / SIN : this.column, width = Math.min(this.labelWidth(label), room);
+    paint.save();
+    paint.translate(lean ? x + 4 : x - width / 2, lean ? bottom - 7 : bottom - strip / 2);
+    if (lean) paint.rotate(-Math.PI / 3);
+    Object.assign(paint, { textAlign: "left", textBaseline: "middle", fillStyle: ink });
+    paint.fillText(this.shorten(label, room), 0, 0);
+    if (this.data.unknown[t]) {
+      Object.assign(paint, { strokeStyle: ink, lineWidth: 1.2 });
+      paint.setLineDash([3, 2]);
+      paint.beginPath();
+      paint.moveTo(0, 8.5);
+      paint.lineTo(width, 8.5);
+      paint.stroke();
+    }
+    paint.restore();
+  }
+
+  shorten(label, room) {
+    if (this.labelWidth(label) <= room + 1) return label;
+    const letters = [...label].slice(0, Math.ceil(room / 2)); // however long the word, few of its letters can fit
+    while (letters.length > 1 && this.paint.measureText(letters.join("") + "…").width > room) letters.pop();
+    return letters.join("") + "…";
+  }
+
+  lossScale() { return this.data.level === "char" ? 5 : 10; } // nats: the same whatever the sentence
+
+  drawLoss() {
+    const { paint, data, theme, column, lossTop } = this, bottom = lossTop + LOSS, running = data.running_nll;
+    const most = (list) => list.reduce((a, b) => Math.max(a, b ?? 0), 0), last = running.at(-1);
+    const top = Math.max(this.lossScale(), most(data.nll.slice(this.from, this.to))); // grows only for what is off the scale
+    // Perplexity begins huge and settles; its axis serves where it settled, and the line may come in through the top.
+    const highest = clamp(Math.exp(most(running)), 2, Math.max(4, 4 * Math.exp(last ?? 0)));
+    const lossY = (nll) => bottom - (nll / top) * LOSS;
+    const perplexityY = (nll) => bottom - ((Math.exp(nll) - 1) / (highest - 1)) * (LOSS - 2);
+    this.betweenGutters(lossTop, LOSS + 1, () => {
+      paint.fillStyle = theme.bar;
+      for (let t = this.from; t < this.to; t++)
+        if (!missing(data.nll[t])) paint.fillRect(this.x(t), lossY(data.nll[t]), this.barWidth(), bottom - lossY(data.nll[t]));
+      this.drawLine(running, lossY, theme.loss, 1.2, [3, 2]);
+      this.drawLine(running, perplexityY, theme.perplexity, 2);
+    });
+    paint.fillStyle = theme.line;
+    paint.fillRect(LEFT, bottom, this.end - LEFT, 1);
+    const row = (label, value, y, colour) => {
+      this.text(label, LEFT - 54, lossTop + y, { colour });
+      this.text(value, LEFT - 12, lossTop + y, { weight: 600, colour });
+    };
+    row("loss (nats)", number(data.nll[this.time]), 16, theme.loss);
+    row("so far", number(running[this.time]), 34, theme.loss);
+    row("perplexity", perplexity(running[this.time]), 52, theme.perplexity);
+    const scale = (text, y, colour, style) => this.text(text, this.end + 8, y, { align: "left", colour, ...style });
+    scale(`${number(top, 0)} nats`, lossTop + 6, theme.loss, { size: 11 });
+    scale(`ppl ${perplexity(Math.log(highest))}`, lossTop + 21, theme.perplexity, { size: 11 });
+    if (!missing(last)) {
+      const y = clamp(perplexityY(last), lossTop + 38, bottom - 5);
+      scale(perplexity(last), y, theme.perplexity, { size: 13, weight: 700 });
+    }
+  }
+
+  barWidth() { return Math.max(1, this.column - (this.column > 5 ? 1.5 : 0)); }
+
+  drawLine(values, y, colour, width, dash = []) {
+    const { paint, column } = this, middle = (t) => this.x(t) + column / 2;
+    Object.assign(paint, { strokeStyle: colour, fillStyle: colour, lineWidth: width, lineJoin: "round" });
+    paint.setLineDash(dash);
+    paint.beginPath();
+    for (let t = Math.max(0, this.from - 1); t < Math.min(this.to + 1, values.length); t++)
+      if (!missing(values[t])) paint.lineTo(middle(t), y(values[t]));
+    paint.stroke();
+    paint.setLineDash([]);
+    if (missing(values[this.time])) return;
+    paint.beginPath();
+    paint.arc(middle(this.time), y(values[this.time]), width + 1.5, 0, 2 * Math.PI);
+    paint.fill();
+  }
+
+  table(panel) { return panel.signed ? this.theme.signed : this.theme.gates; }
+
+  drawPanel(place) {
+    const { panel, y, height, pitch, rows } = place, { paint, theme, column } = this, first = this.firstRow(place);
+    this.betweenGutters(y, height, () => {
+      this.drawCells(place, first);
+      paint.fillStyle = theme.page;
+      paint.globalAlpha = 0.45;
+      if (column >= 8) for (let t = this.from; t <= this.to; t++) paint.fillRect(this.x(t) - 1, y, 1, height);
+      if (pitch >= 8 * this.dpr)
+        for (let r = 1; r < rows; r++) paint.fillRect(LEFT, y + (r * pitch) / this.dpr - 1, this.width, 1);
+      paint.globalAlpha = 1;
+      if (column >= 30 && pitch >= 13 * this.dpr) this.drawNumbers(place, first);
+    });
+    if (panel.layer === this.layer) this.frameRow(place, panel.units.indexOf(this.unit) - first);
+    this.drawPanelName(panel, y, height);
+    this.drawScale(panel, y, height);
+    if (rows < panel.units.length) { // zoomed: where in the units this window lies
+      paint.fillStyle = theme.primary;
+      const share = height / panel.units.length;
+      paint.fillRect(this.end + 2, y + first * share, 3, Math.max(6, rows * share));
+    }
+  }
+
+  // One pixel a value into a small image, which the canvas then enlarges; where rows outnumber pixels, their mean.
+  drawCells({ panel, y, pitch, rows }, first) {
+    const { codes, units } = panel, tokens = this.data.tokens.length, table = this.table(panel);
+    const columns = this.to - this.from, pool = pitch < 1 ? Math.round(1 / pitch) : 1, lines = Math.ceil(rows / pool);
+    const image = this.paint.createImageData(columns, lines), pixels = new Uint32Array(image.data.buffer);
+    for (let line = 0; line < lines; line++) {
+      const begin = (first + line * pool) * tokens + this.from;
+      const stop = Math.min(first + (line + 1) * pool, units.length) * tokens;
+      for (let t = 0; t < columns; t++) {
+        let sum = 0, count = 0;
+        for (let at = begin + t; at < stop; at += tokens)
+          if (codes[at] !== NAN) { sum += codes[at]; count++; }
+        if (count) pixels[line * columns + t] = table[(sum / count) >> 8]; // no value: the page shows through
+      }
+    }
+    Object.assign(this.cells, { width: columns, height: lines }); // which also clears it
+    this.cells.getContext("2d").putImageData(image, 0, 0);
+    this.paint.imageSmoothingEnabled = false;
+    const height = (lines * Math.max(1, pitch)) / this.dpr;
+    this.paint.drawImage(this.cells, this.x(this.from), y, columns * this.column, height);
+  }
+
+  drawNumbers({ panel, y, pitch, rows }, first) { // in cells large enough to be read
+    const table = this.table(panel), tokens = this.data.tokens.length;
+    for (let row = 0; row < rows; row++)
+      for (let t = this.from; t < this.to; t++) {
+        const code = panel.codes[(first + row) * tokens + t];
+        if (code === NAN) continue;
+        const style = { size: 11, align: "center", colour: inkOn(channels(table[code >> 8])) };
+        const middle = y + ((row + 0.5) * pitch) / this.dpr;
+        this.text(number(this.value(panel, first + row, t)), this.x(t) + this.column / 2, middle, style);
+      }
+  }
+
+  frameRow({ y, pitch, rows }, row) {
+    if (row < 0 || row >= rows) return;
+    const { paint, theme } = this, thick = Math.max(2, pitch / this.dpr), room = thick > 8 ? 0 : 1.5;
+    const frame = [LEFT - 2, y + (row * pitch) / this.dpr - room, this.end - LEFT + 3, thick + 2 * room];
+    for (const [width, colour] of [[3.5, theme.page], [1.5, theme.ink]]) { // a halo, for any colour behind it
+      Object.assign(paint, { lineWidth: width, strokeStyle: colour });
+      paint.strokeRect(...frame);
+    }
+  }
+
+  drawPanelName(panel, y, height) {
+    const symbol = LEFT - 12 - this.subscriptWidth(panel), quiet = { size: 11, alpha: 0.65 };
+    this.text(panel.label, LEFT - 12, y + 12, { size: 13, weight: 700, colour: panel[this.theme.mode] });
+    this.drawSymbol(panel, symbol, y + 30, this.theme.ink, 0.8);
+    if (panel.layer_label) this.text(panel.layer_label, symbol - 20, y + 31, quiet);
+    if (height > 46) this.text(`mean ${number(panel.mean)}`, LEFT - 12, y + 48, quiet);
+  }
+
+  subscriptWidth(panel) { this.setFont(11, "italic", "serif"); return this.paint.measureText(panel.index).width; }
+  drawSymbol(panel, x, y, colour, alpha = 1) { // x: where the symbol ends and its subscript begins
+    const style = { weight: "italic", family: "serif", colour, alpha };
+    this.text(panel.symbol, x, y, { ...style, size: 16 });
+    this.text(panel.index, x, y + 4, { ...style, size: 11, align: "left" });
+  }
+
+  drawScale(panel, y, height) {
+    const { paint, end } = this, table = this.table(panel), scale = paint.createLinearGradient(0, y + height, 0, y);
+    for (let i = 0; i <= 16; i++) scale.addColorStop(i / 16, `rgb(${channels(table[Math.round((i / 16) * 255)])})`);
+    Object.assign(paint, { fillStyle: scale, strokeStyle: this.theme.line, lineWidth: 1 });
+    paint.fillRect(end + 8, y, 8, height);
+    paint.strokeRect(end + 7.5, y - 0.5, 9, height + 1);
+    for (const [value, at] of [[panel.high, y + 6], [panel.low, y + height - 6]])
+      this.text(this.bound(panel, value), end + 21, at, { size: 11, align: "left", alpha: 0.75 });
+  }
+
+  bound(panel, value) { return (panel.signed && value > 0 ? "+" : "") + number(value, Number.isInteger(value) ? 0 : 2); }
+
+  // The selected unit through the sentence: its state as the tint of the text, then a strip of bars for each role.
+  drawUnit() {
+    const { data, theme, roles } = this, row = this.rows().indexOf(this.unit), state = roles[0];
+    const note = data.annotation[String(this.unit)];
+    const title = [`unit ${this.unit} through the sentence`];
+    if (data.layers.length > 1) title.push(`layer ${this.layer + 1}`);
+    if (note) title.push(note);
+    this.text(title.join(" · "), LEFT, this.unitTop - 14, { size: 13, weight: 700, align: "left" });
+    const reach = this.reachOf(state, row);
+    this.drawTokens(this.unitTop, (t) => {
+      const value = this.value(state, row, t), place = clamp(Math.round(127.5 * (1 + value / reach)), 0, 255);
+      return missing(value) ? [0, 0, 0, 0] : [...channels(theme.signed[place]), 1];
+    });
+    roles.forEach((panel, k) => this.drawRole(panel, row, this.rolesTop + k * ROLE));
+  }
+
+  // How far a role's strip reaches. A cell has no bound of its own: there it is this unit's largest value, and says so.
+  reachOf(panel, row) {
+    if (panel.role !== "cell") return panel.high;
+    return this.data.tokens.reduce((most, _, t) => Math.max(most, Math.abs(this.value(panel, row, t)) || 0), 1e-6);
+  }
+
+  drawRole(panel, row, y) {
+    const { paint, theme, column, time } = this, colour = panel[theme.mode], reach = this.reachOf(panel, row);
+    const numbers = column >= 32 ? 11 : 0, top = y + numbers, height = ROLE - 8 - numbers, middle = top + height / 2;
+    const zero = panel.signed ? middle : top + height, unit = (panel.signed ? height / 2 : height) / reach;
+    this.betweenGutters(y, ROLE, () => {
+      for (let t = this.from; t < this.to; t++) {
+        const value = this.value(panel, row, t), size = (value || 0) * unit;
+        paint.fillStyle = colour;
+        paint.globalAlpha = t === time ? 1 : 0.55;
+        paint.fillRect(this.x(t), Math.min(zero, zero - size), this.barWidth(), Math.abs(size));
+        paint.globalAlpha = 1;
+        if (numbers) this.text(number(value), this.x(t) + column / 2, y + 5, { size: 10, align: "center", alpha: 0.85 });
+      }
+      paint.fillStyle = theme.line;
+      paint.fillRect(LEFT, zero, this.end - LEFT, 1);
+    });
+    this.text(number(this.value(panel, row, time)), LEFT - 12, middle, { weight: 600 });
+    this.text(panel.symbol, LEFT - 54, middle - 1, { size: 15, weight: "italic", family: "serif", colour });
+    this.text(shortLabel(panel), LEFT - 67, middle, { colour });
+    for (const [value, at] of [[reach, top + 5], [panel.signed ? -reach : 0, top + height - 4]])
+      this.text(this.bound(panel, value), this.end + 8, at, { size: 10, align: "left", alpha: 0.65 });
+  }
+
+  frameColumn(top, bottom) { // around the selected token and everything below it
+    const { paint, lean } = this, left = this.x(this.time) - 1, right = left + this.column + 1, knee = top + this.strip;
+    if (right <= LEFT + 1 || left >= this.width - RIGHT) return;
+    Object.assign(paint, { strokeStyle: this.theme.primary, lineWidth: 2, lineJoin: "round" });
+    this.outline([[left, bottom], [left, knee], [left + lean, top + 1], [right + lean, top + 1], [right, knee], [right, bottom]]);
+    paint.stroke();
+  }
+}

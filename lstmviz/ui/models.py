@@ -1,0 +1,106 @@
+"""The models a person can pick: the shipped ones, and those uploaded in this session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+import torch
+from scipy.cluster.hierarchy import leaves_list, linkage
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.charts import scale
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.model import LanguageModel
+from lstmviz.trace import trace_tokens
+
+FOLDER = Path(__file__).parents[2] / "checkpoints"
+FIRST = "shakespeare-char-lstm"
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model ready to be watched.
+
+    Args:
+        checkpoint, model: what was loaded.
+        similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
+        scales: role -> (low, high), wide enough for everything in a text that the model wrote itself.
+    """
+
+    checkpoint: Checkpoint
+    model: LanguageModel
+    similar: list[np.ndarray]
+    scales: dict[str, tuple[float, float]]
+
+
+def shipped() -> list[str]:
+    """Names of the checkpoints that come with the project, the one to open first in front."""
+    names = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+    return sorted(names, key=lambda name: name != FIRST)
+
+
+def uploaded() -> dict[str, bytes]:
+    """Checkpoints uploaded in this session, by the name that the app gave them."""
+    return st.session_state.setdefault("uploaded", {})
+
+
+def add_upload(data: bytes) -> str:
+    """Check an uploaded file and keep it; its name comes from its content, never from the browser.
+
+    Raises:
+        CheckpointError: the file cannot be used.
+    """
+    checkpoint = checkpoints.loads(data)
+    name = f"uploaded {checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}"
+    uploaded()[name] = data
+    return name
+
+
+def open_model(name: str) -> OpenModel:
+    """A model by its name in the menu.
+
+    Raises:
+        CheckpointError: it cannot be used.
+    """
+    if name in uploaded():
+        return _prepare(uploaded()[name])
+    path = FOLDER / f"{name}.safetensors"
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise checkpoints.CheckpointError(f"there is no checkpoint called {name}") from error
+    return _open_file(str(path), changed)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _open_file(path: str, changed: int) -> OpenModel:
+    try:
+        return _prepare(Path(path).read_bytes())
+    except OSError as error:
+        raise checkpoints.CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _prepare(data: bytes) -> OpenModel:
+    checkpoint = checkpoints.loads(data)
+    model = checkpoint.build()
+    # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
+    # the page: so they stay where they are while somebody types.
+    start = torch.tensor([3])  # <eos>
+    text = torch.cat([start, model.sample(start, 300, seed=0)])
+    trace, _ = trace_tokens(model, text)
+    states = trace["cell" if "cell" in trace else "hidden"].values  # (L, T, H)
+    scales = {str(name): scale(str(name), trace[name].values) for name in trace.data_vars if name != "nll"}
+    return OpenModel(checkpoint, model, [_by_similarity(layer.T) for layer in states], scales)
+
+
+def _by_similarity(rows: np.ndarray) -> np.ndarray:
+    """An order of the rows of ``(H, T)`` that puts those that move together next to each other."""
+    if len(rows) < 3:
+        return np.arange(len(rows))
+    centred = rows - rows.mean(1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return leaves_list(linkage(centred / np.maximum(length, 1e-9), method="average"))

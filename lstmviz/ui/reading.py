@@ -1,0 +1,155 @@
+"""One reading of a sentence by a model, and what of it the browser draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lstmviz.charts import ROLES
+from lstmviz.text import UNK, visible
+from lstmviz.trace import GateTrace, trace_tokens
+from lstmviz.ui.gate_map import pack, quantize
+from lstmviz.ui.models import OpenModel
+
+MAX_TOKENS = 2000
+DRAWN_FIRST = ("forget_gate", "input_gate", "output_gate", "reset_gate", "update_gate", "cell")
+ORDERS = ("similar", "index", "active")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A sentence as the model read it.
+
+    Args:
+        pieces: as they were typed, one a token.
+        ids: ``(T,)``; unknown pieces are ``<unk>``.
+        dropped: pieces past the limit, which were not read.
+        trace: every gate and state, with nll and token.
+        log_p: ln p of every next token, ``(T, V)``.
+    """
+
+    pieces: list[str]
+    ids: list[int]
+    dropped: int
+    trace: GateTrace
+    log_p: torch.Tensor
+
+
+def read(opened: OpenModel, text: str) -> Reading | None:
+    """Let a model read a text; None where the text has no tokens. Only the first 2,000 tokens are read."""
+    vocabulary = opened.checkpoint.vocabulary
+    pieces = vocabulary.split(text)
+    if not pieces:
+        return None
+    dropped = max(0, len(pieces) - MAX_TOKENS)
+    pieces = pieces[:MAX_TOKENS]
+    ids = vocabulary.encode_tokens(pieces)
+    trace, log_p = trace_tokens(opened.model, torch.tensor(ids))
+    trace = trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in ids]))
+    return Reading(pieces, ids, dropped, trace, log_p)
+
+
+def drawn_roles(trace: GateTrace) -> list[str]:
+    """The roles shown at first: the gates and the cell; where there is no cell, the hidden state."""
+    roles = [name for name in DRAWN_FIRST if name in trace]
+    return roles if "cell" in roles else [*roles, "hidden"]
+
+
+def payload(
+    opened: OpenModel,
+    reading: Reading,
+    *,
+    layers: list[int],
+    roles: list[str],
+    order: str,
+    selection: dict[str, int],
+    generated_from: int | None = None,
+) -> bytes:
+    """Everything the gate map draws, as the bytes it reads.
+
+    Args:
+        layers: which to show, from 0.
+        roles: which to draw as panels; the others travel too, for the readout.
+        order: of the units: "similar", "index" or "active".
+        selection: time, unit and layer.
+        generated_from: time of the first token that the model wrote itself.
+    """
+    checkpoint, trace = opened.checkpoint, reading.trace
+    vocabulary = checkpoint.vocabulary
+    several = checkpoint.model.num_layers > 1
+    panels, planes, units = [], [], []
+    for layer in layers:
+        rows = unit_order(opened, trace, layer, order)
+        units.append(rows.tolist())
+        for name in (role for role in ROLES if role in trace):
+            role = ROLES[name]
+            values = trace[name].values[layer].T[rows]  # (U, T)
+            low, high = opened.scales[name]
+            planes.append(quantize(values, low, high))
+            panels.append(
+                {
+                    "layer": layer,
+                    "role": name,
+                    "label": role.label,
+                    "symbol": role.symbol,
+                    "index": "t",
+                    "layer_label": f"layer {layer + 1}" if several else "",
+                    "meaning": role.meaning,
+                    "light": role.light,
+                    "dark": role.dark,
+                    "low": low,
+                    "high": high,
+                    "signed": low < 0,
+                    "mean": float(values.mean()),
+                    "shown": name in roles,
+                }
+            )
+    nll = trace["nll"].values
+    running = np.full_like(nll, np.nan)
+    running[1:] = np.cumsum(nll[1:]) / np.arange(1, len(nll))
+    best = reading.log_p.topk(min(5, len(vocabulary)), dim=-1)
+    unknown = vocabulary.ids[UNK]
+    header = {
+        "level": vocabulary.level,
+        "tokens": [visible(piece) if i == unknown else vocabulary.display(i) for i, piece in zip(reading.ids, reading.pieces, strict=True)],
+        "unknown": [i == unknown for i in reading.ids],
+        "typed": [visible(piece) for piece in reading.pieces],
+        "generated_from": generated_from,
+        "nll": _numbers(nll),
+        "running_nll": _numbers(running),
+        "top": {
+            "tokens": [[vocabulary.display(i) for i in row] for row in best.indices.tolist()],
+            "probabilities": best.values.exp().numpy().round(4).astype(float).tolist(),
+        },
+        "panels": panels,
+        "units": units,
+        "layers": layers,
+        "selection": selection,
+        "annotation": annotation(checkpoint, selection["layer"]),
+    }
+    return pack(header, planes)
+
+
+def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> np.ndarray:
+    """Units in the order in which their rows are drawn, ``(H,)``."""
+    if order == "similar":
+        return opened.similar[layer]
+    states = trace["cell" if "cell" in trace else "hidden"].values[layer]  # (T, H)
+    if order == "active":
+        return np.argsort(-states.std(0), kind="stable")
+    return np.arange(states.shape[1])
+
+
+def annotation(checkpoint, layer: int) -> dict[str, str]:
+    """For a grammar: the unit of this layer that carries most of its hidden variable, and how much."""
+    if not checkpoint.hidden_variable:
+        return {}
+    correlations = checkpoint.hidden_variable["correlations"][layer]
+    unit = int(np.argmax(correlations))
+    return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, |correlation| {correlations[unit]:.2f}"}
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(v) else round(float(v), 4) for v in values]
