@@ -148,16 +148,17 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     high = max(high, low + 0.1)
     pad = 0.08 * (high - low)
     ticks = np.linspace(low, high, 4)
+    digits = 1 if high - low > 0.6 else 2
     shared = {"range": [low - pad, high + pad], "zeroline": False, "tickvals": ticks}
     figure.update_layout(
         height=215,
-        margin={"l": 34, "r": 40, "t": 26, "b": 30},
+        margin={"l": 34, "r": 40, "t": 22, "b": 30},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 11, "color": text},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
-        xaxis={"showgrid": False, "nticks": 4, "title": {"text": "optimiser steps", "standoff": 4}},
-        yaxis={**shared, "gridcolor": grid, "ticktext": [f"{t:.1f}" for t in ticks], "tickfont": {"color": orange}},
+        xaxis={"showgrid": False, "zeroline": False, "nticks": 4, "title": {"text": "optimiser steps", "standoff": 4}},
+        yaxis={**shared, "gridcolor": grid, "ticktext": [f"{t:.{digits}f}" for t in ticks], "tickfont": {"color": orange}},
         yaxis2={
             **shared,
             "overlaying": "y",

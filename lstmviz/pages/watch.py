@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 import torch
 
-from lstmviz.charts import gate_figure, training_figure
+from lstmviz.charts import ROLES, gate_figure, training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.cli import card
 from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, visible
@@ -16,7 +17,6 @@ from lstmviz.ui import models
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, Reading, drawn_roles, payload, read
-from lstmviz.charts import ROLES
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 
@@ -67,12 +67,12 @@ EXAMPLES = {
     "brackets": [
         Example(
             "(x(xx(x(x)x))(x)x)",
-            "Select the depth unit (named at the right): its cell climbs one stair at every ( and goes down one at "
-            "every ). That is counting, learned from prediction alone.",
+            "The depth unit is selected (its name stands at the right). Below the map its cell takes one step at every ( "
+            "and one step back at every ): counting, learned from prediction alone.",
         ),
         Example(
             "(((((((())))))))",
-            "Straight down and up again: the cell of the depth unit draws a pyramid. See P( ) ) grow with the depth.",
+            "Straight in and out again: the cell of the depth unit draws a pyramid, and closing gets likelier with depth.",
         ),
         Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
     ],
@@ -94,7 +94,8 @@ EXAMPLES = {
 }
 
 STYLE = """<style>
-.block-container {padding: 3.4rem 1.8rem 3rem; max-width: 1760px}
+[data-testid="stHeader"]::before {content: "lstmviz"; font-weight: 700; font-size: 1.1rem; padding-left: 1.8rem}
+.block-container {padding: 3.6rem 1.8rem 3rem; max-width: 1760px}
 .st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
 .st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
 .st-key-watch {gap: .55rem}
@@ -223,12 +224,10 @@ def watch(name: str) -> None:
         st.session_state["last_text"] = text
         reading = read(opened, text or "")
         layers, roles, order = controls(opened, reading)
-        if vocabulary_fits := len(vocabulary) <= MAX_BUTTONS and opened.checkpoint.hidden_variable is not None:
-            token_buttons(vocabulary)
         if reading is None:
             st.info(
                 "There is nothing to read yet. Type above, "
-                + ("press a token" if vocabulary_fits else "pick an example")
+                + ("press a token" if is_grammar(opened) else "pick an example")
                 + ", and a column appears for every token."
             )
             return
@@ -251,7 +250,7 @@ def watch(name: str) -> None:
 
 def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], list[str], str]:
     """The row under the sentence: examples, layer, order of units, panels, continue, export."""
-    examples = examples_for(opened)
+    examples, vocabulary = examples_for(opened), opened.checkpoint.vocabulary
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
         with st.popover("examples"):
             for number, example in enumerate(examples):
@@ -285,6 +284,8 @@ def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], lis
                     for role in available
                     if st.checkbox(ROLES[role].label, role in trace_roles, key=f"show_{role}", help=ROLES[role].meaning)
                 ] or trace_roles[:1]
+        if is_grammar(opened):
+            token_buttons(vocabulary)
         with st.popover("continue"):
             continue_controls(opened)
         with st.popover("export"):
@@ -296,11 +297,16 @@ def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], lis
     return layers, roles, order
 
 
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model knows so few tokens that each can be a button."""
+    return opened.checkpoint.hidden_variable is not None and len(opened.checkpoint.vocabulary) <= MAX_BUTTONS
+
+
 def token_buttons(vocabulary: Vocabulary) -> None:
     """The few tokens of a grammar, to write a sentence by pressing them."""
     tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + ([EOS] if vocabulary.level == "word" else [])
-    holder = st.popover("words of this grammar") if len(tokens) > 8 else st.container()
-    with holder, st.container(horizontal=True, gap="small", key="tokens"):
+    holder = st.popover("words") if len(tokens) > 8 else st.container(width="content")
+    with holder, st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
             # A zero-width space keeps the label from being read as Markdown.
@@ -419,7 +425,7 @@ def export_controls(opened: OpenModel, reading: Reading | None) -> None:
         return
     trace = reading.trace.assign_attrs(checkpoint=opened.checkpoint.digest)
 
-    def table() -> "pd.DataFrame":  # noqa: F821
+    def table() -> pd.DataFrame:
         return trace.to_dataframe().reset_index()
 
     def parquet() -> bytes:

@@ -92,15 +92,12 @@ def _prepare(data: bytes) -> OpenModel:
     start = torch.tensor([3])  # <eos>
     text = torch.cat([start, model.sample(start, 300, seed=0)])
     trace, _ = trace_tokens(model, text)
-    states = trace["cell" if "cell" in trace else "hidden"].values  # (L, T, H)
     scales = {str(name): scale(str(name), trace[name].values) for name in trace.data_vars if name != "nll"}
-    return OpenModel(checkpoint, model, [_by_similarity(layer.T) for layer in states], scales)
+    # All that a unit did, each role on its own scale: (L, H, roles · T)
+    did = np.concatenate([trace[name].values / high for name, (_, high) in scales.items()], axis=1).swapaxes(1, 2)
+    return OpenModel(checkpoint, model, [_by_similarity(layer) for layer in did], scales)
 
 
 def _by_similarity(rows: np.ndarray) -> np.ndarray:
-    """An order of the rows of ``(H, T)`` that puts those that move together next to each other."""
-    if len(rows) < 3:
-        return np.arange(len(rows))
-    centred = rows - rows.mean(1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return leaves_list(linkage(centred / np.maximum(length, 1e-9), method="average"))
+    """An order of the rows of ``(H, …)`` that puts alike ones next to each other, so that blocks show."""
+    return leaves_list(linkage(rows, method="ward")) if len(rows) > 1 else np.arange(len(rows))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lstmviz.charts import ROLES
-from lstmviz.text import UNK, visible
+from lstmviz.text import EOS, UNK, visible
 from lstmviz.trace import GateTrace, trace_tokens
 from lstmviz.ui.gate_map import pack, quantize
 from lstmviz.ui.models import OpenModel
@@ -38,11 +38,17 @@ class Reading:
 
 
 def read(opened: OpenModel, text: str) -> Reading | None:
-    """Let a model read a text; None where the text has no tokens. Only the first 2,000 tokens are read."""
+    """Let a model read a text; None where the text has no tokens. Only the first 2,000 tokens are read.
+
+    A grammar's sentence is read as it was in training, just after the end of another: a ⏎ column comes first.
+    """
     vocabulary = opened.checkpoint.vocabulary
     pieces = vocabulary.split(text)
     if not pieces:
         return None
+    end = EOS if vocabulary.level == "word" else "\n"
+    if opened.checkpoint.hidden_variable and pieces[0] != end:
+        pieces = [end, *pieces]
     dropped = max(0, len(pieces) - MAX_TOKENS)
     pieces = pieces[:MAX_TOKENS]
     ids = vocabulary.encode_tokens(pieces)

@@ -21,7 +21,7 @@ class GateMap extends Picture {
     this.box = root.appendChild(make("div", "map"));
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "application");
-    this.box.setAttribute("aria-label", "Gate map. Left and right choose a token, up and down a unit, plus and minus zoom.");
+    this.box.setAttribute("aria-label", "Gate map. Left and right choose a token, up and down a unit, + and - zoom.");
     this.note = make("span", "note");
     const button = (text, label, act) => {
       const element = Object.assign(make("button", "", text), { type: "button", title: label, onclick: act });
@@ -58,7 +58,6 @@ class GateMap extends Picture {
     this.time = clamp(this.time, 0, last);
     const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
     this.leave();
-    this.labelWidths.clear(); // the theme's font may be another
     this.arrange(changed < 0 ? this.time : changed); // show what was typed, wherever the selection is
     this.announce();
     requestAnimationFrame(() => {
@@ -228,7 +227,7 @@ class GateMap extends Picture {
       this.leave();
       return this.announce();
     }
-    this.tip.replaceChildren(...(hit.role ? [make("b", "", hit.role.label), make("span", "", hit.role.meaning)] : this.tell(hit)));
+    this.tip.replaceChildren(...(hit.role ? this.explain(hit.role) : this.tell(hit)));
     this.tip.style.display = "block";
     const { left, top, width, height } = this.box.getBoundingClientRect(), { offsetWidth, offsetHeight } = this.tip;
     const [x, y] = [event.clientX - left, event.clientY - top];
@@ -236,18 +235,22 @@ class GateMap extends Picture {
     this.tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
     this.hoverColumn.style.display = hit.role ? "none" : "block";
     if (hit.role) return;
-    const column = { left: `${this.x(hit.time) - 1}px`, width: `${this.column + 1}px`, top: `${this.lean ? this.strip : 0}px` };
-    Object.assign(this.hoverColumn.style, column, { height: `${this.height - (this.lean ? this.strip : 0)}px` });
+    const above = this.lean ? this.strip : 0; // slanted words are not over their column
+    const sizes = { left: this.x(hit.time) - 1, width: this.column + 1, top: above, height: this.height - above };
+    for (const [side, size] of Object.entries(sizes)) this.hoverColumn.style[side] = `${size}px`;
     this.announce(hit);
   }
 
+  explain(role) { return [make("b", "", `${role.label} ${role.symbol}`), make("span", "", role.meaning)]; }
+
   tell({ time, unit, panel, row }) { // the tooltip of a token, or of one value
     const { data } = this, lines = [make("b", "", `“${data.labels[time]}” (${time})`)];
-    if (data.unknown[time]) lines.push(make("span", "quiet", `not in the vocabulary: the model reads ${data.tokens[time]}`));
-    if (!missing(data.generated_from) && time >= data.generated_from) lines.push(make("span", "quiet", "sampled from the model"));
-    if (panel) lines.push(make("span", "", `unit ${unit} · ${panel.label} ${panel.symbol} = ${number(this.value(panel, row, time), 3)}`));
-    const losses = `loss ${number(data.nll[time])} nats · perplexity so far ${perplexity(data.running_nll[time])}`;
-    return [...lines, make("span", "quiet", losses)];
+    const say = (text, name = "quiet") => lines.push(make("span", name, text));
+    if (data.unknown[time]) say(`not in the vocabulary: the model reads ${data.tokens[time]}`);
+    if (!missing(data.generated_from) && time >= data.generated_from) say("sampled from the model");
+    if (panel) say(`unit ${unit} · ${panel.label} ${panel.symbol} = ${number(this.value(panel, row, time), 3)}`, "");
+    say(`loss ${number(data.nll[time])} nats · perplexity so far ${perplexity(data.running_nll[time])}`);
+    return lines;
   }
 
   leave() { this.tip.style.display = this.hoverColumn.style.display = "none"; }

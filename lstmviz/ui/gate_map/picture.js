@@ -114,7 +114,8 @@ class Picture {
   layoutColumns(tokens) {
     this.setTokenFont();
     const widest = this.data.labels.reduce((most, label) => Math.max(most, this.labelWidth(label)), 8);
-    const room = this.width - LEFT - RIGHT, fit = clamp(room / tokens, widest > 16 ? 18 : 13, Math.max(44, widest + 14));
+    const room = this.width - LEFT - RIGHT, narrowest = widest > 16 ? 18 : 12;
+    const fit = clamp(room / tokens, narrowest, Math.max(44, widest + 14));
     this.column = Math.max(1, Math.floor(fit * this.zoomX * this.dpr)) / this.dpr;
     const slanted = widest + 4 > this.column && this.column >= 13;
     this.strip = slanted ? Math.ceil(Math.min(widest, 84) * SIN + 14) : 26;
@@ -129,9 +130,10 @@ class Picture {
   }
 
   setTokenFont() { this.setFont(13, "", this.data.level === "char" ? this.theme.code : this.theme.font); }
-  labelWidth(label) {
-    if (!this.labelWidths.has(label)) this.labelWidths.set(label, this.paint.measureText(label).width);
-    return this.labelWidths.get(label);
+  labelWidth(label) { // in the token font, which must be set
+    const key = this.paint.font + label;
+    if (!this.labelWidths.has(key)) this.labelWidths.set(key, this.paint.measureText(label).width);
+    return this.labelWidths.get(key);
   }
   firstRow({ panel, rows }) { return clamp(this.first[panel.layer] ?? 0, 0, panel.units.length - rows); }
   x(time) { return LEFT + Math.round((time * this.column - this.scrolled) * this.dpr) / this.dpr; }
@@ -238,7 +240,7 @@ class Picture {
   drawLoss() {
     const { paint, data, theme, column, lossTop } = this, bottom = lossTop + LOSS, running = data.running_nll;
     const most = (list) => list.reduce((a, b) => Math.max(a, b ?? 0), 0), last = running.at(-1);
-    const top = Math.max(this.lossScale(), most(data.nll.slice(this.from, this.to))); // grows only for what is off the scale
+    const top = Math.max(this.lossScale(), most(data.nll.slice(this.from, this.to))); // higher only for what is off it
     // Perplexity begins huge and settles; its axis serves where it settled, and the line may come in through the top.
     const highest = clamp(Math.exp(most(running)), 2, Math.max(4, 4 * Math.exp(last ?? 0)));
     const lossY = (nll) => bottom - (nll / top) * LOSS;
@@ -246,7 +248,7 @@ class Picture {
     this.betweenGutters(lossTop, LOSS + 1, () => {
       paint.fillStyle = theme.bar;
       for (let t = this.from; t < this.to; t++)
-        if (!missing(data.nll[t])) paint.fillRect(this.x(t), lossY(data.nll[t]), this.barWidth(), bottom - lossY(data.nll[t]));
+        paint.fillRect(this.x(t), lossY(data.nll[t] ?? 0), this.barWidth(), bottom - lossY(data.nll[t] ?? 0));
       this.drawLine(running, lossY, theme.loss, 1.2, [3, 2]);
       this.drawLine(running, perplexityY, theme.perplexity, 2);
     });
@@ -378,7 +380,9 @@ class Picture {
       this.text(this.bound(panel, value), end + 21, at, { size: 11, align: "left", alpha: 0.75 });
   }
 
-  bound(panel, value) { return (panel.signed && value > 0 ? "+" : "") + number(value, Number.isInteger(value) ? 0 : 2); }
+  bound(panel, value) {
+    return (panel.signed && value > 0 ? "+" : "") + number(value, Number.isInteger(value) ? 0 : 2);
+  }
 
   // The selected unit through the sentence: its state as the tint of the text, then a strip of bars for each role.
   drawUnit() {
@@ -413,7 +417,7 @@ class Picture {
         paint.globalAlpha = t === time ? 1 : 0.55;
         paint.fillRect(this.x(t), Math.min(zero, zero - size), this.barWidth(), Math.abs(size));
         paint.globalAlpha = 1;
-        if (numbers) this.text(number(value), this.x(t) + column / 2, y + 5, { size: 10, align: "center", alpha: 0.85 });
+        if (numbers) this.text(number(value), this.x(t) + column / 2, y + 5, { size: 10, align: "center" });
       }
       paint.fillStyle = theme.line;
       paint.fillRect(LEFT, zero, this.end - LEFT, 1);
@@ -429,7 +433,8 @@ class Picture {
     const { paint, lean } = this, left = this.x(this.time) - 1, right = left + this.column + 1, knee = top + this.strip;
     if (right <= LEFT + 1 || left >= this.width - RIGHT) return;
     Object.assign(paint, { strokeStyle: this.theme.primary, lineWidth: 2, lineJoin: "round" });
-    this.outline([[left, bottom], [left, knee], [left + lean, top + 1], [right + lean, top + 1], [right, knee], [right, bottom]]);
+    const [up, down] = [[[left, bottom], [left, knee]], [[right, knee], [right, bottom]]];
+    this.outline([...up, [left + lean, top + 1], [right + lean, top + 1], ...down]);
     paint.stroke();
   }
 }

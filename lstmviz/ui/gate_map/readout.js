@@ -8,28 +8,35 @@ const signed = (value) => (value >= 0.005 ? "+" : "") + number(value);
 // A bar from the left, or for signed values from the middle.
 function bar(share, colour, fromMiddle = false) {
   const fill = make("div", "fill"), size = Math.min(1, Math.abs(share) || 0) * (fromMiddle ? 50 : 100);
-  Object.assign(fill.style, { background: colour, width: `${size}%`, left: `${fromMiddle ? (share < 0 ? 50 - size : 50) : 0}%` });
+  const left = !fromMiddle ? 0 : share < 0 ? 50 - size : 50;
+  Object.assign(fill.style, { background: colour, width: `${size}%`, left: `${left}%` });
   return make("div", "track", "", fromMiddle ? [fill, make("div", "middle")] : [fill]);
 }
 
 // What the unit did at this token, in one sentence.
-function sentence({ roles, time }) {
+function sentence({ roles }) {
   const now = Object.fromEntries(roles.map((role) => [role.role, role.value]));
   const before = Object.fromEntries(roles.map((role) => [role.role, role.previous]));
-  const { forget_gate: forget, cell, output_gate: output, update_gate: update, hidden, candidate, reset_gate: reset } = now;
   const known = (...values) => values.every((value) => Number.isFinite(value));
-  if (known(forget, cell)) {
-    const shows = known(output) ? `, shows ${percent(output)}` : "";
-    if (!known(before.cell)) return `Starts empty, writes ${signed(cell)}${shows}.`;
-    return `Keeps ${percent(forget)} of what it held (${number(before.cell)}), writes ${signed(cell - forget * before.cell)}${shows}.`;
+  const keeps = (share, held) =>
+    known(held) ? `Keeps ${percent(share)} of what it held (${number(held)})` : "Starts empty";
+  if (known(now.forget_gate, now.cell)) { // an LSTM, whatever computes what it writes
+    const written = now.cell - (known(before.cell) ? now.forget_gate * before.cell : 0);
+    const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}` : "";
+    return `${keeps(now.forget_gate, before.cell)}, writes ${signed(written)}${shows}.`;
   }
-  if (known(update, hidden)) {
-    const past = known(reset) ? `, formed with ${percent(reset)} of the past in view` : "";
-    const takes = known(candidate) ? `takes ${percent(1 - update)} of its candidate (${number(candidate)})${past}` : `renews ${percent(1 - update)}`;
-    return known(before.hidden) ? `Keeps ${percent(update)} of what it held (${number(before.hidden)}) and ${takes}.` : `Starts empty and ${takes}.`;
+  if (known(now.update_gate, now.candidate)) { // a GRU
+    const view = known(now.reset_gate) ? `, which saw ${percent(now.reset_gate)} of the past` : "";
+    const taken = `takes ${percent(1 - now.update_gate)} of its candidate ${signed(now.candidate)}${view}`;
+    return `${keeps(now.update_gate, before.hidden)}, ${taken}.`;
   }
-  if (!known(hidden)) return "";
-  return time === 0 || !known(before.hidden) ? `Starts at ${signed(hidden)}.` : `Moves from ${number(before.hidden)} to ${number(hidden)}; it has no gate to hold a value.`;
+  if (!known(now.hidden)) return "";
+  if (!known(before.hidden)) return `Starts empty, becomes ${signed(now.hidden)}.`;
+  return `Goes from ${number(before.hidden)} to ${number(now.hidden)}: no gate keeps what it held.`;
+}
+
+function row(name, children, title) {
+  return Object.assign(make("div", `row ${name}`, "", children), { title });
 }
 
 function cellCard(seen) {
@@ -40,22 +47,24 @@ function cellCard(seen) {
     const colour = role[seen.mode], most = Math.max(Math.abs(role.low), Math.abs(role.high));
     const symbol = make("span", "symbol", role.symbol), name = make("span", "name", shortLabel(role));
     symbol.style.color = colour;
-    const row = make("div", "row", "", [symbol, name, bar(role.value / most, colour, role.signed), make("span", "value", number(role.value))]);
-    row.title = `${role.label}: ${role.meaning ?? ""}`;
-    return row;
+    const value = make("span", "value", number(role.value));
+    return row("", [symbol, name, bar(role.value / most, colour, role.signed), value], `${role.label}: ${role.meaning ?? ""}`);
   });
   const card = make("div", "card cell", "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
+  const losses = `loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}`;
   const surprise = missing(seen.nll) ? "The first token: nothing predicted it." :
-    `Given probability ${number(Math.exp(-seen.nll), 3)}: loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}.`;
+    `Was given probability ${number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
   return card;
 }
 
 function nextCard({ next, level, mode }) {
-  const rows = next.tokens.map((token, k) => make("div", "row next", "", [
-    Object.assign(make("span", "name", token), { title: token }), bar(next.probabilities[k], NEXT[mode]), make("span", "value", number(next.probabilities[k])),
-  ]));
+  const rows = next.tokens.map((token, k) => {
+    const share = next.probabilities[k];
+    const name = make("span", "name", token), value = make("span", "value", number(share));
+    return row("next", [name, bar(share, NEXT[mode]), value], token);
+  });
   return make("div", "card likely", "", [make("h4", "", level === "char" ? "next character" : "next word"), ...rows]);
 }
 
