@@ -50,7 +50,12 @@ ROLES = {
         "input gate", "i", *GREEN, 0, 1, "How much of the new candidate is written into memory: 1 all of it, 0 nothing."
     ),
     "output_gate": Role(
-        "output gate", "o", *BLUE, 0, 1, "How much of its memory the unit shows to the rest of the network: 1 all, 0 none."
+        "output gate",
+        "o",
+        *BLUE,
+        0,
+        1,
+        "How much of its memory the unit shows to the rest of the network: 1 all, 0 none.",
     ),
     "cell": Role(
         "cell state", "c", *VIOLET, None, None, "The memory itself, a running sum that is kept, written and erased."
@@ -69,12 +74,15 @@ DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8
 
 
 def scale(name: str, values: np.ndarray) -> tuple[float, float]:
-    """The fixed colour scale of a role; an unbounded one is symmetric about 0 and ends at a whole number."""
+    """The ends of a role's colours: its fixed range, or ±a whole number that 98 of 100 values stay within.
+
+    One unit that counts far beyond the others would otherwise leave them all pale; values past the ends take the end's
+    colour, and the legend says so.
+    """
     role = ROLES[name]
     if role.low is not None and role.high is not None:
         return role.low, role.high
-    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
-    end = max(1.0, math.ceil(largest))
+    end = max(1, math.ceil(np.nanquantile(np.abs(values), 0.98)))
     return -end, end
 
 
@@ -100,7 +108,11 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None 
     tokens = [str(t) for t in one["token"].values] if "token" in one.coords else [str(t) for t in range(time)]
     shown = [html.escape(t, quote=False).replace("\n", "⏎").replace(" ", "␣") for t in tokens]
     figure = make_subplots(
-        rows=len(roles), cols=1, shared_xaxes=True, vertical_spacing=0.03, subplot_titles=[ROLES[r].label for r in roles]
+        rows=len(roles),
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.03,
+        subplot_titles=[ROLES[r].label for r in roles],
     )
     for row, name in enumerate(roles, start=1):
         values = one[name].values.T.astype(np.float32)  # (U, T)
@@ -113,7 +125,12 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None 
             # Tokens go in as data, not as a template, so that none of them can be read as one.
             text=np.broadcast_to(np.array(shown, dtype=object), values.shape),
             hovertemplate="%{text}<br>time %{x}, unit %{y}<br>%{z:.3f}<extra></extra>",
-            colorbar={"len": 1 / len(roles), "y": 1 - (row - 0.5) / len(roles), "thickness": 10, "tickvals": [low, 0, high]},
+            colorbar={
+                "len": 1 / len(roles),
+                "y": 1 - (row - 0.5) / len(roles),
+                "thickness": 10,
+                "tickvals": [low, 0, high],
+            },
             row=row,
             col=1,
         )
@@ -121,7 +138,9 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None 
     # Integer times with sparse labels: Plotly merges repeated words on a category axis, and many labels are slow.
     ticks = list(range(0, time, max(1, math.ceil(time / 20)))) if time > 80 else list(range(time))
     figure.update_xaxes(tickvals=ticks, ticktext=[shown[t] for t in ticks], row=len(roles), col=1)
-    figure.update_layout(height=60 + 190 * len(roles), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white")
+    figure.update_layout(
+        height=60 + 190 * len(roles), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white"
+    )
     return figure
 
 
@@ -139,7 +158,10 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(x=steps, y=losses, name="training", line={"color": orange, "width": 1}, opacity=0.45)
     figure.add_scatter(
-        x=[s for s, _ in evaluated], y=[v for _, v in evaluated], name="validation", line={"color": orange, "width": 2.2}
+        x=[s for s, _ in evaluated],
+        y=[v for _, v in evaluated],
+        name="validation",
+        line={"color": orange, "width": 2.2},
     )
     # The same line read on another scale: an invisible twin gives the right-hand axis its ticks.
     figure.add_scatter(x=steps[:1], y=losses[:1], yaxis="y2", showlegend=False, opacity=0, hoverinfo="skip")
@@ -158,7 +180,12 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
         font={"size": 11, "color": text},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         xaxis={"showgrid": False, "zeroline": False, "nticks": 4, "title": {"text": "optimiser steps", "standoff": 4}},
-        yaxis={**shared, "gridcolor": grid, "ticktext": [f"{t:.{digits}f}" for t in ticks], "tickfont": {"color": orange}},
+        yaxis={
+            **shared,
+            "gridcolor": grid,
+            "ticktext": [f"{t:.{digits}f}" for t in ticks],
+            "tickfont": {"color": orange},
+        },
         yaxis2={
             **shared,
             "overlaying": "y",

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -275,7 +276,7 @@ def _check_figures(checkpoint: Checkpoint) -> None:
     """History, results and correlations must be what the page will draw."""
 
     def is_number(value: Any) -> bool:
-        return type(value) in (int, float) and abs(value) < math.inf  # isfinite would overflow on a huge int
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # NaN and an int like 10**400 are not
 
     def is_nll(value: Any) -> bool:
         return is_number(value) and value >= 0
@@ -285,10 +286,11 @@ def _check_figures(checkpoint: Checkpoint) -> None:
         good = (
             set(history) == {"step", "train_nll", "valid_nll"}
             and len({len(column) for column in history.values()}) == 1
+            and len(history["step"]) > 0
             and all(type(v) is int and v > 0 for v in history["step"])
             and all(is_nll(v) for v in history["train_nll"])
             and all(v is None or is_nll(v) for v in history["valid_nll"])
-            and set(checkpoint.results) <= {"valid_nll", "test_nll"}
+            and {"valid_nll"} <= set(checkpoint.results) <= {"valid_nll", "test_nll"}
             and all(is_nll(v) for v in checkpoint.results.values())
             and type(checkpoint.step) is int
             and checkpoint.step >= 0

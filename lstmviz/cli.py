@@ -171,8 +171,9 @@ def card(checkpoint: Checkpoint) -> str:
         f"seed {checkpoint.train.seed}",
         "command": f"`{checkpoint.command}`",
     }
-    for part, nll in checkpoint.results.items():
-        rows["validation" if part == "valid_nll" else "test"] = figures(nll, vocabulary)
+    for part, label in (("valid_nll", "validation"), ("test_nll", "test")):
+        if part in checkpoint.results:
+            rows[label] = figures(checkpoint.results[part], vocabulary)
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint.hidden_variable)
     cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell

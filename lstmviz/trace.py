@@ -103,7 +103,13 @@ def build_trace(
         data[name] = _to_numpy(values.transpose(1, 2).reshape(*leading.values(), width))
         last = ("projection" if width != units else "unit", width)
         axes.append((name, (*leading.items(), last)))
-    return _frame(cell, tuple(axes)).copy(data=data)
+    frame = _frame(cell, tuple(axes))
+    variables = {name: xr.Variable(frame.variables[name].dims, values, fastpath=True) for name, values in data.items()}
+    coords = {name: frame.variables[name].copy(deep=False) for name in frame._coord_names}
+    # frame.copy(data=data) does the same in public, at ten times the cost: a fifth of a plain forward of 200 steps.
+    return xr.Dataset._construct_direct(
+        {**coords, **variables}, frame._coord_names, frame._dims, dict(frame.attrs), frame._indexes
+    )
 
 
 @lru_cache(maxsize=64)

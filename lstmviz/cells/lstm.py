@@ -69,7 +69,7 @@ class LSTMSplit(Cell):
         c = f ⊙ c' + i ⊙ g                          h = o ⊙ tanh(c)
 
     Parameters: 4h(h + x) weights and 8h biases.
-    Paper: Gers, Schmidhuber & Cummins 2000.
+    Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
 
     gates, states, paper = LSTM.gates, LSTM.states, LSTM.paper

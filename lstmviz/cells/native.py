@@ -1,7 +1,7 @@
 """Exact gates of torch's native recurrent kernels, without a Python loop over gates.
 
 The native kernels return only h. But h is all it takes: every gate of step t is a function of x_t and h_{t-1}, so with
-all of h known the pre-activations of *every* step come from one matrix product. What is left of the recurrence is
+all of h known each gate of *every* step comes from one matrix product. What is left of the recurrence is
 c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t, which is elementwise.
 """
 
@@ -65,7 +65,8 @@ def record_native(
 
 def _record_lstm(inputs: Tensor, hidden0: Tensor, cell0: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
     hidden, _, _ = _run("lstm", inputs, (hidden0[None], cell0[None]), weights)  # (T, B, H or P)
-    both = _widen(_side_by_side(inputs, hidden0, hidden))  # (T, B, X + H or P)
+    before = torch.cat([hidden0[None], hidden[:-1]])  # (T, B, H or P): h_{t-1}, in step with x_t
+    both = _widen(torch.cat([inputs, before], dim=-1))  # (T, B, X + H or P)
     w_ih, w_hh, b_ih, b_hh = _linear_maps(weights)
     w = torch.cat([w_ih, w_hh], dim=-1).chunk(4)  # 4 × (H, X + H or P)
     b = (b_ih + b_hh).chunk(4) if b_ih is not None else [None] * 4  # 4 × (H,)
@@ -83,10 +84,12 @@ def _record_lstm(inputs: Tensor, hidden0: Tensor, cell0: Tensor, weights: list[T
 
 def _record_gru(inputs: Tensor, hidden0: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
     hidden, _ = _run("gru", inputs, hidden0[None], weights)  # (T, B, H)
-    both = _widen(_side_by_side(inputs, hidden0, hidden))  # (T, B, X + H)
+    before = torch.cat([hidden0[None], hidden[:-1]])
+    inputs, before = _widen(inputs), _widen(before)
     w_ih, w_hh, b_ih, b_hh = _linear_maps(weights)
     size = hidden.shape[-1]
 
+    both = torch.cat([inputs, before], dim=-1)  # (T, B, X + H)
     w = torch.cat([w_ih[: 2 * size], w_hh[: 2 * size]], dim=-1).chunk(2)  # 2 × (H, X + H)
     b = (b_ih + b_hh)[: 2 * size].chunk(2) if b_ih is not None else [None] * 2
     r = _activated(both, w[0], b[0], "sigmoid")  # (T, B, H)
@@ -94,8 +97,7 @@ def _record_gru(inputs: Tensor, hidden0: Tensor, weights: list[Tensor]) -> dict[
 
     # r acts on the recurrent part of the candidate alone, so here the two parts stay apart.
     b_in, b_hn = (b_ih[2 * size :], b_hh[2 * size :]) if b_ih is not None else (None, None)
-    x, before = both.split([inputs.shape[-1], size], dim=-1)
-    from_input = _activated(x, w_ih[2 * size :], b_in, "none")
+    from_input = _activated(inputs, w_ih[2 * size :], b_in, "none")
     from_hidden = _activated(before, w_hh[2 * size :], b_hn, "none")
     n = from_input.addcmul_(r, from_hidden).tanh_()
     return {"reset_gate": r, "update_gate": z, "candidate": n, "hidden": hidden}
@@ -109,16 +111,6 @@ def _run(kind: str, inputs: Tensor, state, weights: list[Tensor]):
         if inputs.is_cuda:
             warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
         return KERNELS[kind](inputs, state, weights, has_biases, 1, 0.0, False, False, False)
-
-
-def _side_by_side(inputs: Tensor, hidden0: Tensor, hidden: Tensor) -> Tensor:
-    """``[x_t, h_{t-1}]``, which is all that any gate of step t sees: ``(T, B, X + H)``."""
-    both = torch.empty(*inputs.shape[:-1], inputs.shape[-1] + hidden.shape[-1], dtype=hidden.dtype, device=hidden.device)
-    x, before = both.split([inputs.shape[-1], hidden.shape[-1]], dim=-1)
-    x.copy_(inputs)
-    before[0] = hidden0
-    before[1:] = hidden[:-1]
-    return both
 
 
 def _linear_maps(weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
@@ -143,8 +135,8 @@ def _activated(values: Tensor, weight: Tensor, bias: Tensor | None, activation: 
 def _linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
     """``y_t = decay_t ⊙ y_{t-1} + drive_t`` from ``y_{-1} = start`` ``(B, H)``; in place of ``drive`` ``(T, B, H)``.
 
-    Time is cut into about √T chunks of √T steps. All chunks run side by side, first only to learn what each one makes of
-    whatever it is handed, then from what it is handed: Python takes about 3 √T small steps in place of T.
+    Time is cut into about √T chunks of √T steps. All chunks run side by side, first only to learn what each one makes
+    of whatever it is handed, then from what it is handed: Python takes about 3 √T small steps in place of T.
     """
     size = isqrt(len(drive))
     whole = len(drive) // size * size

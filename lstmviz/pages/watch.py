@@ -244,7 +244,7 @@ def watch(name: str) -> None:
                 generated_from=generated_from(text, vocabulary),
             ),
             key="map",
-            height=max(420, 130 * len(roles) * len(layers) + 100),
+            height=max(420, 122 * len(roles) * len(layers) + 96),
         )
 
 
@@ -304,7 +304,9 @@ def is_grammar(opened: OpenModel) -> bool:
 
 def token_buttons(vocabulary: Vocabulary) -> None:
     """The few tokens of a grammar, to write a sentence by pressing them."""
-    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + ([EOS] if vocabulary.level == "word" else [])
+    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
+        [EOS] if vocabulary.level == "word" else []
+    )
     holder = st.popover("words") if len(tokens) > 8 else st.container(width="content")
     with holder, st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
@@ -433,7 +435,7 @@ def export_controls(opened: OpenModel, reading: Reading | None) -> None:
         table().to_parquet(buffer, index=False)
         return buffer.getvalue()
 
-    st.caption("Every gate and state of every layer, token and unit.")
+    st.caption("Every gate and state of every layer, token and unit. The map itself has a PNG button.")
     download = {"on_click": "ignore", "width": "stretch"}
     st.download_button("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv", **download)
     st.download_button("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet", **download)

@@ -55,7 +55,7 @@ def pack(header: dict[str, Any], planes: list[np.ndarray]) -> bytes:
     """Put a header and its planes into one message.
 
     Args:
-        header: what is drawn: tokens, losses, panels, units, selection (JSON types only; None where there is no number).
+        header: tokens, losses, panels, units, selection (JSON types only; None where there is no number).
         planes: one uint16 array ``(unit, time)`` for each entry of ``header["panels"]``, in that order.
 
     Returns:

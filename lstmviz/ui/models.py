@@ -27,7 +27,7 @@ class OpenModel:
     Args:
         checkpoint, model: what was loaded.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
-        scales: role -> (low, high), wide enough for everything in a text that the model wrote itself.
+        scales: role -> (low, high), the ends of its colours, from a text that the model wrote itself.
     """
 
     checkpoint: Checkpoint

@@ -92,7 +92,10 @@ def payload(
         for name in (role for role in ROLES if role in trace):
             role = ROLES[name]
             values = trace[name].values[layer].T[rows]  # (U, T)
-            low, high = opened.scales[name]
+            low, end = opened.scales[name]
+            # Colours stop at the fixed ends; numbers go as far as the values do.
+            high = max(end, float(np.abs(values).max()))
+            low = -high if low < 0 else low
             planes.append(quantize(values, low, high))
             panels.append(
                 {
@@ -107,6 +110,7 @@ def payload(
                     "dark": role.dark,
                     "low": low,
                     "high": high,
+                    "limit": end,
                     "signed": low < 0,
                     "mean": float(values.mean()),
                     "shown": name in roles,
@@ -119,7 +123,10 @@ def payload(
     unknown = vocabulary.ids[UNK]
     header = {
         "level": vocabulary.level,
-        "tokens": [visible(piece) if i == unknown else vocabulary.display(i) for i, piece in zip(reading.ids, reading.pieces, strict=True)],
+        "tokens": [
+            visible(piece) if i == unknown else vocabulary.display(i)
+            for i, piece in zip(reading.ids, reading.pieces, strict=True)
+        ],
         "unknown": [i == unknown for i in reading.ids],
         "typed": [visible(piece) for piece in reading.pieces],
         "generated_from": generated_from,

@@ -33,6 +33,7 @@ class GateMap extends Picture {
     this.lower = button("−", "lower rows", () => this.zoom(1, 0.5));
     this.higher = button("+", "higher rows", () => this.zoom(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.reset());
+    this.image = button("PNG", "save the picture as it stands here", () => this.save());
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const units = make("span", "group", "units", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -41,7 +42,7 @@ class GateMap extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit]), this.scroll, this.tip, this.spoken);
+    this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit, this.image]), this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
@@ -85,6 +86,19 @@ class GateMap extends Picture {
     if (x + this.column > left + view) this.scroll.scrollLeft = x + this.column - view;
     const place = this.placeOf(this.layer), row = this.rows().indexOf(this.unit);
     if (place) this.first[this.layer] = clamp(this.firstRow(place), row - place.rows + 1, row);
+  }
+
+  save() { // the canvas on the page's own background, as a file
+    const copy = Object.assign(document.createElement("canvas"), { width: this.canvas.width, height: this.canvas.height });
+    const pen = copy.getContext("2d");
+    pen.fillStyle = this.theme.page;
+    pen.fillRect(0, 0, copy.width, copy.height);
+    pen.drawImage(this.canvas, 0, 0);
+    copy.toBlob((blob) => {
+      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: "gates.png" });
+      link.click();
+      URL.revokeObjectURL(link.href);
+    });
   }
 
   placeOf(layer) { return this.panels.find((place) => place.panel.layer === layer); }
@@ -266,7 +280,7 @@ class GateMap extends Picture {
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
-      annotation: data.annotation[String(unit)] ?? null, nll: data.nll[time], running_nll: data.running_nll[time],
+      annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
       next: { tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time] },
     };
     window.dispatchEvent(new CustomEvent("lstmviz:readout", { detail: window.__lstmviz }));

@@ -82,6 +82,10 @@ class Picture {
     return code === NAN ? NaN : panel.low + (code / 65534) * (panel.high - panel.low);
   }
 
+  annotation(unit, layer = this.layer) { // the server annotates the layer it thinks selected
+    return layer === this.data.selection.layer ? this.data.annotation[String(unit)] ?? null : null;
+  }
+
   // ---- where things are (CSS pixels; columns and rows are whole device pixels) -------------------------------------
 
   layout() {
@@ -90,7 +94,7 @@ class Picture {
     this.layoutColumns(tokens);
     this.lossTop = this.strip + 6;
     const shown = data.panels.filter((panel) => panel.shown), top = this.lossTop + LOSS + GAP;
-    const share = Math.max(56, (data.height - top) / Math.max(1, shown.length) - GAP);
+    const share = clamp((data.height - top) / Math.max(1, shown.length) - GAP, 56, 260);
     let y = top;
     this.panels = shown.map((panel) => {
       const place = { panel, y, ...this.layoutRows(panel.units.length, share * this.dpr) };
@@ -289,6 +293,12 @@ class Picture {
 
   table(panel) { return panel.signed ? this.theme.signed : this.theme.gates; }
 
+  // From a code to its place in the colour table. A signed panel may have its last colour at a limit below its bound.
+  shader({ signed, high, limit = high }) {
+    const gain = (signed ? high / limit : 1) / 256, middle = signed ? 32767 : 0, zero = signed ? 127.5 : 0;
+    return (code) => clamp(Math.floor(zero + (code - middle) * gain), 0, 255);
+  }
+
   drawPanel(place) {
     const { panel, y, height, pitch, rows } = place, { paint, theme, column } = this, first = this.firstRow(place);
     this.betweenGutters(y, height, () => {
@@ -315,6 +325,7 @@ class Picture {
   drawCells({ panel, y, pitch, rows }, first) {
     const { codes, units } = panel, tokens = this.data.tokens.length, table = this.table(panel);
     const columns = this.to - this.from, pool = pitch < 1 ? Math.round(1 / pitch) : 1, lines = Math.ceil(rows / pool);
+    const shade = this.shader(panel);
     const image = this.paint.createImageData(columns, lines), pixels = new Uint32Array(image.data.buffer);
     for (let line = 0; line < lines; line++) {
       const begin = (first + line * pool) * tokens + this.from;
@@ -323,7 +334,7 @@ class Picture {
         let sum = 0, count = 0;
         for (let at = begin + t; at < stop; at += tokens)
           if (codes[at] !== NAN) { sum += codes[at]; count++; }
-        if (count) pixels[line * columns + t] = table[(sum / count) >> 8]; // no value: the page shows through
+        if (count) pixels[line * columns + t] = table[shade(sum / count)]; // no value: the page shows through
       }
     }
     Object.assign(this.cells, { width: columns, height: lines }); // which also clears it
@@ -334,12 +345,12 @@ class Picture {
   }
 
   drawNumbers({ panel, y, pitch, rows }, first) { // in cells large enough to be read
-    const table = this.table(panel), tokens = this.data.tokens.length;
+    const table = this.table(panel), tokens = this.data.tokens.length, shade = this.shader(panel);
     for (let row = 0; row < rows; row++)
       for (let t = this.from; t < this.to; t++) {
         const code = panel.codes[(first + row) * tokens + t];
         if (code === NAN) continue;
-        const style = { size: 11, align: "center", colour: inkOn(channels(table[code >> 8])) };
+        const style = { size: 11, align: "center", colour: inkOn(channels(table[shade(code)])) };
         const middle = y + ((row + 0.5) * pitch) / this.dpr;
         this.text(number(this.value(panel, first + row, t)), this.x(t) + this.column / 2, middle, style);
       }
@@ -376,8 +387,10 @@ class Picture {
     Object.assign(paint, { fillStyle: scale, strokeStyle: this.theme.line, lineWidth: 1 });
     paint.fillRect(end + 8, y, 8, height);
     paint.strokeRect(end + 7.5, y - 0.5, 9, height + 1);
-    for (const [value, at] of [[panel.high, y + 6], [panel.low, y + height - 6]])
-      this.text(this.bound(panel, value), end + 21, at, { size: 11, align: "left", alpha: 0.75 });
+    const { low, high, limit = high } = panel, style = { size: 11, align: "left", alpha: 0.75 };
+    const [above, below] = limit < high ? ["≥", "≤"] : ["", ""]; // the colours stop before the values do
+    this.text(above + this.bound(panel, limit), end + 21, y + 6, style);
+    this.text(below + this.bound(panel, limit < high ? -limit : low), end + 21, y + height - 6, style);
   }
 
   bound(panel, value) {
@@ -387,7 +400,7 @@ class Picture {
   // The selected unit through the sentence: its state as the tint of the text, then a strip of bars for each role.
   drawUnit() {
     const { data, theme, roles } = this, row = this.rows().indexOf(this.unit), state = roles[0];
-    const note = data.annotation[String(this.unit)];
+    const note = this.annotation(this.unit);
     const title = [`unit ${this.unit} through the sentence`];
     if (data.layers.length > 1) title.push(`layer ${this.layer + 1}`);
     if (note) title.push(note);

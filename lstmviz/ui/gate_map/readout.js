@@ -40,15 +40,17 @@ function row(name, children, title) {
 }
 
 function cellCard(seen) {
-  const title = make("h4", "", "token ", [make("span", "said", `“${seen.token}”`), ` (${seen.time}) · unit ${seen.unit}`]);
+  const said = make("span", "said", `“${seen.token}”`);
+  const title = make("h4", "", "token ", [said, ` (${seen.time}) · unit ${seen.unit}`]);
   if (seen.layers > 1) title.append(` · layer ${seen.layer + 1}`);
   if (seen.annotation) title.append(make("span", "note", seen.annotation));
   const rows = seen.roles.map((role) => {
-    const colour = role[seen.mode], most = Math.max(Math.abs(role.low), Math.abs(role.high));
+    const colour = role[seen.mode], most = role.limit ?? role.high;
     const symbol = make("span", "symbol", role.symbol), name = make("span", "name", shortLabel(role));
     symbol.style.color = colour;
     const value = make("span", "value", number(role.value));
-    return row("", [symbol, name, bar(role.value / most, colour, role.signed), value], `${role.label}: ${role.meaning ?? ""}`);
+    const parts = [symbol, name, bar(role.value / most, colour, role.signed), value];
+    return row("", parts, `${role.label}: ${role.meaning ?? ""}`);
   });
   const card = make("div", "card cell", "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));

@@ -1,0 +1,113 @@
+"""What tests share: small checkpoints, the shipped ones, and the app in a real browser."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from lstmviz.checkpoint import Checkpoint, TrainConfig, weights_of
+from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.text import Vocabulary
+
+ROOT = Path(__file__).parent.parent
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint() -> Callable[..., Checkpoint]:
+    """Makes an untrained checkpoint over a, b, c, newline and space: ``make_checkpoint(cell="gru", seed=1, …)``."""
+
+    def make(seed: int = 0, **options) -> Checkpoint:
+        vocabulary = Vocabulary.of("char", "abc \n")
+        config = ModelConfig(vocab_size=len(vocabulary), **{"embedding_size": 3, "hidden_size": 4, **options})
+        torch.manual_seed(seed)
+        return Checkpoint(
+            model=config,
+            train=TrainConfig(corpus="test"),
+            vocabulary=vocabulary,
+            weights=weights_of(LanguageModel(config)),
+            step=50,
+            history={"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]},
+            results={"valid_nll": 2.0, "test_nll": 2.05},
+            corpus_name="test",
+            corpus_sha256="0" * 64,
+            licence="none",
+            command="python -m lstmviz train runs/test --corpus test",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, served by a process of its own as ``streamlit run app.py`` does it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"]
+    with log.open("w") as output:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        give_up = time.monotonic() + 60
+        while not _is_healthy(address):
+            if server.poll() is not None or time.monotonic() > give_up:
+                pytest.fail(f"the app did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _is_healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: ``$CHROMIUM``, else the one on the PATH, else Playwright's own; without any the test is skipped."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        try:
+            # A container's /dev/shm is often too small for Chromium.
+            browser = playwright.chromium.launch(executable_path=path, args=["--disable-dev-shm-usage"])
+        except Error as error:
+            message = f"no Chromium could be started; set CHROMIUM to one, or install it: {error}"
+            if os.environ.get("LSTMVIZ_REQUIRE_BROWSER"):
+                pytest.fail(message)
+            pytest.skip(message)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(app_server: str, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens the app: ``page("?text=abc", color_scheme="dark")`` gives a Playwright page, closed after the test."""
+    contexts = []
+
+    def open_page(path: str = "", **options) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        contexts.append(context)
+        opened = context.new_page()
+        opened.goto(f"{app_server}/{path}")
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,202 @@
+"""The checkpoint file and its strict loader."""
+
+import dataclasses
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
+from lstmviz.checkpoint import CheckpointError, TrainConfig, dumps, load, loads, save
+from lstmviz.text import SPECIALS, Vocabulary
+
+SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_checkpoint_comes_back_whole(cell, make_checkpoint, tmp_path):
+    checkpoint = make_checkpoint(cell=cell, num_layers=2)
+    save(checkpoint, tmp_path / "new" / "model.safetensors")
+    loaded = load(tmp_path / "new" / "model.safetensors")
+    for field in dataclasses.fields(checkpoint):
+        if field.name != "weights":
+            assert getattr(loaded, field.name) == getattr(checkpoint, field.name)
+    assert loaded.digest == checkpoint.digest
+    tokens = torch.tensor([[4], [5], [6]])
+    assert torch.equal(loaded.build()(tokens)[0], checkpoint.build()(tokens)[0])
+    assert not loaded.build().training
+
+
+def test_tied_weights_come_back_tied(make_checkpoint):
+    model = loads(dumps(make_checkpoint(embedding_size=4, tie_weights=True))).build()
+    assert model.decoder.weight is model.embedding.weight
+
+
+def test_the_digest_knows_every_part(make_checkpoint):
+    checkpoint = make_checkpoint()
+    others = [
+        make_checkpoint(seed=1),
+        dataclasses.replace(checkpoint, step=51),
+        dataclasses.replace(checkpoint, licence="other"),
+    ]
+    assert len({c.digest for c in [checkpoint, *others]}) == 4
+
+
+def test_a_failed_write_leaves_the_old_file(make_checkpoint, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save(make_checkpoint(), path)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(make_checkpoint(seed=1), path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def described(checkpoint, *, honest: bool = True, **changes) -> bytes:
+    """A file as a forger would write it: parts of the description replaced, the digest recomputed if ``honest``."""
+    description = {**checkpoints._description(checkpoint), **changes}
+    digest = checkpoints._digest(description, checkpoint.weights) if honest else checkpoint.digest
+    text = json.dumps({**description, "digest": digest}, sort_keys=True)
+    return safetensors.torch.save(dict(sorted(checkpoint.weights.items())), metadata={"lstmviz": text})
+
+
+def test_the_forger_of_these_tests_can_write_a_good_file(make_checkpoint):
+    checkpoint = make_checkpoint()
+    assert described(checkpoint) == dumps(checkpoint)
+
+
+MODEL = {"vocab_size": 9, "cell": "lstm", "embedding_size": 3, "hidden_size": 4, "num_layers": 1}
+MODEL |= {"dropout": 0.0, "tie_weights": False}
+TRAIN = dataclasses.asdict(TrainConfig(corpus="test"))
+TOKENS = list(Vocabulary.of("char", "abc \n").tokens)
+HISTORY = {"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "format 2; this version reads format 1"),
+        ({"model": {**MODEL, "hidden_size": 5}}, "its config asks for"),
+        ({"model": {**MODEL, "hidden_size": 65_536}}, "its config asks for"),
+        ({"model": {**MODEL, "num_layers": 2}}, "missing or too many"),
+        ({"model": {**MODEL, "cell": "gru"}}, "its config asks for"),
+        ({"model": {**MODEL, "cell": ["lstm"]}}, "does not describe a model"),
+        ({"model": {**MODEL, "surprise": 1}}, "does not describe a model"),
+        ({"model": {**MODEL, "vocab_size": 10}}, "10 tokens, its vocabulary 9"),
+        ({"model": None}, "does not describe a model"),
+        ({"train": {**TRAIN, "learning_rate": float("nan")}}, "learning_rate"),
+        ({"train": {**TRAIN, "seed": "<b>"}}, "seed"),
+        ({"train": {**TRAIN, "corpus": {}}}, "corpus"),
+        ({"train": {**TRAIN, "level": "byte"}}, "level"),
+        ({"vocabulary": {"level": "char", "tokens": TOKENS[::-1]}}, "must begin with"),
+        ({"vocabulary": {"level": "char", "tokens": [*TOKENS[:-1], "a"]}}, "does not describe|different"),
+        ({"vocabulary": {"level": "char", "tokens": [*TOKENS[:-1], "\ud800"]}}, "does not describe"),
+        ({"vocabulary": {"level": "char", "tokens": [*SPECIALS, "a", "b", "c", " ", ["\n"]]}}, "must be strings"),
+        ({"history": {**HISTORY, "valid_nll": [2.0]}}, "malformed"),
+        ({"history": {**HISTORY, "train_nll": [2.0, "<b>"]}}, "malformed"),
+        ({"history": {**HISTORY, "train_nll": [2.0, float("inf")]}}, "malformed"),
+        ({"history": {**HISTORY, "step": [0.5, 50]}}, "malformed"),
+        ({"history": []}, "malformed"),
+        ({"results": {"valid_nll": -1.0}}, "malformed"),
+        ({"results": {"valid_nll": 10**400}}, "malformed"),
+        ({"results": {"accuracy": 1.0}}, "malformed"),
+        ({"step": 1.0}, "malformed"),
+        ({"licence": None}, "malformed"),
+        ({"hidden_variable": {"name": "depth", "correlations": [[0.5]]}}, "malformed"),
+        ({"hidden_variable": {"name": "depth", "correlations": [[0.5, 0.5, 0.5, 1.5]]}}, "malformed"),
+        ({"hidden_variable": "depth"}, "malformed"),
+        ({"surprise": 1}, "not in the form this app writes"),
+    ],
+)
+def test_a_false_description_is_refused_even_with_a_true_digest(changes, message, make_checkpoint):
+    with pytest.raises(CheckpointError, match=message):
+        loads(described(make_checkpoint(), **changes))
+
+
+def test_a_changed_description_is_refused(make_checkpoint):
+    with pytest.raises(CheckpointError, match="changed after it was written"):
+        loads(described(make_checkpoint(), honest=False, licence="other"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value, make_checkpoint):
+    checkpoint = make_checkpoint()
+    checkpoint.weights["decoder.bias"][2] = value
+    with pytest.raises(CheckpointError, match=r"weights in decoder\.bias are not all finite"):
+        loads(dumps(checkpoint))
+
+
+def test_weights_of_another_type_are_refused(make_checkpoint):
+    checkpoint = make_checkpoint()
+    weights = {name: weight.half() for name, weight in checkpoint.weights.items()}
+    with pytest.raises(CheckpointError, match="is F16"):
+        loads(dumps(dataclasses.replace(checkpoint, weights=weights)))
+
+
+def test_foreign_files_are_refused(make_checkpoint, tmp_path):
+    foreign = safetensors.torch.save({"weight": torch.zeros(2)}, metadata={"format": "pt"})
+    torch.save(make_checkpoint().weights, tmp_path / "weights.pt")
+    files = {
+        "cut short or is no safetensors": [b"", b"\x00", b"PK\x03\x04" * 10, b"\xff" * 100],
+        "not a checkpoint of lstmviz": [foreign, (2).to_bytes(8, "little") + b"{}", bytes(8)],
+        "CheckpointError|cut short|not a checkpoint": [
+            pickle.dumps(make_checkpoint().step),
+            (tmp_path / "weights.pt").read_bytes(),
+        ],
+    }
+    for message, contents in files.items():
+        for data in contents:
+            with pytest.raises(CheckpointError, match=message):
+                loads(data)
+
+
+def test_unreadable_and_oversized_files_are_refused(make_checkpoint, tmp_path, monkeypatch):
+    with pytest.raises(CheckpointError, match=r"none\.safetensors cannot be read: No such file"):
+        load(tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+    monkeypatch.setattr(checkpoints, "MAX_BYTES", 100)
+    with pytest.raises(CheckpointError, match="at most"):
+        loads(dumps(make_checkpoint()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bptt": 0}, "bptt is 0; it must be a whole number of at least 1"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"max_words": 0}, "max_words is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be a number above 0"),
+        ({"clip_norm": float("inf")}, "clip_norm is inf"),
+        ({"schedule": "linear"}, "schedule is 'linear'; it must be constant, cosine or plateau"),
+        ({"level": "byte"}, "level is 'byte'"),
+        ({"bfloat16": 1}, "bfloat16 is 1"),
+    ],
+)
+def test_a_bad_training_value_names_field_value_and_range(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(corpus="brackets", **changes)
+
+
+def test_checkpoints_are_shipped():
+    assert SHIPPED
+    assert sum(path.stat().st_size for path in SHIPPED) <= 20 * 10**6
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_checkpoint_loads_and_has_a_card(path):
+    checkpoint = load(path)
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert checkpoint.command in card
+    for nll in checkpoint.results.values():
+        assert f"{nll:.4f} nats" in card

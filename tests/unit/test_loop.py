@@ -1,0 +1,129 @@
+"""The training loop."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lstmviz.checkpoint import TrainConfig
+from lstmviz.grammars import generate
+from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.training.loop import LOG_EVERY, evaluate, parallel_streams, perplexity, train
+
+CORPUS = generate("brackets", 400)
+CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, steps=60, eval_every=30)
+
+
+def small_model(**options) -> LanguageModel:
+    torch.manual_seed(0)
+    return LanguageModel(ModelConfig(len(CORPUS.vocabulary), embedding_size=4, hidden_size=8, **options))
+
+
+def test_training_lowers_the_loss_and_says_how_it_goes():
+    model = small_model()
+    before = evaluate(model, CORPUS.valid)
+    records = list(train(model, CORPUS, CONFIG))
+    assert [r.step for r in records] == [25, 30, 50, 60]
+    assert LOG_EVERY == 25
+    assert [r.valid_nll is not None for r in records] == [False, True, False, True]
+    assert records[-1].valid_nll < records[1].valid_nll < before
+    assert [r.is_best for r in records] == [False, True, False, True]
+    assert all(r.tokens_per_second > 0 and r.gradient_norm > 0 for r in records)
+    assert records[-1].epoch == pytest.approx(60 / ((len(CORPUS.train) // 8 - 1) // 16))
+    assert not any(r.zero_gradients for r in records)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    def trained() -> LanguageModel:
+        model = small_model(dropout=0.2)
+        list(train(model, CORPUS, CONFIG))
+        return model
+
+    for one, other in zip(trained().parameters(), trained().parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_windows_follow_each_other_and_wrap_around():
+    seen = []
+
+    class Spy(LanguageModel):
+        def forward(self, tokens, state=None):
+            if self.training:
+                seen.append((tokens, state))
+            return super().forward(tokens, state)
+
+    corpus = dataclasses.replace(CORPUS, train=CORPUS.train[: 8 * 50])  # three windows of 16 in each of 8 streams
+    list(train(Spy(ModelConfig(len(CORPUS.vocabulary), hidden_size=8)), corpus, dataclasses.replace(CONFIG, steps=4)))
+    streams = parallel_streams(corpus.train, 8)
+    for step, (tokens, state) in enumerate(seen):
+        start = step % 3 * 16
+        assert torch.equal(tokens, streams[start : start + 16])
+        assert (state is None) == (start == 0)
+        assert state is None or not any(v.requires_grad for layer in state for v in layer.values())
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [("constant", [1e-2] * 4), ("cosine", [1e-2 / 2 * (1 + math.cos(math.pi * s / 40)) for s in (10, 20, 30, 40)])],
+)
+def test_the_learning_rate_follows_its_schedule(schedule, rates):
+    config = dataclasses.replace(CONFIG, schedule=schedule, steps=40, eval_every=10)
+    records = [r for r in train(small_model(), CORPUS, config) if r.valid_nll]
+    assert [r.learning_rate for r in records] == pytest.approx(rates)
+
+
+def test_a_plateau_cuts_the_rate_and_the_third_cut_ends(monkeypatch):
+    losses = iter([2.0, 2.1, 1.9, 1.9, 1.8, 1.8, 1.0])
+    monkeypatch.setattr("lstmviz.training.loop.evaluate", lambda *_: next(losses))
+    config = dataclasses.replace(CONFIG, schedule="plateau", learning_rate=0.64, steps=100, eval_every=1)
+    records = list(train(small_model(), CORPUS, config))
+    assert [r.is_best for r in records] == [True, False, True, False, True, False]
+    assert [r.learning_rate for r in records] == pytest.approx([0.64, 0.64, 0.16, 0.16, 0.04, 0.04])
+
+
+def test_parameters_that_cannot_learn_are_named():
+    model = small_model()
+    with torch.no_grad():
+        model.decoder.weight.zero_()  # nothing before the decoder gets a gradient
+    records = list(train(model, CORPUS, dataclasses.replace(CONFIG, steps=50)))
+    assert "embedding.weight" in records[0].zero_gradients
+    assert not records[1].zero_gradients
+
+
+def test_a_diverged_training_stops():
+    model = small_model()
+    with torch.no_grad():
+        model.decoder.bias[0] = torch.nan
+    with pytest.raises(FloatingPointError, match="the loss became nan near step 25; try a lower learning rate"):
+        list(train(model, CORPUS, CONFIG))
+
+
+def test_a_corpus_shorter_than_a_window_is_refused():
+    corpus = dataclasses.replace(CORPUS, train=CORPUS.train[:100])
+    with pytest.raises(ValueError, match="has 100 tokens; bptt 16 in 8 streams needs at least 136"):
+        next(train(small_model(), corpus, CONFIG))
+
+
+def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window():
+    model = small_model(dropout=0.5).train()
+    tokens = CORPUS.valid[:200]
+    logits, _ = model.eval()(tokens[:-1, None])
+    expected = F.cross_entropy(logits[:, 0], tokens[1:]).item()
+    model.train()
+    for window in (1, 7, 199, 256):
+        assert evaluate(model, tokens, window=window) == pytest.approx(expected, abs=1e-5)
+    assert model.training
+    assert evaluate(model, tokens[:2]) > 0
+    assert evaluate(model, tokens, batch_size=4) == pytest.approx(expected, rel=0.2)
+
+
+def test_streams_stand_side_by_side():
+    assert parallel_streams(torch.arange(11), 2).tolist() == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
+
+
+def test_perplexity_never_overflows():
+    assert perplexity(0) == 1
+    assert perplexity(math.log(50)) == pytest.approx(50)
+    assert perplexity(1e6) == math.inf

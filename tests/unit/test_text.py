@@ -1,0 +1,129 @@
+"""Vocabularies, tokenising and corpora."""
+
+import hashlib
+import time
+
+import pytest
+
+from lstmviz.text import EOS, SPECIALS, Vocabulary, load_corpus, visible
+
+CHARS = Vocabulary.of("char", "the cat\n")
+PENN = Vocabulary.of("word", "the cat did n't see john 's dog , N <unk>".split())
+WIKI = Vocabulary.of("word", "The the cat didn 't see John 's dog , . well @-@ known 1 @,@ 000 @.@ 5".split())
+
+
+def test_ids_follow_frequency_then_the_alphabet():
+    assert Vocabulary.of("char", "banana").tokens == (*SPECIALS, "a", "n", "b")
+    assert Vocabulary.of("word", "b a c a b".split()).tokens == (*SPECIALS, "a", "b", "c")
+    assert Vocabulary.of("word", "b a c a b".split(), max_size=1).tokens == (*SPECIALS, "a")
+
+
+@pytest.mark.parametrize(
+    ("level", "tokens", "message"),
+    [
+        ("byte", SPECIALS, "level is 'byte'"),
+        ("char", ("a", *SPECIALS), "must begin with <pad> <unk> <sos> <eos>"),
+        ("char", (*SPECIALS, "a", "a"), "all be different"),
+        ("char", (*SPECIALS, ""), "not empty"),
+        ("char", (*SPECIALS, 7), "must be strings"),
+    ],
+)
+def test_bad_vocabularies_are_refused(level, tokens, message):
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(level, tokens)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "text", "pieces"),
+    [
+        (CHARS, "a t", ["a", " ", "t"]),
+        (CHARS, "a␣t⏎c", ["a", " ", "t", "\n", "c"]),  # what the app shows can be typed
+        (CHARS, "a\r\nc", ["a", "\n", "c"]),
+        (CHARS, "<unk>", ["<", "u", "n", "k", ">"]),
+        (PENN, "The cat didn't see.", ["The", "cat", "did", "n't", "see", "."]),
+        (PENN, "The cat didn't, see", ["The", "cat", "did", "n't", ",", "see"]),
+        (PENN, "didn’t", ["did", "n’t"]),
+        (PENN, "John's dog", ["John", "'s", "dog"]),
+        (PENN, "the <unk> cat\nthe cat", ["the", "<unk>", "cat", EOS, "the", "cat"]),
+        (WIKI, "The cat didn't see.", ["The", "cat", "didn", "'t", "see", "."]),
+        (WIKI, "well-known", ["well", "@-@", "known"]),
+        (WIKI, "1,000 1.5", ["1", "@,@", "000", "1", "@.@", "5"]),
+        (WIKI, "the @-@ dog", ["the", "@-@", "dog"]),
+        (WIKI, "", []),
+        (WIKI, " \t ", []),
+        (WIKI, "🦊 naïve 日本 \x00 %{x}", ["🦊", "naïve", "日本", "\x00", "%", "{", "x", "}"]),
+        (WIKI, "<script>", ["<script>"]),
+    ],
+)
+def test_typed_text_is_split_as_the_corpus_is(vocabulary, text, pieces):
+    assert vocabulary.split(text) == pieces
+
+
+def test_encoding_looks_up_the_corpus_spelling():
+    assert PENN.decode(PENN.encode("THE Cat")) == "the cat"  # this corpus has no capitals
+    assert PENN.decode(PENN.encode("didn’t")) == "did n't"  # and no curly apostrophe
+    assert WIKI.decode(WIKI.encode("The THE")) == "The <unk>"  # here case means something
+    assert CHARS.decode(CHARS.encode("az")) == "a<unk>"
+    assert (PENN.has_case, WIKI.has_case) == (False, True)
+
+
+def test_decoding_joins_words_with_spaces_and_sentences_with_newlines():
+    assert WIKI.decode(WIKI.encode("the cat\nthe dog\n")) == "the cat\nthe dog\n"
+    assert CHARS.decode(CHARS.encode("the cat\n")) == "the cat\n"
+
+
+def test_white_space_and_control_characters_are_shown():
+    assert [CHARS.display(CHARS.ids[c]) for c in "a \n"] == ["a", "␣", "⏎"]
+    assert WIKI.display(WIKI.ids[EOS]) == "⏎"
+    assert CHARS.display(CHARS.ids[EOS]) == EOS
+    assert visible("\t\x00<b>") == "⇥␀<b>"
+
+
+def test_a_long_text_of_unknown_words_is_encoded_in_time():
+    # Only a guard against work that grows with text times vocabulary: that would take a minute.
+    vocabulary = Vocabulary.of("word", (f"word{i}" for i in range(10_000)))
+    begun = time.perf_counter()
+    assert set(vocabulary.encode("Qx " * 33_000)) == {vocabulary.ids["<unk>"]}
+    assert time.perf_counter() - begun < 10
+
+
+def test_one_character_file_is_cut_in_order(tmp_path):
+    path = tmp_path / "song.txt"
+    path.write_text("abcdefghij" * 10, encoding="utf-8")
+    corpus = load_corpus(path, "char")
+    assert [len(corpus.train), len(corpus.valid), len(corpus.test)] == [90, 10, 10]
+    assert corpus.vocabulary.decode(corpus.valid.tolist()) == "abcdefghij"
+    assert corpus.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (corpus.name, corpus.licence) == ("song", "not stated")
+
+
+def test_one_word_file_is_cut_in_three_and_split(tmp_path):
+    path = tmp_path / "prose.txt"
+    path.write_text("Hello, world!\n" * 10, encoding="utf-8")
+    corpus = load_corpus(path, "word")
+    assert [len(corpus.train), len(corpus.valid), len(corpus.test)] == [40, 5, 5]
+    assert corpus.vocabulary.decode(corpus.test.tolist()) == "Hello , world !\n"
+
+
+def test_a_folder_has_three_files_and_words_outside_the_vocabulary_become_unk(tmp_path):
+    for split, text in {"train": "a a a b b c\n", "valid": "a b\n", "test": "c z\n"}.items():
+        (tmp_path / f"wiki.{split}.txt").write_text(text, encoding="utf-8")
+    corpus = load_corpus(tmp_path, "word", max_words=2)
+    assert corpus.vocabulary.tokens == (*SPECIALS, "a", "b")
+    assert corpus.vocabulary.decode(corpus.test.tolist()) == "<unk> <unk>\n"
+    again = load_corpus(tmp_path, "word", vocabulary=PENN)
+    assert again.vocabulary is PENN
+
+
+def test_unusable_corpora_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no file or folder"):
+        load_corpus(tmp_path / "missing.txt", "char")
+    with pytest.raises(ValueError, match='exactly one file with "train"'):
+        load_corpus(tmp_path, "char")
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"not UTF-8 text \(byte 3\)"):
+        load_corpus(path, "char")
+    path.write_bytes(b"ab")
+    with pytest.raises(ValueError, match="at least 2 are needed"):
+        load_corpus(path, "char")

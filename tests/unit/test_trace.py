@@ -1,0 +1,63 @@
+"""Traces of sentences, and what a known variable says about units. (Traces of modules: tests/numeric.)"""
+
+import numpy as np
+import pytest
+import torch
+
+from lstmviz.cells import CELLS
+from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_sentence_has_every_gate_under_its_name(cell, make_checkpoint):
+    checkpoint = make_checkpoint(cell=cell, num_layers=2)
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "ab z\n")
+    assert set(trace.data_vars) == {*CELLS[cell].gates, *CELLS[cell].states, "nll"}
+    assert dict(trace.sizes) == {"layer": 2, "time": 5, "unit": 4}
+    assert trace.hidden.dims == ("layer", "time", "unit") and trace.hidden.dtype == np.float32
+    assert trace.token.values.tolist() == ["a", "b", " ", "<unk>", "\n"]
+    assert [trace[axis].values.tolist() for axis in ("layer", "time", "unit")] == [[0, 1], [*range(5)], [*range(4)]]
+    assert trace.attrs["cell"] == cell
+
+
+def test_the_nll_is_that_of_each_token_given_those_before(make_checkpoint):
+    checkpoint = make_checkpoint()
+    model, vocabulary = checkpoint.build(), checkpoint.vocabulary
+    ids = torch.tensor(vocabulary.encode("abc ab"))
+    trace, log_p = trace_tokens(model, ids)
+    assert log_p.shape == (6, len(vocabulary))
+    assert np.isnan(trace.nll.values[0])
+    for t in range(1, len(ids)):  # the slow way: ask about each token after reading only those before it
+        logits, _ = model(ids[:t, None])
+        assert trace.nll.values[t] == pytest.approx(-logits[-1, 0].log_softmax(-1)[ids[t]].item(), abs=1e-5)
+
+
+def test_two_traces_share_nothing(make_checkpoint):
+    checkpoint = make_checkpoint()
+    model, vocabulary = checkpoint.build(), checkpoint.vocabulary
+    first, second = (trace_sentence(model, vocabulary, text) for text in ("abc", "cba"))
+    kept = second.copy(deep=True)
+    first["hidden"][:] = 7
+    first.attrs["cell"] = "mine"
+    assert second.identical(kept)
+    assert second.token.values.tolist() == ["c", "b", "a"]
+
+
+def test_a_text_without_tokens_is_refused(make_checkpoint):
+    checkpoint = make_checkpoint()
+    with pytest.raises(ValueError, match="at least one"):
+        trace_sentence(checkpoint.build(), checkpoint.vocabulary, "")
+
+
+def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
+    checkpoint = make_checkpoint(num_layers=2)
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
+    variable = -2 * trace.cell.values[1, :, 2].astype(float) + 5
+    variable[:3] = np.nan  # undefined here
+    trace["cell"][0, :, 0] = 1  # a unit that never moves
+    correlations = unit_correlations(trace, variable)
+    assert correlations.shape == (2, 4)
+    assert correlations[1, 2] == pytest.approx(1, abs=1e-6)
+    assert correlations[0, 0] == 0
+    expected = abs(np.corrcoef(trace.cell.values[0, 3:, 1], variable[3:])[0, 1])
+    assert correlations[0, 1] == pytest.approx(expected, abs=1e-6)
