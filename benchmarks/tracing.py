@@ -74,8 +74,10 @@ def main() -> None:
 def report(size: int, steps: int, batch: int, base: float, other: float, sign: str, target: float) -> None:
     ratio = other / base
     met = ratio <= target if sign == "<=" else ratio >= target
-    print(f"{size:4} {steps:5} {batch:3} {base * 1e3:9.2f} {other * 1e3:9.2f} {ratio:6.2f} {sign} {target:4.1f}   "
-          f"{'yes' if met else 'NO'}")
+    print(
+        f"{size:4} {steps:5} {batch:3} {base * 1e3:9.2f} {other * 1e3:9.2f} {ratio:6.2f} {sign} {target:4.1f}   "
+        f"{'yes' if met else 'NO'}"
+    )
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def _initial_states(
     widths = {"hidden": module.proj_size or module.hidden_size}
     if module.mode == "LSTM":
         widths["cell"] = module.hidden_size
-    weight = module.weight_ih_l0
+    weight = module.all_weights[0][0]
     if state is None:
         return {name: weight.new_zeros(rows, batch, width) for name, width in widths.items()}
 
@@ -239,8 +239,8 @@ def unit_correlations(trace: GateTrace, variable: np.ndarray) -> np.ndarray:
         variable: ``(T,)``; NaN where it is not defined.
 
     Returns:
-        |Pearson correlation| of the cell state (hidden, where the cell has no other) with the variable, ``(layer, unit)``;
-        0 for a unit that never moves.
+        |Pearson correlation| of the cell state (hidden, where the cell has no other) with the variable,
+        ``(layer, unit)``; 0 for a unit that never moves.
     """
     states = trace["cell" if "cell" in trace else "hidden"].values.astype(float)  # (L, T, U)
     defined = ~np.isnan(variable)

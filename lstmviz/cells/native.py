@@ -6,6 +6,7 @@ c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t, which is elementwise.
 """
 
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from math import isqrt
 
@@ -22,7 +23,7 @@ def record_native(
     kind: str,
     inputs: Tensor,
     state: dict[str, Tensor],
-    weights: list[Tensor],
+    weights: Sequence[Tensor],
     *,
     reverse: bool = False,
     lengths: Tensor | None = None,
@@ -63,13 +64,13 @@ def record_native(
     return record
 
 
-def _record_lstm(inputs: Tensor, hidden0: Tensor, cell0: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
+def _record_lstm(inputs: Tensor, hidden0: Tensor, cell0: Tensor, weights: Sequence[Tensor]) -> dict[str, Tensor]:
     hidden, _, _ = _run("lstm", inputs, (hidden0[None], cell0[None]), weights)  # (T, B, H or P)
     before = torch.cat([hidden0[None], hidden[:-1]])  # (T, B, H or P): h_{t-1}, in step with x_t
     both = _widen(torch.cat([inputs, before], dim=-1))  # (T, B, X + H or P)
     w_ih, w_hh, b_ih, b_hh = _linear_maps(weights)
     w = torch.cat([w_ih, w_hh], dim=-1).chunk(4)  # 4 × (H, X + H or P)
-    b = (b_ih + b_hh).chunk(4) if b_ih is not None else [None] * 4  # 4 × (H,)
+    b = (b_ih + b_hh).chunk(4) if b_ih is not None and b_hh is not None else [None] * 4  # 4 × (H,)
 
     i = _activated(both, w[0], b[0], "sigmoid")  # (T, B, H)
     f = _activated(both, w[1], b[1], "sigmoid")
@@ -82,7 +83,7 @@ def _record_lstm(inputs: Tensor, hidden0: Tensor, cell0: Tensor, weights: list[T
     return {"input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o, "cell": cell, "hidden": hidden}
 
 
-def _record_gru(inputs: Tensor, hidden0: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
+def _record_gru(inputs: Tensor, hidden0: Tensor, weights: Sequence[Tensor]) -> dict[str, Tensor]:
     hidden, _ = _run("gru", inputs, hidden0[None], weights)  # (T, B, H)
     before = torch.cat([hidden0[None], hidden[:-1]])
     inputs, before = _widen(inputs), _widen(before)
@@ -91,19 +92,19 @@ def _record_gru(inputs: Tensor, hidden0: Tensor, weights: list[Tensor]) -> dict[
 
     both = torch.cat([inputs, before], dim=-1)  # (T, B, X + H)
     w = torch.cat([w_ih[: 2 * size], w_hh[: 2 * size]], dim=-1).chunk(2)  # 2 × (H, X + H)
-    b = (b_ih + b_hh)[: 2 * size].chunk(2) if b_ih is not None else [None] * 2
+    b = (b_ih + b_hh)[: 2 * size].chunk(2) if b_ih is not None and b_hh is not None else [None] * 2
     r = _activated(both, w[0], b[0], "sigmoid")  # (T, B, H)
     z = _activated(both, w[1], b[1], "sigmoid")
 
     # r acts on the recurrent part of the candidate alone, so here the two parts stay apart.
-    b_in, b_hn = (b_ih[2 * size :], b_hh[2 * size :]) if b_ih is not None else (None, None)
+    b_in, b_hn = (b_ih[2 * size :], b_hh[2 * size :]) if b_ih is not None and b_hh is not None else (None, None)
     from_input = _activated(inputs, w_ih[2 * size :], b_in, "none")
     from_hidden = _activated(before, w_hh[2 * size :], b_hn, "none")
     n = from_input.addcmul_(r, from_hidden).tanh_()
     return {"reset_gate": r, "update_gate": z, "candidate": n, "hidden": hidden}
 
 
-def _run(kind: str, inputs: Tensor, state, weights: list[Tensor]):
+def _run(kind: str, inputs: Tensor, state, weights: Sequence[Tensor]):
     """The native kernel: one layer, one direction, no dropout, not training, time first."""
     has_biases = len(weights) >= 4
     with warnings.catch_warnings() if inputs.is_cuda else nullcontext():
@@ -113,10 +114,10 @@ def _run(kind: str, inputs: Tensor, state, weights: list[Tensor]):
         return KERNELS[kind](inputs, state, weights, has_biases, 1, 0.0, False, False, False)
 
 
-def _linear_maps(weights: list[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+def _linear_maps(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """``w_ih, w_hh, b_ih, b_hh`` without the projection, wide enough to compute with; no biases: None."""
-    maps = [_widen(weight) for weight in weights]
-    return tuple(maps[:4]) if len(maps) >= 4 else (*maps[:2], None, None)
+    w_ih, w_hh, *biases = [_widen(weight) for weight in weights]
+    return (w_ih, w_hh, biases[0], biases[1]) if len(biases) >= 2 else (w_ih, w_hh, None, None)
 
 
 def _widen(values: Tensor) -> Tensor:
@@ -158,7 +159,7 @@ def _linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
     return drive
 
 
-def _stepped_cell(inputs: Tensor, hidden: Tensor, cell: Tensor, weights: list[Tensor]) -> Tensor:
+def _stepped_cell(inputs: Tensor, hidden: Tensor, cell: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """c of a low-precision layer, asked of the kernel a step at a time: it rounds c at every step, and so must we."""
     hidden, cell = hidden[None], cell[None]
     cells = []

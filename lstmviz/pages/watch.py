@@ -43,8 +43,8 @@ EXAMPLES = {
         ),
         Example(
             "zqxj zqxj zqxj zqxj zqxj",
-            "Letters that English never puts together. The first round is a shock at every letter. Does the fifth still "
-            "surprise it? If not, some unit remembers.",
+            "Letters that English never puts together. The first round is a shock at every letter. Does the fifth "
+            "still surprise it? If not, some unit remembers.",
         ),
     ],
     "wikitext": [
@@ -67,12 +67,12 @@ EXAMPLES = {
     "brackets": [
         Example(
             "(x(xx(x(x)x))(x)x)",
-            "The depth unit is selected (its name stands at the right). Below the map its cell takes one step at every ( "
-            "and one step back at every ): counting, learned from prediction alone.",
+            "The depth unit is selected (named at the right). Below the map its cell takes one step at every ( and one "
+            "step back at every ): counting, learned from prediction alone.",
         ),
         Example(
             "(((((((())))))))",
-            "Straight in and out again: the cell of the depth unit draws a pyramid, and closing gets likelier with depth.",
+            "Straight in and out again: the depth unit's cell draws a pyramid, and closing gets likelier with depth.",
         ),
         Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
     ],
@@ -110,8 +110,7 @@ def examples_for(opened: OpenModel) -> list[Example]:
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return examples
-    tokens = opened.model.sample(torch.tensor([3]), 40, temperature=0.7)
-    text = opened.checkpoint.vocabulary.decode(tokens.tolist()).replace("\n", NEWLINE_SIGN)
+    text = opened.written.replace("\n", NEWLINE_SIGN)
     return [Example(text, "A sentence that the model wrote itself.")]
 
 
@@ -425,7 +424,7 @@ def export_controls(opened: OpenModel, reading: Reading | None) -> None:
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")
         return
-    trace = reading.trace.assign_attrs(checkpoint=opened.checkpoint.digest)
+    trace = reading.trace
 
     def table() -> pd.DataFrame:
         return trace.to_dataframe().reset_index()
@@ -436,16 +435,12 @@ def export_controls(opened: OpenModel, reading: Reading | None) -> None:
         return buffer.getvalue()
 
     st.caption("Every gate and state of every layer, token and unit. The map itself has a PNG button.")
-    download = {"on_click": "ignore", "width": "stretch"}
-    st.download_button("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv", **download)
-    st.download_button("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet", **download)
-    st.download_button(
-        "figure (interactive HTML)",
-        lambda: gate_figure(trace).to_html(include_plotlyjs=True).encode(),
-        "gates.html",
-        "text/html",
-        **download,
-    )
+    for label, make, name, mime in (
+        ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
+        ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),
+        ("figure (interactive HTML)", lambda: gate_figure(trace).to_html().encode(), "gates.html", "text/html"),
+    ):
+        st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
 
 
 page()

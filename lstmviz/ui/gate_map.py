@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
+from streamlit.components import v2 as components
 
 ASSETS = Path(__file__).with_name("gate_map")
 NAN = 65535  # the code of "no value"; 0 ... 65534 span low ... high
@@ -22,12 +22,10 @@ def _assets(*names: str) -> str:
 
 # Inline, and read once: Streamlit serves files only for components of an installed distribution. An inline script
 # cannot import another, so the scripts are joined here.
-_gate_map = st.components.v2.component(
+_gate_map = components.component(
     "lstmviz_gate_map", js=_assets("common.js", "picture.js", "gate_map.js"), css=_assets("gate_map.css")
 )
-_readout = st.components.v2.component(
-    "lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css")
-)
+_readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
 
 
 def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -28,12 +28,14 @@ class OpenModel:
         checkpoint, model: what was loaded.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
         scales: role -> (low, high), the ends of its colours, from a text that the model wrote itself.
+        written: that text's beginning.
     """
 
     checkpoint: Checkpoint
     model: LanguageModel
     similar: list[np.ndarray]
     scales: dict[str, tuple[float, float]]
+    written: str
 
 
 def shipped() -> list[str]:
@@ -95,7 +97,8 @@ def _prepare(data: bytes) -> OpenModel:
     scales = {str(name): scale(str(name), trace[name].values) for name in trace.data_vars if name != "nll"}
     # All that a unit did, each role on its own scale: (L, H, roles · T)
     did = np.concatenate([trace[name].values / high for name, (_, high) in scales.items()], axis=1).swapaxes(1, 2)
-    return OpenModel(checkpoint, model, [_by_similarity(layer) for layer in did], scales)
+    written = checkpoint.vocabulary.decode(text[1:61].tolist())
+    return OpenModel(checkpoint, model, [_by_similarity(layer) for layer in did], scales, written)
 
 
 def _by_similarity(rows: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +58,9 @@ def read(opened: OpenModel, text: str) -> Reading | None:
     return Reading(pieces, ids, dropped, trace, log_p)
 
 
-def drawn_roles(trace: GateTrace) -> list[str]:
+def drawn_roles(available: Container[str]) -> list[str]:
     """The roles shown at first: the gates and the cell; where there is no cell, the hidden state."""
-    roles = [name for name in DRAWN_FIRST if name in trace]
+    roles = [name for name in DRAWN_FIRST if name in available]
     return roles if "cell" in roles else [*roles, "hidden"]
 
 
@@ -120,15 +121,13 @@ def payload(
     running = np.full_like(nll, np.nan)
     running[1:] = np.cumsum(nll[1:]) / np.arange(1, len(nll))
     best = reading.log_p.topk(min(5, len(vocabulary)), dim=-1)
-    unknown = vocabulary.ids[UNK]
+    unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = {
         "level": vocabulary.level,
-        "tokens": [
-            visible(piece) if i == unknown else vocabulary.display(i)
-            for i, piece in zip(reading.ids, reading.pieces, strict=True)
-        ],
+        # An unknown token stands as it was typed; the map marks it.
+        "tokens": [vocabulary.display(i) if i != unknown else t for i, t in zip(reading.ids, typed, strict=True)],
         "unknown": [i == unknown for i in reading.ids],
-        "typed": [visible(piece) for piece in reading.pieces],
+        "typed": typed,
         "generated_from": generated_from,
         "nll": _numbers(nll),
         "running_nll": _numbers(running),

@@ -107,8 +107,11 @@ def build(seed: int) -> tuple[nn.RNNBase, Tensor | PackedSequence, Tensor | tupl
 
     if form == "unbatched":
         return module, torch.randn(steps, module.input_size), state
-    inputs = torch.randn(batch, steps, module.input_size) if module.batch_first else \
-        torch.randn(steps, batch, module.input_size)
+    inputs = (
+        torch.randn(batch, steps, module.input_size)
+        if module.batch_first
+        else torch.randn(steps, batch, module.input_size)
+    )
     if form == "batched":
         return module, inputs, state
     lengths = [chance.randint(1, steps) for _ in range(batch)]
