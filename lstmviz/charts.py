@@ -74,15 +74,15 @@ DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8
 
 
 def scale(name: str, values: np.ndarray) -> tuple[float, float]:
-    """The ends of a role's colours: its fixed range, or ±a whole number that 98 of 100 values stay within.
+    """The ends of a role's colours: its fixed range or, where it has none, ±a whole number.
 
-    One unit that counts far beyond the others would otherwise leave them all pale; values past the ends take the end's
-    colour, and the legend says so.
+    That number holds four values of five, and is at least 3, where tanh has its end. A few units that count far beyond
+    the others would otherwise leave all of them pale; values past the ends take the end's colour, and the legend says so.
     """
     role = ROLES[name]
     if role.low is not None and role.high is not None:
         return role.low, role.high
-    end = max(1, math.ceil(np.nanquantile(np.abs(values), 0.98)))
+    end = max(3, math.ceil(np.nanquantile(np.abs(values), 0.8)))
     return -end, end
 
 

@@ -176,16 +176,22 @@ def show_card(name: str) -> None:
 
 def upload() -> None:
     """Take a checkpoint of ours from the person's disk."""
-    file = st.file_uploader("open a checkpoint of your own (.safetensors)", type="safetensors", key="upload")
-    if file is None or st.session_state.get("upload_seen") == file.file_id:
+    label = "open a checkpoint of your own (.safetensors)"
+    st.file_uploader(label, type="safetensors", key="upload", on_change=take_upload)
+    if problem := st.session_state.get("upload_problem"):
+        st.error(f"The file cannot be used: {problem}.")
+
+
+def take_upload() -> None:
+    """Choose the uploaded model; only a callback, which runs before the menu is drawn, may do that."""
+    state = st.session_state
+    file, state["upload_problem"] = state["upload"], None
+    if file is None:
         return
-    st.session_state["upload_seen"] = file.file_id
     try:
-        st.session_state["model"] = models.add_upload(file.getvalue())
+        state["model"] = models.add_upload(file.getvalue())
     except CheckpointError as error:
-        st.error(f"The file cannot be used: {error}.")
-        return
-    st.rerun()
+        state["upload_problem"] = str(error)
 
 
 def keep_text(name: str, opened: OpenModel) -> None:
@@ -197,12 +203,12 @@ def keep_text(name: str, opened: OpenModel) -> None:
     first = "watched" not in state
     if not first:
         texts[state["watched"]] = state.get("last_text", "")
+        state.pop("layer", None)
+        state.pop("seen", None)
     state["watched"] = name
     if first and "text" in st.query_params:
         return
     state["text"] = texts.get(name, examples_for(opened)[0].text)
-    for key in ("seen", "layer"):
-        state.pop(key, None)
 
 
 @st.fragment
@@ -264,20 +270,26 @@ def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], lis
         layer = "1"
         if opened.checkpoint.model.num_layers > 1:
             choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
+            st.markdown("layer", width="content")
             layer = st.segmented_control(
-                "layer", choices, default="1", key="layer", required=True, bind="query-params",
-                label_visibility="collapsed", format_func=lambda k: "all layers" if k == "all" else f"layer {k}",
-            )  # fmt: skip
+                "layer",
+                choices,
+                default="1",
+                key="layer",
+                required=True,
+                bind="query-params",
+                label_visibility="collapsed",
+            )
         order = st.segmented_control(
             "order of units", ORDERS, default="similar", key="order", required=True, label_visibility="collapsed",
             help="Rows by similarity (alike units side by side), by index, or by how much they move in this sentence",
         )  # fmt: skip
-        available = [role for role in ROLES if role in opened.scales]
+        available = [role for role in ROLES if role in opened.scales[0]]
         roles = available
         if len(available) > 1:
             with st.popover("panels"):
                 st.caption("Choose what is drawn.")
-                trace_roles = drawn_roles(opened.scales)
+                trace_roles = drawn_roles(opened.scales[0])
                 roles = [
                     role
                     for role in available

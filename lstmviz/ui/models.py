@@ -27,14 +27,14 @@ class OpenModel:
     Args:
         checkpoint, model: what was loaded.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
-        scales: role -> (low, high), the ends of its colours, from a text that the model wrote itself.
+        scales: for each layer, role -> (low, high), the ends of its colours, from a text that the model wrote itself.
         written: that text's beginning.
     """
 
     checkpoint: Checkpoint
     model: LanguageModel
     similar: list[np.ndarray]
-    scales: dict[str, tuple[float, float]]
+    scales: list[dict[str, tuple[float, float]]]
     written: str
 
 
@@ -94,11 +94,16 @@ def _prepare(data: bytes) -> OpenModel:
     start = torch.tensor([3])  # <eos>
     text = torch.cat([start, model.sample(start, 300, seed=0)])
     trace, _ = trace_tokens(model, text)
-    scales = {str(name): scale(str(name), trace[name].values) for name in trace.data_vars if name != "nll"}
-    # All that a unit did, each role on its own scale: (L, H, roles · T)
-    did = np.concatenate([trace[name].values / high for name, (_, high) in scales.items()], axis=1).swapaxes(1, 2)
+    names = [str(name) for name in trace.data_vars if name != "nll"]
+    similar, scales = [], []
+    for layer in range(checkpoint.model.num_layers):
+        values = {name: trace[name].values[layer] for name in names}  # (T, H)
+        scales.append({name: scale(name, values[name]) for name in names})
+        # All that a unit did, each role on its own scale: (H, roles · T)
+        did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
+        similar.append(_by_similarity(did))
     written = checkpoint.vocabulary.decode(text[1:61].tolist())
-    return OpenModel(checkpoint, model, [_by_similarity(layer) for layer in did], scales, written)
+    return OpenModel(checkpoint, model, similar, scales, written)
 
 
 def _by_similarity(rows: np.ndarray) -> np.ndarray:

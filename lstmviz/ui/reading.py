@@ -93,7 +93,7 @@ def payload(
         for name in (role for role in ROLES if role in trace):
             role = ROLES[name]
             values = trace[name].values[layer].T[rows]  # (U, T)
-            low, end = opened.scales[name]
+            low, end = opened.scales[layer][name]
             # Colours stop at the fixed ends; numbers go as far as the values do.
             high = max(end, float(np.abs(values).max()))
             low = -high if low < 0 else low

@@ -1,0 +1,144 @@
+"""The Watch page without a browser: every model opens, and bad input gets a sentence."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.ui import models
+from lstmviz.ui.reading import MAX_TOKENS
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
+
+
+def open_page(**query: str) -> AppTest:
+    """The app as a link opens it."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def spoken(app: AppTest) -> str:
+    """Every message on the page."""
+    return "\n".join(element.value for kind in (app.error, app.warning, app.info) for element in kind)
+
+
+def type_text(app: AppTest, text: str) -> AppTest:
+    return app.text_input(key="text").set_value(text).run()
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> AppTest:
+    """The page with one small model of a, b, c, space and newline."""
+    checkpoints.save(make_checkpoint(), tmp_path / "small.safetensors")
+    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    return open_page()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_model_opens_with_a_sentence(name: str) -> None:
+    app = open_page(model=name)
+    assert not app.exception
+    assert app.selectbox(key="model").value == name
+    assert app.text_input(key="text").value
+    assert not app.error
+
+
+def test_link_restores_the_view() -> None:
+    app = open_page(model="brackets", text="(x(x)x)", time="3", unit="5")
+    assert not app.exception
+    assert app.text_input(key="text").value == "(x(x)x)"
+    assert app.session_state["seen"]["selection"] == {"time": 3, "unit": 5, "layer": 0}
+
+
+@pytest.mark.parametrize("query", [{"time": "x", "unit": "1e9"}, {"time": "-5", "unit": "99999"}, {"model": "../../x"}])
+def test_broken_link_opens_all_the_same(query: dict[str, str]) -> None:
+    app = open_page(**query)
+    assert not app.exception
+    assert app.session_state["seen"]["selection"]["time"] >= 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "🙂👩‍👩‍👧",
+        "שלום עולם",
+        "漢字かな",
+        "a\u0301\u0301\u0301 \u0301",
+        "a\0b",
+        "<script>alert(1)</script>",
+        "<unk> <eos>",
+        "%{x} %{customdata}",
+        "$x$ **b** :red[c] `d`",
+        "\u202eabc\u200b\ufeff",
+    ],
+)
+def test_any_text_is_read(app: AppTest, text: str) -> None:
+    type_text(app, text)
+    assert not app.exception
+    assert not app.error
+
+
+@pytest.mark.parametrize("text", ["", "zzz", "\0"])
+def test_nothing_to_read_gets_a_sentence(app: AppTest, text: str) -> None:
+    type_text(app, text)
+    assert not app.exception
+    expected = "knows none of these characters" if text else "nothing to read yet"
+    assert expected in spoken(app)
+
+
+def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
+    type_text(app, "abc " * 25_000)
+    assert not app.exception
+    assert "100,000 characters" in spoken(app)
+    assert f"first {MAX_TOKENS:,}" in spoken(app)
+    assert len(app.session_state["seen"]["ids"]) == MAX_TOKENS
+
+
+def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(models, "FOLDER", tmp_path / "nowhere")
+    app = open_page()
+    assert not app.exception
+    assert "There are no checkpoints" in spoken(app)
+
+
+def test_damaged_file_in_the_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "broken.safetensors").write_bytes(b"\0" * 100)
+    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    app = open_page()
+    assert not app.exception
+    assert "cannot be opened" in spoken(app)
+
+
+def upload(app: AppTest, data: bytes) -> AppTest:
+    return app.file_uploader(key="upload").upload("../../evil.safetensors", data).run()
+
+
+def test_upload_is_opened(app: AppTest, make_checkpoint) -> None:
+    upload(app, checkpoints.dumps(make_checkpoint(cell="gru", seed=1)))
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox(key="model").value.startswith("uploaded test gru")
+
+
+def test_bad_upload_gets_a_sentence(app: AppTest, make_checkpoint) -> None:
+    good = make_checkpoint()
+    weights = {name: torch.full_like(weight, torch.nan) for name, weight in good.weights.items()}
+    data = checkpoints.dumps(good)
+    bad = {
+        "truncated": data[: len(data) // 2],
+        "empty": b"",
+        "foreign": b"PK\3\4 a pickle, perhaps",
+        "changed": data[:-1] + bytes([data[-1] ^ 1]),
+        "NaN": checkpoints.dumps(dataclasses.replace(good, weights=weights)),
+    }
+    for name, content in bad.items():
+        upload(app, content)
+        assert not app.exception, name
+        assert "The file cannot be used" in spoken(app), name
+        assert app.selectbox(key="model").value == "small", name
