@@ -77,7 +77,7 @@ def scale(name: str, values: np.ndarray) -> tuple[float, float]:
     """The ends of a role's colours: its fixed range or, where it has none, ±a whole number.
 
     That number holds four values of five, and is at least 3, where tanh has its end. A few units that count far beyond
-    the others would otherwise leave all of them pale; values past the ends take the end's colour, and the legend says so.
+    the others would otherwise leave all of them pale; values past the ends take the end's colour; the legend says so.
     """
     role = ROLES[name]
     if role.low is not None and role.high is not None:
