@@ -8,11 +8,15 @@ uncounted run, which finds the caches as another candidate left them, then three
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.trace import trace_module
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -177,9 +178,9 @@ def show_card(name: str) -> None:
 def upload() -> None:
     """Take a checkpoint of ours from the person's disk."""
     label = "open a checkpoint of your own (.safetensors)"
-    st.file_uploader(label, type="safetensors", key="upload", on_change=take_upload)
     if problem := st.session_state.get("upload_problem"):
         st.error(f"The file cannot be used: {problem}.")
+    st.file_uploader(label, type="safetensors", key="upload", on_change=take_upload)
 
 
 def take_upload() -> None:
@@ -257,16 +258,7 @@ def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], lis
     """The row under the sentence: examples, layer, order of units, panels, continue, export."""
     examples, vocabulary = examples_for(opened), opened.checkpoint.vocabulary
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        with st.popover("examples"):
-            for number, example in enumerate(examples):
-                st.button(
-                    visible(example.text).replace("␣", " "),
-                    key=f"example{number}",
-                    on_click=put_text,
-                    args=(example.text,),
-                    width="stretch",
-                )
-                st.caption(example.look)
+        menu("examples", lambda: example_buttons(examples))
         layer = "1"
         if opened.checkpoint.model.num_layers > 1:
             choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
@@ -285,27 +277,43 @@ def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], lis
             help="Rows by similarity (alike units side by side), by index, or by how much they move in this sentence",
         )  # fmt: skip
         available = [role for role in ROLES if role in opened.scales[0]]
-        roles = available
+        usual = drawn_roles(available)
         if len(available) > 1:
-            with st.popover("panels"):
-                st.caption("Choose what is drawn.")
-                trace_roles = drawn_roles(opened.scales[0])
-                roles = [
-                    role
-                    for role in available
-                    if st.checkbox(ROLES[role].label, role in trace_roles, key=f"show_{role}", help=ROLES[role].meaning)
-                ] or trace_roles[:1]
+            menu("panels", lambda: role_boxes(available, usual))
+        roles = [role for role in available if st.session_state.get(f"show_{role}", role in usual)] or usual[:1]
         if is_grammar(opened):
             token_buttons(vocabulary)
-        with st.popover("continue"):
-            continue_controls(opened)
-        with st.popover("export"):
-            export_controls(opened, reading)
+        menu("continue", lambda: continue_controls(opened))
+        menu("export", lambda: export_controls(opened, reading))
         current = next((e for e in examples if e.text == st.session_state.get("text")), None)
     if current:
         st.caption(f"**Look for:** {current.look}")
     layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
     return layers, roles, order
+
+
+def menu(name: str, fill: Callable[[], None]) -> None:
+    """A popover that is filled only while it is open: what is not on the screen costs a keystroke nothing."""
+    box = st.popover(name, key=f"menu_{name}", on_change="rerun")
+    if box.open:
+        with box:
+            fill()
+
+
+def example_buttons(examples: list[Example]) -> None:
+    """A click puts the sentence on the page; beside each stands what to look for."""
+    for number, example in enumerate(examples):
+        sentence = visible(example.text).replace("␣", " ")
+        st.button(sentence, key=f"example{number}", on_click=put_text, args=(example.text,), width="stretch")
+        st.caption(example.look)
+
+
+def role_boxes(available: list[str], usual: list[str]) -> None:
+    """Which gates and states are drawn."""
+    st.caption("Choose what is drawn.")
+    for role in available:
+        key = f"show_{role}"
+        st.checkbox(ROLES[role].label, role in usual, key=key, help=ROLES[role].meaning, persist_state="page")
 
 
 def is_grammar(opened: OpenModel) -> bool:
@@ -405,9 +413,20 @@ def _last_changed(before: list[int], after: list[int]) -> int:
 def continue_controls(opened: OpenModel) -> None:
     """Let the model go on writing."""
     st.caption("Let the model write on. What it writes joins the sentence and the map.")
-    temperature = st.slider("temperature", 0.1, 2.0, 0.8, 0.1, help="Low: only what is likely. High: surprising.")
-    top_k = st.slider("top-k", 1, 50, 20, help="Draw among this many likeliest tokens.")
-    count = st.slider("tokens", 1, 200, 40)
+    temperature = st.slider(
+        "temperature",
+        0.1,
+        2.0,
+        0.8,
+        0.1,
+        key="temperature",
+        help="Low: only what is likely. High: surprising.",
+        persist_state="page",
+    )
+    top_k = st.slider(
+        "top-k", 1, 50, 20, key="top_k", help="Draw among this many likeliest tokens.", persist_state="page"
+    )
+    count = st.slider("tokens", 1, 200, 40, key="count", persist_state="page")
 
     def write() -> None:
         vocabulary = opened.checkpoint.vocabulary

@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 Open = Callable[..., Page]
 TEXT = "(x(x)x)"
+COLUMNS = 1 + len(TEXT)  # a grammar's sentence begins with the end of the one before
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def watch(page: Open) -> Callable[..., Page]:
         opened.problems = []  # JavaScript errors, of the page or reported by a component
         opened.on("pageerror", lambda error: opened.problems.append(str(error)))
         opened.on("console", lambda message: opened.problems.append(message.text) if "Error:" in message.text else None)
-        wait_for_tokens(opened, len(query["text"]))
+        wait_for_tokens(opened, 1 + len(query["text"]))
         opened.wait_for_function("window.__lstmviz")
         return opened
 
@@ -57,7 +58,7 @@ def test_every_key_changes_the_map(watch: Open) -> None:
     pictures = {picture(page)}
     for number, key in enumerate("((x)", start=1):
         page.keyboard.press(key)
-        wait_for_tokens(page, len(TEXT) + number)
+        wait_for_tokens(page, COLUMNS + number)
         pictures.add(picture(page))
     assert len(pictures) == 5
     assert box.input_value() == TEXT + "((x)"
@@ -86,7 +87,7 @@ def test_arrow_keys_move_the_selection(watch: Open) -> None:
     page.keyboard.press("ArrowLeft")
     wait_for_selection(page, time=2, unit=5)
     page.keyboard.press("End")
-    wait_for_selection(page, time=len(TEXT) - 1, unit=5)
+    wait_for_selection(page, time=COLUMNS - 1, unit=5)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
@@ -101,7 +102,7 @@ def test_link_reopens_the_view(watch: Open, page: Open) -> None:
     query = query_of(first)
     assert (query["model"], query["text"], query["time"], query["unit"]) == (["brackets"], [TEXT], ["2"], ["5"])
     second = page("?" + urlparse(first.url).query)
-    wait_for_tokens(second, len(TEXT))
+    wait_for_tokens(second, COLUMNS)
     wait_for_selection(second, time=2, unit=5)
     assert second.get_by_label("sentence").input_value() == TEXT
 
@@ -114,7 +115,7 @@ def test_hostile_tokens_are_only_text(watch: Open, text: str) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     wait_for_selection(page, time=1)
-    assert f"“{text[1]}”" in page.locator(".readout h4").first.inner_text()
+    assert f"“{text[0]}”" in page.locator(".readout h4").first.inner_text()
     assert page.locator(".map script, .map img, .readout img").count() == 0
     assert not page.problems
 
