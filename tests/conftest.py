@@ -67,7 +67,7 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             time.sleep(0.1)
         yield address
     finally:
-        server.terminate()
+        server.kill()
         server.wait(10)
 
 

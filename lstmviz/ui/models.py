@@ -26,6 +26,7 @@ class OpenModel:
 
     Args:
         checkpoint, model: what was loaded.
+        signs: every token of the vocabulary as a person should see it, by id.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
         scales: for each layer, role -> (low, high), the ends of its colours, from a text that the model wrote itself.
         written: that text's beginning.
@@ -33,6 +34,7 @@ class OpenModel:
 
     checkpoint: Checkpoint
     model: LanguageModel
+    signs: list[str]
     similar: list[np.ndarray]
     scales: list[dict[str, tuple[float, float]]]
     written: str
@@ -44,8 +46,8 @@ def shipped() -> list[str]:
     return sorted(names, key=lambda name: name != FIRST)
 
 
-def uploaded() -> dict[str, bytes]:
-    """Checkpoints uploaded in this session, by the name that the app gave them."""
+def uploaded() -> dict[str, OpenModel]:
+    """Models uploaded in this session, by the name that the app gave them."""
     return st.session_state.setdefault("uploaded", {})
 
 
@@ -55,9 +57,10 @@ def add_upload(data: bytes) -> str:
     Raises:
         CheckpointError: the file cannot be used.
     """
-    checkpoint = checkpoints.loads(data)
+    opened = _prepare(data)
+    checkpoint = opened.checkpoint
     name = f"uploaded {checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}"
-    uploaded()[name] = data
+    uploaded()[name] = opened
     return name
 
 
@@ -68,7 +71,7 @@ def open_model(name: str) -> OpenModel:
         CheckpointError: it cannot be used.
     """
     if name in uploaded():
-        return _prepare(uploaded()[name])
+        return uploaded()[name]
     path = FOLDER / f"{name}.safetensors"
     try:
         changed = path.stat().st_mtime_ns
@@ -89,6 +92,7 @@ def _open_file(path: str, changed: int) -> OpenModel:
 def _prepare(data: bytes) -> OpenModel:
     checkpoint = checkpoints.loads(data)
     model = checkpoint.build()
+    signs = [checkpoint.vocabulary.display(i) for i in range(len(checkpoint.vocabulary))]
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
     start = torch.tensor([3])  # <eos>
@@ -103,7 +107,7 @@ def _prepare(data: bytes) -> OpenModel:
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
         similar.append(_by_similarity(did))
     written = checkpoint.vocabulary.decode(text[1:61].tolist())
-    return OpenModel(checkpoint, model, similar, scales, written)
+    return OpenModel(checkpoint, model, signs, similar, scales, written)
 
 
 def _by_similarity(rows: np.ndarray) -> np.ndarray:

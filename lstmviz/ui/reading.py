@@ -125,14 +125,14 @@ def payload(
     header = {
         "level": vocabulary.level,
         # An unknown token stands as it was typed; the map marks it.
-        "tokens": [vocabulary.display(i) if i != unknown else t for i, t in zip(reading.ids, typed, strict=True)],
+        "tokens": [opened.signs[i] if i != unknown else t for i, t in zip(reading.ids, typed, strict=True)],
         "unknown": [i == unknown for i in reading.ids],
         "typed": typed,
         "generated_from": generated_from,
         "nll": _numbers(nll),
         "running_nll": _numbers(running),
         "top": {
-            "tokens": [[vocabulary.display(i) for i in row] for row in best.indices.tolist()],
+            "tokens": [[opened.signs[i] for i in row] for row in best.indices.tolist()],
             "probabilities": best.values.exp().numpy().round(4).astype(float).tolist(),
         },
         "panels": panels,
