@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 import torch
-from scipy.cluster.hierarchy import leaves_list, linkage
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.charts import scale
@@ -111,5 +110,16 @@ def _prepare(data: bytes) -> OpenModel:
 
 
 def _by_similarity(rows: np.ndarray) -> np.ndarray:
-    """An order of the rows of ``(H, …)`` that puts alike ones next to each other, so that blocks show."""
-    return leaves_list(linkage(rows, method="ward")) if len(rows) > 1 else np.arange(len(rows))
+    """An order of the rows of ``(H, …)`` that puts alike ones next to each other, so that blocks show.
+
+    Rows are sorted by their angle in the plane of the two leading principal components (Friendly 2002), and the circle
+    is cut at its widest gap.
+    """
+    if len(rows) < 3:
+        return np.arange(len(rows))
+    centred = rows - rows.mean(0)
+    _, vectors = np.linalg.eigh(centred @ centred.T)  # (H, H), eigenvalues ascending
+    angles = np.arctan2(vectors[:, -2], vectors[:, -1])  # (H,)
+    order = np.argsort(angles, kind="stable")
+    gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)
+    return np.roll(order, -1 - int(np.argmax(gaps)))
