@@ -208,27 +208,48 @@ def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> G
     return trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in ids]))
 
 
-def trace_tokens(model: LanguageModel, tokens: Tensor) -> tuple[GateTrace, Tensor]:
+def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None = None) -> tuple[GateTrace, Tensor]:
     """As ``trace_sentence``, from token ids.
 
     Args:
         tokens: int64 ``(T,)``, T ≥ 1.
+        earlier: what this function returned, for the same model, for the tokens that stand before these; they are not
+            read again.
 
     Returns:
-        The trace, and ln p of every next token, ``(T, V)``: row t is the prediction made after reading token t.
+        The trace, of the earlier tokens too, and ln p of every next token, ``(T, V)``: row t is the prediction made
+        after reading ``tokens[t]``.
 
     Raises:
         ValueError: there are no tokens.
     """
     if not len(tokens):
         raise ValueError("there are no tokens to read; the text must have at least one")
-    tokens = tokens.to(next(model.parameters()).device)
-    logits, records = model.record(tokens[:, None])  # (T, 1, V)
-    log_p = logits[:, 0].log_softmax(-1)  # (T, V)
-    nll = torch.full((len(tokens),), torch.nan)
-    nll[1:] = -log_p[:-1].gather(1, tokens[1:, None])[:, 0]
+    tokens = tokens.to(model.decoder.weight.device)
+    if earlier is None:
+        logits, records = model.record(tokens[:, None])  # (T, 1, V)
+        log_p = logits[:, 0].log_softmax(-1)  # (T, V)
+        predictions, nll = log_p[:-1], torch.tensor([torch.nan])  # nothing predicts the first token
+    else:
+        past = _records(model, earlier)
+        state = [{name: old[name][-1] for name in layer.states} for layer, old in zip(model.layers, past, strict=True)]
+        logits, new = model.record(tokens[:, None], state)
+        log_p = logits[:, 0].log_softmax(-1)
+        records = [{name: torch.cat([old[name], layer[name]]) for name in layer} for old, layer in zip(past, new, strict=True)]
+        with torch.no_grad():
+            expected = model.decoder(state[-1]["hidden"]).log_softmax(-1)  # (1, V)
+        predictions, nll = torch.cat([expected, log_p[:-1]]), torch.from_numpy(earlier["nll"].values)
+    surprise = -predictions.gather(1, tokens[-len(predictions) :, None])[:, 0] if len(predictions) else nll[:0]
     trace = build_trace(records, model.config.cell)
-    return trace.assign(nll=("time", nll.numpy())), log_p.cpu()
+    return trace.assign(nll=("time", torch.cat([nll, surprise.cpu()]).numpy())), log_p.cpu()
+
+
+def _records(model: LanguageModel, trace: GateTrace) -> list[dict[str, Tensor]]:
+    """What ``model.record`` returned when the trace was made: one dict a layer, name -> ``(T, 1, U)``."""
+    return [
+        {name: torch.as_tensor(trace[name].values[k, :, None]).to(model.decoder.weight) for name in (*layer.gates, *layer.states)}
+        for k, layer in enumerate(model.layers)
+    ]
 
 
 def unit_correlations(trace: GateTrace, variable: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +13,7 @@ from lstmviz.charts import ROLES, gate_figure, training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.cli import card
 from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, visible
+from lstmviz.trace import GateTrace
 from lstmviz.ui import models
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
@@ -138,7 +138,8 @@ def page() -> None:
             figure = training_figure(opened.checkpoint.history, dark)
             st.plotly_chart(figure, key="training", theme=None, config={"displayModeBar": False})
     with left:
-        watch(name)
+        layers, roles, order = controls(opened)
+        watch(name, layers, roles, order)
 
 
 def choose_model() -> str | None:
@@ -205,16 +206,15 @@ def keep_text(name: str, opened: OpenModel) -> None:
     if not first:
         texts[state["watched"]] = state.get("last_text", "")
         state.pop("layer", None)
-        state.pop("seen", None)
-    state["watched"] = name
+    state["watched"], state["seen"] = name, {}
     if first and "text" in st.query_params:
         return
     state["text"] = texts.get(name, examples_for(opened)[0].text)
 
 
 @st.fragment
-def watch(name: str) -> None:
-    """Everything that answers a keystroke."""
+def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
+    """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key."""
     opened = models.open_model(name)
     vocabulary = opened.checkpoint.vocabulary
     with st.container(key="watch"):
@@ -228,8 +228,9 @@ def watch(name: str) -> None:
             autocomplete="off",
         )
         st.session_state["last_text"] = text
-        reading = read(opened, text or "")
-        layers, roles, order = controls(opened, reading)
+        reading = read(opened, text or "", st.session_state["seen"].get("reading"))
+        if example := next((e for e in examples_for(opened) if e.text == text), None):
+            st.caption(f"**Look for:** {example.look}")
         if reading is None:
             st.info(
                 "There is nothing to read yet. Type above, "
@@ -248,17 +249,18 @@ def watch(name: str) -> None:
                 order=order,
                 selection=selection,
                 generated_from=generated_from(text, vocabulary),
+                held=(st.session_state.get("map") or {}).get("held") or (),
             ),
             key="map",
             height=max(420, 122 * len(roles) * len(layers) + 96),
         )
 
 
-def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], list[str], str]:
-    """The row under the sentence: examples, layer, order of units, panels, continue, export."""
-    examples, vocabulary = examples_for(opened), opened.checkpoint.vocabulary
+def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
+    """The row over the sentence: examples, layer, order of units, panels, continue, export."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        menu("examples", lambda: example_buttons(examples))
+        with st.popover("examples"):
+            example_buttons(examples_for(opened))
         layer = "1"
         if opened.checkpoint.model.num_layers > 1:
             choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
@@ -277,27 +279,18 @@ def controls(opened: OpenModel, reading: Reading | None) -> tuple[list[int], lis
             help="Rows by similarity (alike units side by side), by index, or by how much they move in this sentence",
         )  # fmt: skip
         available = [role for role in ROLES if role in opened.scales[0]]
-        usual = drawn_roles(available)
+        roles = available
         if len(available) > 1:
-            menu("panels", lambda: role_boxes(available, usual))
-        roles = [role for role in available if st.session_state.get(f"show_{role}", role in usual)] or usual[:1]
+            with st.popover("panels"):
+                roles = role_boxes(available)
         if is_grammar(opened):
-            token_buttons(vocabulary)
-        menu("continue", lambda: continue_controls(opened))
-        menu("export", lambda: export_controls(opened, reading))
-        current = next((e for e in examples if e.text == st.session_state.get("text")), None)
-    if current:
-        st.caption(f"**Look for:** {current.look}")
+            token_buttons(opened.checkpoint.vocabulary)
+        with st.popover("continue"):
+            continue_controls(opened)
+        with st.popover("export"):
+            export_controls(opened)
     layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
     return layers, roles, order
-
-
-def menu(name: str, fill: Callable[[], None]) -> None:
-    """A popover that is filled only while it is open: what is not on the screen costs a keystroke nothing."""
-    box = st.popover(name, key=f"menu_{name}", on_change="rerun")
-    if box.open:
-        with box:
-            fill()
 
 
 def example_buttons(examples: list[Example]) -> None:
@@ -308,12 +301,16 @@ def example_buttons(examples: list[Example]) -> None:
         st.caption(example.look)
 
 
-def role_boxes(available: list[str], usual: list[str]) -> None:
-    """Which gates and states are drawn."""
+def role_boxes(available: list[str]) -> list[str]:
+    """Which gates and states are drawn; at least one."""
     st.caption("Choose what is drawn.")
-    for role in available:
-        key = f"show_{role}"
-        st.checkbox(ROLES[role].label, role in usual, key=key, help=ROLES[role].meaning, persist_state="page")
+    usual = drawn_roles(available)
+    chosen = [
+        role
+        for role in available
+        if st.checkbox(ROLES[role].label, role in usual, key=f"show_{role}", help=ROLES[role].meaning)
+    ]
+    return chosen or usual[:1]
 
 
 def is_grammar(opened: OpenModel) -> bool:
@@ -364,25 +361,28 @@ def select(opened: OpenModel, reading: Reading, layers: list[int]) -> dict[str, 
     What was chosen last wins: a click or arrow key in the map, a changed token, or at first the URL. The URL follows.
     """
     state, units = st.session_state, opened.checkpoint.model.hidden_size
-    chosen = (state.get("map") or {}).get("selection")
-    seen = state.get("seen")
-    if seen is None:
+    seen, chosen = state["seen"], (state.get("map") or {}).get("selection")
+    if not seen:
         time, unit = _from_url("time", len(reading.ids) - 1), _from_url("unit", _telling_unit(opened, layers[0]))
         selection = {"time": time, "unit": unit, "layer": layers[0]}
     else:
         selection = dict(seen["selection"])
         if chosen and chosen != seen["chosen"]:
             selection = {name: int(chosen[name]) for name in ("time", "unit", "layer")}
-        if reading.ids != seen["ids"]:
-            selection["time"] = _last_changed(seen["ids"], reading.ids)
+        if reading.ids != seen["reading"].ids:
+            selection["time"] = _last_changed(seen["reading"].ids, reading.ids)
     selection["time"] = min(max(selection["time"], 0), len(reading.ids) - 1)
     selection["unit"] = min(max(selection["unit"], 0), units - 1)
     if selection["layer"] not in layers:
         selection["layer"] = layers[0]
-    state["seen"] = {"ids": reading.ids, "selection": selection, "chosen": chosen}
-    for name in ("time", "unit"):
-        if st.query_params.get(name) != str(selection[name]):
-            st.query_params[name] = str(selection[name])
+    seen.update(reading=reading, selection=selection, chosen=chosen)
+    # The last token is where a link leads anyway: naming it would rewrite the URL at every key.
+    wanted = {"time": selection["time"] if selection["time"] < len(reading.ids) - 1 else None, "unit": selection["unit"]}
+    for name, value in wanted.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != str(value):
+            st.query_params[name] = str(value)
     return selection
 
 
@@ -450,15 +450,17 @@ def generated_from(text: str, vocabulary: Vocabulary) -> int | None:
     return generated["from"] if generated and text.startswith(generated["text"]) else None
 
 
-def export_controls(opened: OpenModel, reading: Reading | None) -> None:
+def export_controls(opened: OpenModel) -> None:
     """The trace as a table, the figure as a page; made only when asked for."""
-    if reading is None:
-        st.caption("Type a sentence first; then its trace can be saved.")
-        return
-    trace = reading.trace
+    seen = st.session_state["seen"]  # a download is made outside of the session, when the button is pressed
+
+    def trace() -> GateTrace:
+        reading = seen["reading"]
+        tokens = [opened.checkpoint.vocabulary.tokens[i] for i in reading.ids]
+        return reading.trace.assign_coords(token=("time", tokens))
 
     def table() -> pd.DataFrame:
-        return trace.to_dataframe().reset_index()
+        return trace().to_dataframe().reset_index()
 
     def parquet() -> bytes:
         buffer = io.BytesIO()
@@ -469,7 +471,7 @@ def export_controls(opened: OpenModel, reading: Reading | None) -> None:
     for label, make, name, mime in (
         ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
         ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),
-        ("figure (interactive HTML)", lambda: gate_figure(trace).to_html().encode(), "gates.html", "text/html"),
+        ("figure (interactive HTML)", lambda: gate_figure(trace()).to_html().encode(), "gates.html", "text/html"),
     ):
         st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
 

@@ -1,11 +1,16 @@
 """The gate map: one canvas that shows every gate of every unit at every token, and the readout beside it.
 
-The server sends bytes (a JSON header and one uint16 plane a gate); the browser draws them, answers hover and selection
-without the server, and reports the selected ``{"time", "unit", "layer"}`` back once the pointer or keyboard rests.
+The server sends bytes; the browser draws them, answers hover and selection without the server, and reports the selected
+``{"time", "unit", "layer"}`` back once the pointer or keyboard rests.
+
+A keystroke changes a column of thousands. So the values travel in blocks of 32 tokens, each named by all that it depends
+on; the browser reports which whole blocks it holds, and those are not sent to it again.
 """
 
+import hashlib
 import json
 import struct
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ import numpy as np
 from streamlit.components import v2 as components
 
 ASSETS = Path(__file__).with_name("gate_map")
+BLOCK = 32  # tokens
 NAN = 65535  # the code of "no value"; 0 ... 65534 span low ... high
 
 
@@ -49,30 +55,47 @@ def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return codes.astype("<u2")
 
 
-def pack(header: dict[str, Any], planes: list[np.ndarray]) -> bytes:
+def pack(
+    header: dict[str, Any], planes: list[np.ndarray], *, identity: str, ids: list[int], held: Container[str] = ()
+) -> bytes:
     """Put a header and its planes into one message.
 
     Args:
         header: tokens, losses, panels, units, selection (JSON types only; None where there is no number).
-        planes: one uint16 array ``(unit, time)`` for each entry of ``header["panels"]``, in that order.
+        planes: values ``(time, unit)`` for each entry of ``header["panels"]``, in that order.
+        identity: of the model, and of whatever else than tokens and panels the values depend on.
+        ids: the tokens read, ``(T,)``.
+        held: names of blocks that the browser has reported to hold.
 
     Returns:
-        Header length (4 bytes, little-endian), the header as JSON, padding to an even offset, the planes.
+        Header length (4 bytes, little-endian); the header with ``blocks`` (name, number of tokens, whether it is sent)
+        as JSON; padding to an even offset; the blocks that are sent, each plane after plane as uint16 codes
+        ``(time, unit)``.
 
     Raises:
-        ValueError: a plane's number, type or shape does not fit the header, or the header holds NaN.
+        ValueError: a plane's number or shape does not fit the header, or the header holds NaN.
     """
     panels = header["panels"]
     if len(planes) != len(panels):
         raise ValueError(f"planes must be one a panel, got {len(planes)} for {len(panels)} panels")
-    rows = {layer: len(units) for layer, units in zip(header["layers"], header["units"], strict=True)}
+    widths = {layer: len(units) for layer, units in zip(header["layers"], header["units"], strict=True)}
     for panel, plane in zip(panels, planes, strict=True):
-        shape = (rows[panel["layer"]], len(header["tokens"]))
-        if plane.shape != shape or plane.dtype != np.uint16:
-            raise ValueError(f"plane {panel['role']} must be uint16 {shape}, got {plane.dtype} {plane.shape}")
-    text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
-    text += b" " * (len(text) % 2)  # JSON allows the space; the planes then start at an even offset
-    return b"".join([struct.pack("<I", len(text)), text, *(plane.astype("<u2").tobytes() for plane in planes)])
+        shape = (len(ids), widths[panel["layer"]])
+        if plane.shape != shape:
+            raise ValueError(f"plane {panel['role']} must have shape {shape}, got {plane.shape}")
+    bounds = [(panel["layer"], panel["role"], panel["low"], panel["high"]) for panel in panels]
+    name = hashlib.blake2b(f"{identity} {bounds}".encode(), digest_size=12)
+    blocks, parts = [], []
+    for start in range(0, len(ids), BLOCK):
+        part = slice(start, start + BLOCK)
+        name.update(np.array(ids[part], np.int64).tobytes())  # and so of every token before it
+        sent = name.hexdigest() not in held
+        blocks.append((name.hexdigest(), len(ids[part]), sent))
+        if sent:
+            parts += [quantize(plane[part], low, high) for plane, (*_, low, high) in zip(planes, bounds, strict=True)]
+    text = json.dumps({**header, "blocks": blocks}, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (len(text) % 2)  # JSON allows the space; the blocks then start at an even offset
+    return b"".join([struct.pack("<I", len(text)), text, *(part.tobytes() for part in parts)])
 
 
 def gate_map(payload: bytes, *, key: str, height: int = 600) -> Any:
@@ -84,9 +107,11 @@ def gate_map(payload: bytes, *, key: str, height: int = 600) -> Any:
         height: pixels that tokens, loss and gate panels share (the strip of the selected unit comes below them).
 
     Returns:
-        Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, or None.
+        Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
+        names of the blocks that the browser holds; each None until reported.
     """
-    return _gate_map(data=struct.pack("<I", height) + payload, key=key, on_selection_change=lambda: None)
+    data = struct.pack("<I", height) + payload
+    return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
 def readout(*, key: str) -> None:

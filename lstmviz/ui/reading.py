@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from math import ceil, log2
+from os.path import commonprefix  # of lists, too
 
 import numpy as np
 import torch
 
 from lstmviz.charts import ROLES
+from lstmviz.model import LanguageModel
 from lstmviz.text import EOS, UNK, visible
 from lstmviz.trace import GateTrace, trace_tokens
-from lstmviz.ui.gate_map import pack, quantize
+from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import OpenModel
 
 MAX_TOKENS = 2000
@@ -27,23 +30,31 @@ class Reading:
         pieces: as they were typed, one a token.
         ids: ``(T,)``; unknown pieces are ``<unk>``.
         dropped: pieces past the limit, which were not read.
-        trace: every gate and state, with nll and token.
-        log_p: ln p of every next token, ``(T, V)``.
+        trace: every gate and state, with nll.
+        likely: ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
+        probabilities: theirs, ``(T, 5)``.
+        model: that read it.
     """
 
     pieces: list[str]
     ids: list[int]
     dropped: int
     trace: GateTrace
-    log_p: torch.Tensor
+    likely: np.ndarray
+    probabilities: np.ndarray
+    model: LanguageModel
 
 
-def read(opened: OpenModel, text: str) -> Reading | None:
+def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading | None:
     """Let a model read a text; None where the text has no tokens. Only the first 2,000 tokens are read.
 
     A grammar's sentence is read as it was in training, just after the end of another: a ⏎ column comes first.
+
+    Args:
+        before: the last reading; what this text has in common with its beginning is not read again.
     """
-    vocabulary = opened.checkpoint.vocabulary
+    vocabulary, model = opened.checkpoint.vocabulary, opened.model
+    best = min(5, len(vocabulary))
     pieces = vocabulary.split(text)
     if not pieces:
         return None
@@ -53,9 +64,18 @@ def read(opened: OpenModel, text: str) -> Reading | None:
     dropped = max(0, len(pieces) - MAX_TOKENS)
     pieces = pieces[:MAX_TOKENS]
     ids = vocabulary.encode_tokens(pieces)
-    trace, log_p = trace_tokens(opened.model, torch.tensor(ids))
-    trace = trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in ids]))
-    return Reading(pieces, ids, dropped, trace, log_p)
+
+    same = len(commonprefix([before.ids, ids])) if before and before.model is model else 0
+    trace, likely, probabilities = None, np.empty((0, best), np.int64), np.empty((0, best), np.float32)
+    if before and same:
+        trace = before.trace.isel(time=slice(same))
+        likely, probabilities = before.likely[:same], before.probabilities[:same]
+    if trace is None or same < len(ids):
+        trace, log_p = trace_tokens(model, torch.tensor(ids[same:]), trace)
+        new = log_p.topk(best, dim=-1)
+        likely = np.concatenate([likely, new.indices.numpy()])
+        probabilities = np.concatenate([probabilities, new.values.exp().numpy()])
+    return Reading(pieces, ids, dropped, trace, likely, probabilities, model)
 
 
 def drawn_roles(available: Container[str]) -> list[str]:
@@ -73,6 +93,7 @@ def payload(
     order: str,
     selection: dict[str, int],
     generated_from: int | None = None,
+    held: Container[str] = (),
 ) -> bytes:
     """Everything the gate map draws, as the bytes it reads.
 
@@ -82,22 +103,23 @@ def payload(
         order: of the units: "similar", "index" or "active".
         selection: time, unit and layer.
         generated_from: time of the first token that the model wrote itself.
+        held: blocks of values that the browser holds, which are not sent again.
     """
     checkpoint, trace = opened.checkpoint, reading.trace
     vocabulary = checkpoint.vocabulary
     several = checkpoint.model.num_layers > 1
     panels, planes, units = [], [], []
     for layer in layers:
-        rows = unit_order(opened, trace, layer, order)
-        units.append(rows.tolist())
+        units.append(unit_order(opened, trace, layer, order).tolist())
         for name in (role for role in ROLES if role in trace):
             role = ROLES[name]
-            values = trace[name].values[layer].T[rows]  # (U, T)
+            values = trace[name].values[layer]  # (T, U)
             low, end = opened.scales[layer][name]
-            # Colours stop at the fixed ends; numbers go as far as the values do.
-            high = max(end, float(np.abs(values).max()))
+            # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
+            most = max(float(values.max()), -float(values.min()))
+            high = end * 2 ** ceil(log2(max(1, most / end)))
             low = -high if low < 0 else low
-            planes.append(quantize(values, low, high))
+            planes.append(values)
             panels.append(
                 {
                     "layer": layer,
@@ -120,7 +142,6 @@ def payload(
     nll = trace["nll"].values
     running = np.full_like(nll, np.nan)
     running[1:] = np.cumsum(nll[1:]) / np.arange(1, len(nll))
-    best = reading.log_p.topk(min(5, len(vocabulary)), dim=-1)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = {
         "level": vocabulary.level,
@@ -132,8 +153,8 @@ def payload(
         "nll": _numbers(nll),
         "running_nll": _numbers(running),
         "top": {
-            "tokens": [[opened.signs[i] for i in row] for row in best.indices.tolist()],
-            "probabilities": best.values.exp().numpy().round(4).astype(float).tolist(),
+            "tokens": [[opened.signs[i] for i in row] for row in reading.likely.tolist()],
+            "probabilities": reading.probabilities.round(4).astype(float).tolist(),
         },
         "panels": panels,
         "units": units,
@@ -141,7 +162,7 @@ def payload(
         "selection": selection,
         "annotation": annotation(checkpoint, selection["layer"]),
     }
-    return pack(header, planes)
+    return pack(header, planes, identity=checkpoint.digest, ids=reading.ids, held=held)
 
 
 def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> np.ndarray:

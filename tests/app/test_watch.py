@@ -97,7 +97,7 @@ def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
     assert not app.exception
     assert "100,000 characters" in spoken(app)
     assert f"first {MAX_TOKENS:,}" in spoken(app)
-    assert len(app.session_state["seen"]["ids"]) == MAX_TOKENS
+    assert len(app.session_state["seen"]["reading"].ids) == MAX_TOKENS
 
 
 def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

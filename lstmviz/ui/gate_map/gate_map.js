@@ -1,13 +1,28 @@
 // The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
 
-function decode(bytes) { // see gate_map.py: height, header length, header, planes
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), start = 8 + view.getUint32(4, true);
-  const data = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
-  const codes = new Uint16Array(bytes.slice(start).buffer); // a copy, because the message may lie at an odd address
-  let offset = 0;
+const BLOCK = 32; // tokens that travel together
+
+// See gate_map.py: height, header length, header, blocks. `held` has the blocks of earlier messages and gets the new ones.
+// Null where a block was left out that is not held (any more).
+function decode(bytes, held) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 8 + view.getUint32(4, true);
+  const data = JSON.parse(new TextDecoder().decode(bytes.subarray(8, offset)));
+  for (const panel of data.panels) panel.units = data.units[data.layers.indexOf(panel.layer)];
+  const width = data.panels.reduce((sum, panel) => sum + panel.units.length, 0), count = data.tokens.length;
+  for (const [name, tokens, sent] of data.blocks)
+    if (sent) held.set(name, new Uint16Array(bytes.slice(offset, (offset += 2 * tokens * width)).buffer)); // a copy
+  if (!data.blocks.every(([name]) => held.has(name))) return null;
+  let before = 0; // units of the panels before this one
   for (const panel of data.panels) {
-    panel.units = data.units[data.layers.indexOf(panel.layer)];
-    panel.codes = codes.subarray(offset, (offset += panel.units.length * data.tokens.length));
+    const size = panel.units.length;
+    let time = 0;
+    panel.codes = new Uint16Array(count * size); // (time, unit)
+    for (const [name, tokens] of data.blocks) {
+      panel.codes.set(held.get(name).subarray(tokens * before, tokens * (before + size)), time * size);
+      time += tokens;
+    }
+    before += size;
   }
   data.height = view.getUint32(0, true);
   // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
@@ -18,6 +33,8 @@ function decode(bytes) { // see gate_map.py: height, header length, header, plan
 class GateMap extends Picture {
   constructor(root) {
     super();
+    this.held = new Map(); // blocks of values by name
+    this.reported = [];
     this.box = root.appendChild(make("div", "map"));
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "application");
@@ -44,6 +61,24 @@ class GateMap extends Picture {
     this.spoken.setAttribute("aria-live", "polite");
     this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit, this.image]), this.scroll, this.tip, this.spoken);
     this.listen();
+  }
+
+  // A message, which may leave out what this page holds already.
+  receive(bytes, send) {
+    const data = decode(bytes, this.held);
+    if (data) this.update(data, send);
+    this.report(data ? data.blocks.filter(([, tokens]) => tokens === BLOCK).map(([name]) => name) : [], send);
+  }
+
+  // Tell the server which whole blocks are here: those of this message. Those told before stay a while, because a
+  // message that relies on them may be on its way.
+  report(names, send) {
+    const before = this.reported, changed = names.join() !== before.join();
+    const current = new Set([...names, ...before]);
+    for (const name of this.held.keys()) if (!current.has(name)) this.held.delete(name);
+    if (!changed) return;
+    this.reported = names;
+    send("held", names);
   }
 
   // New data or a new theme. The server's selection wins only if it is neither what it said before nor what we sent.
@@ -297,5 +332,5 @@ const maps = new WeakMap(); // one a mount: Streamlit calls the function below f
 
 export default function ({ parentElement, data, setStateValue }) {
   if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
-  if (data) maps.get(parentElement).update(decode(data), setStateValue);
+  if (data) maps.get(parentElement).receive(data, setStateValue);
 }

@@ -78,7 +78,7 @@ class Picture {
   rows(layer = this.layer) { return this.data.units[this.data.layers.indexOf(layer)]; }
   panelsOf(layer) { return this.data.panels.filter((panel) => panel.layer === layer); }
   value(panel, row, time) {
-    const code = time < 0 ? NAN : panel.codes[row * this.data.tokens.length + time];
+    const code = time < 0 ? NAN : panel.codes[time * panel.units.length + panel.units[row]];
     return code === NAN ? NaN : panel.low + (code / 65534) * (panel.high - panel.low);
   }
 
@@ -323,17 +323,17 @@ class Picture {
 
   // One pixel a value into a small image, which the canvas then enlarges; where rows outnumber pixels, their mean.
   drawCells({ panel, y, pitch, rows }, first) {
-    const { codes, units } = panel, tokens = this.data.tokens.length, table = this.table(panel);
-    const columns = this.to - this.from, pool = pitch < 1 ? Math.round(1 / pitch) : 1, lines = Math.ceil(rows / pool);
-    const shade = this.shader(panel);
+    const { codes, units } = panel, columns = this.to - this.from, table = this.table(panel), shade = this.shader(panel);
+    const pool = pitch < 1 ? Math.round(1 / pitch) : 1, lines = Math.ceil(rows / pool);
     const image = this.paint.createImageData(columns, lines), pixels = new Uint32Array(image.data.buffer);
     for (let line = 0; line < lines; line++) {
-      const begin = (first + line * pool) * tokens + this.from;
-      const stop = Math.min(first + (line + 1) * pool, units.length) * tokens;
+      const some = units.slice(first + line * pool, first + (line + 1) * pool);
       for (let t = 0; t < columns; t++) {
         let sum = 0, count = 0;
-        for (let at = begin + t; at < stop; at += tokens)
-          if (codes[at] !== NAN) { sum += codes[at]; count++; }
+        for (const unit of some) {
+          const code = codes[(this.from + t) * units.length + unit];
+          if (code !== NAN) { sum += code; count++; }
+        }
         if (count) pixels[line * columns + t] = table[shade(sum / count)]; // no value: the page shows through
       }
     }
@@ -345,10 +345,10 @@ class Picture {
   }
 
   drawNumbers({ panel, y, pitch, rows }, first) { // in cells large enough to be read
-    const table = this.table(panel), tokens = this.data.tokens.length, shade = this.shader(panel);
+    const table = this.table(panel), { codes, units } = panel, shade = this.shader(panel);
     for (let row = 0; row < rows; row++)
       for (let t = this.from; t < this.to; t++) {
-        const code = panel.codes[(first + row) * tokens + t];
+        const code = codes[t * units.length + units[first + row]];
         if (code === NAN) continue;
         const style = { size: 11, align: "center", colour: inkOn(channels(table[shade(code)])) };
         const middle = y + ((row + 0.5) * pitch) / this.dpr;
