@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,9 +126,9 @@ class Checkpoint:
                 parameter.copy_(self.weights[name])
         return model.eval()
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """sha256 of everything in the checkpoint."""
+        """sha256 of everything in the checkpoint; taken once, so weights must not be changed in place."""
         return _digest(_description(self), self.weights)
 
 
