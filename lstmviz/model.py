@@ -72,8 +72,9 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         sizes = [config.embedding_size] + [config.hidden_size] * config.num_layers
-        # Given its weights: on the meta device, nn.Embedding's own initialisation would import 2 s of compiler.
-        weight = torch.randn(config.vocab_size, config.embedding_size)
+        # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
+        # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
+        weight = torch.empty(config.vocab_size, config.embedding_size).uniform_()
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size, _weight=weight)
         layers = nn.ModuleList(CELLS[config.cell](x, h) for x, h in pairwise(sizes))
         self.layers = cast(Sequence[Cell], layers)  # what a type checker cannot see in a ModuleList
