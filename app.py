@@ -3,19 +3,29 @@
 import gc
 
 import streamlit as st
-import torch
 
-st.set_page_config(page_title="lstmviz", page_icon="▦", layout="wide")
+# Three gates of three units: the colours of forget, input and output.
+CELLS = [(x, y, colour) for y, colour in enumerate(("#b45309", "#15803d", "#1d4ed8")) for x in range(3) if (x + y) % 3 < 2]
+RECTS = "".join(f'<rect x="{x}" y="{y}" width=".9" height=".9" fill="{colour}"/>' for x, y, colour in CELLS)
+st.set_page_config(page_title="lstmviz", page_icon=f'<svg viewBox="0 0 3 3">{RECTS}</svg>', layout="wide")
 
 
-@st.cache_resource(show_spinner=False)
-def once_per_process() -> None:
-    """Streamlit collects garbage after every run; frozen, the imported libraries are not walked each time."""
+@st.cache_resource(show_spinner="Loading PyTorch…")
+def start() -> None:
+    """Import everything, once a process.
+
+    Garbage collection meanwhile would take a third of the time and find nothing; and frozen, what was imported is not
+    walked by any later collection, of which every keystroke would pay its share.
+    """
+    gc.disable()
+    import torch
+
+    import lstmviz.ui.reading  # noqa: F401 and with it all the rest
+
     torch.set_num_threads(1)
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
-page = st.navigation([st.Page("lstmviz/pages/watch.py", title="Watch")], position="top")
-once_per_process()
-page.run()
+start()
+st.navigation([st.Page("lstmviz/pages/watch.py", title="Watch")], position="top").run()

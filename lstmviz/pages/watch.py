@@ -132,14 +132,19 @@ def page() -> None:
     keep_text(name, opened)
     with right:
         readout(key="readout")
-        with st.container(border=True, gap="small"):
-            st.markdown("**how this model learned**")
-            dark = st.context.theme.type == "dark"
-            figure = training_figure(opened.checkpoint.history, dark)
-            st.plotly_chart(figure, key="training", theme=None, config={"displayModeBar": False})
+        if "painted" in st.session_state:
+            training_curves(opened)
     with left:
         layers, roles, order = controls(opened)
         watch(name, layers, roles, order)
+
+
+def training_curves(opened: OpenModel) -> None:
+    """The checkpoint's own loss and perplexity while it was trained."""
+    with st.container(border=True, gap="small"):
+        st.markdown("**how this model learned**")
+        figure = training_figure(opened.checkpoint.history, dark=st.context.theme.type == "dark")
+        st.plotly_chart(figure, key="training", theme=None, config={"displayModeBar": False})
 
 
 def choose_model() -> str | None:
@@ -239,7 +244,8 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
             )
             return
         say_what_is_odd(opened, reading)
-        selection = select(opened, reading, layers)
+        said = st.session_state.get("map") or {}
+        selection = select(opened, reading, layers, said.get("selection"))
         gate_map(
             payload(
                 opened,
@@ -249,11 +255,15 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 order=order,
                 selection=selection,
                 generated_from=generated_from(text, vocabulary),
-                held=(st.session_state.get("map") or {}).get("held") or (),
+                held=said.get("held") or (),
             ),
             key="map",
             height=max(420, 122 * len(roles) * len(layers) + 96),
         )
+    if said.get("held") is not None and "painted" not in st.session_state:
+        # The map is on the screen. Only now comes Plotly: parsing its script holds up the browser for a second.
+        st.session_state["painted"] = True
+        st.rerun()
 
 
 def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
@@ -355,13 +365,14 @@ def say_what_is_odd(opened: OpenModel, reading: Reading) -> None:
         st.warning(f"The model knows none of these {noun}: to it each is the same <unk>, marked by a dashed underline.")
 
 
-def select(opened: OpenModel, reading: Reading, layers: list[int]) -> dict[str, int]:
+def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict | None) -> dict[str, int]:
     """The selected time, unit and layer: the last keystroke's token, until somebody chooses another.
 
-    What was chosen last wins: a click or arrow key in the map, a changed token, or at first the URL. The URL follows.
+    What was chosen last wins: a click or arrow key in the map (``chosen``), a changed token, or at first the URL. The
+    URL follows.
     """
     state, units = st.session_state, opened.checkpoint.model.hidden_size
-    seen, chosen = state["seen"], (state.get("map") or {}).get("selection")
+    seen = state["seen"]
     if not seen:
         time, unit = _from_url("time", len(reading.ids) - 1), _from_url("unit", _telling_unit(opened, layers[0]))
         selection = {"time": time, "unit": unit, "layer": layers[0]}

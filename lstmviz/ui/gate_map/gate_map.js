@@ -34,7 +34,7 @@ class GateMap extends Picture {
   constructor(root) {
     super();
     this.held = new Map(); // blocks of values by name
-    this.reported = [];
+    this.reported = null; // what the server was told last
     this.box = root.appendChild(make("div", "map"));
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "application");
@@ -73,10 +73,9 @@ class GateMap extends Picture {
   // Tell the server which whole blocks are here: those of this message. Those told before stay a while, because a
   // message that relies on them may be on its way.
   report(names, send) {
-    const before = this.reported, changed = names.join() !== before.join();
-    const current = new Set([...names, ...before]);
+    const before = this.reported, current = new Set([...names, ...(before ?? [])]);
     for (const name of this.held.keys()) if (!current.has(name)) this.held.delete(name);
-    if (!changed) return;
+    if (before && names.join() === before.join()) return;
     this.reported = names;
     send("held", names);
   }
