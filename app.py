@@ -5,7 +5,8 @@ import gc
 import streamlit as st
 
 # Three gates of three units: the colours of forget, input and output.
-CELLS = [(x, y, colour) for y, colour in enumerate(("#b45309", "#15803d", "#1d4ed8")) for x in range(3) if (x + y) % 3 < 2]
+COLOURS = ("#b45309", "#15803d", "#1d4ed8")
+CELLS = [(x, y, colour) for y, colour in enumerate(COLOURS) for x in range(3) if (x + y) % 3 < 2]
 RECTS = "".join(f'<rect x="{x}" y="{y}" width=".9" height=".9" fill="{colour}"/>' for x, y, colour in CELLS)
 st.set_page_config(page_title="lstmviz", page_icon=f'<svg viewBox="0 0 3 3">{RECTS}</svg>', layout="wide")
 

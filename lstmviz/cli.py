@@ -216,7 +216,8 @@ def _show_progress(metrics, steps: int, seconds: float) -> None:
 def _command(run_dir: Path, config: TrainConfig) -> str:
     """The command line that is running, with paths cut down to names."""
     shown = {Path(config.corpus): Path(config.corpus).name, run_dir: f"runs/{run_dir.name}"}
-    return "python -m lstmviz " + shlex.join(shown.get(Path(argument), argument) for argument in sys.argv[1:])
+    parts = [argument.rpartition("=") for argument in sys.argv[1:]]  # of --corpus=PATH only the path
+    return "python -m lstmviz " + shlex.join(name + sign + shown.get(Path(value), value) for name, sign, value in parts)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,7 +18,7 @@ from lstmviz.trace import GateTrace
 from lstmviz.ui import models
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, ORDERS, Reading, drawn_roles, payload, read
+from lstmviz.ui.reading import MAX_TOKENS, ORDERS, Reading, common, drawn_roles, payload, read
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 
@@ -284,6 +285,7 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
                 bind="query-params",
                 label_visibility="collapsed",
             )
+        st.markdown("order", width="content")
         order = st.segmented_control(
             "order of units", ORDERS, default="similar", key="order", required=True, label_visibility="collapsed",
             help="Rows by similarity (alike units side by side), by index, or by how much they move in this sentence",
@@ -307,7 +309,7 @@ def example_buttons(examples: list[Example]) -> None:
     """A click puts the sentence on the page; beside each stands what to look for."""
     for number, example in enumerate(examples):
         sentence = visible(example.text).replace("␣", " ")
-        st.button(sentence, key=f"example{number}", on_click=put_text, args=(example.text,), width="stretch")
+        st.button(plain(sentence), key=f"example{number}", on_click=put_text, args=(example.text,), width="stretch")
         st.caption(example.look)
 
 
@@ -337,8 +339,12 @@ def token_buttons(vocabulary: Vocabulary) -> None:
     with holder, st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
-            # A zero-width space keeps the label from being read as Markdown.
-            st.button(f"\u200b{sign}", key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
+            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
+
+
+def plain(text: str) -> str:
+    """A label that shows a text as it is: Streamlit reads labels as Markdown."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def append(sign: str, level: str) -> None:
@@ -387,13 +393,10 @@ def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict 
     if selection["layer"] not in layers:
         selection["layer"] = layers[0]
     seen.update(reading=reading, selection=selection, chosen=chosen)
-    # The last token is where a link leads anyway: naming it would rewrite the URL at every key.
-    wanted = {"time": selection["time"] if selection["time"] < len(reading.ids) - 1 else None, "unit": selection["unit"]}
-    for name, value in wanted.items():
-        if value is None:
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != str(value):
-            st.query_params[name] = str(value)
+    # A link leads to the last token anyway: naming that would rewrite the URL at every key.
+    last = len(reading.ids) - 1
+    _to_url("time", str(selection["time"]) if selection["time"] < last else None)
+    _to_url("unit", str(selection["unit"]))
     return selection
 
 
@@ -402,6 +405,13 @@ def _from_url(name: str, otherwise: int) -> int:
         return int(st.query_params[name])
     except (KeyError, ValueError):
         return otherwise
+
+
+def _to_url(name: str, value: str | None) -> None:
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
 
 
 def _telling_unit(opened: OpenModel, layer: int) -> int:
@@ -415,9 +425,7 @@ def _telling_unit(opened: OpenModel, layer: int) -> int:
 
 def _last_changed(before: list[int], after: list[int]) -> int:
     """The last token that is new: all after it end the old text too."""
-    same = 0
-    while same < min(len(before), len(after)) and before[-1 - same] == after[-1 - same]:
-        same += 1
+    same = common(before[::-1], after[::-1])
     return max(0, len(after) - 1 - (same if same < len(after) else 0))
 
 

@@ -3,7 +3,7 @@
 The server sends bytes; the browser draws them, answers hover and selection without the server, and reports the selected
 ``{"time", "unit", "layer"}`` back once the pointer or keyboard rests.
 
-A keystroke changes a column of thousands. So the values travel in blocks of 32 tokens, each named by all that it depends
+A keystroke changes one column of many. So the values travel in blocks of 32 tokens, each named by all that it depends
 on; the browser reports which whole blocks it holds, and those are not sent to it again.
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 from math import ceil, log2
-from os.path import commonprefix  # of lists, too
 
 import numpy as np
 import torch
@@ -65,7 +64,7 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
     pieces = pieces[:MAX_TOKENS]
     ids = vocabulary.encode_tokens(pieces)
 
-    same = len(commonprefix([before.ids, ids])) if before and before.model is model else 0
+    same = common(before.ids, ids) if before and before.model is model else 0
     trace, likely, probabilities = None, np.empty((0, best), np.int64), np.empty((0, best), np.float32)
     if before and same:
         trace = before.trace.isel(time=slice(same))
@@ -76,6 +75,11 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
         likely = np.concatenate([likely, new.indices.numpy()])
         probabilities = np.concatenate([probabilities, new.values.exp().numpy()])
     return Reading(pieces, ids, dropped, trace, likely, probabilities, model)
+
+
+def common(a: list[int], b: list[int]) -> int:
+    """How many tokens both begin with."""
+    return next((t for t, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def drawn_roles(available: Container[str]) -> list[str]:

@@ -65,6 +65,33 @@ def test_every_key_changes_the_map(watch: Open) -> None:
     assert not page.problems
 
 
+def test_typing_the_same_again_is_drawn_again(watch: Open) -> None:
+    page = watch(text="(x)" * 20)
+    box = page.get_by_label("sentence")
+    box.press("End")
+    for _ in range(4):
+        for key in ("(", "x", "Backspace", "Backspace"):
+            page.keyboard.press(key)
+            page.wait_for_timeout(30)
+    page.keyboard.press("x")
+    wait_for_tokens(page, 62)
+    assert box.is_enabled()
+    assert not page.problems
+
+
+def test_a_map_that_went_and_came_back_asks_for_what_it_lost(watch: Open) -> None:
+    page = watch(text="(x)" * 20)
+    box, before = page.get_by_label("sentence"), picture(page)
+    page.wait_for_timeout(500)  # the browser has told which blocks it holds
+    box.fill("")
+    page.get_by_text("There is nothing to read yet").wait_for()
+    page.evaluate("window.__lstmvizPainted = null")
+    box.fill("(x)" * 20)
+    wait_for_tokens(page, 61)
+    assert picture(page) == before
+    assert not page.problems
+
+
 def test_click_moves_the_readout(watch: Open) -> None:
     page = watch()
     canvas = page.locator(".map canvas").first

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from lstmviz.cells import CELLS
 from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
@@ -30,6 +31,19 @@ def test_the_nll_is_that_of_each_token_given_those_before(make_checkpoint):
     for t in range(1, len(ids)):  # the slow way: ask about each token after reading only those before it
         logits, _ = model(ids[:t, None])
         assert trace.nll.values[t] == pytest.approx(-logits[-1, 0].log_softmax(-1)[ids[t]].item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cut", [1, 4, 6])
+def test_reading_on_gives_what_reading_everything_gives(cell, cut, make_checkpoint):
+    checkpoint = make_checkpoint(cell=cell, num_layers=2)
+    model, ids = checkpoint.build(), torch.tensor(checkpoint.vocabulary.encode("abc ab\n"))
+    whole, log_p = trace_tokens(model, ids)
+    earlier, _ = trace_tokens(model, ids[:cut])
+    trace, rest = trace_tokens(model, ids[cut:], earlier)
+    xr.testing.assert_allclose(trace, whole, rtol=0, atol=1e-6)
+    torch.testing.assert_close(rest, log_p[cut:], rtol=0, atol=1e-6)
+    assert np.array_equal(trace.hidden.values[:, :cut], earlier.hidden.values)  # kept, not computed again
 
 
 def test_two_traces_share_nothing(make_checkpoint):

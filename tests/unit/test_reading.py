@@ -1,0 +1,104 @@
+"""What the browser is sent: a reading that goes on from the last one, in blocks that it may hold already."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.trace import trace_tokens
+from lstmviz.ui import gate_map, models, reading
+from lstmviz.ui.models import OpenModel
+from lstmviz.ui.reading import payload, read
+
+TEXT = "abc ab ca\n" * 8  # 80 tokens: two whole blocks and a half
+
+
+@pytest.fixture(scope="module")
+def opened(make_checkpoint) -> OpenModel:
+    return models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(num_layers=2)))
+
+
+def message(opened: OpenModel, text: str, held=(), **options) -> tuple[dict, np.ndarray]:
+    """The header, and the codes that follow it."""
+    seen = read(opened, text)
+    assert seen is not None
+    choice = {"layers": [0, 1], "roles": ["cell"], "order": "similar", **options}
+    data = payload(opened, seen, selection={"time": 0, "unit": 0, "layer": 0}, held=held, **choice)
+    (length,) = struct.unpack("<I", data[:4])
+    return json.loads(data[4 : 4 + length]), np.frombuffer(data[4 + length :], "<u2")
+
+
+def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(reading, "trace_tokens", lambda m, t, e=None: asked.append(len(t)) or trace_tokens(m, t, e))
+    last = None
+    for text in ("abc", "abc ", "abc", "abb", "abb", "b", ""):
+        last = read(opened, text, last) or last
+    assert asked == [3, 1, 1, 1]  # at first; a new character; (one less); a changed one; (the same); all new
+    assert last is not None
+    whole = read(opened, "b")
+    assert whole is not None
+    np.testing.assert_allclose(last.trace.cell.values, whole.trace.cell.values, atol=1e-6)
+    np.testing.assert_allclose(last.probabilities, whole.probabilities, atol=1e-6)
+
+
+def test_a_reading_of_another_model_is_not_gone_on_from(opened: OpenModel, make_checkpoint) -> None:
+    other = models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(seed=1, num_layers=2)))
+    seen, whole = read(opened, TEXT, read(other, TEXT)), read(opened, TEXT)
+    assert seen is not None and whole is not None
+    assert np.array_equal(seen.trace.hidden.values, whole.trace.hidden.values)
+
+
+def test_blocks_join_to_the_values(opened: OpenModel) -> None:
+    header, codes = message(opened, TEXT)
+    seen = read(opened, TEXT)
+    assert seen is not None
+    assert [tokens for _, tokens, _ in header["blocks"]] == [32, 32, 16]
+    assert all(sent for *_, sent in header["blocks"])
+    parts, at = [[] for _ in header["panels"]], 0
+    for _, tokens, _ in header["blocks"]:
+        for part in parts:
+            part.append(codes[at : at + tokens * 4].reshape(tokens, 4))
+            at += tokens * 4
+    assert at == len(codes)
+    for panel, part in zip(header["panels"], parts, strict=True):
+        low, high = panel["low"], panel["high"]
+        values = low + np.concatenate(part) / 65534 * (high - low)
+        exact = seen.trace[panel["role"]].values[panel["layer"]]
+        assert np.abs(values - exact).max() <= (high - low) / 131068 + 1e-6
+
+
+def test_what_the_browser_holds_is_not_sent_again(opened: OpenModel) -> None:
+    header, _ = message(opened, TEXT)
+    whole = [name for name, tokens, _ in header["blocks"] if tokens == gate_map.BLOCK]
+    again, rest = message(opened, TEXT + "a", held=whole)
+    assert [sent for *_, sent in again["blocks"]] == [False, False, True]
+    assert len(rest) == 17 * 4 * len(again["panels"])
+
+
+@pytest.mark.parametrize("change", [{"text": "b" + TEXT[1:]}, {"layers": [1]}, {"seed": 1}])
+def test_a_block_is_named_by_all_that_it_depends_on(opened: OpenModel, make_checkpoint, change: dict) -> None:
+    before, _ = message(opened, TEXT)
+    change = dict(change)
+    if seed := change.pop("seed", None):
+        opened = models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(seed=seed, num_layers=2)))
+    after, _ = message(opened, change.pop("text", TEXT), **change)
+    assert not {name for name, *_ in before["blocks"]} & {name for name, *_ in after["blocks"]}
+
+
+def test_order_and_panels_change_no_block(opened: OpenModel) -> None:
+    before, _ = message(opened, TEXT)
+    after, _ = message(opened, TEXT, order="active", roles=["hidden", "forget_gate"])
+    assert before["blocks"] == after["blocks"]
+
+
+def test_pack_refuses_what_does_not_fit() -> None:
+    header = {"panels": [{"layer": 0, "role": "cell", "low": -1, "high": 1}], "layers": [0], "units": [[0, 1]]}
+    with pytest.raises(ValueError, match="one a panel"):
+        gate_map.pack(header, [], identity="", ids=[1])
+    with pytest.raises(ValueError, match="must have shape"):
+        gate_map.pack(header, [np.zeros((1, 3))], identity="", ids=[1])
+    with pytest.raises(ValueError, match="high must be above low"):
+        gate_map.quantize(np.zeros(2), 1, 1)
