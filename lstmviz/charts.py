@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from lstmviz.model import perplexity
 from lstmviz.trace import GateTrace
 
 
@@ -191,7 +192,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
             "overlaying": "y",
             "side": "right",
             "showgrid": False,
-            "ticktext": [f"{math.exp(t):.3g}" for t in ticks],
+            "ticktext": [f"{perplexity(t):.3g}" for t in ticks],
             "tickfont": {"color": violet},
         },
         hovermode="x",

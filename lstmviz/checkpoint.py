@@ -19,8 +19,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Level, Vocabulary
+from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
+from lstmviz.text import Level, Vocabulary, plain
 
 FORMAT = 1
 
@@ -193,6 +193,50 @@ def load(path: Path) -> Checkpoint:
     except OSError as error:
         raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
     return loads(data)
+
+
+def figures(nll: float, vocabulary: Vocabulary) -> str:
+    """A loss in every unit that people quote it in."""
+    value = perplexity(nll)
+    shown = f"{value:.2f}" if value < 1e6 else f"{value:.3g}"
+    bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
+    return f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {shown} ({vocabulary.level} level)"
+
+
+def strongest_unit(variable: dict) -> str:
+    """The unit that carries most of a grammar's hidden variable, in a sentence."""
+    value, layer, unit = max(
+        (value, layer, unit) for layer, row in enumerate(variable["correlations"]) for unit, value in enumerate(row)
+    )
+    return f"{variable['name']}: unit {unit} of layer {layer + 1} carries most of it, |correlation| {value:.3f}"
+
+
+def card(checkpoint: Checkpoint) -> str:
+    """What a person should know of a checkpoint before trusting it, as Markdown."""
+    model, vocabulary = checkpoint.model, checkpoint.vocabulary
+    rows = {
+        "data": f"{plain(checkpoint.corpus_name)} (sha256 {checkpoint.corpus_sha256[:16]}…)",
+        "licence of the data": plain(checkpoint.licence),
+        "vocabulary": f"{len(vocabulary):,} {'characters' if vocabulary.level == 'char' else 'words'}",
+        "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
+        + (", tied weights" if model.tie_weights else "")
+        + (f", dropout {model.dropout}" if model.dropout else "")
+        + f"; {parameter_count(model):,} parameters",
+        "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
+        f"seed {checkpoint.train.seed}",
+        "command": f"`{checkpoint.command.replace('`', '')}`",  # nothing can end the code
+    }
+    for part, label in (("valid_nll", "validation"), ("test_nll", "test")):
+        if part in checkpoint.results:
+            rows[label] = figures(checkpoint.results[part], vocabulary)
+    if checkpoint.hidden_variable:
+        rows["hidden variable"] = strongest_unit(checkpoint.hidden_variable)
+    cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in cells)])
+
+
+def _token(vocabulary: Vocabulary) -> str:
+    return {"char": "character", "word": "word"}[vocabulary.level]
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -1,9 +1,8 @@
-"""The command line: ``python -m lstmviz train | evaluate | trace | card``."""
+"""The command line: ``python -m lstmviz train | evaluate | trace``."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import shlex
 import sys
 import time
@@ -14,13 +13,12 @@ import torch
 import tyro
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.checkpoint import Checkpoint, TrainConfig
+from lstmviz.checkpoint import Checkpoint, TrainConfig, card, figures, strongest_unit
 from lstmviz.grammars import GRAMMARS, generate, hidden_variable
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count
+from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
 from lstmviz.text import Corpus, Vocabulary, load_corpus
 from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
 from lstmviz.training.loop import evaluate as mean_nll
-from lstmviz.training.loop import perplexity
 from lstmviz.training.loop import train as training_loop
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
@@ -99,7 +97,7 @@ def train(
         best,
         history=thinned(history),
         results={part: mean_nll(best.build(), getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
-        hidden_variable=_hidden_variable(best, corpus),
+        hidden_variable=_hidden_variable(best, corpus) if train.corpus in GRAMMARS else None,
     )
     checkpoints.save(best, run_dir / "best.safetensors")
     (run_dir / "card.md").write_text(card(best), encoding="utf-8")
@@ -122,8 +120,8 @@ def evaluate(
         print(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     nll = mean_nll(loaded.build(), getattr(opened, part))
     print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary)}")
-    if variable := _hidden_variable(loaded, opened):
-        print(strongest_unit(variable))
+    if corpus in GRAMMARS:
+        print(strongest_unit(_hidden_variable(loaded, opened)))
 
 
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
@@ -142,44 +140,6 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
-def figures(nll: float, vocabulary: Vocabulary) -> str:
-    """A loss in every unit that people quote it in."""
-    bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
-    return f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {perplexity(nll):.2f} ({vocabulary.level} level)"
-
-
-def strongest_unit(variable: dict) -> str:
-    """The unit that carries most of a grammar's hidden variable, in a sentence."""
-    value, layer, unit = max(
-        (value, layer, unit) for layer, row in enumerate(variable["correlations"]) for unit, value in enumerate(row)
-    )
-    return f"{variable['name']}: unit {unit} of layer {layer + 1} carries most of it, |correlation| {value:.3f}"
-
-
-def card(checkpoint: Checkpoint) -> str:
-    """What a person should know of a checkpoint before trusting it, as Markdown."""
-    model, vocabulary = checkpoint.model, checkpoint.vocabulary
-    rows = {
-        "data": f"{checkpoint.corpus_name} (sha256 {checkpoint.corpus_sha256[:16]}…)",
-        "licence of the data": checkpoint.licence,
-        "vocabulary": f"{len(vocabulary):,} {'characters' if vocabulary.level == 'char' else 'words'}",
-        "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
-        + (", tied weights" if model.tie_weights else "")
-        + (f", dropout {model.dropout}" if model.dropout else "")
-        + f"; {parameter_count(model):,} parameters",
-        "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
-        f"seed {checkpoint.train.seed}",
-        "command": f"`{checkpoint.command}`",
-    }
-    for part, label in (("valid_nll", "validation"), ("test_nll", "test")):
-        if part in checkpoint.results:
-            rows[label] = figures(checkpoint.results[part], vocabulary)
-    if checkpoint.hidden_variable:
-        rows["hidden variable"] = strongest_unit(checkpoint.hidden_variable)
-    cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in cells)])
-
-
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
     """A history of at most about ``most`` rows: every evaluation, and every n-th other row."""
     n = max(1, len(history["step"]) // most)
@@ -187,10 +147,8 @@ def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
     return {name: [column[i] for i in keep] for name, column in history.items()}
 
 
-def _hidden_variable(checkpoint: Checkpoint, corpus: Corpus) -> dict | None:
+def _hidden_variable(checkpoint: Checkpoint, corpus: Corpus) -> dict:
     """|correlation| of each unit's state with a grammar's hidden variable, over 5,000 validation tokens."""
-    if corpus.name not in GRAMMARS:
-        return None
     tokens = corpus.valid[:5000]
     trace, _ = trace_tokens(checkpoint.build(), tokens)
     variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
@@ -222,10 +180,6 @@ def _command(run_dir: Path, config: TrainConfig) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return value if value is None or isinstance(value, int) else round(value, 4)
-
-
-def _token(vocabulary: Vocabulary) -> str:
-    return {"char": "character", "word": "word"}[vocabulary.level]
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -140,12 +142,12 @@ class LanguageModel(nn.Module):
         logits, state = self(tokens[:, None])
         drawn = []
         for _ in range(count):
-            scores = logits[-1, 0] / temperature  # (V,)
+            scores = logits[-1, 0].cpu() / temperature  # (V,), where the generator is
             scores[:3] = -torch.inf
             if 0 < top_k < len(scores):
                 scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
             drawn.append(torch.multinomial(scores.softmax(0), 1, generator=generator))  # (1,)
-            logits, state = self(drawn[-1][:, None], state)
+            logits, state = self(drawn[-1][:, None].to(tokens.device), state)
         return torch.cat(drawn) if drawn else tokens[:0]
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -156,3 +158,8 @@ def parameter_count(config: ModelConfig) -> int:
     """How many numbers the model learns, counted without allocating them."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in LanguageModel(config).parameters())
+
+
+def perplexity(nll: float) -> float:
+    """e to the mean nll in nats; infinite where that is too large for a float."""
+    return math.exp(nll) if nll < math.log(sys.float_info.max) else math.inf

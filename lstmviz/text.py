@@ -136,6 +136,11 @@ def visible(text: str) -> str:
     return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 else c for c in text)
 
 
+def plain(text: str) -> str:
+    """A text that Markdown shows as it is: what comes from a file or a person can be neither link nor image."""
+    return re.sub(r"([\\`*_{}\[\]<>!$:~#]|^[-+])", r"\\\1", text)
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A text split into three streams of token ids.
@@ -213,7 +218,8 @@ def _read_texts(path: Path) -> tuple[list[str], str]:
         raise ValueError(f"there is no file or folder at {path}")
     blobs = [p.read_bytes() for p in paths]
     try:
-        texts = [blob.decode("utf-8") for blob in blobs]
+        # Without the mark and the line ends of Windows, which nobody types.
+        texts = [blob.decode("utf-8-sig").replace("\r\n", "\n") for blob in blobs]
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8 first") from error
     return texts, hashlib.sha256(b"".join(blobs)).hexdigest()

@@ -232,10 +232,11 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
         predictions, nll = log_p[:-1], torch.tensor([torch.nan])  # nothing predicts the first token
     else:
         past = _records(model, earlier)
-        state = [{name: old[name][-1] for name in layer.states} for layer, old in zip(model.layers, past, strict=True)]
+        like = model.decoder.weight
+        state = [{n: old[n][-1].to(like) for n in layer.states} for layer, old in zip(model.layers, past, strict=True)]
         logits, new = model.record(tokens[:, None], state)
         log_p = logits[:, 0].log_softmax(-1)
-        records = [{name: torch.cat([a[name], b[name]]) for name in a} for a, b in zip(past, new, strict=True)]
+        records = [{name: torch.cat([a[name], b[name].cpu()]) for name in a} for a, b in zip(past, new, strict=True)]
         with torch.no_grad():
             expected = model.decoder(state[-1]["hidden"]).log_softmax(-1)  # (1, V)
         predictions, nll = torch.cat([expected, log_p[:-1]]), torch.from_numpy(earlier["nll"].values)
@@ -245,10 +246,9 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
 
 
 def _records(model: LanguageModel, trace: GateTrace) -> list[dict[str, Tensor]]:
-    """What ``model.record`` returned when the trace was made: one dict a layer, name -> ``(T, 1, U)``."""
-    like = model.decoder.weight
+    """What ``model.record`` returned when the trace was made, on the CPU: one dict a layer, name -> ``(T, 1, U)``."""
     return [
-        {name: torch.as_tensor(trace[name].values[k]).to(like)[:, None] for name in (*layer.gates, *layer.states)}
+        {name: torch.as_tensor(trace[name].values[k])[:, None] for name in (*layer.gates, *layer.states)}
         for k, layer in enumerate(model.layers)
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,9 +10,8 @@ import streamlit as st
 import torch
 
 from lstmviz.charts import ROLES, gate_figure, training_figure
-from lstmviz.checkpoint import CheckpointError
-from lstmviz.cli import card
-from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, visible
+from lstmviz.checkpoint import CheckpointError, card
+from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.trace import GateTrace
 from lstmviz.ui import models
 from lstmviz.ui.gate_map import gate_map, readout
@@ -128,7 +126,7 @@ def page() -> None:
         with left, st.spinner("Opening the model…"):
             opened = models.open_model(name)
     except CheckpointError as error:
-        left.error(f"This model cannot be opened: {error}. Choose another one at the right.")
+        left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
         return
     keep_text(name, opened)
     with right:
@@ -176,17 +174,17 @@ def choose_model() -> str | None:
 def show_card(name: str) -> None:
     """Data, licence, command, seed and figures of a model."""
     try:
-        st.markdown(f"**{name}**")
+        st.markdown(f"**{plain(name)}**")
         st.markdown(card(models.open_model(name).checkpoint))
     except CheckpointError as error:
-        st.error(f"{error}")
+        st.error(plain(str(error)))
 
 
 def upload() -> None:
     """Take a checkpoint of ours from the person's disk."""
     label = "open a checkpoint of your own (.safetensors)"
     if problem := st.session_state.get("upload_problem"):
-        st.error(f"The file cannot be used: {problem}.")
+        st.error(f"The file cannot be used: {plain(problem)}.")
     st.file_uploader(label, type="safetensors", key="upload", on_change=take_upload)
 
 
@@ -212,6 +210,8 @@ def keep_text(name: str, opened: OpenModel) -> None:
     if not first:
         texts[state["watched"]] = state.get("last_text", "")
         state.pop("layer", None)
+        for place in ("time", "unit"):  # of the model before
+            st.query_params.pop(place, None)
     state["watched"], state["seen"] = name, {}
     if first and "text" in st.query_params:
         return
@@ -222,7 +222,6 @@ def keep_text(name: str, opened: OpenModel) -> None:
 def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
     """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key."""
     opened = models.open_model(name)
-    vocabulary = opened.checkpoint.vocabulary
     with st.container(key="watch"):
         text = st.text_input(
             "sentence",
@@ -238,11 +237,13 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
         if example := next((e for e in examples_for(opened) if e.text == text), None):
             st.caption(f"**Look for:** {example.look}")
         if reading is None:
+            st.session_state["seen"].clear()
             st.info(
                 "There is nothing to read yet. Type above, "
                 + ("press a token" if is_grammar(opened) else "pick an example")
                 + ", and a column appears for every token."
             )
+            show_the_rest()
             return
         say_what_is_odd(opened, reading)
         said = st.session_state.get("map") or {}
@@ -255,14 +256,19 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 roles=roles,
                 order=order,
                 selection=selection,
-                generated_from=generated_from(text, vocabulary),
+                generated_from=generated_from(text),
                 held=said.get("held") or (),
             ),
             key="map",
             height=max(420, 122 * len(roles) * len(layers) + 96),
         )
-    if said.get("held") is not None and "painted" not in st.session_state:
-        # The map is on the screen. Only now comes Plotly: parsing its script holds up the browser for a second.
+    if said.get("held") is not None:  # the map is on the screen
+        show_the_rest()
+
+
+def show_the_rest() -> None:
+    """Now comes Plotly. Parsing its script holds up the browser for a second, so the map goes first."""
+    if "painted" not in st.session_state:
         st.session_state["painted"] = True
         st.rerun()
 
@@ -299,8 +305,10 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
             token_buttons(opened.checkpoint.vocabulary)
         with st.popover("continue"):
             continue_controls(opened)
-        with st.popover("export"):
-            export_controls(opened)
+        export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
+        if export.open:
+            with export:
+                export_controls(opened)
     layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
     return layers, roles, order
 
@@ -320,7 +328,9 @@ def role_boxes(available: list[str]) -> list[str]:
     chosen = [
         role
         for role in available
-        if st.checkbox(ROLES[role].label, role in usual, key=f"show_{role}", help=ROLES[role].meaning)
+        if st.checkbox(
+            ROLES[role].label, role in usual, key=f"show_{role}", help=ROLES[role].meaning, persist_state="page"
+        )
     ]
     return chosen or usual[:1]
 
@@ -340,11 +350,6 @@ def token_buttons(vocabulary: Vocabulary) -> None:
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
             st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
-
-
-def plain(text: str) -> str:
-    """A label that shows a text as it is: Streamlit reads labels as Markdown."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def append(sign: str, level: str) -> None:
@@ -448,22 +453,22 @@ def continue_controls(opened: OpenModel) -> None:
     count = st.slider("tokens", 1, 200, 40, key="count", persist_state="page")
 
     def write() -> None:
-        vocabulary = opened.checkpoint.vocabulary
-        text = st.session_state.get("text") or ""
-        ids = vocabulary.encode(text)[:MAX_TOKENS]
-        start = torch.tensor(ids or [vocabulary.ids[EOS]])
-        state = st.session_state
+        state, vocabulary = st.session_state, opened.checkpoint.vocabulary
+        text, reading = state.get("text") or "", state["seen"].get("reading")
+        ids = reading.ids if reading else [vocabulary.ids[EOS]]
         state["draws"] = state.get("draws", -1) + 1
-        drawn = opened.model.sample(start, min(count, MAX_TOKENS - len(ids)), temperature, top_k, state["draws"])
+        drawn = opened.model.sample(
+            torch.tensor(ids), min(count, MAX_TOKENS - len(ids)), temperature, top_k, state["draws"]
+        )
         more = vocabulary.decode(drawn.tolist()).replace("\n", NEWLINE_SIGN)
         joint = "" if vocabulary.level == "char" or not text else " "
         put_text(text + joint + more)
-        state["generated"] = {"text": text + joint + more, "from": len(ids)}
+        state["generated"] = {"text": text + joint + more, "from": len(ids) if reading else 0}
 
     st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
 
 
-def generated_from(text: str, vocabulary: Vocabulary) -> int | None:
+def generated_from(text: str) -> int | None:
     """Time of the first token that the model wrote, while the sentence still begins with what it wrote."""
     generated = st.session_state.get("generated")
     return generated["from"] if generated and text.startswith(generated["text"]) else None
@@ -471,10 +476,12 @@ def generated_from(text: str, vocabulary: Vocabulary) -> int | None:
 
 def export_controls(opened: OpenModel) -> None:
     """The trace as a table, the figure as a page; made only when asked for."""
-    seen = st.session_state["seen"]  # a download is made outside of the session, when the button is pressed
+    reading = st.session_state["seen"].get("reading")
+    if reading is None:
+        st.caption("Type a sentence first; then its trace can be saved.")
+        return
 
     def trace() -> GateTrace:
-        reading = seen["reading"]
         tokens = [opened.checkpoint.vocabulary.tokens[i] for i in reading.ids]
         return reading.trace.assign_coords(token=("time", tokens))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,11 +141,6 @@ def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1, window: 
         total += F.cross_entropy(logits.flatten(0, 1), chunk[1:].flatten(), reduction="sum").item()
     model.train(was_training)
     return total / ((len(streams) - 1) * batch_size)
-
-
-def perplexity(nll: float) -> float:
-    """e to the mean nll in nats; infinite where that is too large for a float."""
-    return math.exp(nll) if nll < math.log(sys.float_info.max) else math.inf
 
 
 def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:

@@ -95,9 +95,16 @@ def _prepare(data: bytes) -> OpenModel:
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
     start = torch.tensor([3])  # <eos>
-    text = torch.cat([start, model.sample(start, 300, seed=0)])
-    trace, _ = trace_tokens(model, text)
+    try:
+        text = torch.cat([start, model.sample(start, 300, seed=0)])
+        trace, _ = trace_tokens(model, text)
+    except RuntimeError as error:  # torch cannot draw from NaN
+        raise checkpoints.CheckpointError(
+            "what the model predicts is no finite number; its weights are useless"
+        ) from error
     names = [str(name) for name in trace.data_vars if name != "nll"]
+    if not all(np.isfinite(trace[name].values).all() for name in names):
+        raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, scales = [], []
     for layer in range(checkpoint.model.num_layers):
         values = {name: trace[name].values[layer] for name in names}  # (T, H)

@@ -129,12 +129,14 @@ def test_upload_is_opened(app: AppTest, make_checkpoint) -> None:
 def test_bad_upload_gets_a_sentence(app: AppTest, make_checkpoint) -> None:
     good = make_checkpoint()
     weights = {name: torch.full_like(weight, torch.nan) for name, weight in good.weights.items()}
-    data = checkpoints.dumps(good)
+    data, wild = checkpoints.dumps(good), make_checkpoint(cell="gru")
+    huge = {name: weight * 1e30 for name, weight in wild.weights.items()}
     bad = {
         "truncated": data[: len(data) // 2],
         "empty": b"",
         "foreign": b"PK\3\4 a pickle, perhaps",
         "changed": data[:-1] + bytes([data[-1] ^ 1]),
+        "overflowing": checkpoints.dumps(dataclasses.replace(wild, weights=huge)),
         "NaN": checkpoints.dumps(dataclasses.replace(good, weights=weights)),
     }
     for name, content in bad.items():
@@ -142,3 +144,40 @@ def test_bad_upload_gets_a_sentence(app: AppTest, make_checkpoint) -> None:
         assert not app.exception, name
         assert "The file cannot be used" in spoken(app), name
         assert app.selectbox(key="model").value == "small", name
+
+
+def test_an_uploaded_name_is_no_markdown(app: AppTest, make_checkpoint) -> None:
+    good = make_checkpoint(seed=1)
+    upload(app, checkpoints.dumps(dataclasses.replace(good, corpus_name="![x](http://a.b/c.png)")))
+    assert not app.exception
+    shown = "\n".join(element.value for element in app.markdown)
+    assert "c.png" in shown
+    assert "![x]" not in shown
+
+
+def test_a_huge_loss_in_the_history_is_drawn(app: AppTest, make_checkpoint) -> None:
+    history = {"step": [1, 2], "train_nll": [1000.0, 900.0], "valid_nll": [None, 900.0]}
+    app.session_state["painted"] = True
+    upload(app, checkpoints.dumps(dataclasses.replace(make_checkpoint(seed=1), history=history)))
+    assert not app.exception
+
+
+def test_what_the_model_wrote_begins_after_what_was_read() -> None:
+    app = open_page(model="brackets", text="(x")
+    app.button(key="write").click().run()
+    assert not app.exception
+    assert app.session_state["generated"]["from"] == 3  # ⏎ ( x
+
+
+def test_panels_stay_chosen_when_the_model_changes() -> None:
+    app = open_page(model="brackets")
+    app.checkbox(key="show_input_gate").uncheck().run()
+    app.selectbox(key="model").select("shakespeare-char-gru-128").run()
+    app.selectbox(key="model").select("brackets").run()
+    assert not app.checkbox(key="show_input_gate").value
+
+
+def test_changing_the_model_leaves_the_place_of_the_one_before() -> None:
+    app = open_page(model="agreement", text="the key is lost .", time="2", unit="7")
+    app.selectbox(key="model").select("brackets").run()
+    assert app.session_state["seen"]["selection"]["unit"] == 9  # the depth unit

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.training.loop import LOG_EVERY, evaluate, parallel_streams, perplexity, train
+from lstmviz.training.loop import LOG_EVERY, evaluate, parallel_streams, train
 
 CORPUS = generate("brackets", 400)
 CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, steps=60, eval_every=30)
@@ -121,9 +121,3 @@ def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window():
 
 def test_streams_stand_side_by_side():
     assert parallel_streams(torch.arange(11), 2).tolist() == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
-
-
-def test_perplexity_never_overflows():
-    assert perplexity(0) == 1
-    assert perplexity(math.log(50)) == pytest.approx(50)
-    assert perplexity(1e6) == math.inf

@@ -1,10 +1,12 @@
 """The language model."""
 
+import math
+
 import pytest
 import torch
 
 from lstmviz.cells import CELLS
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count
+from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
 
 TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
 
@@ -68,3 +70,9 @@ def test_tied_weights_are_one_matrix():
 def test_a_huge_model_is_counted_without_being_allocated():
     config = ModelConfig(1_000_000, "lstm", 65_536, 65_536, num_layers=64)
     assert parameter_count(config) > 2 * 10**12
+
+
+def test_perplexity_never_overflows():
+    assert perplexity(0) == 1
+    assert perplexity(math.log(50)) == pytest.approx(50)
+    assert perplexity(1e6) == math.inf

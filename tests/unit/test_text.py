@@ -1,11 +1,12 @@
 """Vocabularies, tokenising and corpora."""
 
 import hashlib
+import re
 import time
 
 import pytest
 
-from lstmviz.text import EOS, SPECIALS, Vocabulary, load_corpus, visible
+from lstmviz.text import EOS, SPECIALS, Vocabulary, load_corpus, plain, visible
 
 CHARS = Vocabulary.of("char", "the cat\n")
 PENN = Vocabulary.of("word", "the cat did n't see john 's dog , N <unk>".split())
@@ -127,3 +128,18 @@ def test_unusable_corpora_are_refused(tmp_path):
     path.write_bytes(b"ab")
     with pytest.raises(ValueError, match="at least 2 are needed"):
         load_corpus(path, "char")
+
+
+def test_the_marks_of_windows_are_no_characters(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffab\r\n".encode() * 40)
+    (tmp_path / "b.txt").write_bytes(b"ab\n" * 40)
+    windows, unix = (load_corpus(tmp_path / name, "char") for name in ("a.txt", "b.txt"))
+    assert "\r" not in windows.vocabulary.tokens
+    assert unix.vocabulary.tokens == tuple(t for t in windows.vocabulary.tokens if t != "\ufeff")
+    assert windows.train[0] == windows.vocabulary.ids["a"]
+
+
+@pytest.mark.parametrize("text", ["![x](http://a.b)", "[a](b)", "**b**", "`c`", ":red[d]", "$e$", "- f", "<g>", "~h~"])
+def test_plain_text_leaves_no_markdown(text):
+    assert re.sub(r"\\(.)", r"\1", plain(text)) == text
+    assert not re.search(r"(?<!\\)[\[\]*`$<>~]", plain(text))

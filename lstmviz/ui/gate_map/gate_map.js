@@ -36,6 +36,7 @@ class GateMap extends Picture {
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.box = root.appendChild(make("div", "map"));
+    this.box.map = this; // for tests, and for the curious
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "application");
     this.box.setAttribute("aria-label", "Gate map. Left and right choose a token, up and down a unit, + and - zoom.");
@@ -67,17 +68,16 @@ class GateMap extends Picture {
   receive(bytes, send) {
     const data = decode(bytes, this.held);
     if (data) this.update(data, send);
-    this.report(data ? data.blocks.filter(([, tokens]) => tokens === BLOCK).map(([name]) => name) : [], send);
-  }
-
-  // Tell the server which whole blocks are here: those of this message. Those told before stay a while, because a
-  // message that relies on them may be on its way.
-  report(names, send) {
-    const before = this.reported, current = new Set([...names, ...(before ?? [])]);
-    for (const name of this.held.keys()) if (!current.has(name)) this.held.delete(name);
-    if (before && names.join() === before.join()) return;
-    this.reported = names;
-    send("held", names);
+    const whole = data ? data.blocks.filter(([, tokens]) => tokens === BLOCK).map(([name]) => name) : [];
+    // What was reported before stays until the next report, because the server relies on it.
+    const needed = new Set([...whole, ...(this.reported ?? [])]);
+    for (const name of this.held.keys()) if (!needed.has(name)) this.held.delete(name);
+    clearTimeout(this.reporting);
+    if (this.reported?.join() === whole.join()) return;
+    this.reporting = setTimeout(() => { // once the keys rest, since a report makes the server answer once more
+      this.reported = whole;
+      send("held", whole);
+    }, data && this.reported ? 300 : 0);
   }
 
   // New data or a new theme. The server's selection wins only if it is neither what it said before nor what we sent.
@@ -85,7 +85,7 @@ class GateMap extends Picture {
     const asked = JSON.stringify(data.selection), last = data.tokens.length - 1, before = this.data;
     const following = before && this.time === before.tokens.length - 1;
     Object.assign(this, { data, send, theme: readTheme(this.box) });
-    if (asked !== this.told && asked !== this.sent) Object.assign(this, data.selection);
+    if (asked !== this.told && asked !== this.sent) Object.assign(this, data.selection, { sent: null });
     else if (following) this.time = last; // the newest token was selected: stay with the newest
     this.told = asked;
     if (!data.layers.includes(this.layer)) this.layer = data.layers[0];
@@ -160,6 +160,10 @@ class GateMap extends Picture {
   listen() {
     const { canvas, scroll } = this;
     let grip = null; // where a press began
+    document.fonts.addEventListener("loadingdone", () => { // until then a label was as wide as in another font
+      this.labelWidths.clear();
+      if (this.data) this.arrange();
+    });
     new ResizeObserver(() => {
       if (this.data && scroll.clientWidth && scroll.clientWidth !== this.width) this.arrange();
     }).observe(scroll);
