@@ -175,7 +175,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     shared = {"range": [low - pad, high + pad], "zeroline": False, "tickvals": ticks}
     figure.update_layout(
         height=215,
-        margin={"l": 34, "r": 40, "t": 22, "b": 30},
+        margin={"l": 46, "r": 54, "t": 22, "b": 30},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 11, "color": text},
@@ -184,6 +184,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
         yaxis={
             **shared,
             "gridcolor": grid,
+            "title": {"text": "nats", "standoff": 6, "font": {"color": orange}},
             "ticktext": [f"{t:.{digits}f}" for t in ticks],
             "tickfont": {"color": orange},
         },
@@ -191,6 +192,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
             **shared,
             "overlaying": "y",
             "side": "right",
+            "title": {"text": "perplexity", "standoff": 6, "font": {"color": violet}},
             "showgrid": False,
             "ticktext": [f"{perplexity(t):.3g}" for t in ticks],
             "tickfont": {"color": violet},

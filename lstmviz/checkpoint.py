@@ -226,13 +226,18 @@ def card(checkpoint: Checkpoint) -> str:
         f"seed {checkpoint.train.seed}",
         "command": f"`{checkpoint.command.replace('`', '')}`",  # nothing can end the code
     }
-    for part, label in (("valid_nll", "validation"), ("test_nll", "test")):
-        if part in checkpoint.results:
-            rows[label] = figures(checkpoint.results[part], vocabulary)
+    results = checkpoint.results
+    if len(results) == 2 and results["valid_nll"] == results["test_nll"]:
+        rows["validation"] = f"{figures(results['valid_nll'], vocabulary)}; the data have no other test part"
+    else:
+        for part, label in (("valid_nll", "validation"), ("test_nll", "test")):
+            if part in results:
+                rows[label] = figures(results[part], vocabulary)
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint.hidden_variable)
     cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in cells)])
+    first, *others = (f"| {name} | {value} |" for name, value in cells)
+    return "\n".join([first, "|---|---|", *others])
 
 
 def _token(vocabulary: Vocabulary) -> str:

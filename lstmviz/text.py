@@ -62,6 +62,11 @@ class Vocabulary:
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(level, SPECIALS + tuple(ordered[:max_size]))
 
+    @property
+    def end(self) -> int:
+        """The id that ends a line: the newline of characters, ``<eos>`` of words; where there is none, ``<eos>``."""
+        return self.ids.get("\n", self.ids[EOS])
+
     def split(self, text: str) -> list[str]:
         """Split typed text the way this vocabulary's corpus is split; every piece is kept as it was typed.
 

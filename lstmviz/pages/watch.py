@@ -34,7 +34,7 @@ EXAMPLES = {
         Example(
             "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
             "A name in capitals: the loss is high on its first letters and falls as soon as the name can be guessed. "
-            "Follow one row of the forget gate: many units let go at spaces and at ⏎.",
+            "If the cell has a forget gate, follow one of its rows: many units let go at spaces and at ⏎.",
         ),
         Example(
             "⏎⏎First Citizen:⏎We are accounted poor citizens, the patricians good.⏎",
@@ -79,12 +79,13 @@ EXAMPLES = {
     "agreement": [
         Example(
             "the key near the cabinets with the dogs is lost .",
-            "The subject is key, so the verb must be is. Three nouns follow that must not count: find the unit whose "
-            "cell holds still over cabinets and dogs.",
+            "The subject is key, so the verb must be is; cabinets and dogs must not count. The cell of the number unit "
+            "(selected) falls after key and stays low over both.",
         ),
         Example(
             "the keys near the cabinet with the dog are lost .",
-            "The same sentence with the numbers turned round: the number unit has the other sign from keys to are.",
+            "The same sentence with the numbers turned round: now the cell of the number unit stays high from keys to "
+            "are, over cabinet and dog.",
         ),
         Example(
             "the key near the cabinets are lost .",
@@ -94,10 +95,13 @@ EXAMPLES = {
 }
 
 STYLE = """<style>
+[data-testid="stHeader"] {background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
 [data-testid="stHeader"]::before {content: "lstmviz"; font-weight: 700; font-size: 1.1rem; padding-left: 1.8rem}
 .block-container {padding: 3.6rem 1.8rem 3rem; max-width: 1760px}
 .st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
 .st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
+.st-key-choice {flex-wrap: wrap}
+.st-key-choice .st-key-model {min-width: min(100%, 14.5rem)}
 .st-key-watch {gap: .55rem}
 .st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
 .st-key-bar p, .st-key-bar button {font-size: .86rem}
@@ -162,7 +166,7 @@ def choose_model() -> str | None:
             st.warning("The link asks for a model that is not here; this is another one.")
             del st.query_params["model"]
         st.session_state.pop("model", None)
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice")
     with row:
         name = st.selectbox("model", names, key="model", bind="query-params", label_visibility="collapsed")
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
@@ -201,21 +205,23 @@ def take_upload() -> None:
 
 
 def keep_text(name: str, opened: OpenModel) -> None:
-    """When the model changes, bring back what was last typed for it, or its first example; nothing typed is lost."""
-    state = st.session_state
+    """When the model changes, keep the text if it reads the same corpus; else bring back what was last typed for that
+    corpus, or its first example. Nothing typed is lost.
+    """
+    state, corpus = st.session_state, opened.checkpoint.corpus_name
     texts = state.setdefault("texts", {})
     if state.get("watched") == name:
         return
     first = "watched" not in state
     if not first:
-        texts[state["watched"]] = state.get("last_text", "")
+        texts[state["corpus"]] = state.get("last_text", "")
         state.pop("layer", None)
         for place in ("time", "unit"):  # of the model before
             st.query_params.pop(place, None)
-    state["watched"], state["seen"] = name, {}
+    state["watched"], state["corpus"], state["seen"] = name, corpus, {}
     if first and "text" in st.query_params:
         return
-    state["text"] = texts.get(name, examples_for(opened)[0].text)
+    state["text"] = texts.get(corpus, examples_for(opened)[0].text)
 
 
 @st.fragment
@@ -232,6 +238,8 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
             placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
             autocomplete="off",
         )
+        if is_grammar(opened):
+            token_buttons(opened.checkpoint.vocabulary)
         st.session_state["last_text"] = text
         reading = read(opened, text or "", st.session_state["seen"].get("reading"))
         if example := next((e for e in examples_for(opened) if e.text == text), None):
@@ -240,7 +248,7 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
             st.session_state["seen"].clear()
             st.info(
                 "There is nothing to read yet. Type above, "
-                + ("press a token" if is_grammar(opened) else "pick an example")
+                + ("or press a token" if is_grammar(opened) else "or pick an example")
                 + ", and a column appears for every token."
             )
             show_the_rest()
@@ -291,18 +299,22 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
                 bind="query-params",
                 label_visibility="collapsed",
             )
-        st.markdown("order", width="content")
+        meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
+        st.markdown("order", width="content", help=meaning)
         order = st.segmented_control(
-            "order of units", ORDERS, default="similar", key="order", required=True, label_visibility="collapsed",
-            help="Rows by similarity (alike units side by side), by index, or by how much they move in this sentence",
-        )  # fmt: skip
+            "order of units",
+            ORDERS,
+            default="similar",
+            key="order",
+            required=True,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
         available = [role for role in ROLES if role in opened.scales[0]]
         roles = available
         if len(available) > 1:
             with st.popover("panels"):
                 roles = role_boxes(available)
-        if is_grammar(opened):
-            token_buttons(opened.checkpoint.vocabulary)
         with st.popover("continue"):
             continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
@@ -329,7 +341,11 @@ def role_boxes(available: list[str]) -> list[str]:
         role
         for role in available
         if st.checkbox(
-            ROLES[role].label, role in usual, key=f"show_{role}", help=ROLES[role].meaning, persist_state="page"
+            ROLES[role].label,
+            role in usual,
+            key=f"show_{role}" if role in usual else f"show_also_{role}",  # hidden is usual only where there is no cell
+            help=ROLES[role].meaning,
+            persist_state="page",
         )
     ]
     return chosen or usual[:1]
@@ -345,8 +361,7 @@ def token_buttons(vocabulary: Vocabulary) -> None:
     tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
         [EOS] if vocabulary.level == "word" else []
     )
-    holder = st.popover("words") if len(tokens) > 8 else st.container(width="content")
-    with holder, st.container(horizontal=True, gap="xsmall", key="tokens"):
+    with st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
             st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
@@ -429,9 +444,10 @@ def _telling_unit(opened: OpenModel, layer: int) -> int:
 
 
 def _last_changed(before: list[int], after: list[int]) -> int:
-    """The last token that is new: all after it end the old text too."""
-    same = common(before[::-1], after[::-1])
-    return max(0, len(after) - 1 - (same if same < len(after) else 0))
+    """The last token that is new, or the one before what was taken out; what follows it ended the old text too."""
+    head = common(before, after)
+    tail = common(before[head:][::-1], after[head:][::-1])
+    return max(0, len(after) - 1 - tail)
 
 
 def continue_controls(opened: OpenModel) -> None:
@@ -455,15 +471,16 @@ def continue_controls(opened: OpenModel) -> None:
     def write() -> None:
         state, vocabulary = st.session_state, opened.checkpoint.vocabulary
         text, reading = state.get("text") or "", state["seen"].get("reading")
-        ids = reading.ids if reading else [vocabulary.ids[EOS]]
+        read_so_far = reading.ids if reading else []
+        ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
         state["draws"] = state.get("draws", -1) + 1
         drawn = opened.model.sample(
-            torch.tensor(ids), min(count, MAX_TOKENS - len(ids)), temperature, top_k, state["draws"]
+            torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, state["draws"]
         )
         more = vocabulary.decode(drawn.tolist()).replace("\n", NEWLINE_SIGN)
         joint = "" if vocabulary.level == "char" or not text else " "
         put_text(text + joint + more)
-        state["generated"] = {"text": text + joint + more, "from": len(ids) if reading else 0}
+        state["generated"] = {"text": text + joint + more, "from": len(read_so_far)}
 
     st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
 

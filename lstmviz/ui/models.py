@@ -29,6 +29,8 @@ class OpenModel:
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
         scales: for each layer, role -> (low, high), the ends of its colours, from a text that the model wrote itself.
         written: that text's beginning.
+        context: what a sentence is read after. Empty, but for a grammar's model sentences that it wrote itself, up to
+            an end: in training it never met a sentence that begins from nothing, and there it fails.
     """
 
     checkpoint: Checkpoint
@@ -37,6 +39,7 @@ class OpenModel:
     similar: list[np.ndarray]
     scales: list[dict[str, tuple[float, float]]]
     written: str
+    context: list[int]
 
 
 def shipped() -> list[str]:
@@ -94,7 +97,7 @@ def _prepare(data: bytes) -> OpenModel:
     signs = [checkpoint.vocabulary.display(i) for i in range(len(checkpoint.vocabulary))]
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
-    start = torch.tensor([3])  # <eos>
+    start = torch.tensor([checkpoint.vocabulary.end])
     try:
         text = torch.cat([start, model.sample(start, 300, seed=0)])
         trace, _ = trace_tokens(model, text)
@@ -112,8 +115,9 @@ def _prepare(data: bytes) -> OpenModel:
         # All that a unit did, each role on its own scale: (H, roles · T)
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
         similar.append(_by_similarity(did))
-    written = checkpoint.vocabulary.decode(text[1:61].tolist())
-    return OpenModel(checkpoint, model, signs, similar, scales, written)
+    vocabulary, ids = checkpoint.vocabulary, text.tolist()
+    context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
+    return OpenModel(checkpoint, model, signs, similar, scales, vocabulary.decode(ids[1:61]), context)
 
 
 def _by_similarity(rows: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 
 from lstmviz.charts import ROLES
 from lstmviz.model import LanguageModel
-from lstmviz.text import EOS, UNK, visible
+from lstmviz.text import UNK, visible
 from lstmviz.trace import GateTrace, trace_tokens
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import OpenModel
@@ -47,7 +47,7 @@ class Reading:
 def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading | None:
     """Let a model read a text; None where the text has no tokens. Only the first 2,000 tokens are read.
 
-    A grammar's sentence is read as it was in training, just after the end of another: a ⏎ column comes first.
+    A grammar's sentence is read as it was in training, just after others: the ⏎ at their end is the first column.
 
     Args:
         before: the last reading; what this text has in common with its beginning is not read again.
@@ -57,14 +57,18 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
     pieces = vocabulary.split(text)
     if not pieces:
         return None
-    end = EOS if vocabulary.level == "word" else "\n"
-    if opened.checkpoint.hidden_variable and pieces[0] != end:
+    end = vocabulary.tokens[vocabulary.end]
+    if opened.context and pieces[0] != end:
         pieces = [end, *pieces]
     dropped = max(0, len(pieces) - MAX_TOKENS)
     pieces = pieces[:MAX_TOKENS]
     ids = vocabulary.encode_tokens(pieces)
 
-    same = common(before.ids, ids) if before and before.model is model else 0
+    if before and before.model is not model:
+        before = None
+    if opened.context:
+        before = before or _last_column(opened)
+    same = common(before.ids, ids) if before else 0
     trace, likely, probabilities = None, np.empty((0, best), np.int64), np.empty((0, best), np.float32)
     if before and same:
         trace = before.trace.isel(time=slice(same))
@@ -75,6 +79,16 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
         likely = np.concatenate([likely, new.indices.numpy()])
         probabilities = np.concatenate([probabilities, new.values.exp().numpy()])
     return Reading(pieces, ids, dropped, trace, likely, probabilities, model)
+
+
+def _last_column(opened: OpenModel) -> Reading:
+    """The end of the context, as the only column of a reading that can be gone on from."""
+    trace, log_p = trace_tokens(opened.model, torch.tensor(opened.context))
+    best = log_p[-1:].topk(min(5, log_p.shape[-1]), dim=-1)
+    column = trace.isel(time=[-1]).assign_coords(time=[0]).assign(nll=("time", np.array([np.nan], np.float32)))
+    end = opened.context[-1]
+    sign = opened.checkpoint.vocabulary.tokens[end]
+    return Reading([sign], [end], 0, column, best.indices.numpy(), best.values.exp().numpy(), opened.model)
 
 
 def common(a: list[int], b: list[int]) -> int:
@@ -149,8 +163,7 @@ def payload(
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = {
         "level": vocabulary.level,
-        # An unknown token stands as it was typed; the map marks it.
-        "tokens": [opened.signs[i] if i != unknown else t for i, t in zip(reading.ids, typed, strict=True)],
+        "tokens": [opened.signs[i] for i in reading.ids],
         "unknown": [i == unknown for i in reading.ids],
         "typed": typed,
         "generated_from": generated_from,

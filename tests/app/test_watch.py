@@ -181,3 +181,37 @@ def test_changing_the_model_leaves_the_place_of_the_one_before() -> None:
     app = open_page(model="agreement", text="the key is lost .", time="2", unit="7")
     app.selectbox(key="model").select("brackets").run()
     assert app.session_state["seen"]["selection"]["unit"] == 9  # the depth unit
+
+
+def test_the_models_of_grammars_do_what_their_examples_say() -> None:
+    state = open_page(model="agreement", text="the key near the cabinets with the dogs is lost .").session_state
+    number = state["seen"]["reading"].trace.cell.sel(layer=0, unit=5).values
+    assert max(number[5:9]) < 0 < 2 < number[2]  # low over cabinets and dogs
+    verb = state["seen"]["reading"].trace.nll.values[9]
+    state = open_page(model="agreement", text="the keys near the cabinet with the dog are lost .").session_state
+    assert min(state["seen"]["reading"].trace.cell.sel(layer=0, unit=5).values[2:9]) > 2  # high from keys on
+    wrong = open_page(model="agreement", text="the key near the cabinets are lost .").session_state["seen"]["reading"]
+    assert wrong.trace.nll.values[6] > verb + 4
+    state = open_page(model="brackets", text="(((((((())))))))").session_state
+    depth = state["seen"]["reading"].trace.cell.sel(layer=0, unit=9).values
+    assert all(b < a for a, b in zip(depth[1:8], depth[2:9], strict=True))  # a step down at every (
+    assert all(b > a for a, b in zip(depth[8:16], depth[9:17], strict=True))  # and back at every )
+
+
+def test_one_text_for_the_models_of_one_corpus() -> None:
+    app = type_text(open_page(model="shakespeare-char-lstm-128"), "My own words")
+    app.selectbox(key="model").select("shakespeare-char-gru-128").run()
+    assert app.text_input(key="text").value == "My own words"
+    app.selectbox(key="model").select("brackets").run()
+    assert app.text_input(key="text").value != "My own words"
+    app.selectbox(key="model").select("shakespeare-char-lstm-128").run()
+    assert app.text_input(key="text").value == "My own words"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "time"),
+    [("ab", "abc", 2), ("abc", "ab", 1), ("aaa", "aa", 1), ("aa", "aaa", 2), ("abcb", "axbcb", 1), ("abcb", "acb", 0)],
+)
+def test_the_selection_goes_where_the_text_changed(app: AppTest, before: str, after: str, time: int) -> None:
+    type_text(type_text(app, before), after)
+    assert app.session_state["seen"]["selection"]["time"] == time

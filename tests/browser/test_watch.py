@@ -94,6 +94,17 @@ def test_a_map_that_lost_its_values_asks_for_them(watch: Open) -> None:
     assert not page.problems
 
 
+def test_without_a_text_the_numbers_go(watch: Open) -> None:
+    page = watch()
+    page.locator(".readout h4").first.wait_for()
+    page.get_by_label("sentence").fill("")
+    page.get_by_text("There is nothing to read yet").wait_for()
+    page.locator(".readout h4").first.wait_for(state="detached")
+    page.get_by_label("sentence").fill("(x)")
+    page.locator(".readout h4").first.wait_for()
+    assert not page.problems
+
+
 def test_another_model_selects_its_own_unit(watch: Open) -> None:
     page = watch(time=2, unit=3)
     page.get_by_role("combobox", name="model").click()

@@ -29,4 +29,4 @@ function perplexity(nll) {
   return value < 100 ? value.toFixed(1) : value < 1e5 ? value.toFixed(0) : value.toExponential(0).replace("+", "");
 }
 
-const shortLabel = (role) => role.label.replace(/ (gate|state)$/, "");
+const shortLabel = (role) => role.label.replace(/ \(.*\)| (gate|state)$/g, "");

@@ -286,7 +286,7 @@ class GateMap extends Picture {
     this.tip.style.left = `${x + 18 + offsetWidth > width ? Math.max(0, x - 14 - offsetWidth) : x + 18}px`;
     this.tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
     this.hoverColumn.style.display = hit.role ? "none" : "block";
-    if (hit.role) return;
+    if (hit.role) return this.announce();
     const above = this.lean ? this.strip : 0; // slanted words are not over their column
     const sizes = { left: this.x(hit.time) - 1, width: this.column + 1, top: above, height: this.height - above };
     for (const [side, size] of Object.entries(sizes)) this.hoverColumn.style[side] = `${size}px`;
@@ -325,7 +325,7 @@ class GateMap extends Picture {
     if (hovered) return;
     const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
     const losses = `loss ${number(data.nll[time])}, perplexity ${perplexity(data.running_nll[time])}`;
-    const text = `Token ${data.labels[time]}, ${time + 1} of ${data.tokens.length}; unit ${unit}: ${values}; ${losses}`;
+    const text = `Token ${data.labels[time]} at ${time} of 0 to ${data.tokens.length - 1}; unit ${unit}: ${values}; ${losses}`;
     clearTimeout(this.speech);
     this.speech = setTimeout(() => { this.spoken.textContent = text; }, 300); // not every key of a held arrow
   }
@@ -336,4 +336,9 @@ const maps = new WeakMap(); // one a mount: Streamlit calls the function below f
 export default function ({ parentElement, data, setStateValue }) {
   if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
   if (data) maps.get(parentElement).receive(data, setStateValue);
+  return () => { // the map leaves the page, and with it what the readout shows
+    maps.delete(parentElement);
+    window.__lstmviz = window.__lstmvizPainted = null;
+    window.dispatchEvent(new CustomEvent("lstmviz:readout"));
+  };
 }

@@ -56,7 +56,7 @@ function cellCard(seen) {
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
   const losses = `loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}`;
   const surprise = missing(seen.nll) ? "The first token: nothing predicted it." :
-    `Was given probability ${number(Math.exp(-seen.nll), 3)}: ${losses}.`;
+    `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
   return card;
 }
@@ -76,7 +76,7 @@ export default function ({ parentElement }) {
     box = parentElement.appendChild(make("div", "readout"));
     const show = () => {
       const seen = window.__lstmviz;
-      if (seen) box.replaceChildren(cellCard(seen), nextCard(seen));
+      box.replaceChildren(...(seen ? [cellCard(seen), nextCard(seen)] : []));
     };
     window.addEventListener("lstmviz:readout", show);
     box.forget = () => window.removeEventListener("lstmviz:readout", show);
