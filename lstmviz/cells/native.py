@@ -136,10 +136,10 @@ def _activated(values: Tensor, weight: Tensor, bias: Tensor | None, activation: 
 def _linear_recurrence(decay: Tensor, drive: Tensor, start: Tensor) -> Tensor:
     """``y_t = decay_t ⊙ y_{t-1} + drive_t`` from ``y_{-1} = start`` ``(B, H)``; in place of ``drive`` ``(T, B, H)``.
 
-    Time is cut into about √T chunks of √T steps. All chunks run side by side, first only to learn what each one makes
-    of whatever it is handed, then from what it is handed: Python takes about 3 √T small steps in place of T.
+    Time is cut into chunks of about √(T/3) steps. All chunks run side by side, first only to learn what each one makes
+    of whatever it is handed, then from what it is handed: Python takes about 2 √(3T) small steps in place of T.
     """
-    size = isqrt(len(drive))
+    size = max(1, isqrt(len(drive) // 3))
     whole = len(drive) // size * size
     decays = decay[:whole].unflatten(0, (-1, size)).unbind(1)  # size × (chunks, B, H)
     drives = drive[:whole].unflatten(0, (-1, size)).unbind(1)

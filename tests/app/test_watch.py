@@ -1,6 +1,7 @@
 """The Watch page without a browser: every model opens, and bad input gets a sentence."""
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -194,8 +195,8 @@ def test_the_models_of_grammars_do_what_their_examples_say() -> None:
     assert wrong.trace.nll.values[6] > verb + 4
     state = open_page(model="brackets", text="(((((((())))))))").session_state
     depth = state["seen"]["reading"].trace.cell.sel(layer=0, unit=9).values
-    assert all(b < a for a, b in zip(depth[1:8], depth[2:9], strict=True))  # a step down at every (
-    assert all(b > a for a, b in zip(depth[8:16], depth[9:17], strict=True))  # and back at every )
+    assert all(b < a for a, b in pairwise(depth[1:9]))  # a step down at every (
+    assert all(b > a for a, b in pairwise(depth[8:17]))  # and back at every )
 
 
 def test_one_text_for_the_models_of_one_corpus() -> None:
