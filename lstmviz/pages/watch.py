@@ -2,97 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
-
-import pandas as pd
 import streamlit as st
-import torch
 
-from lstmviz.charts import ROLES, gate_figure, training_figure
+from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError, card
-from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
-from lstmviz.trace import GateTrace
+from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
+from lstmviz.ui.controls import controls, generated_from, is_grammar, token_buttons
+from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, ORDERS, Reading, common, drawn_roles, payload, read
-
-MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
-
-
-@dataclass(frozen=True)
-class Example:
-    """A sentence and what to look for in it."""
-
-    text: str
-    look: str
-
-
-EXAMPLES = {
-    "shakespeare": [
-        Example(
-            "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
-            "A name in capitals: the loss is high on its first letters and falls as soon as the name can be guessed. "
-            "If the cell has a forget gate, follow one of its rows: many units let go at spaces and at ⏎.",
-        ),
-        Example(
-            "⏎⏎First Citizen:⏎We are accounted poor citizens, the patricians good.⏎",
-            "The same two words open many scenes, so after F, i, r the model is nearly certain. The loss jumps again "
-            "where a word begins and could be anything.",
-        ),
-        Example(
-            "zqxj zqxj zqxj zqxj zqxj",
-            "Letters that English never puts together. The first round is a shock at every letter. Does the fifth "
-            "still surprise it? If not, some unit remembers.",
-        ),
-    ],
-    "wikitext": [
-        Example(
-            "The film was released in the United States in 1994 and received positive reviews from critics .",
-            "Names and set phrases cost little (United States, reviews from critics). The year is a guess among many: "
-            "see its loss, and the five likeliest next words just before it.",
-        ),
-        Example(
-            "When she tried to print her tickets, she found that the printer was out of toner.",
-            "Does the model still hold the printer when toner comes? Its loss there tells; a unit whose row stays "
-            "one colour from printer to toner might carry it.",
-        ),
-        Example(
-            "He said that she didn't know what it was, but they were all there.",
-            "Small everyday words are cheap. The text is split as the corpus is: didn't is two tokens, and the comma "
-            "is one of its own.",
-        ),
-    ],
-    "brackets": [
-        Example(
-            "(x(xx(x(x)x))(x)x)",
-            "The depth unit is selected (named at the right). Below the map its cell takes one step at every ( and one "
-            "step back at every ): counting, learned from prediction alone.",
-        ),
-        Example(
-            "(((((((())))))))",
-            "Straight in and out again: the depth unit's cell draws a pyramid, and closing gets likelier with depth.",
-        ),
-        Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
-    ],
-    "agreement": [
-        Example(
-            "the key near the cabinets with the dogs is lost .",
-            "The subject is key, so the verb must be is; cabinets and dogs must not count. The cell of the number unit "
-            "(selected) falls after key and stays low over both.",
-        ),
-        Example(
-            "the keys near the cabinet with the dog are lost .",
-            "The same sentence with the numbers turned round: now the cell of the number unit stays high from keys to "
-            "are, over cabinet and dog.",
-        ),
-        Example(
-            "the key near the cabinets are lost .",
-            "A mistake that people make too. The loss jumps at are: the model expected is, sees and was.",
-        ),
-    ],
-}
+from lstmviz.ui.reading import MAX_TOKENS, Reading, common, payload, read
 
 STYLE = """<style>
 [data-testid="stHeader"] {background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
@@ -106,16 +26,6 @@ STYLE = """<style>
 .st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
 .st-key-bar p, .st-key-bar button {font-size: .86rem}
 </style>"""
-
-
-def examples_for(opened: OpenModel) -> list[Example]:
-    """Sentences that fit the model's corpus."""
-    name = opened.checkpoint.corpus_name.lower()
-    for key, examples in EXAMPLES.items():
-        if key in name.replace("-", "").replace(" ", ""):
-            return examples
-    text = opened.written.replace("\n", NEWLINE_SIGN)
-    return [Example(text, "A sentence that the model wrote itself.")]
 
 
 def page() -> None:
@@ -281,103 +191,6 @@ def show_the_rest() -> None:
         st.rerun()
 
 
-def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
-    """The row over the sentence: examples, layer, order of units, panels, continue, export."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        with st.popover("examples"):
-            example_buttons(examples_for(opened))
-        layer = "1"
-        if opened.checkpoint.model.num_layers > 1:
-            choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
-            st.markdown("layer", width="content")
-            layer = st.segmented_control(
-                "layer",
-                choices,
-                default="1",
-                key="layer",
-                required=True,
-                bind="query-params",
-                label_visibility="collapsed",
-            )
-        meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
-        st.markdown("order", width="content", help=meaning)
-        order = st.segmented_control(
-            "order of units",
-            ORDERS,
-            default="similar",
-            key="order",
-            required=True,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        available = [role for role in ROLES if role in opened.scales[0]]
-        roles = available
-        if len(available) > 1:
-            with st.popover("panels"):
-                roles = role_boxes(available)
-        with st.popover("continue"):
-            continue_controls(opened)
-        export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
-        if export.open:
-            with export:
-                export_controls(opened)
-    layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
-    return layers, roles, order
-
-
-def example_buttons(examples: list[Example]) -> None:
-    """A click puts the sentence on the page; beside each stands what to look for."""
-    for number, example in enumerate(examples):
-        sentence = visible(example.text).replace("␣", " ")
-        st.button(plain(sentence), key=f"example{number}", on_click=put_text, args=(example.text,), width="stretch")
-        st.caption(example.look)
-
-
-def role_boxes(available: list[str]) -> list[str]:
-    """Which gates and states are drawn; at least one."""
-    st.caption("Choose what is drawn.")
-    usual = drawn_roles(available)
-    chosen = [
-        role
-        for role in available
-        if st.checkbox(
-            ROLES[role].label,
-            role in usual,
-            key=f"show_{role}" if role in usual else f"show_also_{role}",  # hidden is usual only where there is no cell
-            help=ROLES[role].meaning,
-            persist_state="page",
-        )
-    ]
-    return chosen or usual[:1]
-
-
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model knows so few tokens that each can be a button."""
-    return opened.checkpoint.hidden_variable is not None and len(opened.checkpoint.vocabulary) <= MAX_BUTTONS
-
-
-def token_buttons(vocabulary: Vocabulary) -> None:
-    """The few tokens of a grammar, to write a sentence by pressing them."""
-    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
-        [EOS] if vocabulary.level == "word" else []
-    )
-    with st.container(horizontal=True, gap="xsmall", key="tokens"):
-        for number, token in enumerate(tokens):
-            sign = NEWLINE_SIGN if token in (EOS, "\n") else token
-            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
-
-
-def append(sign: str, level: str) -> None:
-    """Add a token to the sentence."""
-    text = st.session_state.get("text") or ""
-    put_text(text + sign if level == "char" or not text else f"{text} {sign}")
-
-
-def put_text(text: str) -> None:
-    """Replace the sentence."""
-    st.session_state["text"] = text
-
-
 def say_what_is_odd(opened: OpenModel, reading: Reading) -> None:
     """One sentence for each thing a person should know about what was read."""
     level = opened.checkpoint.vocabulary.level
@@ -448,75 +261,6 @@ def _last_changed(before: list[int], after: list[int]) -> int:
     head = common(before, after)
     tail = common(before[head:][::-1], after[head:][::-1])
     return max(0, len(after) - 1 - tail)
-
-
-def continue_controls(opened: OpenModel) -> None:
-    """Let the model go on writing."""
-    st.caption("Let the model write on. What it writes joins the sentence and the map.")
-    temperature = st.slider(
-        "temperature",
-        0.1,
-        2.0,
-        0.8,
-        0.1,
-        key="temperature",
-        help="Low: only what is likely. High: surprising.",
-        persist_state="page",
-    )
-    top_k = st.slider(
-        "top-k", 1, 50, 20, key="top_k", help="Draw among this many likeliest tokens.", persist_state="page"
-    )
-    count = st.slider("tokens", 1, 200, 40, key="count", persist_state="page")
-
-    def write() -> None:
-        state, vocabulary = st.session_state, opened.checkpoint.vocabulary
-        text, reading = state.get("text") or "", state["seen"].get("reading")
-        read_so_far = reading.ids if reading else []
-        ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
-        state["draws"] = state.get("draws", -1) + 1
-        drawn = opened.model.sample(
-            torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, state["draws"]
-        )
-        more = vocabulary.decode(drawn.tolist()).replace("\n", NEWLINE_SIGN)
-        joint = "" if vocabulary.level == "char" or not text else " "
-        put_text(text + joint + more)
-        state["generated"] = {"text": text + joint + more, "from": len(read_so_far)}
-
-    st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
-
-
-def generated_from(text: str) -> int | None:
-    """Time of the first token that the model wrote, while the sentence still begins with what it wrote."""
-    generated = st.session_state.get("generated")
-    return generated["from"] if generated and text.startswith(generated["text"]) else None
-
-
-def export_controls(opened: OpenModel) -> None:
-    """The trace as a table, the figure as a page; made only when asked for."""
-    reading = st.session_state["seen"].get("reading")
-    if reading is None:
-        st.caption("Type a sentence first; then its trace can be saved.")
-        return
-
-    def trace() -> GateTrace:
-        tokens = [opened.checkpoint.vocabulary.tokens[i] for i in reading.ids]
-        return reading.trace.assign_coords(token=("time", tokens))
-
-    def table() -> pd.DataFrame:
-        return trace().to_dataframe().reset_index()
-
-    def parquet() -> bytes:
-        buffer = io.BytesIO()
-        table().to_parquet(buffer, index=False)
-        return buffer.getvalue()
-
-    st.caption("Every gate and state of every layer, token and unit. The map itself has a PNG button.")
-    for label, make, name, mime in (
-        ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
-        ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),
-        ("figure (interactive HTML)", lambda: gate_figure(trace()).to_html().encode(), "gates.html", "text/html"),
-    ):
-        st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
 
 
 page()

@@ -1,0 +1,184 @@
+"""What a person can press around the sentence: examples, layer, order, panels, tokens, continue, export."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import streamlit as st
+import torch
+
+from lstmviz.charts import ROLES, gate_figure
+from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
+from lstmviz.trace import GateTrace
+from lstmviz.ui.examples import Example, examples_for
+from lstmviz.ui.models import OpenModel
+from lstmviz.ui.reading import MAX_TOKENS, ORDERS, drawn_roles
+
+MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
+
+
+def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
+    """The row over the sentence: examples, layer, order of units, panels, continue, export."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
+        with st.popover("examples"):
+            example_buttons(examples_for(opened))
+        layer = "1"
+        if opened.checkpoint.model.num_layers > 1:
+            choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
+            st.markdown("layer", width="content")
+            layer = st.segmented_control(
+                "layer",
+                choices,
+                default="1",
+                key="layer",
+                required=True,
+                bind="query-params",
+                label_visibility="collapsed",
+            )
+        meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
+        st.markdown("order", width="content", help=meaning)
+        order = st.segmented_control(
+            "order of units",
+            ORDERS,
+            default="similar",
+            key="order",
+            required=True,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        available = [role for role in ROLES if role in opened.scales[0]]
+        roles = available
+        if len(available) > 1:
+            with st.popover("panels"):
+                roles = role_boxes(available)
+        with st.popover("continue"):
+            continue_controls(opened)
+        export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
+        if export.open:
+            with export:
+                export_controls(opened)
+    layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
+    return layers, roles, order
+
+
+def example_buttons(examples: list[Example]) -> None:
+    """A click puts the sentence on the page; beside each stands what to look for."""
+    for number, example in enumerate(examples):
+        sentence = visible(example.text).replace("␣", " ")
+        st.button(plain(sentence), key=f"example{number}", on_click=put_text, args=(example.text,), width="stretch")
+        st.caption(example.look)
+
+
+def role_boxes(available: list[str]) -> list[str]:
+    """Which gates and states are drawn; at least one."""
+    st.caption("Choose what is drawn.")
+    usual = drawn_roles(available)
+    chosen = [
+        role
+        for role in available
+        if st.checkbox(
+            ROLES[role].label,
+            role in usual,
+            key=f"show_{role}" if role in usual else f"show_also_{role}",  # hidden is usual only where there is no cell
+            help=ROLES[role].meaning,
+            persist_state="page",
+        )
+    ]
+    return chosen or usual[:1]
+
+
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model knows so few tokens that each can be a button."""
+    return opened.checkpoint.hidden_variable is not None and len(opened.checkpoint.vocabulary) <= MAX_BUTTONS
+
+
+def token_buttons(vocabulary: Vocabulary) -> None:
+    """The few tokens of a grammar, to write a sentence by pressing them."""
+    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
+        [EOS] if vocabulary.level == "word" else []
+    )
+    with st.container(horizontal=True, gap="xsmall", key="tokens"):
+        for number, token in enumerate(tokens):
+            sign = NEWLINE_SIGN if token in (EOS, "\n") else token
+            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
+
+
+def append(sign: str, level: str) -> None:
+    """Add a token to the sentence."""
+    text = st.session_state.get("text") or ""
+    put_text(text + sign if level == "char" or not text else f"{text} {sign}")
+
+
+def put_text(text: str) -> None:
+    """Replace the sentence."""
+    st.session_state["text"] = text
+
+
+def continue_controls(opened: OpenModel) -> None:
+    """Let the model go on writing."""
+    st.caption("Let the model write on. What it writes joins the sentence and the map.")
+    temperature = st.slider(
+        "temperature",
+        0.1,
+        2.0,
+        0.8,
+        0.1,
+        key="temperature",
+        help="Low: only what is likely. High: surprising.",
+        persist_state="page",
+    )
+    top_k = st.slider(
+        "top-k", 1, 50, 20, key="top_k", help="Draw among this many likeliest tokens.", persist_state="page"
+    )
+    count = st.slider("tokens", 1, 200, 40, key="count", persist_state="page")
+
+    def write() -> None:
+        state, vocabulary = st.session_state, opened.checkpoint.vocabulary
+        text, reading = state.get("text") or "", state["seen"].get("reading")
+        read_so_far = reading.ids if reading else []
+        ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
+        state["draws"] = state.get("draws", -1) + 1
+        drawn = opened.model.sample(
+            torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, state["draws"]
+        )
+        more = vocabulary.decode(drawn.tolist()).replace("\n", NEWLINE_SIGN)
+        joint = "" if vocabulary.level == "char" or not text else " "
+        put_text(text + joint + more)
+        state["generated"] = {"text": text + joint + more, "from": len(read_so_far)}
+
+    st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
+
+
+def generated_from(text: str) -> int | None:
+    """Time of the first token that the model wrote, while the sentence still begins with what it wrote."""
+    generated = st.session_state.get("generated")
+    return generated["from"] if generated and text.startswith(generated["text"]) else None
+
+
+def export_controls(opened: OpenModel) -> None:
+    """The trace as a table, the figure as a page; made only when asked for."""
+    reading = st.session_state["seen"].get("reading")
+    if reading is None:
+        st.caption("Type a sentence first; then its trace can be saved.")
+        return
+
+    def trace() -> GateTrace:
+        tokens = [opened.checkpoint.vocabulary.tokens[i] for i in reading.ids]
+        return reading.trace.assign_coords(token=("time", tokens))
+
+    def table() -> pd.DataFrame:
+        return trace().to_dataframe().reset_index()
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        table().to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    st.caption("Every gate and state of every layer, token and unit. The map itself has a PNG button.")
+    for label, make, name, mime in (
+        ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
+        ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),
+        ("figure (interactive HTML)", lambda: gate_figure(trace()).to_html().encode(), "gates.html", "text/html"),
+    ):
+        st.download_button(label, make, name, mime, on_click="ignore", width="stretch")

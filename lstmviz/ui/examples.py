@@ -1,0 +1,92 @@
+"""Sentences worth watching, and what to look for in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lstmviz.text import NEWLINE_SIGN
+from lstmviz.ui.models import OpenModel
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sentence and what to look for in it."""
+
+    text: str
+    look: str
+
+
+EXAMPLES = {
+    "shakespeare": [
+        Example(
+            "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
+            "A name in capitals: the loss is high on its first letters and falls as soon as the name can be guessed. "
+            "If the cell has a forget gate, follow one of its rows: many units let go at spaces and at ⏎.",
+        ),
+        Example(
+            "⏎⏎First Citizen:⏎We are accounted poor citizens, the patricians good.⏎",
+            "The same two words open many scenes, so after F, i, r the model is nearly certain. The loss jumps again "
+            "where a word begins and could be anything.",
+        ),
+        Example(
+            "zqxj zqxj zqxj zqxj zqxj",
+            "Letters that English never puts together. The first round is a shock at every letter. Does the fifth "
+            "still surprise it? If not, some unit remembers.",
+        ),
+    ],
+    "wikitext": [
+        Example(
+            "The film was released in the United States in 1994 and received positive reviews from critics .",
+            "Names and set phrases cost little (United States, reviews from critics). The year is a guess among many: "
+            "see its loss, and the five likeliest next words just before it.",
+        ),
+        Example(
+            "When she tried to print her tickets, she found that the printer was out of toner.",
+            "Does the model still hold the printer when toner comes? Its loss there tells; a unit whose row stays "
+            "one colour from printer to toner might carry it.",
+        ),
+        Example(
+            "He said that she didn't know what it was, but they were all there.",
+            "Small everyday words are cheap. The text is split as the corpus is: didn't is two tokens, and the comma "
+            "is one of its own.",
+        ),
+    ],
+    "brackets": [
+        Example(
+            "(x(xx(x(x)x))(x)x)",
+            "The depth unit is selected (named at the right). Below the map its cell takes one step at every ( and one "
+            "step back at every ): counting, learned from prediction alone.",
+        ),
+        Example(
+            "(((((((())))))))",
+            "Straight in and out again: the depth unit's cell draws a pyramid, and closing gets likelier with depth.",
+        ),
+        Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
+    ],
+    "agreement": [
+        Example(
+            "the key near the cabinets with the dogs is lost .",
+            "The subject is key, so the verb must be is; cabinets and dogs must not count. The cell of the number unit "
+            "(selected) falls after key and stays low over both.",
+        ),
+        Example(
+            "the keys near the cabinet with the dog are lost .",
+            "The same sentence with the numbers turned round: now the cell of the number unit stays high from keys to "
+            "are, over cabinet and dog.",
+        ),
+        Example(
+            "the key near the cabinets are lost .",
+            "A mistake that people make too. The loss jumps at are: the model expected is, sees and was.",
+        ),
+    ],
+}
+
+
+def examples_for(opened: OpenModel) -> list[Example]:
+    """Sentences that fit the model's corpus."""
+    name = opened.checkpoint.corpus_name.lower()
+    for key, examples in EXAMPLES.items():
+        if key in name.replace("-", "").replace(" ", ""):
+            return examples
+    text = opened.written.replace("\n", NEWLINE_SIGN)
+    return [Example(text, "A sentence that the model wrote itself.")]
