@@ -1,25 +1,23 @@
-"""The command line: ``python -m lstmviz train | evaluate | trace``."""
+"""The command line: ``python -m lstmviz train | resume | stop | runs | evaluate | trace``."""
 
 from __future__ import annotations
 
 import dataclasses
-import shlex
+import signal
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.checkpoint import Checkpoint, TrainConfig, card, figures, strongest_unit
-from lstmviz.grammars import GRAMMARS, generate, hidden_variable
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
-from lstmviz.text import Corpus, Vocabulary, load_corpus
-from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
+from lstmviz.checkpoint import TrainConfig, figures, strongest_unit
+from lstmviz.grammars import GRAMMARS
+from lstmviz.model import ModelConfig, perplexity
+from lstmviz.trace import trace_sentence
+from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
-from lstmviz.training.loop import train as training_loop
+from lstmviz.training.run import Run, RunConfig, carried_variable, open_corpus, runs
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
 ModelOptions = dataclasses.make_dataclass(
@@ -29,79 +27,76 @@ ModelOptions = dataclasses.make_dataclass(
 ModelOptions.__doc__, ModelOptions.__module__ = ModelConfig.__doc__, ModelConfig.__module__
 
 
-def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
-    """The corpus that a training configuration names: a grammar, or text on the disk.
-
-    Raises:
-        ValueError: there is no such text, or ``vocabulary`` is not the grammar's own.
-    """
-    if config.corpus in GRAMMARS:
-        corpus = generate(config.corpus)
-        if vocabulary not in (None, corpus.vocabulary):
-            raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
-        return corpus
-    return load_corpus(Path(config.corpus), config.level, config.max_words, vocabulary)
-
-
 def train(
     run_dir: tyro.conf.Positional[Path],
     train: Annotated[TrainConfig, tyro.conf.arg(name="")],
     model: Annotated[ModelOptions, tyro.conf.arg(name="")],  # type: ignore[valid-type]
+    probe: str = "",
 ) -> None:
     """Train a language model; the best weights go to RUN_DIR/best.safetensors with a card beside them.
 
     Args:
-        run_dir: folder for the result; made if it is not there.
+        run_dir: the run's folder; made if it is not there.
+        probe: sentence whose gates are kept at each evaluation; else the beginning of the validation text.
     """
-    corpus = open_corpus(train)
-    train = dataclasses.replace(train, level=corpus.vocabulary.level)
-    config = ModelConfig(vocab_size=len(corpus.vocabulary), **dataclasses.asdict(model))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(train.seed)
-    network = LanguageModel(config).to(device)
-    print(
-        f"{corpus.name}: {len(corpus.train):,} training tokens, {len(corpus.vocabulary):,} in the vocabulary; "
-        f"{config.cell} with {parameter_count(config):,} parameters on {device}",
-        flush=True,
-    )
-    history: dict[str, list] = {"step": [], "train_nll": [], "valid_nll": []}
-    best: Checkpoint | None = None
-    begun = time.perf_counter()
+    run = Run.create(run_dir, RunConfig(train, dataclasses.asdict(model), probe))
+    follow(run)
+
+
+def resume(run_dir: tyro.conf.Positional[Path]) -> None:
+    """Go on with a run that was stopped or whose process died, bit for bit as if it had never ended.
+
+    Args:
+        run_dir: the run's folder.
+    """
+    follow(Run(run_dir))
+
+
+def stop(run_dir: tyro.conf.Positional[Path]) -> None:
+    """Stop a run between two steps; it can be resumed.
+
+    Args:
+        run_dir: the run's folder.
+    """
+    status = Run(run_dir).status()
+    if status is None or status.state not in ("running", "paused"):
+        raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
+    Run(run_dir).ask("stop")
+    print(f"asked {run_dir.name} to stop after step {status.step:,}")
+
+
+def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
+    """List the runs in a folder with their state.
+
+    Args:
+        folder: where they are.
+    """
+    for run in runs(folder):
+        status, (records, _) = run.status(), run.metrics()
+        losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
+        best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
+        state, step = (status.state, status.step) if status else ("not begun", 0)
+        print(f"{run.folder.name:<32} {state:<10} step {step:>7,}/{run.config().train.steps:,}  {best}")
+
+
+def follow(run: Run) -> None:
+    """Train a run in this process and show how it goes; an interrupt stops it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config = run.config()
+    print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in training_loop(network, corpus, train):
+        for metrics in run.execute():
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
-            for name in history:
-                history[name].append(_rounded(getattr(metrics, name)))
-            _show_progress(metrics, train.steps, time.perf_counter() - begun)
-            if metrics.is_best and metrics.valid_nll is not None:
-                best = Checkpoint(
-                    model=config,
-                    train=dataclasses.replace(train, corpus=Path(train.corpus).name),  # no path of this machine
-                    vocabulary=corpus.vocabulary,
-                    weights=checkpoints.weights_of(network),
-                    step=metrics.step,
-                    history={name: list(column) for name, column in history.items()},
-                    results={"valid_nll": metrics.valid_nll},
-                    corpus_name=corpus.name,
-                    corpus_sha256=corpus.sha256,
-                    licence=corpus.licence,
-                    command=_command(run_dir, train),
-                )
-                checkpoints.save(best, run_dir / "best.safetensors")
+            _show_progress(metrics, config.train.steps)
     except KeyboardInterrupt:
-        print("\nstopped; keeping the best weights so far", flush=True)
-    if best is None:
-        raise ValueError("stopped before the first evaluation, so there is nothing to keep")
-    best = dataclasses.replace(
-        best,
-        history=thinned(history),
-        results={part: mean_nll(best.build(), getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
-        hidden_variable=_hidden_variable(best, corpus) if train.corpus in GRAMMARS else None,
-    )
-    checkpoints.save(best, run_dir / "best.safetensors")
-    (run_dir / "card.md").write_text(card(best), encoding="utf-8")
-    print(f"\n{card(best)}\nsaved {run_dir / 'best.safetensors'} and {run_dir / 'card.md'}")
+        print(f"\nstopped; python -m lstmviz resume {run.folder} goes on", flush=True)
+        return
+    status = run.status()
+    if status and status.state == "finished":
+        print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
+    else:
+        print(f"\nstopped; python -m lstmviz resume {run.folder} goes on")
 
 
 def evaluate(
@@ -121,7 +116,7 @@ def evaluate(
     nll = mean_nll(loaded.build(), getattr(opened, part))
     print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary)}")
     if corpus in GRAMMARS:
-        print(strongest_unit(_hidden_variable(loaded, opened)))
+        print(strongest_unit(carried_variable(loaded, opened)))
 
 
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
@@ -140,24 +135,8 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
-def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
-    """A history of at most about ``most`` rows: every evaluation, and every n-th other row."""
-    n = max(1, len(history["step"]) // most)
-    keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
-    return {name: [column[i] for i in keep] for name, column in history.items()}
-
-
-def _hidden_variable(checkpoint: Checkpoint, corpus: Corpus) -> dict:
-    """|correlation| of each unit's state with a grammar's hidden variable, over 5,000 validation tokens."""
-    tokens = corpus.valid[:5000]
-    trace, _ = trace_tokens(checkpoint.build(), tokens)
-    variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
-    correlations = unit_correlations(trace, variable).round(4).tolist()
-    return {"name": GRAMMARS[corpus.name].variable, "correlations": correlations}
-
-
-def _show_progress(metrics, steps: int, seconds: float) -> None:
-    left = seconds / metrics.step * (steps - metrics.step)
+def _show_progress(metrics: Metrics, steps: int) -> None:
+    left = metrics.seconds / metrics.step * (steps - metrics.step)
     line = (
         f"step {metrics.step:,}/{steps:,}  epoch {metrics.epoch:.2f}  loss {metrics.train_nll:.4f}  "
         f"lr {metrics.learning_rate:.2g}  |g| {metrics.gradient_norm:.2f}  "
@@ -171,22 +150,20 @@ def _show_progress(metrics, steps: int, seconds: float) -> None:
         print("\r" * live + line, end="" if live and metrics.valid_nll is None else "\n", flush=True)
 
 
-def _command(run_dir: Path, config: TrainConfig) -> str:
-    """The command line that is running, with paths cut down to names."""
-    shown = {Path(config.corpus): Path(config.corpus).name, run_dir: f"runs/{run_dir.name}"}
-    parts = [argument.rpartition("=") for argument in sys.argv[1:]]  # of --corpus=PATH only the path
-    return "python -m lstmviz " + shlex.join(name + sign + shown.get(Path(value), value) for name, sign, value in parts)
-
-
-def _rounded(value: float | None) -> float | None:
-    return value if value is None or isinstance(value, int) else round(value, 4)
-
-
 def main() -> None:
     """Run one command; a problem with its input is one sentence, not a traceback."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"train": train, "evaluate": evaluate, "trace": trace}, prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,)
+            {
+                "train": train,
+                "resume": resume,
+                "stop": stop,
+                "runs": list_runs,
+                "evaluate": evaluate,
+                "trace": trace,
+            },
+            prog="lstmviz",
+            config=(tyro.conf.OmitArgPrefixes,),
         )
     except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"lstmviz: {error}")

@@ -1,4 +1,4 @@
-"""The training loop, a generator: it trains, and says how it goes."""
+"""The training loop: it trains step by step, says how it goes, and can be gone on with anywhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ class Metrics:
     Args:
         step: optimiser steps taken.
         epoch: passes over the training stream, fractional.
+        seconds: of training so far, pauses and stops not counted.
         train_nll: mean over the steps since the last record, nats per token.
         valid_nll: where this record ends with an evaluation.
         is_best: these weights have the lowest validation nll so far.
@@ -37,6 +39,7 @@ class Metrics:
 
     step: int
     epoch: float
+    seconds: float
     train_nll: float
     valid_nll: float | None
     is_best: bool
@@ -46,78 +49,158 @@ class Metrics:
     zero_gradients: tuple[str, ...] = ()
 
 
-def train(model: LanguageModel, corpus: Corpus, config: TrainConfig) -> Iterator[Metrics]:
-    """Train a model with stateful truncated backpropagation through time.
+class Trainer:
+    """Trains a model with stateful truncated backpropagation through time, step by step.
 
-    The model is trained in place, where it is (CPU or CUDA); a record comes every ``LOG_EVERY`` steps and at each
-    evaluation, and the caller may stop iterating or save the weights at any of them.
+    Iterating over it takes the steps. Each gives the `Metrics` of a record, every ``LOG_EVERY`` steps and at each
+    evaluation, or None. After any step the caller may stop; ``state_dict`` is then all that another Trainer of the same
+    model, corpus and configuration needs to go on, bit for bit as if it had never stopped.
+
+    Args:
+        model: trained in place, where it is (CPU or CUDA).
+        corpus: read as ``batch_size`` streams side by side, in windows of ``bptt`` tokens.
+        config: everything else.
 
     Raises:
         ValueError: the training stream is shorter than one window in each of ``batch_size`` streams.
         FloatingPointError: the loss is no longer a finite number.
     """
-    device = next(model.parameters()).device
-    streams = parallel_streams(corpus.train, config.batch_size).to(device)  # (N, B)
-    starts = range(0, len(streams) - config.bptt, config.bptt)
-    if not starts:
-        raise ValueError(
-            f"the training part has {len(corpus.train):,} tokens; bptt {config.bptt} in {config.batch_size} streams "
-            f"needs at least {(config.bptt + 1) * config.batch_size:,}"
-        )
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    rate, cuts, best = config.learning_rate, 0, math.inf
-    state: list[State] | None = None
-    losses: list[Tensor] = []
-    norms: list[Tensor] = []
-    zero_gradients: tuple[str, ...] = ()
-    since = time.perf_counter()
-    for step in range(1, config.steps + 1):
-        model.train()
-        start = starts[(step - 1) % len(starts)]
-        state = None if start == 0 else detached(state)
-        window = streams[start : start + config.bptt + 1]  # (T + 1, B)
-        rate_now = 0.5 * rate * (1 + math.cos(math.pi * step / config.steps)) if config.schedule == "cosine" else rate
-        optimizer.param_groups[0]["lr"] = rate_now
 
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
-            logits, state = model(window[:-1], state)  # (T, B, V)
+    def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig) -> None:
+        self.model, self.corpus, self.config = model, corpus, config
+        self.device = next(model.parameters()).device
+        self.streams = parallel_streams(corpus.train, config.batch_size).to(self.device)  # (N, B)
+        self.starts = range(0, len(self.streams) - config.bptt, config.bptt)
+        if not self.starts:
+            raise ValueError(
+                f"the training part has {len(corpus.train):,} tokens; bptt {config.bptt} in {config.batch_size} "
+                f"streams needs at least {(config.bptt + 1) * config.batch_size:,}"
+            )
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.state: list[State] | None = None  # of the cells, after the last window
+        self.step = 0
+        self.rate, self.cuts, self.best = config.learning_rate, 0, math.inf
+        self.seconds = 0.0
+        # Since the last record; on the device, so that a step need not wait for it.
+        self.steps, self.elapsed = 0, 0.0
+        self.loss = torch.zeros((), dtype=torch.float64, device=self.device)  # summed
+        self.norm = torch.zeros((), device=self.device)  # largest
+
+    def __iter__(self) -> Iterator[Metrics | None]:
+        while self.step < self.config.steps and self.cuts < 3:
+            yield self.take_step()
+
+    def take_step(self) -> Metrics | None:
+        """One window: forward, backward, update; and a record where one is due."""
+        begun = time.perf_counter()
+        model, config = self.model, self.config
+        model.train()
+        start = self.starts[self.step % len(self.starts)]
+        self.state = None if start == 0 else detached(self.state)
+        window = self.streams[start : start + config.bptt + 1]  # (T + 1, B)
+        self.step += 1
+        self.optimizer.param_groups[0]["lr"] = rate = self.learning_rate()
+
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
+            logits, self.state = model(window[:-1], self.state)  # (T, B, V)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), window[1:].flatten())
-        optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
-        losses.append(loss.detach())
-        norms.append(norm.detach())
+        self.optimizer.step()
+        self.steps += 1
+        self.loss += loss.detach()
+        self.norm = torch.maximum(self.norm, norm.detach())
 
-        if step == 1:
-            zero_gradients = tuple(n for n, p in model.named_parameters() if p.grad is None or not p.grad.any())
-        evaluating = step % config.eval_every == 0 or step == config.steps
-        if step % LOG_EVERY and not evaluating:
-            continue
-        train_nll = torch.stack(losses).mean().item()
+        evaluating = self.step % config.eval_every == 0 or self.step == config.steps
+        record = None
+        if evaluating or self.step % LOG_EVERY == 0 or self.step == 1:
+            record = self._record(rate, evaluating, self.elapsed + time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        self.seconds += seconds
+        self.elapsed = 0.0 if record else self.elapsed + seconds
+        return record
+
+    def learning_rate(self) -> float:
+        """Of this step, by the schedule."""
+        if self.config.schedule == "cosine":
+            return 0.5 * self.rate * (1 + math.cos(math.pi * self.step / self.config.steps))
+        return self.rate
+
+    def _record(self, rate: float, evaluating: bool, elapsed: float) -> Metrics:
+        train_nll = self.loss.item() / self.steps
         if not math.isfinite(train_nll):
-            raise FloatingPointError(f"the loss became {train_nll} near step {step}; try a lower learning rate")
-        seconds = time.perf_counter() - since
-        valid_nll = evaluate(model, corpus.valid, config.batch_size) if evaluating else None
-        is_best = valid_nll is not None and valid_nll < best
+            raise FloatingPointError(f"the loss became {train_nll} near step {self.step}; try a lower learning rate")
+        model, config = self.model, self.config
+        valid_nll = evaluate(model, self.corpus.valid, config.batch_size) if evaluating else None
+        is_best = valid_nll is not None and valid_nll < self.best
         if valid_nll is not None and is_best:
-            best = valid_nll
+            self.best = valid_nll
         elif evaluating and config.schedule == "plateau":
-            rate, cuts = rate / 4, cuts + 1
-        yield Metrics(
-            step=step,
-            epoch=step / len(starts),
+            self.rate, self.cuts = self.rate / 4, self.cuts + 1
+        unlearning = (
+            () if self.step > 1 else (n for n, p in model.named_parameters() if p.grad is None or not p.grad.any())
+        )
+        metrics = Metrics(
+            step=self.step,
+            epoch=self.step / len(self.starts),
+            seconds=self.seconds + elapsed,
             train_nll=train_nll,
             valid_nll=valid_nll,
             is_best=is_best,
-            learning_rate=rate_now,
-            gradient_norm=torch.stack(norms).max().item(),
-            tokens_per_second=len(losses) * config.bptt * config.batch_size / seconds,
-            zero_gradients=zero_gradients,
+            learning_rate=rate,
+            gradient_norm=self.norm.item(),
+            tokens_per_second=self.steps * config.bptt * config.batch_size / elapsed,
+            zero_gradients=tuple(unlearning),
         )
-        if cuts == 3:
-            return
-        losses, norms, zero_gradients, since = [], [], (), time.perf_counter()
+        self.steps = 0
+        self.loss.zero_()
+        self.norm = torch.zeros_like(self.norm)
+        return metrics
+
+    # What a resumed training needs beside model, corpus and configuration, as one flat dict of tensors.
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights, optimiser, random generators, the cells' state, the place in the data, what is being averaged."""
+        tensors = {f"weights.{name}": parameter.detach() for name, parameter in self.model.named_parameters()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+        for layer, values in enumerate(self.state or []):
+            tensors |= {f"state.{layer}.{name}": value.detach() for name, value in values.items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors["loss"], tensors["norm"] = self.loss, self.norm
+        for group, names in self._NUMBERS.items():
+            tensors[group] = torch.tensor([getattr(self, name) for name in names], dtype=torch.float64)
+        return {name: tensor.cpu().clone() for name, tensor in tensors.items()}
+
+    _NUMBERS: ClassVar = {"place": ("step", "rate", "cuts", "best", "steps"), "clock": ("seconds", "elapsed")}
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what ``state_dict`` gave.
+
+        Raises:
+            KeyError, RuntimeError, ValueError: it is of another model or configuration.
+        """
+        groups: dict[str, dict] = {"optimizer": {}, "state": {}}
+        for name, tensor in tensors.items():
+            kind, *path = name.split(".", 2)
+            if kind in groups:
+                groups[kind].setdefault(int(path[0]), {})[path[1]] = tensor.to(self.device)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(tensors[f"weights.{name}"])
+        param_groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": groups["optimizer"], "param_groups": param_groups})
+        self.state = [groups["state"][layer] for layer in sorted(groups["state"])] or None
+        self.loss, self.norm = tensors["loss"].to(self.device), tensors["norm"].to(self.device)
+        for group, names in self._NUMBERS.items():
+            for name, value in zip(names, tensors[group].tolist(), strict=True):
+                setattr(self, name, type(getattr(self, name))(value))
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
 
 
 @torch.no_grad()

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from lstmviz import cli
-from lstmviz.checkpoint import load, save
+from lstmviz.checkpoint import card, load, save
 from lstmviz.trace import trace_sentence
+from lstmviz.training.run import thinned
 
 
 @pytest.fixture
@@ -31,10 +32,13 @@ def test_train_then_evaluate_then_trace(run, tmp_path):
     path = tmp_path / "first" / "best.safetensors"
     best = load(path)
     assert (best.model.hidden_size, best.train.seed, best.step) == (8, 3, 60)
-    assert best.history["step"] == [25, 30, 50, 60]
-    assert best.command == f"python -m lstmviz train runs/first --corpus brackets {options}"
+    assert best.history["step"] == [1, 25, 30, 50, 60]
+    assert best.command.startswith("python -m lstmviz train runs/first --corpus brackets --")
+    again = best.command.split()[5:]
+    run("train", tmp_path / "again", *again)
+    assert load(tmp_path / "again" / "best.safetensors").weights["decoder.bias"].equal(best.weights["decoder.bias"])
     assert best.hidden_variable is not None and best.hidden_variable["name"] == "nesting depth"
-    assert (tmp_path / "first" / "card.md").read_text(encoding="utf-8") == cli.card(best)
+    assert (tmp_path / "first" / "card.md").read_text(encoding="utf-8") == card(best)
 
     printed = run("evaluate", path, "--corpus", "brackets")
     assert f"best on brackets (valid): {best.results['valid_nll']:.4f} nats/character" in printed
@@ -58,7 +62,7 @@ def test_train_on_a_text_of_ones_own(run, tmp_path):
     best = load(tmp_path / "run" / "best.safetensors")
     assert len(best.vocabulary) == 9
     assert (best.corpus_name, best.train.corpus) == ("songs", "songs.txt")
-    assert str(tmp_path) not in best.command + cli.card(best)  # nobody's folders in a file that is passed on
+    assert str(tmp_path) not in best.command + card(best)  # nobody's folders in a file that is passed on
     assert "perplexity" in run("evaluate", tmp_path / "run/best.safetensors", "--corpus", tmp_path / "songs.txt")
 
 
@@ -92,14 +96,14 @@ def test_a_problem_is_one_sentence(arguments, message, run, make_checkpoint, tmp
 def test_a_card_is_a_table_of_two_columns(make_checkpoint):
     checkpoint = make_checkpoint()
     object.__setattr__(checkpoint, "hidden_variable", {"name": "depth", "correlations": [[0.1, 0.2, 0.9, 0.3]]})
-    card = cli.card(checkpoint)
-    assert "unit 2 of layer 1 carries most of it" in card
-    assert all(line.replace(r"\|", "").count("|") == 3 for line in card.splitlines())
+    lines = card(checkpoint)
+    assert "unit 2 of layer 1 carries most of it" in lines
+    assert all(line.replace(r"\|", "").count("|") == 3 for line in lines.splitlines())
 
 
 def test_a_thinned_history_keeps_every_evaluation():
     steps = list(range(1, 2001))
     history = {"step": steps, "train_nll": [1.0] * 2000, "valid_nll": [2.0 if s % 99 == 0 else None for s in steps]}
-    thin = cli.thinned(history)
+    thin = thinned(history)
     assert len(thin["step"]) < 450
     assert [s for s, nll in zip(thin["step"], thin["valid_nll"], strict=True) if nll] == list(range(99, 2001, 99))

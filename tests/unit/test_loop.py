@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.training.loop import LOG_EVERY, evaluate, parallel_streams, train
+from lstmviz.text import Corpus
+from lstmviz.training.loop import LOG_EVERY, Metrics, Trainer, evaluate, parallel_streams
 
 CORPUS = generate("brackets", 400)
 CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, steps=60, eval_every=30)
@@ -21,15 +22,20 @@ def small_model(**options) -> LanguageModel:
     return LanguageModel(ModelConfig(len(CORPUS.vocabulary), embedding_size=4, hidden_size=8, **options))
 
 
+def train(model: LanguageModel, corpus: Corpus, config: TrainConfig) -> list[Metrics]:
+    """Every record of a whole training."""
+    return [metrics for metrics in Trainer(model, corpus, config) if metrics]
+
+
 def test_training_lowers_the_loss_and_says_how_it_goes():
     model = small_model()
     before = evaluate(model, CORPUS.valid)
-    records = list(train(model, CORPUS, CONFIG))
-    assert [r.step for r in records] == [25, 30, 50, 60]
+    records = train(model, CORPUS, CONFIG)
+    assert [r.step for r in records] == [1, 25, 30, 50, 60]
     assert LOG_EVERY == 25
-    assert [r.valid_nll is not None for r in records] == [False, True, False, True]
-    assert records[-1].valid_nll < records[1].valid_nll < before
-    assert [r.is_best for r in records] == [False, True, False, True]
+    assert [r.valid_nll is not None for r in records] == [False, False, True, False, True]
+    assert records[-1].valid_nll < records[2].valid_nll < before
+    assert [r.is_best for r in records] == [False, False, True, False, True]
     assert all(r.tokens_per_second > 0 and r.gradient_norm > 0 for r in records)
     assert records[-1].epoch == pytest.approx(60 / ((len(CORPUS.train) // 8 - 1) // 16))
     assert not any(r.zero_gradients for r in records)
@@ -38,11 +44,36 @@ def test_training_lowers_the_loss_and_says_how_it_goes():
 def test_the_same_seed_gives_the_same_weights():
     def trained() -> LanguageModel:
         model = small_model(dropout=0.2)
-        list(train(model, CORPUS, CONFIG))
+        train(model, CORPUS, CONFIG)
         return model
 
     for one, other in zip(trained().parameters(), trained().parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 25, 40])
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, schedule):
+    config = dataclasses.replace(CONFIG, schedule=schedule)
+    whole = Trainer(small_model(dropout=0.2, num_layers=2), CORPUS, config)
+    expected = [metrics for metrics in whole if metrics]
+
+    first = Trainer(small_model(dropout=0.2, num_layers=2), CORPUS, config)
+    seen = [metrics for metrics, _ in zip(first, range(stop), strict=False) if metrics]
+    saved = first.state_dict()
+    torch.manual_seed(99)  # another process, whose random numbers are elsewhere
+    second = Trainer(small_model(dropout=0.2, num_layers=2), CORPUS, config)
+    second.load_state_dict(saved)
+    seen += [metrics for metrics in second if metrics]
+
+    one, other = whole.state_dict(), second.state_dict()
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one if name != "clock")
+    timed = ("seconds", "tokens_per_second")
+    plain = [
+        [{k: v for k, v in dataclasses.asdict(m).items() if k not in timed} for m in ms] for ms in (expected, seen)
+    ]
+    assert plain[0] == plain[1]
 
 
 def test_windows_follow_each_other_and_wrap_around():
@@ -78,7 +109,7 @@ def test_a_plateau_cuts_the_rate_and_the_third_cut_ends(monkeypatch):
     losses = iter([2.0, 2.1, 1.9, 1.9, 1.8, 1.8, 1.0])
     monkeypatch.setattr("lstmviz.training.loop.evaluate", lambda *_: next(losses))
     config = dataclasses.replace(CONFIG, schedule="plateau", learning_rate=0.64, steps=100, eval_every=1)
-    records = list(train(small_model(), CORPUS, config))
+    records = train(small_model(), CORPUS, config)
     assert [r.is_best for r in records] == [True, False, True, False, True, False]
     assert [r.learning_rate for r in records] == pytest.approx([0.64, 0.64, 0.16, 0.16, 0.04, 0.04])
 
@@ -87,7 +118,7 @@ def test_parameters_that_cannot_learn_are_named():
     model = small_model()
     with torch.no_grad():
         model.decoder.weight.zero_()  # nothing before the decoder gets a gradient
-    records = list(train(model, CORPUS, dataclasses.replace(CONFIG, steps=50)))
+    records = train(model, CORPUS, dataclasses.replace(CONFIG, steps=50))
     assert "embedding.weight" in records[0].zero_gradients
     assert not records[1].zero_gradients
 
@@ -96,14 +127,14 @@ def test_a_diverged_training_stops():
     model = small_model()
     with torch.no_grad():
         model.decoder.bias[0] = torch.nan
-    with pytest.raises(FloatingPointError, match="the loss became nan near step 25; try a lower learning rate"):
-        list(train(model, CORPUS, CONFIG))
+    with pytest.raises(FloatingPointError, match="the loss became nan near step 1; try a lower learning rate"):
+        train(model, CORPUS, CONFIG)
 
 
 def test_a_corpus_shorter_than_a_window_is_refused():
     corpus = dataclasses.replace(CORPUS, train=CORPUS.train[:100])
     with pytest.raises(ValueError, match="has 100 tokens; bptt 16 in 8 streams needs at least 136"):
-        next(train(small_model(), corpus, CONFIG))
+        train(small_model(), corpus, CONFIG)
 
 
 def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window():

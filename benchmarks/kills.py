@@ -1,0 +1,128 @@
+"""What SIGKILL does to a training: nothing, if a run is what it says.
+
+    python benchmarks/kills.py [--kills 50] [--saves 500]
+
+First one training is left alone and its twin is killed at random moments, again and again, and resumed each time; then
+both are compared, bit for bit: weights, optimiser, random generators, place in the data, every record. Then a process
+that does nothing but save is killed at random moments, and the file is opened after each kill.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = (
+    "--corpus brackets --hidden-size 24 --embedding-size 8 --num-layers 2 --dropout 0.2 --eval-every 400 --seed 4"
+).split()
+SAVER = """
+import sys, torch, safetensors.torch
+from pathlib import Path
+from lstmviz.checkpoint import write_atomically
+number = 0
+while True:
+    number += 1
+    tensors = {"weights": torch.full((500_000,), float(number)), "number": torch.tensor(number)}
+    write_atomically(Path(sys.argv[1]), safetensors.torch.save(tensors))
+"""
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "lstmviz", *map(str, arguments)]
+
+
+def start(arguments: list[str]) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What two finished runs do not have in common."""
+    found = []
+    states = [safetensors.torch.load_file(run / "last.safetensors") for run in (one, other)]
+    if states[0].keys() != states[1].keys():
+        return ["the names of the tensors"]
+    found += [name for name in states[0] if name != "clock" and not torch.equal(states[0][name], states[1][name])]
+    timed = ("seconds", "tokens_per_second")
+    records = [[json.loads(line) for line in (run / "metrics.jsonl").open()] for run in (one, other)]
+    for lines in records:
+        for record in lines:
+            for name in timed:
+                del record[name]
+    if records[0] != records[1]:
+        found.append(f"the records: {len(records[0])} and {len(records[1])}")
+    if not sorted(p.name for p in (one / "probes").iterdir()) == sorted(p.name for p in (other / "probes").iterdir()):
+        found.append("the probes")
+    return found
+
+
+def kill_trainings(kills: int, folder: Path) -> None:
+    steps = ("--steps", max(4000, 260 * kills))
+    begun = time.perf_counter()
+    assert start(command("train", folder / "alone", *OPTIONS, *steps)).wait() == 0
+    whole = time.perf_counter() - begun
+    twin, done, killed = folder / "killed", False, 0
+    process = start(command("train", twin, *OPTIONS, *steps))
+    chance = random.Random(0)
+    while not done:
+        try:
+            # Importing takes a second or two; most of the time after it is training.
+            process.wait(chance.uniform(0.5, 4.0) if killed < kills else None)
+            done = True
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+            process = start(command("resume", twin))
+    assert process.returncode == 0, process.returncode
+    found = differences(folder / "alone", twin)
+    print(f"{killed} SIGKILLs during a training of {whole:.0f} s; afterwards "
+          f"{'every bit is the same' if not found else 'these differ: ' + ', '.join(found)}")  # fmt: skip
+    if found or killed < kills:
+        sys.exit(f"{killed} of {kills} kills; different: {found}")
+
+
+def kill_saves(kills: int, folder: Path) -> None:
+    path, chance, unreadable = folder / "file.safetensors", random.Random(1), 0
+    for _ in range(kills):
+        process = start([sys.executable, "-c", SAVER, str(path)])
+        seen = path.stat().st_mtime_ns if path.exists() else 0
+        while not path.exists() or path.stat().st_mtime_ns == seen:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        try:
+            tensors = safetensors.torch.load_file(path)
+            unreadable += not bool((tensors["weights"] == tensors["number"]).all())
+        except Exception:
+            unreadable += 1
+    print(f"{kills} SIGKILLs while saving: {unreadable} files that could not be read")
+    if unreadable:
+        sys.exit("a file was lost")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--saves", type=int, default=500)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.saves:
+            kill_saves(arguments.saves, Path(folder))
+        if arguments.kills:
+            kill_trainings(arguments.kills, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,385 @@
+"""A training run as a folder on the disk: it survives whatever happens to the process, and anybody can look in.
+
+::
+
+    config.json        what was asked
+    status.json        state, pid, when that process started, heartbeat, step; replaced as a whole
+    metrics.jsonl      one record a line, appended; a torn last line does not count
+    control            pause, resume or stop: written by anybody, read by the training process
+    probes/            a trace of the probe sentence at each evaluation: the gates as they learn
+    last.safetensors   all that is needed to go on, bit for bit as if the training had never stopped
+    best.safetensors   the checkpoint with the lowest validation loss; card.md beside it at the end
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import io
+import json
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.checkpoint import Checkpoint, TrainConfig, card, write_atomically
+from lstmviz.grammars import GRAMMARS, generate, hidden_variable
+from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.text import Corpus, Vocabulary, load_corpus
+from lstmviz.trace import GateTrace, trace_sentence, trace_tokens, unit_correlations
+from lstmviz.training.loop import Metrics, Trainer, evaluate
+
+State = Literal["running", "paused", "stopped", "finished", "failed", "crashed"]
+SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
+BEAT_EVERY = 2.0  # seconds between two heartbeats
+STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
+LOOK_EVERY = 0.2  # seconds between two looks at what somebody asks for
+HISTORY = ("step", "train_nll", "valid_nll")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What was asked of a run.
+
+    Args:
+        train: how to train.
+        model: what ModelConfig takes, but ``vocab_size``, which the corpus decides.
+        probe: the sentence whose gates are kept at each evaluation; empty: the beginning of the validation text.
+    """
+
+    train: TrainConfig
+    model: dict[str, Any]
+    probe: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for the same: what differs from the defaults, paths cut down to names."""
+        train = dataclasses.replace(self.train, corpus=Path(self.train.corpus).name)
+        given = _differing(TrainConfig(corpus=""), dataclasses.asdict(train))
+        given |= _differing(ModelConfig(vocab_size=1), self.model)
+        flags: list[str] = []
+        for name, value in given.items():
+            flag = name.replace("_", "-")
+            flags += [f"--{flag}"] if value is True else [f"--{flag}", f"{value}"]
+        return "python -m lstmviz train runs/NAME " + shlex.join(flags)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands.
+
+    Args:
+        state: "running" and "paused" have a living process; "crashed" should have one.
+        step: optimiser steps taken.
+        pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
+        heartbeat: when it was written, seconds since 1970.
+        message: why it failed, in a sentence.
+    """
+
+    state: State
+    step: int
+    pid: int
+    started: str
+    heartbeat: float
+    message: str = ""
+
+
+class Run:
+    """A run's folder, for whoever trains, watches or steers it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def create(cls, folder: Path, config: RunConfig) -> Run:
+        """Make the folder; of two that try at once, one wins.
+
+        Raises:
+            ValueError: there is a run already.
+        """
+        run = cls(folder)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        asked = json.dumps({"format": 1, **dataclasses.asdict(config)}, indent=2)
+        try:
+            with (run.folder / "config.json").open("x") as file:
+                file.write(asked)
+        except FileExistsError as error:
+            status = run.status()
+            if status is None or status.state != "failed" or status.step:  # one that failed before it began is no loss
+                raise ValueError(
+                    f"there is a run in {folder} already; python -m lstmviz resume {folder} goes on with it, "
+                    "or choose another name"
+                ) from error
+            write_atomically(run.folder / "config.json", asked.encode())
+        return run
+
+    def config(self) -> RunConfig:
+        """What was asked.
+
+        Raises:
+            ValueError: there is no run in the folder.
+        """
+        try:
+            asked = json.loads((self.folder / "config.json").read_text())
+            return RunConfig(TrainConfig(**asked["train"]), asked["model"], asked["probe"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"there is no training run in {self.folder}: {error}") from error
+
+    def status(self) -> Status | None:
+        """How it stands; None before it began."""
+        try:
+            status = Status(**json.loads((self.folder / "status.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        dead = _started(status.pid) != status.started or time.time() - status.heartbeat > STALE_AFTER
+        return (
+            dataclasses.replace(status, state="crashed") if status.state in ("running", "paused") and dead else status
+        )
+
+    def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
+        """Steer the training process; it answers within a second, between two steps."""
+        write_atomically(self.folder / "control", what.encode())
+
+    def metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """The records from a byte on, and the byte to go on from next time."""
+        try:
+            with (self.folder / "metrics.jsonl").open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except FileNotFoundError:
+            return [], 0
+        whole = data[: data.rfind(b"\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+
+    def probes(self) -> list[int]:
+        """The steps at which the probe sentence was traced, in order."""
+        return sorted(int(path.stem) for path in (self.folder / "probes").glob("*.npz"))
+
+    def probe(self, step: int) -> GateTrace:
+        """The trace of the probe sentence at a step."""
+        with np.load(self.folder / "probes" / f"{step:08d}.npz", allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+        token, axes = values.pop("token"), ("layer", "time", "unit")
+        variables = {
+            name: (axes[: value.ndim] if value.ndim == 3 else ("time",), value) for name, value in values.items()
+        }
+        sizes = dict(zip(axes, next(v for v in values.values() if v.ndim == 3).shape, strict=True))
+        coords = {axis: np.arange(size) for axis, size in sizes.items()}
+        return GateTrace(variables, {**coords, "token": ("time", token)})
+
+    # ---- the training process ----------------------------------------------------------------------------------------
+
+    def execute(self) -> Iterator[Metrics]:
+        """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
+
+        Raises:
+            ValueError: another process is training this run, or the configuration fits nothing.
+            FloatingPointError: the loss is no longer a finite number; the best weights so far stay.
+        """
+        with self._alone():
+            trainer = None
+            try:
+                config = self.config()
+                corpus = open_corpus(config.train)
+                config = dataclasses.replace(
+                    config, train=dataclasses.replace(config.train, level=corpus.vocabulary.level)
+                )
+                model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+                torch.manual_seed(config.train.seed)
+                trainer = Trainer(LanguageModel(model_config).to(device), corpus, config.train)
+                self._go_on(trainer)
+                yield from self._train(trainer, config)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                stopped = isinstance(error, KeyboardInterrupt)
+                step = trainer.step if trainer else 0
+                self._beat("stopped" if stopped else "failed", step, "" if stopped else str(error))
+                raise
+
+    def _train(self, trainer: Trainer, config: RunConfig) -> Iterator[Metrics]:
+        saved = beaten = looked = time.monotonic()
+        self._beat("running", trainer.step)
+        steps = iter(trainer)
+        with (self.folder / "metrics.jsonl").open("ab") as log:
+            while True:
+                now = time.monotonic()
+                if now - looked > LOOK_EVERY:
+                    looked = now
+                    if self._wait_while_paused(trainer):
+                        self._save(trainer)
+                        return self._beat("stopped", trainer.step)
+                if now - beaten > BEAT_EVERY:
+                    beaten = now
+                    self._beat("running", trainer.step)
+                metrics = next(steps, ...)
+                if metrics is ...:
+                    break
+                if metrics is not None:
+                    log.write(json.dumps(dataclasses.asdict(metrics)).encode() + b"\n")
+                    log.flush()
+                    if metrics.valid_nll is not None:
+                        self._keep(trainer, config, metrics)
+                    yield metrics
+                if (metrics and metrics.valid_nll is not None) or now - saved > SAVE_EVERY:
+                    self._save(trainer)
+                    saved = time.monotonic()
+        self._finish(trainer)
+        self._beat("finished", trainer.step)
+
+    def _keep(self, trainer: Trainer, config: RunConfig, metrics: Metrics) -> None:
+        """What an evaluation leaves: the gates of the probe sentence, and the weights if they are the best."""
+        corpus, model = trainer.corpus, trainer.model
+        if metrics.is_best:
+            records, _ = self.metrics()
+            checkpoint = Checkpoint(
+                model=model.config,
+                train=dataclasses.replace(
+                    config.train, corpus=Path(config.train.corpus).name
+                ),  # no path of this machine
+                vocabulary=corpus.vocabulary,
+                weights=checkpoints.weights_of(model),
+                step=metrics.step,
+                history={name: [_rounded(record[name]) for record in records] for name in HISTORY},
+                results={"valid_nll": float(metrics.valid_nll or 0)},
+                corpus_name=corpus.name,
+                corpus_sha256=corpus.sha256,
+                licence=corpus.licence,
+                command=config.command.replace("runs/NAME", f"runs/{self.folder.name}"),
+            )
+            checkpoints.save(checkpoint, self.folder / "best.safetensors")
+        model.eval()
+        text = config.probe or corpus.vocabulary.decode(corpus.valid[:40].tolist())
+        trace = trace_sentence(model, corpus.vocabulary, text)
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {str(name): values.values for name, values in trace.data_vars.items()}
+        np.savez_compressed(buffer, token=trace["token"].values.astype(str), **arrays)
+        write_atomically(self.folder / "probes" / f"{metrics.step:08d}.npz", buffer.getvalue())
+
+    def _finish(self, trainer: Trainer) -> None:
+        """The figures of the best weights, exactly, and their card."""
+        corpus, config = trainer.corpus, trainer.config
+        best = checkpoints.load(self.folder / "best.safetensors")
+        records, _ = self.metrics()
+        model = best.build()
+        best = dataclasses.replace(
+            best,
+            history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
+            results={part: evaluate(model, getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
+            hidden_variable=carried_variable(best, corpus) if config.corpus in GRAMMARS else None,
+        )
+        checkpoints.save(best, self.folder / "best.safetensors")
+        write_atomically(self.folder / "card.md", card(best).encode())
+
+    def _save(self, trainer: Trainer) -> None:
+        write_atomically(self.folder / "last.safetensors", safetensors.torch.save(trainer.state_dict()))
+
+    def _go_on(self, trainer: Trainer) -> None:
+        """From the last save; records made after it will be made again."""
+        with suppress(FileNotFoundError):
+            (self.folder / "control").unlink()  # what was asked of the process before
+        try:
+            data = (self.folder / "last.safetensors").read_bytes()
+        except FileNotFoundError:
+            data = None
+        if data is not None:
+            try:
+                trainer.load_state_dict(safetensors.torch.load(data))
+            except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+                raise ValueError(f"{self.folder / 'last.safetensors'} does not fit this run: {error}") from error
+        records, _ = self.metrics()
+        kept = [json.dumps(record) + "\n" for record in records if record["step"] <= trainer.step]
+        write_atomically(self.folder / "metrics.jsonl", "".join(kept).encode())
+
+    def _wait_while_paused(self, trainer: Trainer) -> bool:
+        """Do what the control file says; whether it says to stop."""
+        saved = False
+        while True:
+            try:
+                asked = (self.folder / "control").read_text()
+            except FileNotFoundError:
+                return False
+            if asked != "pause":
+                (self.folder / "control").unlink(missing_ok=True)
+                return asked == "stop"
+            if not saved:
+                self._save(trainer)
+                saved = True
+            self._beat("paused", trainer.step)
+            time.sleep(LOOK_EVERY)
+
+    def _beat(self, state: State, step: int, message: str = "") -> None:
+        status = Status(state, step, os.getpid(), _started(os.getpid()), time.time(), message)
+        write_atomically(self.folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process trains this run meanwhile. The system lets go of the lock however this process ends."""
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(f"another process is training {self.folder} already") from error
+            yield
+
+
+def runs(folder: Path) -> list[Run]:
+    """Every run in a folder, by name."""
+    return [Run(path.parent) for path in sorted(Path(folder).glob("*/config.json"))]
+
+
+def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
+    """The corpus that a training configuration names: a grammar, or text on the disk.
+
+    Raises:
+        ValueError: there is no such text, or ``vocabulary`` is not the grammar's own.
+    """
+    if config.corpus in GRAMMARS:
+        corpus = generate(config.corpus)
+        if vocabulary not in (None, corpus.vocabulary):
+            raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
+        return corpus
+    return load_corpus(Path(config.corpus), config.level, config.max_words, vocabulary)
+
+
+def carried_variable(checkpoint: Checkpoint, corpus: Corpus) -> dict[str, Any]:
+    """|correlation| of each unit's state with a grammar's hidden variable, over 5,000 validation tokens."""
+    tokens = corpus.valid[:5000]
+    trace, _ = trace_tokens(checkpoint.build(), tokens)
+    variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
+    correlations = unit_correlations(trace, variable).round(4).tolist()
+    return {"name": GRAMMARS[corpus.name].variable, "correlations": correlations}
+
+
+def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
+    """A history of at most about ``most`` rows: every evaluation, and every n-th other row."""
+    n = max(1, len(history["step"]) // most)
+    keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
+    return {name: [column[i] for i in keep] for name, column in history.items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    return value if value is None or isinstance(value, int) else round(value, 4)
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the system's own ticks; empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _differing(default: Any, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
