@@ -61,7 +61,7 @@ def differences(one: Path, other: Path) -> list[str]:
                 del record[name]
     if records[0] != records[1]:
         found.append(f"the records: {len(records[0])} and {len(records[1])}")
-    if not sorted(p.name for p in (one / "probes").iterdir()) == sorted(p.name for p in (other / "probes").iterdir()):
+    if sorted(p.name for p in (one / "probes").iterdir()) != sorted(p.name for p in (other / "probes").iterdir()):
         found.append("the probes")
     return found
 
@@ -77,7 +77,7 @@ def kill_trainings(kills: int, folder: Path) -> None:
     while not done:
         try:
             # Importing takes a second or two; most of the time after it is training.
-            process.wait(chance.uniform(0.5, 4.0) if killed < kills else None)
+            process.wait(chance.uniform(0.5, 7.0) if killed < kills else None)
             done = True
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)

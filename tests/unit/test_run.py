@@ -1,0 +1,165 @@
+"""Run folders: made once, steered from outside, gone on with after anything."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmviz.checkpoint import TrainConfig, load
+from lstmviz.model import LanguageModel
+from lstmviz.trace import trace_sentence
+from lstmviz.training.run import Run, RunConfig, runs
+
+ROOT = Path(__file__).parents[2]
+CONFIG = RunConfig(
+    TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30), {"hidden_size": 8}, probe="((x))"
+)
+LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), {"hidden_size": 8})
+
+
+def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
+    give_up = time.monotonic() + seconds
+    while (status := run.status()) is None or status.state not in states:
+        assert time.monotonic() < give_up, status
+        time.sleep(0.02)
+
+
+def process_of(run: Run) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "lstmviz", "resume", str(run.folder)], cwd=ROOT)
+
+
+def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "first", CONFIG)
+    assert run.status() is None and run.metrics() == ([], 0) and run.config() == CONFIG
+    seen = list(run.execute())
+    status = run.status()
+    assert status is not None and (status.state, status.step) == ("finished", 60)
+    records, offset = run.metrics()
+    assert [record["step"] for record in records] == [metrics.step for metrics in seen] == [1, 25, 30, 50, 60]
+    assert run.metrics(offset) == ([], offset)
+    best = load(run.folder / "best.safetensors")
+    assert best.history["step"] == [1, 25, 30, 50, 60]
+    assert "nesting depth" in (run.folder / "card.md").read_text()
+    assert [found.folder for found in runs(tmp_path)] == [run.folder]
+
+
+def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    list(run.execute())
+    assert run.probes() == [30, 60]
+    best = load(run.folder / "best.safetensors")
+    expected = trace_sentence(best.build(), best.vocabulary, "((x))")
+    probe = run.probe(best.step)
+    assert probe.sizes == expected.sizes
+    assert probe.token.values.tolist() == list("((x))")
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(probe[name].values, expected[name].values)
+    assert not np.array_equal(run.probe(30).forget_gate.values, run.probe(60).forget_gate.values)
+
+
+def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
+    outcomes: list[object] = []
+
+    def start() -> None:
+        try:
+            outcomes.append(Run.create(tmp_path / "run", CONFIG))
+        except ValueError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(outcome, Run) for outcome in outcomes) == 1
+    assert all("resume" in outcome for outcome in outcomes if isinstance(outcome, str))
+
+
+def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", LONG)
+    process = process_of(run)
+    try:
+        wait_for(run, "running")
+        with pytest.raises(ValueError, match="another process is training"):
+            next(iter(run.execute()))
+        wait_for(run, "running")  # and that one changed nothing
+        run.ask("pause")
+        wait_for(run, "paused")
+        before = run.metrics()
+        time.sleep(0.5)
+        assert run.metrics() == before
+        run.ask("resume")
+        wait_for(run, "running")
+        run.ask("stop")
+        wait_for(run, "stopped")
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    status = run.status()
+    assert status is not None
+    training = run.execute()
+    assert next(training).step > status.step > 0
+    training.close()
+    records, _ = run.metrics()
+    steps = [record["step"] for record in records]
+    assert steps == sorted(set(steps))
+
+
+def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    list(run.execute())
+    expected, _ = run.metrics()
+    twin = Run.create(tmp_path / "twin", CONFIG)
+    training = twin.execute()
+    for _ in range(4):  # past the evaluation at step 30, which saves; then as if killed
+        next(training)
+    status = json.loads((twin.folder / "status.json").read_text())
+    training.close()
+    (twin.folder / "status.json").write_text(json.dumps({**status, "state": "running", "started": "long ago"}))
+    with (twin.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 51, "train')  # torn
+    crashed = twin.status()
+    assert crashed is not None and crashed.state == "crashed"
+    list(twin.execute())
+    records, _ = twin.metrics()
+    for record in (*records, *expected):
+        del record["seconds"], record["tokens_per_second"]
+    assert records == expected
+    one, other = (load(r.folder / "best.safetensors") for r in (run, twin))
+    assert all(one.weights[name].equal(other.weights[name]) for name in one.weights)
+
+
+def test_a_failure_is_said_and_a_failed_start_can_be_made_again(tmp_path: Path) -> None:
+    bad = RunConfig(TrainConfig("brackets", batch_size=10**6), {"hidden_size": 8})
+    run = Run.create(tmp_path / "run", bad)
+    with pytest.raises(ValueError, match="needs at least"):
+        list(run.execute())
+    status = run.status()
+    assert status is not None and status.state == "failed" and "needs at least" in status.message
+    Run.create(tmp_path / "run", CONFIG)
+    list(run.execute())
+    assert run.status().state == "finished"  # type: ignore[union-attr]
+
+
+def test_a_diverged_training_keeps_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    training = run.execute()
+    while next(training).step < 30:
+        pass
+    forward = LanguageModel.forward
+    monkeypatch.setattr(LanguageModel, "forward", lambda *a: (lambda out: (out[0] * float("nan"), out[1]))(forward(*a)))
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
+        list(training)
+    status = run.status()
+    assert status is not None and status.state == "failed" and "lower learning rate" in status.message
+    assert load(run.folder / "best.safetensors").step == 30
+
+
+def test_a_folder_without_a_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no training run in"):
+        list(Run(tmp_path).execute())
