@@ -29,4 +29,5 @@ def start() -> None:
 
 
 start()
-st.navigation([st.Page("lstmviz/pages/watch.py", title="Watch")], position="top").run()
+pages = [st.Page("lstmviz/pages/watch.py", title="Watch"), st.Page("lstmviz/pages/train.py", title="Train")]
+st.navigation(pages, position="top").run()

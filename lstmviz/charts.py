@@ -201,3 +201,88 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     )
     figure.update_traces(hovertemplate="step %{x}: %{y:.3f} nats")
     return figure
+
+
+RUN_COLOURS = ("#ea580c", "#2563eb", "#16a34a", "#a855f7", "#0891b2", "#be185d")  # one a run
+
+
+def runs_figure(
+    runs: dict[str, list[dict]],
+    clip_norm: float | None = None,
+    *,
+    x: str = "step",
+    log: bool = False,
+    dark: bool = False,
+) -> go.Figure:
+    """How trainings go, over each other: loss, perplexity and gradient norm.
+
+    Args:
+        runs: name -> records of ``lstmviz.training``; loss in nats. Faint: the training loss as it is; strong: its
+            debiased moving average; dots: the validation loss.
+        clip_norm: drawn as the threshold of the gradient norm.
+        x: "step", "epoch" or "seconds".
+        log: the vertical axes of loss and perplexity are logarithmic.
+        dark: colours for a dark page.
+    """
+    text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
+    figure = make_subplots(rows=1, cols=3, column_widths=[0.38, 0.38, 0.24], horizontal_spacing=0.07)
+    several = len(runs) > 1
+    for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
+        at = [record[x] for record in records]
+        train = [record["train_nll"] for record in records]
+        evaluated = [(place, record["valid_nll"]) for place, record in zip(at, records, strict=True)
+                     if record["valid_nll"] is not None]  # fmt: skip
+        smooth = debiased_average(train)
+        label = {"name": html.escape(name, quote=False), "legendgroup": name}
+        for column, change in ((1, lambda nll: nll), (2, perplexity)):
+            shared = {"row": 1, "col": column, "showlegend": False}
+            line = {"color": colour, "width": 1}
+            figure.add_scatter(x=at, y=[*map(change, train)], line=line, opacity=0.3, hoverinfo="skip", **shared)
+            curve = {**label, "showlegend": column == 1 and several} if several else {"showlegend": column == 1}
+            figure.add_scatter(
+                x=at,
+                y=[*map(change, smooth)],
+                line={"color": colour, "width": 2, "dash": "dot"},
+                row=1,
+                col=column,
+                **{"name": "training, averaged", **curve},
+            )
+            figure.add_scatter(
+                x=[place for place, _ in evaluated],
+                y=[change(nll) for _, nll in evaluated],
+                mode="lines+markers",
+                line={"color": colour, "width": 2},
+                marker={"size": 5},
+                name="validation",
+                showlegend=column == 1 and not several,
+                row=1,
+                col=column,
+            )
+        norms = [record["gradient_norm"] for record in records]
+        figure.add_scatter(x=at, y=norms, line={"color": colour, "width": 1}, showlegend=False, row=1, col=3)
+    if clip_norm is not None:
+        figure.add_hline(y=clip_norm, line={"color": text, "dash": "dash", "width": 1}, row=1, col=3)  # type: ignore
+    for column, title in enumerate(("loss (nats/token)", "perplexity", "gradient norm"), start=1):
+        figure.update_yaxes(
+            title=title, type="log" if log and column < 3 else "linear", gridcolor=grid, row=1, col=column
+        )
+    figure.update_xaxes(title={"step": "optimiser steps", "seconds": "seconds of training"}.get(x, x), showgrid=False)
+    figure.update_layout(
+        height=270,
+        margin={"l": 50, "r": 10, "t": 26, "b": 40},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": 11, "color": text},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        uirevision="keep",
+    )
+    return figure
+
+
+def debiased_average(values: list[float], decay: float = 0.9) -> list[float]:
+    """An exponential moving average that does not lean to 0 at the start (Kingma & Ba 2015, section 3)."""
+    averages, total = [], 0.0
+    for count, value in enumerate(values, start=1):
+        total = decay * total + (1 - decay) * value
+        averages.append(total / (1 - decay**count))
+    return averages

@@ -37,7 +37,7 @@ def train(
 
     Args:
         run_dir: the run's folder; made if it is not there.
-        probe: sentence whose gates are kept at each evaluation; else the beginning of the validation text.
+        probe: sentence whose gates are kept at each evaluation; else a piece of the validation text.
     """
     run = Run.create(run_dir, RunConfig(train, dataclasses.asdict(model), probe))
     follow(run)

@@ -36,7 +36,7 @@ from lstmviz.checkpoint import Checkpoint, TrainConfig, card, write_atomically
 from lstmviz.grammars import GRAMMARS, generate, hidden_variable
 from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus, Vocabulary, load_corpus
-from lstmviz.trace import GateTrace, trace_sentence, trace_tokens, unit_correlations
+from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.loop import Metrics, Trainer, evaluate
 
 State = Literal["running", "paused", "stopped", "finished", "failed", "crashed"]
@@ -54,7 +54,7 @@ class RunConfig:
     Args:
         train: how to train.
         model: what ModelConfig takes, but ``vocab_size``, which the corpus decides.
-        probe: the sentence whose gates are kept at each evaluation; empty: the beginning of the validation text.
+        probe: the sentence whose gates are kept at each evaluation; empty: a piece of the validation text.
     """
 
     train: TrainConfig
@@ -165,17 +165,20 @@ class Run:
         """The steps at which the probe sentence was traced, in order."""
         return sorted(int(path.stem) for path in (self.folder / "probes").glob("*.npz"))
 
-    def probe(self, step: int) -> GateTrace:
-        """The trace of the probe sentence at a step."""
+    def probe(self, step: int) -> tuple[GateTrace, np.ndarray, np.ndarray]:
+        """The probe sentence after so many steps.
+
+        Returns:
+            Its trace with the tokens' ids as the coordinate ``id``; the ids of the five likeliest next tokens after
+            each token, ``(T, 5)``, and their probabilities.
+        """
         with np.load(self.folder / "probes" / f"{step:08d}.npz", allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
-        token, axes = values.pop("token"), ("layer", "time", "unit")
-        variables = {
-            name: (axes[: value.ndim] if value.ndim == 3 else ("time",), value) for name, value in values.items()
-        }
-        sizes = dict(zip(axes, next(v for v in values.values() if v.ndim == 3).shape, strict=True))
-        coords = {axis: np.arange(size) for axis, size in sizes.items()}
-        return GateTrace(variables, {**coords, "token": ("time", token)})
+        ids, likely, probabilities, nll = (values.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
+        axes = ("layer", "time", "unit")
+        coords = {axis: np.arange(size) for axis, size in zip(axes, next(iter(values.values())).shape, strict=True)}
+        variables = {**{name: (axes, value) for name, value in values.items()}, "nll": ("time", nll)}
+        return GateTrace(variables, {**coords, "id": ("time", ids)}), likely, probabilities
 
     # ---- the training process ----------------------------------------------------------------------------------------
 
@@ -259,13 +262,33 @@ class Run:
                 command=config.command.replace("runs/NAME", f"runs/{self.folder.name}"),
             )
             checkpoints.save(checkpoint, self.folder / "best.safetensors")
+        self._trace_probe(trainer, config.probe)
+
+    def _trace_probe(self, trainer: Trainer, sentence: str) -> None:
+        """The gates of the probe sentence, read after the first lines of the validation text: in training no sentence
+        begins from nothing. The last token of those lines comes first.
+        """
+        model, corpus = trainer.model, trainer.corpus
+        vocabulary, text = corpus.vocabulary, corpus.valid[:300]
+        ends = (text == vocabulary.end).nonzero()
+        cut = int(ends[-1]) + 1 if len(ends) else len(text)
+        ids = torch.tensor(vocabulary.encode(sentence), dtype=torch.int64)
+        if not len(ids):
+            ids = corpus.valid[cut : cut + 40]
         model.eval()
-        text = config.probe or corpus.vocabulary.decode(corpus.valid[:40].tolist())
-        trace = trace_sentence(model, corpus.vocabulary, text)
+        read = torch.cat([text[:cut], ids])
+        trace, log_p = trace_tokens(model, read)
+        shown = slice(cut - 1, None)
+        best = log_p[shown].topk(min(5, len(vocabulary)), dim=-1)
+        arrays: dict[str, Any] = {str(name): v.values for name, v in trace.isel(time=shown).data_vars.items()}
+        arrays |= {
+            "ids": read[shown].numpy(),
+            "likely": best.indices.numpy(),
+            "probabilities": best.values.exp().numpy(),
+        }
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = {str(name): values.values for name, values in trace.data_vars.items()}
-        np.savez_compressed(buffer, token=trace["token"].values.astype(str), **arrays)
-        write_atomically(self.folder / "probes" / f"{metrics.step:08d}.npz", buffer.getvalue())
+        np.savez_compressed(buffer, **arrays)
+        write_atomically(self.folder / "probes" / f"{trainer.step:08d}.npz", buffer.getvalue())
 
     def _finish(self, trainer: Trainer) -> None:
         """The figures of the best weights, exactly, and their card."""

@@ -14,6 +14,7 @@ from lstmviz.charts import scale
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
+from lstmviz.ui import trainings
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"
 FIRST = "shakespeare-char-lstm"
@@ -48,6 +49,11 @@ def shipped() -> list[str]:
     return sorted(names, key=lambda name: name != FIRST)
 
 
+def trained() -> list[str]:
+    """The models of the Train page's runs that have been evaluated, the newest first."""
+    return [f"run {run.folder.name}" for run in trainings.every() if (run.folder / "best.safetensors").exists()]
+
+
 def uploaded() -> dict[str, OpenModel]:
     """Models uploaded in this session, by the name that the app gave them."""
     return st.session_state.setdefault("uploaded", {})
@@ -75,6 +81,8 @@ def open_model(name: str) -> OpenModel:
     if name in uploaded():
         return uploaded()[name]
     path = FOLDER / f"{name}.safetensors"
+    if name.startswith("run "):
+        path = trainings.FOLDER / Path(name.removeprefix("run ")).name / "best.safetensors"
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:

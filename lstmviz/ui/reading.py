@@ -112,6 +112,7 @@ def payload(
     selection: dict[str, int],
     generated_from: int | None = None,
     held: Container[str] = (),
+    identity: str = "",
 ) -> bytes:
     """Everything the gate map draws, as the bytes it reads.
 
@@ -122,6 +123,7 @@ def payload(
         selection: time, unit and layer.
         generated_from: time of the first token that the model wrote itself.
         held: blocks of values that the browser holds, which are not sent again.
+        identity: of whatever else than the checkpoint and the tokens the values depend on.
     """
     checkpoint, trace = opened.checkpoint, reading.trace
     vocabulary = checkpoint.vocabulary
@@ -179,7 +181,7 @@ def payload(
         "selection": selection,
         "annotation": annotation(checkpoint, selection["layer"]),
     }
-    return pack(header, planes, identity=checkpoint.digest, ids=reading.ids, held=held)
+    return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
 
 def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> np.ndarray:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lstmviz.checkpoint import TrainConfig, load
+from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel
-from lstmviz.trace import trace_sentence
+from lstmviz.trace import trace_tokens
 from lstmviz.training.run import Run, RunConfig, runs
 
 ROOT = Path(__file__).parents[2]
@@ -53,13 +55,18 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     list(run.execute())
     assert run.probes() == [30, 60]
     best = load(run.folder / "best.safetensors")
-    expected = trace_sentence(best.build(), best.vocabulary, "((x))")
-    probe = run.probe(best.step)
-    assert probe.sizes == expected.sizes
-    assert probe.token.values.tolist() == list("((x))")
+    model, vocabulary = best.build(), best.vocabulary
+    trace, likely, probabilities = run.probe(best.step)
+    assert [vocabulary.tokens[i] for i in trace.id.values] == list("\n((x))")  # after the lines before it
+    assert trace.sizes == {"layer": 1, "time": 6, "unit": 8}
+    valid = generate("brackets").valid[:300]
+    context = valid[: int((valid == vocabulary.end).nonzero()[-1]) + 1]
+    expected, log_p = trace_tokens(model, torch.cat([context, torch.tensor(vocabulary.encode("((x))"))]))
     for name in expected.data_vars:
-        np.testing.assert_array_equal(probe[name].values, expected[name].values)
-    assert not np.array_equal(run.probe(30).forget_gate.values, run.probe(60).forget_gate.values)
+        np.testing.assert_array_equal(trace[name].values, expected[name].isel(time=slice(-6, None)).values)
+    assert np.array_equal(likely, log_p[-6:].topk(5).indices.numpy())
+    assert probabilities[-1, 0] == pytest.approx(log_p[-1].max().exp().item())
+    assert not np.array_equal(run.probe(30)[0].forget_gate.values, run.probe(60)[0].forget_gate.values)
 
 
 def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""The runs that the Train page shows: their folder, and how one is started beside the server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from lstmviz.training.run import Run, RunConfig, runs
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "runs"
+
+
+def every() -> list[Run]:
+    """All runs, the newest first."""
+    return sorted(runs(FOLDER), key=lambda run: -(run.folder / "config.json").stat().st_mtime)
+
+
+def active() -> int:
+    """How many are training now."""
+    states = [status.state for run in every() if (status := run.status())]
+    return sum(state in ("running", "paused") for state in states)
+
+
+def room() -> bool:
+    """Whether the machine has a core for one more."""
+    return active() < max(1, os.cpu_count() or 1)
+
+
+def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
+    """Make a run and start its process, which outlives this one.
+
+    Args:
+        config: its corpus is replaced by ``text``, if that is given.
+        name: wish for the folder's name; anything but letters, digits and dashes becomes a dash.
+        text: of a person's own corpus, kept in the run's folder.
+
+    Raises:
+        ValueError: there is such a run already.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
+    folder = FOLDER / f"{plain}-{time.strftime('%m%d-%H%M%S')}"
+    if text is not None:
+        folder.mkdir(parents=True)
+        (folder / "corpus.txt").write_text(text, encoding="utf-8")
+        config = replace(config, train=replace(config.train, corpus=str(folder / "corpus.txt")))
+    run = Run.create(folder, config)
+    start(run)
+    return run
+
+
+def start(run: Run) -> None:
+    """A process of its own, in a session of its own: neither the page nor the server takes it along when they end."""
+    with (run.folder / "log.txt").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "lstmviz", "resume", str(run.folder)],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def delete(run: Run) -> None:
+    """Remove a run that is not training."""
+    shutil.rmtree(run.folder)
