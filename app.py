@@ -10,6 +10,12 @@ CELLS = [(x, y, colour) for y, colour in enumerate(COLOURS) for x in range(3) if
 RECTS = "".join(f'<rect x="{x}" y="{y}" width=".9" height=".9" fill="{colour}"/>' for x, y, colour in CELLS)
 st.set_page_config(page_title="lstmviz", page_icon=f'<svg viewBox="0 0 3 3">{RECTS}</svg>', layout="wide")
 
+STYLE = """<style>
+[data-testid="stHeader"] {background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
+[data-testid="stHeader"]::before {content: "lstmviz"; font-weight: 700; font-size: 1.1rem; padding-left: 1.8rem}
+.block-container {padding: 4.2rem 1.8rem 3rem; max-width: 1760px}
+</style>"""
+
 
 @st.cache_resource(show_spinner="Loading PyTorch…")
 def start() -> None:
@@ -28,6 +34,7 @@ def start() -> None:
     gc.enable()
 
 
+st.html(STYLE)
 start()
 pages = [st.Page("lstmviz/pages/watch.py", title="Watch"), st.Page("lstmviz/pages/train.py", title="Train")]
 st.navigation(pages, position="top").run()

@@ -28,16 +28,9 @@ BUDGETS = {"30 seconds": 30, "5 minutes": 300, "30 minutes": 1800}
 LIVING = ("running", "paused")
 PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
 
-STYLE = """<style>
-[data-testid="stHeader"] {background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
-[data-testid="stHeader"]::before {content: "lstmviz"; font-weight: 700; font-size: 1.1rem; padding-left: 1.8rem}
-.block-container {padding: 4.2rem 1.8rem 3rem; max-width: 1760px}
-</style>"""
-
 
 def page() -> None:
     """The form at the left, the trainings at the right."""
-    st.html(STYLE)
     left, right = st.columns([1, 2.6], gap="medium")
     with left, st.container(border=True):
         form()
@@ -106,8 +99,9 @@ def form() -> None:
         st.warning("As many trainings run as this machine has cores. Stop one, or wait for it.")
     if st.button("Train", type="primary", width="stretch", disabled=full, key="train"):
         options = {name: getattr(model, name) for name in ("cell", "embedding_size", "hidden_size", "num_layers")}
-        # Twenty evaluations, so that the slider over training time has something to slide over.
-        config = RunConfig(_with_steps(train, steps), options, probe)
+        # Often enough that the slider over training time has something to slide over, and the first gates come soon.
+        often = max(1, min(steps // 20, int(4 / seconds)))
+        config = RunConfig(replace(train, steps=steps, eval_every=often), options, probe)
         try:
             run = trainings.begin(config, f"{source if text is None else 'text'}-{cell}", text)
         except (ValueError, OSError) as error:
@@ -152,7 +146,7 @@ def read_corpus(source: str, text: str | None, level: Level, words: int | None) 
 def step_seconds(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> float:
     """What a step costs on this machine, measured."""
     state = torch.get_rng_state()
-    trainer = Trainer(LanguageModel(model), corpus, _with_steps(train, 10**6))
+    trainer = Trainer(LanguageModel(model), corpus, replace(train, steps=10**6, eval_every=10**6))
     trainer.take_step()
     begun = time.perf_counter()
     count = 0
@@ -161,10 +155,6 @@ def step_seconds(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> floa
         count += 1
     torch.set_rng_state(state)
     return (time.perf_counter() - begun) / count
-
-
-def _with_steps(train: TrainConfig, steps: int) -> TrainConfig:
-    return replace(train, steps=steps, eval_every=max(1, steps // 20))
 
 
 def table(every: list[Run]) -> list[Run]:
@@ -179,7 +169,7 @@ def table(every: list[Run]) -> list[Run]:
                 "state": status.state if status else "starting",
                 "step": f"{status.step if status else 0:,} / {config.train.steps:,}",
                 "best perplexity": perplexity(min(losses)) if losses else None,
-                "tokens/s": records[-1]["tokens_per_second"] if records else None,
+                "tokens/s": round(records[-1]["tokens_per_second"]) if records else None,
                 "seconds": records[-1]["seconds"] if records else None,
             }
         )

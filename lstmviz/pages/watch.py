@@ -15,9 +15,6 @@ from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, Reading, common, payload, read
 
 STYLE = """<style>
-[data-testid="stHeader"] {background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
-[data-testid="stHeader"]::before {content: "lstmviz"; font-weight: 700; font-size: 1.1rem; padding-left: 1.8rem}
-.block-container {padding: 4.2rem 1.8rem 3rem; max-width: 1760px}
 .st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
 .st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
 .st-key-choice {flex-wrap: wrap}

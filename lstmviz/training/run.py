@@ -261,6 +261,8 @@ class Run:
                 licence=corpus.licence,
                 command=config.command.replace("runs/NAME", f"runs/{self.folder.name}"),
             )
+            if config.train.corpus in GRAMMARS:
+                checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus))
             checkpoints.save(checkpoint, self.folder / "best.safetensors")
         self._trace_probe(trainer, config.probe)
 
@@ -281,6 +283,7 @@ class Run:
         shown = slice(cut - 1, None)
         best = log_p[shown].topk(min(5, len(vocabulary)), dim=-1)
         arrays: dict[str, Any] = {str(name): v.values for name, v in trace.isel(time=shown).data_vars.items()}
+        arrays["nll"][0] = np.nan  # the first is not of the sentence
         arrays |= {
             "ids": read[shown].numpy(),
             "likely": best.indices.numpy(),
@@ -292,7 +295,7 @@ class Run:
 
     def _finish(self, trainer: Trainer) -> None:
         """The figures of the best weights, exactly, and their card."""
-        corpus, config = trainer.corpus, trainer.config
+        corpus = trainer.corpus
         best = checkpoints.load(self.folder / "best.safetensors")
         records, _ = self.metrics()
         model = best.build()
@@ -300,7 +303,6 @@ class Run:
             best,
             history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
             results={part: evaluate(model, getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
-            hidden_variable=carried_variable(best, corpus) if config.corpus in GRAMMARS else None,
         )
         checkpoints.save(best, self.folder / "best.safetensors")
         write_atomically(self.folder / "card.md", card(best).encode())

@@ -9,7 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.ui import models
+from lstmviz.ui import models, trainings
 from lstmviz.ui.reading import MAX_TOKENS
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +103,7 @@ def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
 
 def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(models, "FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "nowhere")
     app = open_page()
     assert not app.exception
     assert "There are no checkpoints" in spoken(app)
