@@ -225,7 +225,7 @@ def runs_figure(
         dark: colours for a dark page.
     """
     text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
-    figure = make_subplots(rows=1, cols=3, column_widths=[0.38, 0.38, 0.24], horizontal_spacing=0.07)
+    figure = make_subplots(rows=1, cols=3, column_widths=[0.38, 0.38, 0.24], horizontal_spacing=0.1)
     several = len(runs) > 1
     for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
         at = [record[x] for record in records]
