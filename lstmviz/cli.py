@@ -17,7 +17,7 @@ from lstmviz.model import ModelConfig, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
-from lstmviz.training.run import Run, RunConfig, carried_variable, open_corpus, runs
+from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, open_corpus, runs
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
 ModelOptions = dataclasses.make_dataclass(
@@ -59,7 +59,7 @@ def stop(run_dir: tyro.conf.Positional[Path]) -> None:
         run_dir: the run's folder.
     """
     status = Run(run_dir).status()
-    if status is None or status.state not in ("running", "paused"):
+    if status is None or status.state not in LIVING:
         raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
     Run(run_dir).ask("stop")
     print(f"asked {run_dir.name} to stop after step {status.step:,}")

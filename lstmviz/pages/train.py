@@ -18,14 +18,13 @@ from lstmviz.grammars import GRAMMARS
 from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
 from lstmviz.text import Corpus, Level, plain
 from lstmviz.training.loop import Trainer
-from lstmviz.training.run import Run, RunConfig, open_corpus
+from lstmviz.training.run import LIVING, Run, RunConfig, open_corpus
 from lstmviz.ui import models, trainings
 from lstmviz.ui.gate_map import gate_map
 from lstmviz.ui.reading import Reading, drawn_roles, payload
 
 OWN = "a text of your own"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300, "30 minutes": 1800}
-LIVING = ("running", "paused")
 PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
 
 
@@ -94,10 +93,9 @@ def form() -> None:
         + (f", {unknown:.1%} of the text is \\<unk\\>" if unknown else "")
         + f"; {parameters:,} parameters. A step costs {1000 * seconds:.1f} ms, so {budget} are about {steps:,} steps."
     )
-    full = not trainings.room()
-    if full:
-        st.warning("As many trainings run as this machine has cores. Stop one, or wait for it.")
-    if st.button("Train", type="primary", width="stretch", disabled=full, key="train"):
+    if not trainings.room():
+        st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
+    if st.button("Train", type="primary", width="stretch", key="train"):
         options = {name: getattr(model, name) for name in ("cell", "embedding_size", "hidden_size", "num_layers")}
         # Often enough that the slider over training time has something to slide over, and the first gates come soon.
         often = max(1, min(steps // 20, int(4 / seconds)))
@@ -229,6 +227,10 @@ def live(was_living: bool) -> None:
     if records:
         figure = runs_figure(everything, config.train.clip_norm, x=x, log=log, dark=dark)
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
+    if samples := [(record["step"], record["sample"]) for record in records if "sample" in record]:
+        step, sample = samples[-1]
+        st.caption(f"What it writes after {step:,} steps:")
+        st.code(sample, language=None, wrap_lines=True)
     gates(run)
     if was_living and not any((s := other.status()) is None or s.state in LIVING for other in every):
         st.rerun()  # nothing moves any more, so nothing need be asked again

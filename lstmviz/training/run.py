@@ -21,7 +21,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,8 @@ from lstmviz.text import Corpus, Vocabulary, load_corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.loop import Metrics, Trainer, evaluate
 
-State = Literal["running", "paused", "stopped", "finished", "failed", "crashed"]
+State = Literal["queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
+LIVING = ("queued", "running", "paused")
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
 BEAT_EVERY = 2.0  # seconds between two heartbeats
 STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
@@ -79,7 +80,7 @@ class Status:
     """How a run stands.
 
     Args:
-        state: "running" and "paused" have a living process; "crashed" should have one.
+        state: "queued", "running" and "paused" have a living process; "crashed" should have one.
         step: optimiser steps taken.
         pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
         heartbeat: when it was written, seconds since 1970.
@@ -142,9 +143,7 @@ class Run:
         except (OSError, ValueError, TypeError):
             return None
         dead = _started(status.pid) != status.started or time.time() - status.heartbeat > STALE_AFTER
-        return (
-            dataclasses.replace(status, state="crashed") if status.state in ("running", "paused") and dead else status
-        )
+        return dataclasses.replace(status, state="crashed") if status.state in LIVING and dead else status
 
     def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
         """Steer the training process; it answers within a second, between two steps."""
@@ -202,7 +201,9 @@ class Run:
                 torch.manual_seed(config.train.seed)
                 trainer = Trainer(LanguageModel(model_config).to(device), corpus, config.train)
                 self._go_on(trainer)
-                yield from self._train(trainer, config)
+                with self._turn(trainer) as mine:
+                    if mine:
+                        yield from self._train(trainer, config)
             except GeneratorExit:
                 raise
             except BaseException as error:
@@ -230,7 +231,10 @@ class Run:
                 if metrics is ...:
                     break
                 if metrics is not None:
-                    log.write(json.dumps(dataclasses.asdict(metrics)).encode() + b"\n")
+                    record = dataclasses.asdict(metrics)
+                    if metrics.valid_nll is not None:
+                        record["sample"] = _sample(trainer)
+                    log.write(json.dumps(record).encode() + b"\n")
                     log.flush()
                     if metrics.valid_nll is not None:
                         self._keep(trainer, config, metrics)
@@ -262,7 +266,7 @@ class Run:
                 command=config.command.replace("runs/NAME", f"runs/{self.folder.name}"),
             )
             if config.train.corpus in GRAMMARS:
-                checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus))
+                checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus, 1000))
             checkpoints.save(checkpoint, self.folder / "best.safetensors")
         self._trace_probe(trainer, config.probe)
 
@@ -303,6 +307,7 @@ class Run:
             best,
             history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
             results={part: evaluate(model, getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
+            hidden_variable=best.hidden_variable and carried_variable(best, corpus),
         )
         checkpoints.save(best, self.folder / "best.safetensors")
         write_atomically(self.folder / "card.md", card(best).encode())
@@ -344,6 +349,29 @@ class Run:
             self._beat("paused", trainer.step)
             time.sleep(LOOK_EVERY)
 
+    @contextmanager
+    def _turn(self, trainer: Trainer) -> Iterator[bool]:
+        """Wait until fewer runs of this folder train than the machine has cores; False if told to stop meanwhile."""
+        slots = [self.folder.parent / f".turn-{number}" for number in range(os.cpu_count() or 1)]
+        with ExitStack() as stack:
+            while True:
+                for slot in slots:
+                    file = slot.open("w")
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        file.close()
+                        continue
+                    stack.enter_context(file)  # closing lets go of the lock
+                    yield True
+                    return
+                self._beat("queued", trainer.step)
+                if self._wait_while_paused(trainer):
+                    self._beat("stopped", trainer.step)
+                    yield False
+                    return
+                time.sleep(LOOK_EVERY)
+
     def _beat(self, state: State, step: int, message: str = "") -> None:
         status = Status(state, step, os.getpid(), _started(os.getpid()), time.time(), message)
         write_atomically(self.folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
@@ -378,9 +406,9 @@ def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Co
     return load_corpus(Path(config.corpus), config.level, config.max_words, vocabulary)
 
 
-def carried_variable(checkpoint: Checkpoint, corpus: Corpus) -> dict[str, Any]:
-    """|correlation| of each unit's state with a grammar's hidden variable, over 5,000 validation tokens."""
-    tokens = corpus.valid[:5000]
+def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:
+    """|correlation| of each unit's state with a grammar's hidden variable, over so many validation tokens."""
+    tokens = corpus.valid[:count]
     trace, _ = trace_tokens(checkpoint.build(), tokens)
     variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
     correlations = unit_correlations(trace, variable).round(4).tolist()
@@ -392,6 +420,15 @@ def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
     n = max(1, len(history["step"]) // most)
     keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
     return {name: [column[i] for i in keep] for name, column in history.items()}
+
+
+def _sample(trainer: Trainer) -> str:
+    """What the model writes now, always from the same random numbers, so that only the learning shows."""
+    vocabulary = trainer.corpus.vocabulary
+    trainer.model.eval()
+    count = 120 if vocabulary.level == "char" else 30
+    start = torch.tensor([vocabulary.end], device=trainer.device)
+    return vocabulary.decode(trainer.model.sample(start, count, temperature=0.8, seed=0).tolist())
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.run import LIVING, Run, RunConfig, runs
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
@@ -23,9 +23,8 @@ def every() -> list[Run]:
 
 
 def active() -> int:
-    """How many are training now."""
-    states = [status.state for run in every() if (status := run.status())]
-    return sum(state in ("running", "paused") for state in states)
+    """How many train now, or wait for their turn."""
+    return sum(status.state in LIVING for run in every() if (status := run.status()))
 
 
 def room() -> bool:

@@ -174,3 +174,24 @@ def test_a_diverged_training_keeps_its_best(tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_without_a_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no training run in"):
         list(Run(tmp_path).execute())
+
+
+def test_more_runs_than_cores_wait_for_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    first, second = (Run.create(tmp_path / name, CONFIG) for name in ("first", "second"))
+    training = first.execute()
+    next(training)
+    waiting = threading.Thread(target=lambda: list(second.execute()))
+    waiting.start()
+    wait_for(second, "queued")
+    assert second.metrics()[0] == []
+    list(training)
+    waiting.join(60)
+    wait_for(second, "finished")
+
+
+def test_each_evaluation_leaves_a_sample(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    list(run.execute())
+    samples = [record["sample"] for record in run.metrics()[0] if "sample" in record]
+    assert len(samples) == 2 and all(len(sample) > 50 for sample in samples)
