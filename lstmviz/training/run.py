@@ -14,14 +14,13 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import io
 import json
 import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +28,7 @@ from typing import Any, Literal
 import numpy as np
 import safetensors.torch
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from lstmviz import checkpoint as checkpoints
@@ -353,24 +353,23 @@ class Run:
     def _turn(self, trainer: Trainer) -> Iterator[bool]:
         """Wait until fewer runs of this folder train than the machine has cores; False if told to stop meanwhile."""
         slots = [self.folder.parent / f".turn-{number}" for number in range(os.cpu_count() or 1)]
-        with ExitStack() as stack:
-            while True:
-                for slot in slots:
-                    file = slot.open("w")
+        while True:
+            for slot in slots:
+                lock = FileLock(slot, timeout=0, thread_local=False)
+                with suppress(Timeout):
+                    lock.acquire()
+                if lock.is_locked:
                     try:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        file.close()
-                        continue
-                    stack.enter_context(file)  # closing lets go of the lock
-                    yield True
+                        yield True
+                    finally:
+                        lock.release()
                     return
-                self._beat("queued", trainer.step)
-                if self._wait_while_paused(trainer):
-                    self._beat("stopped", trainer.step)
-                    yield False
-                    return
-                time.sleep(LOOK_EVERY)
+            self._beat("queued", trainer.step)
+            if self._wait_while_paused(trainer):
+                self._beat("stopped", trainer.step)
+                yield False
+                return
+            time.sleep(LOOK_EVERY)
 
     def _beat(self, state: State, step: int, message: str = "") -> None:
         status = Status(state, step, os.getpid(), _started(os.getpid()), time.time(), message)
@@ -379,12 +378,11 @@ class Run:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No other process trains this run meanwhile. The system lets go of the lock however this process ends."""
-        with (self.folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(f"another process is training {self.folder} already") from error
-            yield
+        try:
+            with FileLock(self.folder / "lock", timeout=0, thread_local=False):
+                yield
+        except Timeout as error:
+            raise ValueError(f"another process is training {self.folder} already") from error
 
 
 def runs(folder: Path) -> list[Run]:
