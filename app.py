@@ -1,6 +1,7 @@
 """lstmviz: ``streamlit run app.py``."""
 
 import gc
+from importlib import import_module
 
 import streamlit as st
 
@@ -27,8 +28,7 @@ def start() -> None:
     gc.disable()
     import torch
 
-    import lstmviz.ui.reading  # noqa: F401 and with it all the rest
-
+    import_module("lstmviz.ui.controls")  # and with it all the rest
     torch.set_num_threads(1)
     gc.freeze()
     gc.enable()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = (
@@ -105,7 +106,7 @@ def kill_saves(kills: int, folder: Path) -> None:
         try:
             tensors = safetensors.torch.load_file(path)
             unreadable += not bool((tensors["weights"] == tensors["number"]).all())
-        except Exception:
+        except (SafetensorError, OSError):
             unreadable += 1
     print(f"{kills} SIGKILLs while saving: {unreadable} files that could not be read")
     if unreadable:

@@ -230,38 +230,32 @@ def runs_figure(
     for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
         at = [record[x] for record in records]
         train = [record["train_nll"] for record in records]
-        evaluated = [(place, record["valid_nll"]) for place, record in zip(at, records, strict=True)
+        evaluated = [(when, record["valid_nll"]) for when, record in zip(at, records, strict=True)
                      if record["valid_nll"] is not None]  # fmt: skip
         smooth = debiased_average(train)
-        label = {"name": html.escape(name, quote=False), "legendgroup": name}
+        curve = {"name": html.escape(name, quote=False) if several else "training, averaged", "legendgroup": name}
         for column, change in ((1, lambda nll: nll), (2, perplexity)):
-            shared = {"row": 1, "col": column, "showlegend": False}
+            place = {"row": 1, "col": column}
             line = {"color": colour, "width": 1}
-            figure.add_scatter(x=at, y=[*map(change, train)], line=line, opacity=0.3, hoverinfo="skip", **shared)
-            curve = {**label, "showlegend": column == 1 and several} if several else {"showlegend": column == 1}
+            raw = [*map(change, train)]
+            figure.add_scatter(x=at, y=raw, line=line, opacity=0.3, hoverinfo="skip", showlegend=False, **place)
+            line = {"color": colour, "width": 2, "dash": "dot"}
+            figure.add_scatter(x=at, y=[*map(change, smooth)], line=line, showlegend=column == 1, **curve, **place)
             figure.add_scatter(
-                x=at,
-                y=[*map(change, smooth)],
-                line={"color": colour, "width": 2, "dash": "dot"},
-                row=1,
-                col=column,
-                **{"name": "training, averaged", **curve},
-            )
-            figure.add_scatter(
-                x=[place for place, _ in evaluated],
+                x=[when for when, _ in evaluated],
                 y=[change(nll) for _, nll in evaluated],
                 mode="lines+markers",
                 line={"color": colour, "width": 2},
                 marker={"size": 5},
                 name="validation",
+                legendgroup=name,
                 showlegend=column == 1 and not several,
-                row=1,
-                col=column,
+                **place,
             )
         norms = [record["gradient_norm"] for record in records]
         figure.add_scatter(x=at, y=norms, line={"color": colour, "width": 1}, showlegend=False, row=1, col=3)
     if clip_norm is not None:
-        figure.add_hline(y=clip_norm, line={"color": text, "dash": "dash", "width": 1}, row=1, col=3)  # type: ignore
+        figure.add_hline(y=clip_norm, line={"color": text, "dash": "dash", "width": 1}, row=1, col=3)  # pyright: ignore[reportArgumentType]
     for column, title in enumerate(("loss (nats/token)", "perplexity", "gradient norm"), start=1):
         figure.update_yaxes(
             title=title, type="log" if log and column < 3 else "linear", gridcolor=grid, row=1, col=column

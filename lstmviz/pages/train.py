@@ -21,7 +21,7 @@ from lstmviz.training.loop import Trainer
 from lstmviz.training.run import LIVING, Run, RunConfig, open_corpus
 from lstmviz.ui import models, trainings
 from lstmviz.ui.gate_map import gate_map
-from lstmviz.ui.reading import Reading, drawn_roles, payload
+from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit
 
 OWN = "a text of your own"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300, "30 minutes": 1800}
@@ -297,7 +297,7 @@ def gates(run: Run) -> None:
     pieces = [opened.checkpoint.vocabulary.tokens[i] for i in ids]
     reading = Reading(pieces, ids, 0, trace.drop_vars("id"), likely, probabilities, opened.model)
     said = state.get("probe") or {}
-    chosen = said.get("selection") or {"time": len(ids) - 1, "unit": 0, "layer": 0}
+    chosen = said.get("selection") or {"time": len(ids) - 1, "unit": telling_unit(opened, 0), "layer": 0}
     roles = drawn_roles([str(name) for name in trace.data_vars])
     message = payload(
         opened,

@@ -12,7 +12,7 @@ from lstmviz.ui.controls import controls, generated_from, is_grammar, token_butt
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, Reading, common, payload, read
+from lstmviz.ui.reading import MAX_TOKENS, Reading, common, payload, read, telling_unit
 
 STYLE = """<style>
 .st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
@@ -210,7 +210,7 @@ def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict 
     state, units = st.session_state, opened.checkpoint.model.hidden_size
     seen = state["seen"]
     if not seen:
-        time, unit = _from_url("time", len(reading.ids) - 1), _from_url("unit", _telling_unit(opened, layers[0]))
+        time, unit = _from_url("time", len(reading.ids) - 1), _from_url("unit", telling_unit(opened, layers[0]))
         selection = {"time": time, "unit": unit, "layer": layers[0]}
     else:
         selection = dict(seen["selection"])
@@ -242,15 +242,6 @@ def _to_url(name: str, value: str | None) -> None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
         st.query_params[name] = value
-
-
-def _telling_unit(opened: OpenModel, layer: int) -> int:
-    """The unit to select first: the one that carries a grammar's hidden variable, else the first row."""
-    variable = opened.checkpoint.hidden_variable
-    if variable:
-        correlations = variable["correlations"][layer]
-        return correlations.index(max(correlations))
-    return int(opened.similar[layer][0])
 
 
 def _last_changed(before: list[int], after: list[int]) -> int:

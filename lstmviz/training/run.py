@@ -252,9 +252,8 @@ class Run:
             records, _ = self.metrics()
             checkpoint = Checkpoint(
                 model=model.config,
-                train=dataclasses.replace(
-                    config.train, corpus=Path(config.train.corpus).name
-                ),  # no path of this machine
+                # With no path of this machine.
+                train=dataclasses.replace(config.train, corpus=Path(config.train.corpus).name),
                 vocabulary=corpus.vocabulary,
                 weights=checkpoints.weights_of(model),
                 step=metrics.step,

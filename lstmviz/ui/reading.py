@@ -194,6 +194,15 @@ def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> n
     return np.arange(states.shape[1])
 
 
+def telling_unit(opened: OpenModel, layer: int) -> int:
+    """The unit to select first: the one that carries a grammar's hidden variable, else the first row."""
+    variable = opened.checkpoint.hidden_variable
+    if variable:
+        correlations = variable["correlations"][layer]
+        return correlations.index(max(correlations))
+    return int(opened.similar[layer][0])
+
+
 def annotation(checkpoint, layer: int) -> dict[str, str]:
     """For a grammar: the unit of this layer that carries most of its hidden variable, and how much."""
     if not checkpoint.hidden_variable:

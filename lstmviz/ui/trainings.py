@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,13 @@ FOLDER = ROOT / "runs"
 
 
 def every() -> list[Run]:
-    """All runs, the newest first."""
-    return sorted(runs(FOLDER), key=lambda run: -(run.folder / "config.json").stat().st_mtime)
+    """All runs whose configuration can be read, the newest first; one may be half made, or just being deleted."""
+    found = []
+    for run in runs(FOLDER):
+        with suppress(ValueError, OSError):
+            run.config()
+            found.append(((run.folder / "config.json").stat().st_mtime, run.folder.name, run))
+    return [run for *_, run in sorted(found, key=lambda entry: entry[:2], reverse=True)]
 
 
 def active() -> int:

@@ -58,6 +58,14 @@ def test_train_starts_a_process_that_can_be_stopped_and_seen(folder: Path) -> No
     assert runs(folder) == []
 
 
+def test_a_half_made_run_is_passed_over(folder: Path) -> None:
+    (folder / "half").mkdir(parents=True)
+    (folder / "half" / "config.json").write_text("")
+    app = open_page()
+    assert not app.exception
+    assert "Nothing has been trained yet" in spoken(app)
+
+
 def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     config = RunConfig(
         TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=20), {"hidden_size": 8}, "(x)"
