@@ -38,6 +38,7 @@ class TrainConfig:
             test.
         level: "char" or "word"; a grammar has its own.
         max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
+        min_count: keep only words (or characters) that the training part has at least so often.
         bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.
         batch_size: streams read side by side.
         learning_rate: Adam's.
@@ -56,6 +57,7 @@ class TrainConfig:
     corpus: str
     level: Level = "char"
     max_words: int | None = None
+    min_count: int = 1
     bptt: int = 64
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -69,7 +71,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if type(self.corpus) is not str or type(self.seed) is not int:
             raise ValueError(f"corpus is {self.corpus!r} and seed {self.seed!r}; they must be text and a whole number")
-        for name in ("bptt", "batch_size", "steps", "eval_every"):
+        for name in ("min_count", "bptt", "batch_size", "steps", "eval_every"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")

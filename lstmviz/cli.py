@@ -1,8 +1,9 @@
-"""The command line: ``python -m lstmviz train | resume | stop | runs | evaluate | trace``."""
+"""The command line: ``python -m lstmviz train | resume | stop | runs | evaluate | trace | corpus``."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import signal
 import sys
 from pathlib import Path
@@ -15,9 +16,10 @@ from lstmviz.checkpoint import TrainConfig, figures, strongest_unit
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ModelConfig, perplexity
 from lstmviz.trace import trace_sentence
+from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
-from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, open_corpus, runs
+from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, runs
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
 ModelOptions = dataclasses.make_dataclass(
@@ -39,6 +41,8 @@ def train(
         run_dir: the run's folder; made if it is not there.
         probe: sentence whose gates are kept at each evaluation; else a piece of the validation text.
     """
+    if train.corpus not in GRAMMARS:  # where it is from wherever the run is gone on with
+        train = dataclasses.replace(train, corpus=str(corpora.find_text(train.corpus).resolve()))
     run = Run.create(run_dir, RunConfig(train, dataclasses.asdict(model), probe))
     follow(run)
 
@@ -110,7 +114,7 @@ def evaluate(
         part: which part of it.
     """
     loaded = checkpoints.load(checkpoint)
-    opened = open_corpus(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
+    opened = corpora.open_corpus(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
     if opened.sha256 != loaded.corpus_sha256:
         print(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     nll = mean_nll(loaded.build(), getattr(opened, part))
@@ -135,6 +139,50 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
+def fetch(name: tyro.conf.Positional[Literal["tinyshakespeare", "wikitext-2"]]) -> None:
+    """Download a text, check it against its digest and keep it in corpora/.
+
+    Args:
+        name: of the text; ``train --corpus NAME`` then reads it.
+    """
+    _say_kept(corpora.fetch_text(name, progress=_show_bytes))
+
+
+def import_(files: tyro.conf.Positional[tuple[Path, ...]], name: str = "") -> None:
+    """Check a text of any size and keep a copy in corpora/.
+
+    Args:
+        files: UTF-8 text files, one text in the order given; or the train, valid and test file of one; or their folder.
+        name: of the copy; else that of the first file.
+    """
+    if not files:
+        raise ValueError("name a text file, several, or a folder with train, valid and test")
+    name = name or re.sub(r"[^\w.-]+", "-", files[0].resolve().stem)
+    _say_kept(corpora.import_text(list(files), name, progress=_show_bytes))
+
+
+def list_texts() -> None:
+    """List the texts that are kept in corpora/, and those that can be fetched."""
+    for name, path in corpora.kept().items():
+        about = corpora.about(path)
+        print(f"{name:<24} {about['characters']:>13,} characters  {about['name']}, licence: {about['licence']}")
+    for name, source in corpora.SOURCES.items():
+        if name not in corpora.kept():
+            print(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
+
+
+def _say_kept(path: Path) -> None:
+    about = corpora.about(path)
+    print(f"{about['name']}: {about['characters']:,} characters, sha256 {about['sha256'][:16]}…, kept in {path}")
+    print(f"train on it with --corpus {path.name}")
+
+
+def _show_bytes(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done >= total else ""
+        print(f"\r{done / 1e6:,.1f} of {total / 1e6:,.1f} MB", end=end, file=sys.stderr, flush=True)
+
+
 def _show_progress(metrics: Metrics, steps: int) -> None:
     left = metrics.seconds / metrics.step * (steps - metrics.step)
     line = (
@@ -152,18 +200,15 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
 
 def main() -> None:
     """Run one command; a problem with its input is one sentence, not a traceback."""
+    app, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
+    for command in (train, resume, stop, evaluate, trace):
+        app.command(command)
+    app.command(name="runs")(list_runs)
+    app.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")
+    corpus.command(fetch)
+    corpus.command(name="import")(import_)
+    corpus.command(name="list")(list_texts)
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {
-                "train": train,
-                "resume": resume,
-                "stop": stop,
-                "runs": list_runs,
-                "evaluate": evaluate,
-                "trace": trace,
-            },
-            prog="lstmviz",
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
+        app.cli(prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,))
     except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"lstmviz: {error}")

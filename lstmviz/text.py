@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 Level = Literal["char", "word"]
@@ -22,6 +19,8 @@ SPACE_SIGN = "␣"
 
 # One word-level token: a bracketed special, WikiText's @-@ joints, a clitic, a word, or one other visible character.
 _WORD = re.compile(r"<\w+>|@[-,.]@|['’]\w+|\w+|[^\w\s]")
+_PROSE = re.compile(rf"\n|{_WORD.pattern}")
+_SPLIT = re.compile(r"\n|\S+")
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,21 @@ class Vocabulary:
         return len(self.tokens)
 
     @classmethod
-    def of(cls, level: Level, tokens: Iterable[str], max_size: int | None = None) -> Vocabulary:
-        """The commonest ``max_size`` distinct tokens (all of them by default), in order of frequency."""
-        counts = Counter(token for token in tokens if token not in SPECIALS)
+    def of(
+        cls,
+        level: Level,
+        tokens: Iterable[str] | Mapping[str, int],
+        max_size: int | None = None,
+        min_count: int = 1,
+    ) -> Vocabulary:
+        """The commonest ``max_size`` distinct tokens (all by default) that occur ``min_count`` times, in that order.
+
+        Args:
+            tokens: a text, or how often each token occurs in it.
+        """
+        counts = {
+            token: times for token, times in Counter(tokens).items() if times >= min_count and token not in SPECIALS
+        }
         # Ties are broken alphabetically, so that the same corpus always gives the same ids.
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(level, SPECIALS + tuple(ordered[:max_size]))
@@ -153,7 +164,7 @@ class Corpus:
     Args:
         name: how the user named it.
         vocabulary: built from the training stream alone.
-        train, valid, test: int64 ids, each ``(N,)``.
+        train, valid, test: ids, each ``(N,)``; int32 where they lie on the disk.
         sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
         licence: of the text, where known.
     """
@@ -167,79 +178,20 @@ class Corpus:
     licence: str = "not stated"
 
 
-# Texts recognised by their digest, so that a card can name the data and its licence.
-KNOWN_TEXTS = {
-    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed": ("Tiny Shakespeare", "public-domain text"),
-    "e1752075abd6c0b514b1ba1fc9cb76dab37306597c7fa6e9eb165675018c6f2f": ("WikiText-2", "CC BY-SA 3.0"),
-}
+def is_tokenised(text: str) -> bool:
+    """In text that is split already, a comma or question mark never touches the word before it."""
+    return not re.search(r"\w[,?!](\s|$)", text)
 
 
-def load_corpus(path: Path, level: Level, max_words: int | None = None, vocabulary: Vocabulary | None = None) -> Corpus:
-    """Read a UTF-8 text file, or a folder with one train, one valid and one test file.
-
-    A single file is cut in order: at char level 90 % train and 10 % validation (which is then also the test stream), at
-    word level 80/10/10.
+def tokenise(text: str, level: Level, tokenised: bool) -> list[str]:
+    """A corpus's text as tokens; at word level every newline is ``<eos>``.
 
     Args:
-        path: file or folder.
+        text: with "\n" for the end of a line.
         level: "char" or "word".
-        max_words: keep only the commonest; the rest become ``<unk>``.
-        vocabulary: use this one instead of building one, to evaluate a trained model.
-
-    Raises:
-        ValueError: nothing is there, the text is not UTF-8, or a stream has fewer than two tokens.
+        tokenised: white space stands between all its tokens already.
     """
-    texts, sha256 = _read_texts(Path(path))
-    name, licence = KNOWN_TEXTS.get(sha256, (Path(path).stem, "not stated"))
-    tokenised = level == "word" and _is_tokenised(texts[0])
-    streams = [_tokens(text, level, tokenised) for text in texts]
-    if len(streams) == 1:
-        (tokens,) = streams
-        first, second = (int(len(tokens) * share) for share in ((0.9, 1.0) if level == "char" else (0.8, 0.9)))
-        train, valid, test = tokens[:first], tokens[first:second], tokens[second:] or tokens[first:]
-    else:
-        train, valid, test = streams
-    for split, tokens in (("train", train), ("valid", valid), ("test", test)):
-        if len(tokens) < 2:
-            raise ValueError(
-                f"the {split} part of {path} has {len(tokens)} tokens; at least 2 are needed to predict one"
-            )
-    vocabulary = vocabulary or Vocabulary.of(level, train, max_words)
-    ids = [torch.tensor(vocabulary.encode_tokens(tokens)) for tokens in (train, valid, test)]
-    return Corpus(name, vocabulary, *ids, sha256=sha256, licence=licence)
-
-
-def _read_texts(path: Path) -> tuple[list[str], str]:
-    if path.is_dir():
-        paths = []
-        for split in ("train", "valid", "test"):
-            found = sorted(p for p in path.iterdir() if split in p.name and p.is_file())
-            if len(found) != 1:
-                raise ValueError(f'{path} must hold exactly one file with "{split}" in its name; it holds {len(found)}')
-            paths += found
-    elif path.is_file():
-        paths = [path]
-    else:
-        raise ValueError(f"there is no file or folder at {path}")
-    blobs = [p.read_bytes() for p in paths]
-    try:
-        # Without the mark and the line ends of Windows, which nobody types.
-        texts = [blob.decode("utf-8-sig").replace("\r\n", "\n") for blob in blobs]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8 first") from error
-    return texts, hashlib.sha256(b"".join(blobs)).hexdigest()
-
-
-def _is_tokenised(text: str) -> bool:
-    """In text that is split already, a comma or question mark never touches the word before it."""
-    return not re.search(r"\w[,?!](\s|$)", text[:1_000_000])
-
-
-def _tokens(text: str, level: Level, tokenised: bool) -> list[str]:
     if level == "char":
         return list(text)
-    tokens: list[str] = []
-    for line in text.splitlines():
-        tokens.extend(line.split() if tokenised else _WORD.findall(line))
-        tokens.append(EOS)
-    return tokens
+    pieces = (_SPLIT if tokenised else _PROSE).findall(text)
+    return [EOS if piece == "\n" else piece for piece in pieces]

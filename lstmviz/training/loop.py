@@ -69,7 +69,7 @@ class Trainer:
     def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig) -> None:
         self.model, self.corpus, self.config = model, corpus, config
         self.device = next(model.parameters()).device
-        self.streams = parallel_streams(corpus.train, config.batch_size).to(self.device)  # (N, B)
+        self.streams = parallel_streams(corpus.train, config.batch_size)  # (N, B)
         self.starts = range(0, len(self.streams) - config.bptt, config.bptt)
         if not self.starts:
             raise ValueError(
@@ -97,7 +97,7 @@ class Trainer:
         model.train()
         start = self.starts[self.step % len(self.starts)]
         self.state = None if start == 0 else detached(self.state)
-        window = self.streams[start : start + config.bptt + 1]  # (T + 1, B)
+        window = self.streams[start : start + config.bptt + 1].to(self.device, torch.int64)  # (T + 1, B)
         self.step += 1
         self.optimizer.param_groups[0]["lr"] = rate = self.learning_rate()
 
@@ -216,10 +216,10 @@ def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1, window: 
     was_training = model.training
     model.eval()
     batch_size = min(batch_size, len(tokens) // 2)
-    streams = parallel_streams(tokens, batch_size).to(next(model.parameters()).device)  # (N, B)
+    streams, device = parallel_streams(tokens, batch_size), next(model.parameters()).device  # (N, B)
     total, state = 0.0, None
     for start in range(0, len(streams) - 1, window):
-        chunk = streams[start : start + window + 1]  # (T + 1, B)
+        chunk = streams[start : start + window + 1].to(device, torch.int64)  # (T + 1, B)
         logits, state = model(chunk[:-1], state)
         total += F.cross_entropy(logits.flatten(0, 1), chunk[1:].flatten(), reduction="sum").item()
     model.train(was_training)
@@ -227,9 +227,12 @@ def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1, window: 
 
 
 def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:
-    """Cut a stream into ``batch_size`` pieces of equal length side by side: ``(N // B, B)``; the rest is dropped."""
+    """Cut a stream into ``batch_size`` pieces of equal length side by side: ``(N // B, B)``; the rest is dropped.
+
+    It is a view: of a stream on the disk, only the windows that are used are read.
+    """
     length = len(tokens) // batch_size
-    return tokens[: length * batch_size].view(batch_size, length).t().contiguous()
+    return tokens[: length * batch_size].view(batch_size, length).t()
 
 
 def detached(state: list[State] | None) -> list[State] | None:

@@ -33,10 +33,11 @@ from safetensors import SafetensorError
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.checkpoint import Checkpoint, TrainConfig, card, write_atomically
-from lstmviz.grammars import GRAMMARS, generate, hidden_variable
+from lstmviz.grammars import GRAMMARS, hidden_variable
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Corpus, Vocabulary, load_corpus
+from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
+from lstmviz.training.corpora import open_corpus
 from lstmviz.training.loop import Metrics, Trainer, evaluate
 
 State = Literal["queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
@@ -387,20 +388,6 @@ class Run:
 def runs(folder: Path) -> list[Run]:
     """Every run in a folder, by name."""
     return [Run(path.parent) for path in sorted(Path(folder).glob("*/config.json"))]
-
-
-def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
-    """The corpus that a training configuration names: a grammar, or text on the disk.
-
-    Raises:
-        ValueError: there is no such text, or ``vocabulary`` is not the grammar's own.
-    """
-    if config.corpus in GRAMMARS:
-        corpus = generate(config.corpus)
-        if vocabulary not in (None, corpus.vocabulary):
-            raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
-        return corpus
-    return load_corpus(Path(config.corpus), config.level, config.max_words, vocabulary)
 
 
 def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Vocabularies, tokenising and corpora."""
 
-import hashlib
 import re
 import time
 
 import pytest
 
-from lstmviz.text import EOS, SPECIALS, Vocabulary, load_corpus, plain, visible
+from lstmviz.text import EOS, SPECIALS, Vocabulary, is_tokenised, plain, tokenise, visible
 
 CHARS = Vocabulary.of("char", "the cat\n")
 PENN = Vocabulary.of("word", "the cat did n't see john 's dog , N <unk>".split())
@@ -17,6 +16,8 @@ def test_ids_follow_frequency_then_the_alphabet():
     assert Vocabulary.of("char", "banana").tokens == (*SPECIALS, "a", "n", "b")
     assert Vocabulary.of("word", "b a c a b".split()).tokens == (*SPECIALS, "a", "b", "c")
     assert Vocabulary.of("word", "b a c a b".split(), max_size=1).tokens == (*SPECIALS, "a")
+    assert Vocabulary.of("word", "b a c a b".split(), min_count=2).tokens == (*SPECIALS, "a", "b")
+    assert Vocabulary.of("word", {"b": 2, "a": 2, "c": 1, "z": 0}).tokens == (*SPECIALS, "a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -80,63 +81,20 @@ def test_white_space_and_control_characters_are_shown():
     assert visible("\t\x00<b>") == "⇥␀<b>"
 
 
+def test_a_corpus_is_split_at_white_space_where_it_is_tokenised_already():
+    prose, treebank = "Well, it's 5%.\n", "well , it 's 5 % .\n"
+    assert (is_tokenised(prose), is_tokenised(treebank)) == (False, True)
+    assert tokenise(prose, "word", False) == ["Well", ",", "it", "'s", "5", "%", ".", EOS]
+    assert tokenise("a <unk>\tb@c\n\n", "word", True) == ["a", "<unk>", "b@c", EOS, EOS]
+    assert tokenise("a b\n", "char", False) == ["a", " ", "b", "\n"]
+
+
 def test_a_long_text_of_unknown_words_is_encoded_in_time():
     # Only a guard against work that grows with text times vocabulary: that would take a minute.
     vocabulary = Vocabulary.of("word", (f"word{i}" for i in range(10_000)))
     begun = time.perf_counter()
     assert set(vocabulary.encode("Qx " * 33_000)) == {vocabulary.ids["<unk>"]}
     assert time.perf_counter() - begun < 10
-
-
-def test_one_character_file_is_cut_in_order(tmp_path):
-    path = tmp_path / "song.txt"
-    path.write_text("abcdefghij" * 10, encoding="utf-8")
-    corpus = load_corpus(path, "char")
-    assert [len(corpus.train), len(corpus.valid), len(corpus.test)] == [90, 10, 10]
-    assert corpus.vocabulary.decode(corpus.valid.tolist()) == "abcdefghij"
-    assert corpus.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (corpus.name, corpus.licence) == ("song", "not stated")
-
-
-def test_one_word_file_is_cut_in_three_and_split(tmp_path):
-    path = tmp_path / "prose.txt"
-    path.write_text("Hello, world!\n" * 10, encoding="utf-8")
-    corpus = load_corpus(path, "word")
-    assert [len(corpus.train), len(corpus.valid), len(corpus.test)] == [40, 5, 5]
-    assert corpus.vocabulary.decode(corpus.test.tolist()) == "Hello , world !\n"
-
-
-def test_a_folder_has_three_files_and_words_outside_the_vocabulary_become_unk(tmp_path):
-    for split, text in {"train": "a a a b b c\n", "valid": "a b\n", "test": "c z\n"}.items():
-        (tmp_path / f"wiki.{split}.txt").write_text(text, encoding="utf-8")
-    corpus = load_corpus(tmp_path, "word", max_words=2)
-    assert corpus.vocabulary.tokens == (*SPECIALS, "a", "b")
-    assert corpus.vocabulary.decode(corpus.test.tolist()) == "<unk> <unk>\n"
-    again = load_corpus(tmp_path, "word", vocabulary=PENN)
-    assert again.vocabulary is PENN
-
-
-def test_unusable_corpora_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="no file or folder"):
-        load_corpus(tmp_path / "missing.txt", "char")
-    with pytest.raises(ValueError, match='exactly one file with "train"'):
-        load_corpus(tmp_path, "char")
-    path = tmp_path / "text.txt"
-    path.write_bytes(b"caf\xe9")
-    with pytest.raises(ValueError, match=r"not UTF-8 text \(byte 3\)"):
-        load_corpus(path, "char")
-    path.write_bytes(b"ab")
-    with pytest.raises(ValueError, match="at least 2 are needed"):
-        load_corpus(path, "char")
-
-
-def test_the_marks_of_windows_are_no_characters(tmp_path):
-    (tmp_path / "a.txt").write_bytes("\ufeffab\r\n".encode() * 40)
-    (tmp_path / "b.txt").write_bytes(b"ab\n" * 40)
-    windows, unix = (load_corpus(tmp_path / name, "char") for name in ("a.txt", "b.txt"))
-    assert "\r" not in windows.vocabulary.tokens
-    assert unix.vocabulary.tokens == tuple(t for t in windows.vocabulary.tokens if t != "\ufeff")
-    assert windows.train[0] == windows.vocabulary.ids["a"]
 
 
 @pytest.mark.parametrize("text", ["![x](http://a.b)", "[a](b)", "**b**", "`c`", ":red[d]", "$e$", "- f", "<g>", "~h~"])

@@ -1,0 +1,449 @@
+"""Texts on the disk: fetched, imported, and read in pieces, so that none of them has to fit into memory.
+
+::
+
+    corpora/NAME/corpus.json      name, licence and digest
+                 text.txt         or train.txt, valid.txt and test.txt
+                 word-10000-1.ids the tokens' ids, made when they are first asked for; the vocabulary is in the .json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+import numpy as np
+import torch
+
+from lstmviz.checkpoint import TrainConfig, write_atomically
+from lstmviz.grammars import GRAMMARS, generate
+from lstmviz.text import EOS, SPECIALS, Corpus, Level, Vocabulary, is_tokenised, tokenise
+
+FOLDER = Path("corpora")
+PARTS = ("train", "valid", "test")
+PIECE = 1 << 20  # characters read, or ids handled, at once
+WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them would fill the memory
+HELD_OUT_MOST = 1_000_000  # tokens of one file kept for validation: more would only make every evaluation slower
+
+Bounds = list[tuple[int, int]]  # first and past the last of train, valid, test
+Progress = Callable[[int, int], None]  # bytes done, bytes in all
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that can be fetched.
+
+    Args:
+        title, licence: of the text.
+        urls: where it is; tried in order.
+        sha256: of what is fetched.
+        size: in bytes.
+    """
+
+    title: str
+    licence: str
+    urls: tuple[str, ...]
+    sha256: str
+    size: int
+
+
+SOURCES = {
+    "tinyshakespeare": Source(
+        "Tiny Shakespeare",
+        "public-domain text",
+        ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        1_115_394,
+    ),
+    "wikitext-2": Source(
+        "WikiText-2",
+        "CC BY-SA 3.0",
+        (
+            "https://wikitext.smerity.com/wikitext-2-v1.zip",
+            "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip",
+        ),
+        "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
+        4_475_746,
+    ),
+}
+
+# Texts recognised by their digest wherever they lie, so that a card can name the data and its licence.
+KNOWN_TEXTS = {
+    SOURCES["tinyshakespeare"].sha256: ("Tiny Shakespeare", "public-domain text"),
+    "e1752075abd6c0b514b1ba1fc9cb76dab37306597c7fa6e9eb165675018c6f2f": ("WikiText-2", "CC BY-SA 3.0"),
+}
+
+
+# ---- keeping texts ---------------------------------------------------------------------------------------------------
+
+
+def kept(folder: Path = FOLDER) -> dict[str, Path]:
+    """The texts that were fetched or imported, by name."""
+    return {path.parent.name: path.parent for path in sorted(Path(folder).glob("*/corpus.json"))}
+
+
+def about(path: Path) -> dict[str, Any]:
+    """A kept text's name, licence, sha256 and number of characters."""
+    return json.loads((path / "corpus.json").read_text(encoding="utf-8"))
+
+
+def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = None) -> Path:
+    """Download a text, check it against its digest, and keep it; what is there already is not fetched again.
+
+    Raises:
+        ValueError: there is no such text, or what came is not that text.
+        OSError: none of its addresses answers.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"the text is {name!r}; those that can be fetched are {', '.join(SOURCES)}")
+    if name in kept(folder):
+        return kept(folder)[name]
+    source = SOURCES[name]
+    with tempfile.TemporaryDirectory() as scratch:
+        fetched = Path(scratch, "fetched")
+        failures: list[Exception] = []
+        for url in source.urls:
+            try:
+                _download(url, source.sha256, fetched, progress)
+                break
+            except (OSError, ValueError) as error:  # a mirror that is down, or that holds something else
+                failures.append(error)
+        else:
+            kind = ValueError if any(isinstance(failure, ValueError) for failure in failures) else OSError
+            reasons = "; ".join(map(str, failures))
+            raise kind(
+                f"{source.title} could not be fetched ({reasons}); if you have it from elsewhere, "
+                "python -m lstmviz corpus import takes it"
+            )
+        paths = [fetched]
+        if zipfile.is_zipfile(fetched):
+            with zipfile.ZipFile(fetched) as archive:
+                members = [n for n in archive.namelist() if any(part in Path(n).name for part in PARTS)]
+                paths = [Path(archive.extract(member, scratch)) for member in members]
+        return import_text(paths, name, folder, title=source.title, licence=source.licence)
+
+
+def import_text(
+    paths: list[Path],
+    name: str,
+    folder: Path = FOLDER,
+    *,
+    title: str | None = None,
+    licence: str = "not stated",
+    progress: Progress | None = None,
+) -> Path:
+    """Check a text and keep a copy of it, piece by piece.
+
+    Args:
+        paths: a folder with one train, one valid and one test file, or UTF-8 text files: three with these words in
+            their names are the three parts, any others are one text, in the order given.
+        name: of the copy: letters, digits, dots, dashes and underscores.
+        folder: where it goes.
+        title, licence: of the text, for the cards of models trained on it.
+        progress: called after every piece.
+
+    Returns:
+        The copy's folder.
+
+    Raises:
+        ValueError: a file is no text, or the name is taken or is none.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
+        raise ValueError(f"the name is {name!r}; it must be letters, digits, dots, dashes and underscores, at most 100")
+    if name in GRAMMARS:
+        raise ValueError(f"{name} is a generated grammar; choose another name")
+    taken = ValueError(f"there is a text called {name} already; choose another name, or delete {Path(folder, name)}")
+    if Path(folder, name).exists():
+        raise taken
+    parts = _parts(paths)
+    files = [path for part in parts.values() for path in part]
+    total, done = sum(path.stat().st_size for path in files), 0
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.", ignore_cleanup_errors=True) as scratch:
+        copy = Path(scratch, name)
+        copy.mkdir()
+        for part, sources in parts.items():
+            with (copy / f"{part}.txt").open("w", encoding="utf-8", newline="") as target:
+                for path in sources:
+                    for piece in read_pieces(path):
+                        done += target.write(piece)
+                        if progress:
+                            progress(min(done, total), total)
+        digest = _digest(files)
+        title, licence = KNOWN_TEXTS.get(digest, (title or name, licence))
+        described = {"name": title, "licence": licence, "sha256": digest, "characters": done}
+        (copy / "corpus.json").write_text(json.dumps(described), encoding="utf-8")
+        try:
+            os.rename(copy, Path(folder, name))  # of two that import the same name at once, one wins
+        except OSError as error:
+            raise taken from error
+    return Path(folder, name)
+
+
+def _download(url: str, sha256: str, to: Path, progress: Progress | None) -> None:
+    import pooch  # here, as few starts need them
+    import requests
+
+    pooch.get_logger().setLevel("ERROR")
+    downloader = cast(Any, pooch.HTTPDownloader(progressbar=cast(Any, _Bar(progress) if progress else False)))
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", to.name, to.parent, downloader=downloader)
+    except requests.ConnectionError as error:
+        raise OSError(f"{urlsplit(url).hostname} cannot be reached") from error
+
+
+class _Bar:
+    """What pooch takes for a progress bar."""
+
+    total = 0
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.done = progress, 0
+
+    def update(self, size: int) -> None:
+        self.done += size
+        self.progress(min(self.done, self.total), self.total)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        pass
+
+
+# ---- reading texts ---------------------------------------------------------------------------------------------------
+
+
+def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
+    """The corpus that a training configuration names: a grammar, a text on the disk, or one that was kept.
+
+    Raises:
+        ValueError: there is no such text, or ``vocabulary`` is not the grammar's own.
+    """
+    if config.corpus in GRAMMARS:
+        corpus = generate(config.corpus)
+        if vocabulary not in (None, corpus.vocabulary):
+            raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
+        return corpus
+    return load_corpus(find_text(config.corpus), config.level, config.max_words, config.min_count, vocabulary)
+
+
+def find_text(corpus: str) -> Path:
+    """Where a text is that is named by its path, or by its name if it was kept.
+
+    Raises:
+        ValueError: it is nowhere.
+    """
+    if (path := Path(corpus)).exists():
+        return path
+    if corpus in kept():
+        return kept()[corpus]
+    fetched = f"; python -m lstmviz corpus fetch {corpus} fetches it" if corpus in SOURCES else ""
+    raise ValueError(f"there is no file or folder at {corpus}{fetched}")
+
+
+def load_corpus(
+    path: Path,
+    level: Level,
+    max_words: int | None = None,
+    min_count: int = 1,
+    vocabulary: Vocabulary | None = None,
+) -> Corpus:
+    """Read a UTF-8 text file, a folder with one train, one valid and one test file, or the folder of a kept text.
+
+    A single file is cut in order: at char level 90 % train and 10 % validation (which is then also the test stream), at
+    word level 80/10/10, with at most ``HELD_OUT_MOST`` tokens a part held out. The ids stay on the disk, mapped into
+    memory; a kept text keeps them for the next time.
+
+    Args:
+        path: file or folder.
+        level: "char" or "word".
+        max_words: keep only the commonest; the rest become ``<unk>``.
+        min_count: keep only those that the training part has so often.
+        vocabulary: use this one instead of building one, to evaluate a trained model.
+
+    Raises:
+        ValueError: nothing is there, it is no text, or a stream has fewer than two tokens.
+    """
+    path = Path(path)
+    files = [file for part in _parts([path]).values() for file in part]
+    is_kept = (path / "corpus.json").is_file()
+    if is_kept:
+        described = about(path)
+    else:
+        digest = _digest(files)
+        name, licence = KNOWN_TEXTS.get(digest, (path.stem, "not stated"))
+        described = {"name": name, "licence": licence, "sha256": digest}
+    if is_kept and vocabulary is None:
+        vocabulary, bounds, ids = _kept_ids(path, files, level, max_words, min_count)
+    else:
+        with tempfile.TemporaryFile() as file:  # the mapping outlives it
+            vocabulary, bounds = _encode(files, file, level, max_words, min_count, vocabulary)
+            ids = np.memmap(file, np.int32, "r+")
+    train, valid, test = (torch.from_numpy(ids[first:last]) for first, last in bounds)
+    return Corpus(described["name"], vocabulary, train, valid, test, described["sha256"], described["licence"])
+
+
+def read_pieces(path: Path) -> Iterator[str]:
+    """A text file in pieces of ``PIECE`` characters, without the mark and the line ends of Windows, which nobody types.
+
+    Raises:
+        ValueError: it is no UTF-8 text.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file at {path}")
+    if zipfile.is_zipfile(path):
+        raise ValueError(f"{path.name} is a zip archive; unpack it and give the text in it")
+    with path.open("rb") as binary, io.TextIOWrapper(binary, encoding="utf-8-sig") as file:
+        try:
+            while piece := file.read(PIECE):
+                if "\0" in piece:
+                    raise ValueError(f"{path.name} holds NUL characters, so it is no plain text; save it as UTF-8 text")
+                yield piece
+        except UnicodeDecodeError as error:
+            byte = max(0, binary.tell() - len(error.object)) + error.start
+            raise ValueError(
+                f"{path.name} is not UTF-8 text (near byte {byte:,}); save it as UTF-8, or unpack it, first"
+            ) from error
+
+
+def _parts(paths: list[Path]) -> dict[str, list[Path]]:
+    """The files of each part, or all of them as one text."""
+    if len(paths) == 1 and paths[0].is_dir():
+        (folder,) = paths
+        if (folder / "corpus.json").is_file() and (folder / "text.txt").is_file():
+            return {"text": [folder / "text.txt"]}
+        found = _by_part([path for path in sorted(folder.iterdir()) if path.is_file()])
+        for part, files in found.items():
+            if len(files) != 1:
+                raise ValueError(
+                    f'{folder} must hold exactly one file with "{part}" in its name; it holds {len(files)}'
+                )
+        return found
+    if missing := [path for path in paths if not path.is_file()]:
+        raise ValueError(f"there is no file or folder at {missing[0]}")
+    found = _by_part(paths)
+    return found if len(paths) == 3 and all(len(files) == 1 for files in found.values()) else {"text": paths}
+
+
+def _by_part(paths: list[Path]) -> dict[str, list[Path]]:
+    return {part: [path for path in paths if part in path.name] for part in PARTS}
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while data := file.read(PIECE):
+                digest.update(data)
+    return digest.hexdigest()
+
+
+def _kept_ids(
+    path: Path, files: list[Path], level: Level, max_words: int | None, min_count: int
+) -> tuple[Vocabulary, Bounds, np.ndarray]:
+    """The ids of a kept text, made at the first time they are asked for."""
+    stem = path / f"{level}-{max_words or 'all'}-{min_count}"
+    index = stem.with_suffix(".json")
+    if not index.is_file():
+        handle, temporary = tempfile.mkstemp(dir=path, prefix=".ids.")
+        try:
+            with os.fdopen(handle, "w+b") as file:
+                vocabulary, bounds = _encode(files, file, level, max_words, min_count)
+            os.replace(temporary, stem.with_suffix(".ids"))
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        write_atomically(index, json.dumps({"tokens": vocabulary.tokens, "bounds": bounds}).encode())
+    found = json.loads(index.read_text(encoding="utf-8"))
+    return (
+        Vocabulary(level, tuple(found["tokens"])),
+        found["bounds"],
+        np.memmap(stem.with_suffix(".ids"), np.int32, "c"),
+    )
+
+
+def _encode(
+    files: list[Path],
+    file: IO[bytes],
+    level: Level,
+    max_words: int | None,
+    min_count: int,
+    vocabulary: Vocabulary | None = None,
+) -> tuple[Vocabulary, Bounds]:
+    """Write a text's ids, int32, to an open file.
+
+    Only the file is as long as the text. Tokens are numbered as they come, counted, and the numbers then changed, in
+    place, for the ids of the vocabulary that the counts give.
+    """
+    numbers: dict[str, int] = defaultdict(count(len(SPECIALS)).__next__, {token: i for i, token in enumerate(SPECIALS)})
+    lengths = []
+    for path in files:
+        lengths.append(0)
+        for tokens in _read_tokens(path, level):
+            file.write(np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens)).data)
+            lengths[-1] += len(tokens)
+            if len(numbers) > WORDS_MOST:
+                raise ValueError(f"{path.name} has more than {WORDS_MOST:,} distinct words; read it at char level")
+    file.flush()
+    bounds = _bounds(lengths, level)
+    for part, (first, last) in zip(PARTS, bounds, strict=True):
+        if last - first < 2:
+            raise ValueError(
+                f"the {part} part of {files[0].name} has {last - first} tokens; at least 2 are needed to predict one"
+            )
+    ids = np.memmap(file, np.int32, "r+")
+    if vocabulary is None:
+        counts = np.zeros(len(numbers), np.int64)
+        for piece in _in_pieces(ids[slice(*bounds[0])]):
+            counts += np.bincount(piece, minlength=len(numbers))
+        vocabulary = Vocabulary.of(level, dict(zip(numbers, counts.tolist(), strict=True)), max_words, min_count)
+    new = np.array(vocabulary.encode_tokens(list(numbers)), np.int32)
+    for piece in _in_pieces(ids):
+        piece[:] = new[piece]
+    ids.flush()
+    return vocabulary, bounds
+
+
+def _read_tokens(path: Path, level: Level) -> Iterator[list[str]]:
+    """A text's tokens, a piece at a time; at word level every line ends with ``<eos>``."""
+    rest, tokenised = "", None
+    for piece in read_pieces(path):
+        if tokenised is None:
+            tokenised = is_tokenised(piece)
+        text = rest + piece
+        # A piece may end within a word; a word as long as a piece is cut.
+        end = len(text) if level == "char" else max(text.rfind(" "), text.rfind("\n")) + 1 or len(text)
+        yield tokenise(text[:end], level, tokenised)
+        rest = text[end:]
+    if rest:  # the last line need not end
+        yield [*tokenise(rest, level, bool(tokenised)), EOS]
+
+
+def _bounds(lengths: list[int], level: Level) -> Bounds:
+    """Where the train, valid and test parts begin and end."""
+    if len(lengths) == 3:
+        ends = np.cumsum(lengths).tolist()
+        return [*zip([0, *ends[:2]], ends, strict=True)]
+    total = sum(lengths)
+    if level == "char":
+        first = max(int(total * 0.9), total - HELD_OUT_MOST)
+        return [(0, first), (first, total), (first, total)]
+    first, second = max(int(total * 0.8), total - 2 * HELD_OUT_MOST), max(int(total * 0.9), total - HELD_OUT_MOST)
+    return [(0, first), (first, second), (second, total)]
+
+
+def _in_pieces(ids: np.ndarray) -> Iterator[np.ndarray]:
+    return (ids[start : start + PIECE] for start in range(0, len(ids), PIECE))
