@@ -222,6 +222,7 @@ def card(checkpoint: Checkpoint) -> str:
         "vocabulary": f"{len(vocabulary):,} {'characters' if vocabulary.level == 'char' else 'words'}",
         "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
         + (", tied weights" if model.tie_weights else "")
+        + (", adaptive softmax" if model.adaptive_softmax else "")
         + (f", dropout {model.dropout}" if model.dropout else "")
         + f"; {parameter_count(model):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
@@ -271,11 +272,22 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
     """Everything but the weights, as JSON values."""
     return {
         "format": FORMAT,
-        "model": dataclasses.asdict(checkpoint.model),
-        "train": dataclasses.asdict(checkpoint.train),
+        "model": _written(checkpoint.model),
+        "train": _written(checkpoint.train),
         "vocabulary": {"level": checkpoint.vocabulary.level, "tokens": list(checkpoint.vocabulary.tokens)},
         **{name: getattr(checkpoint, name) for name in _PLAIN_FIELDS},
     }
+
+
+# Fields that came after the first files were written. At their default they are left out, so those files stay the same.
+_LATER_FIELDS = ("adaptive_softmax",)
+
+
+def _written(config: ModelConfig | TrainConfig) -> dict[str, Any]:
+    """A configuration as the file holds it."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    values = dataclasses.asdict(config)
+    return {name: v for name, v in values.items() if name not in _LATER_FIELDS or v != defaults[name]}
 
 
 def _digest(description: dict[str, Any], weights: dict[str, Tensor]) -> str:

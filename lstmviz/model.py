@@ -15,6 +15,10 @@ from torch import Tensor, nn
 
 from lstmviz.cells import CELLS, Cell, State
 
+SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
+TAIL_DIV = 4
+ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -28,6 +32,9 @@ class ModelConfig:
         num_layers: recurrent layers, one over the other.
         dropout: share of values dropped between the layers while training.
         tie_weights: decode with the embedding matrix (needs embedding_size = hidden_size).
+        adaptive_softmax: score the rarer tokens only where one of them follows (Grave et al. 2017, "Efficient softmax
+            approximation for GPUs"): faster training. Needs a vocabulary of at least 10,000 tokens, the commonest first
+            as ``Vocabulary.of`` orders them; cannot be tied.
 
     Raises:
         ValueError: a value is out of its range; the sentence names the field.
@@ -40,6 +47,7 @@ class ModelConfig:
     num_layers: int = 1
     dropout: float = 0.0
     tie_weights: bool = False
+    adaptive_softmax: bool = False
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -55,12 +63,52 @@ class ModelConfig:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout!r}; it must be at least 0 and below 1")
-        if type(self.tie_weights) is not bool:
-            raise ValueError(f"tie_weights is {self.tie_weights!r}; it must be true or false")
+        for name in ("tie_weights", "adaptive_softmax"):
+            if type(value := getattr(self, name)) is not bool:
+                raise ValueError(f"{name} is {value!r}; it must be true or false")
         if self.tie_weights and self.embedding_size != self.hidden_size:
             raise ValueError(
                 f"tie_weights needs embedding_size = hidden_size; they are {self.embedding_size} and {self.hidden_size}"
             )
+        if self.adaptive_softmax and self.tie_weights:
+            raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
+        if self.adaptive_softmax and self.vocab_size < ADAPTIVE_FROM:
+            raise ValueError(
+                f"adaptive_softmax needs a vocabulary of at least {ADAPTIVE_FROM:,} tokens; "
+                f"this one has {self.vocab_size:,}"
+            )
+
+
+class AdaptiveSoftmax(nn.Module):
+    """A decoder in two parts: the head scores the commonest tokens and "a rarer one", the tail the rarer ones.
+
+    ``nn.AdaptiveLogSoftmaxWithLoss`` cannot keep its loss in float32 under autocast to bfloat16.
+
+    Args:
+        hidden_size: size of what is decoded.
+        vocab_size: number of tokens, the commonest first.
+    """
+
+    def __init__(self, hidden_size: int, vocab_size: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(hidden_size, SHORTLIST + 1)
+        self.tail = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size // TAIL_DIV, bias=False),
+            nn.Linear(hidden_size // TAIL_DIV, vocab_size - SHORTLIST),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """ln p of every token: ``(…, H)`` to ``(…, V)``."""
+        head = self.head(x).log_softmax(-1)  # (…, C + 1)
+        tail = self.tail(x).log_softmax(-1)  # (…, V - C)
+        return torch.cat([head[..., :-1], head[..., -1:] + tail], dim=-1)
+
+    def loss(self, x: Tensor, targets: Tensor) -> Tensor:
+        """Mean nll of ``targets`` ``(N,)`` after ``x`` ``(N, H)``; the tail is computed for the rarer ones only."""
+        rare = targets >= SHORTLIST  # (N,)
+        head, tail = self.head(x).float(), self.tail(x[rare]).float()  # (N, C + 1), (R, V - C)
+        nll = F.cross_entropy(head, targets.clamp(max=SHORTLIST), reduction="sum")
+        return (nll + F.cross_entropy(tail, targets[rare] - SHORTLIST, reduction="sum")) / len(targets)
 
 
 class LanguageModel(nn.Module):
@@ -80,10 +128,11 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size, _weight=weight)
         layers = nn.ModuleList(CELLS[config.cell](x, h) for x, h in pairwise(sizes))
         self.layers = cast(Sequence[Cell], layers)  # what a type checker cannot see in a ModuleList
-        self.decoder = nn.Linear(config.hidden_size, config.vocab_size)
+        decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
+        self.decoder = decoder(config.hidden_size, config.vocab_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        nn.init.uniform_(self.decoder.weight, -0.1, 0.1)
-        nn.init.zeros_(self.decoder.bias)
+        for parameter in self.decoder.parameters():
+            nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
         if config.tie_weights:
             self.decoder.weight = self.embedding.weight
 
@@ -99,8 +148,29 @@ class LanguageModel(nn.Module):
             state: one a layer, before the first token; zeros by default.
 
         Returns:
-            Logits ``(T, B, V)`` and the state after the last token.
+            Logits ``(T, B, V)`` and the state after the last token. Those of an adaptive softmax are ln p.
         """
+        x, last = self._read(tokens, state)
+        return self.decoder(x), last
+
+    def loss(self, tokens: Tensor, targets: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """How badly the token after each token is predicted, without what only a reader of all logits needs.
+
+        Args:
+            tokens, targets: int64 ``(T, B)``.
+            state: as for ``forward``.
+
+        Returns:
+            Mean nll in nats, float32 under autocast too, and the state after the last token.
+        """
+        if isinstance(self.decoder, AdaptiveSoftmax):
+            x, last = self._read(tokens, state)
+            return self.decoder.loss(x.flatten(0, 1), targets.flatten()), last
+        logits, last = self(tokens, state)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten()), last
+
+    def _read(self, tokens: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
+        """What the decoder gets, ``(T, B, H)``, and the state after the last token."""
         state = state or self.initial_state(tokens.shape[1])
         x = self._drop(self.embedding(tokens))  # (T, B, E)
         last = []
@@ -108,7 +178,7 @@ class LanguageModel(nn.Module):
             x, layer_state = layer(x, layer_state)  # (T, B, H)
             x = self._drop(x)
             last.append(layer_state)
-        return self.decoder(x), last
+        return x, last
 
     def record(self, tokens: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """As ``forward``, in eval mode and without gradients, keeping every gate and state of every layer.

@@ -225,14 +225,14 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
     """
     if not len(tokens):
         raise ValueError("there are no tokens to read; the text must have at least one")
-    tokens = tokens.to(model.decoder.weight.device)
+    tokens = tokens.to(model.embedding.weight.device)
     if earlier is None:
         logits, records = model.record(tokens[:, None])  # (T, 1, V)
         log_p = logits[:, 0].log_softmax(-1)  # (T, V)
         predictions, nll = log_p[:-1], torch.tensor([torch.nan])  # nothing predicts the first token
     else:
         past = _records(model, earlier)
-        like = model.decoder.weight
+        like = model.embedding.weight
         state = [{n: old[n][-1].to(like) for n in layer.states} for layer, old in zip(model.layers, past, strict=True)]
         logits, new = model.record(tokens[:, None], state)
         log_p = logits[:, 0].log_softmax(-1)

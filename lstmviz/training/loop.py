@@ -102,8 +102,7 @@ class Trainer:
         self.optimizer.param_groups[0]["lr"] = rate = self.learning_rate()
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
-            logits, self.state = model(window[:-1], self.state)  # (T, B, V)
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), window[1:].flatten())
+            loss, self.state = model.loss(window[:-1], window[1:], self.state)
         self.optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
