@@ -214,18 +214,25 @@ def runs_figure(
     log: bool = False,
     dark: bool = False,
 ) -> go.Figure:
-    """How trainings go, over each other: loss, perplexity and gradient norm.
+    """How trainings go, over each other: loss, perplexity, gradient norm and learning rate.
 
     Args:
-        runs: name -> records of ``lstmviz.training``; loss in nats. Faint: the training loss as it is; strong: its
-            debiased moving average; dots: the validation loss.
+        runs: name -> records of ``lstmviz.training``; loss in nats. Faint: the training loss as it is; dotted: its
+            debiased moving average; with dots: the validation loss.
         clip_norm: drawn as the threshold of the gradient norm.
         x: "step", "epoch" or "seconds".
         log: the vertical axes of loss and perplexity are logarithmic.
         dark: colours for a dark page.
     """
     text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
-    figure = make_subplots(rows=1, cols=3, column_widths=[0.38, 0.38, 0.24], horizontal_spacing=0.1)
+    figure = make_subplots(
+        rows=2,
+        cols=3,
+        specs=[[{"rowspan": 2}, {"rowspan": 2}, {}], [None, None, {}]],
+        column_widths=[0.37, 0.37, 0.26],
+        horizontal_spacing=0.09,
+        vertical_spacing=0.2,
+    )
     several = len(runs) > 1
     for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
         at = [record[x] for record in records]
@@ -252,17 +259,25 @@ def runs_figure(
                 showlegend=column == 1 and not several,
                 **place,
             )
-        norms = [record["gradient_norm"] for record in records]
-        figure.add_scatter(x=at, y=norms, line={"color": colour, "width": 1}, showlegend=False, row=1, col=3)
+        for row, value in ((1, "gradient_norm"), (2, "learning_rate")):
+            values = [record[value] for record in records]
+            figure.add_scatter(
+                x=at, y=values, line={"color": colour, "width": 1.2}, name=value.replace("_", " "), showlegend=False,
+                row=row, col=3,
+            )  # fmt: skip
     if clip_norm is not None:
         figure.add_hline(y=clip_norm, line={"color": text, "dash": "dash", "width": 1}, row=1, col=3)  # pyright: ignore[reportArgumentType]
-    for column, title in enumerate(("loss (nats/token)", "perplexity", "gradient norm"), start=1):
-        figure.update_yaxes(
-            title=title, type="log" if log and column < 3 else "linear", gridcolor=grid, row=1, col=column
-        )
-    figure.update_xaxes(title={"step": "optimiser steps", "seconds": "seconds of training"}.get(x, x), showgrid=False)
+    kind = "log" if log else "linear"
+    for row, column, title in ((1, 1, "loss (nats/token)"), (1, 2, "perplexity")):
+        figure.update_yaxes(title=title, type=kind, gridcolor=grid, row=row, col=column)
+    for row, title in ((1, "gradient norm"), (2, "learning rate")):
+        figure.update_yaxes(title=title, gridcolor=grid, nticks=4, rangemode="tozero", row=row, col=3)
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    titles = {"step": "optimiser steps", "seconds": "seconds of training"}
+    for row, column in ((1, 1), (1, 2), (2, 3)):
+        figure.update_xaxes(title=titles.get(x, x), row=row, col=column)
     figure.update_layout(
-        height=270,
+        height=310,
         margin={"l": 50, "r": 10, "t": 26, "b": 40},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

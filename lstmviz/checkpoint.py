@@ -280,7 +280,7 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 # Fields that came after the first files were written. At their default they are left out, so those files stay the same.
-_LATER_FIELDS = ("adaptive_softmax",)
+_LATER_FIELDS = ("adaptive_softmax", "min_count")
 
 
 def _written(config: ModelConfig | TrainConfig) -> dict[str, Any]:

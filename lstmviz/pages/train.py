@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from dataclasses import replace
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
-import torch
 
-from lstmviz.cells import CELLS
 from lstmviz.charts import runs_figure
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.grammars import GRAMMARS
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
-from lstmviz.text import Corpus, Level, plain
-from lstmviz.training.loop import Trainer
-from lstmviz.training.run import LIVING, Run, RunConfig, open_corpus
+from lstmviz.grammars import GRAMMARS, hidden_variable
+from lstmviz.model import perplexity
+from lstmviz.text import plain
+from lstmviz.trace import unit_correlations
+from lstmviz.training.run import LIVING, Run
 from lstmviz.ui import models, trainings
 from lstmviz.ui.gate_map import gate_map
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit
+from lstmviz.ui.training_form import form
 
-OWN = "a text of your own"
-BUDGETS = {"30 seconds": 30, "5 minutes": 300, "30 minutes": 1800}
-PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
+PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
 
 def page() -> None:
@@ -40,119 +31,6 @@ def page() -> None:
             return
         living = any((status := run.status()) is None or status.state in LIVING for run in every)
         st.fragment(live, run_every=0.5 if living else None)(living)
-
-
-def form() -> None:
-    """Everything a training needs, with sensible values in place."""
-    st.markdown("**train a model**")
-    source = st.selectbox("corpus", [*GRAMMARS, OWN], key="corpus")
-    text, level, words = own_text() if source == OWN else (None, "char", None)
-    if source == OWN and text is None:
-        return
-    cell = st.selectbox("cell", list(CELLS), index=list(CELLS).index("lstm"), key="cell")
-    budget = st.segmented_control("budget", list(BUDGETS), default="30 seconds", required=True, key="budget")
-    with st.expander("more"):
-        units = st.number_input("units a layer", 1, 65_536, 24 if source in GRAMMARS else 128, key=f"units_{source}")
-        layers = st.number_input("layers", 1, 8, 1, key="layers")
-        embedding = st.number_input("embedding", 1, 4096, 12 if source in GRAMMARS else 64, key=f"embedding_{source}")
-        bptt = st.number_input("BPTT window (tokens)", 1, 1000, 32, key="bptt")
-        batch = st.number_input("batch (streams)", 1, 1024, 32, key="batch")
-        rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate")
-        clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip")
-        seed = st.number_input("seed", 0, 2**31, 0, key="seed")
-    probe = st.text_input(
-        "probe sentence, whose gates are kept as they learn", PROBES.get(source, ""), key=f"probe_{source}"
-    )
-    try:
-        train = TrainConfig(
-            source if text is None else "text",
-            level=level,
-            max_words=words,
-            bptt=int(bptt),
-            batch_size=int(batch),
-            learning_rate=float(rate),
-            clip_norm=float(clip),
-            seed=int(seed),
-        )
-        corpus = read_corpus(source, text, level, words)
-        model = ModelConfig(len(corpus.vocabulary), cell, int(embedding), int(units), int(layers))
-        parameters = parameter_count(model)
-        if parameters > 50_000_000:
-            raise ValueError(
-                f"this model has {parameters:,} parameters, {parameters * 16 / 2**30:.1f} GB with Adam's averages; "
-                "choose fewer units or layers"
-            )
-        seconds = step_seconds(corpus, model, train)
-    except ValueError as error:
-        st.error(f"This cannot be trained: {plain(str(error))}.")
-        return
-    steps = max(20, int(0.85 * BUDGETS[budget] / seconds))
-    unknown = (corpus.train == corpus.vocabulary.ids["<unk>"]).float().mean().item()
-    st.caption(
-        f"{len(corpus.train):,} training tokens, {len(corpus.vocabulary):,} in the vocabulary"
-        + (f", {unknown:.1%} of the text is \\<unk\\>" if unknown else "")
-        + f"; {parameters:,} parameters. A step costs {1000 * seconds:.1f} ms, so {budget} are about {steps:,} steps."
-    )
-    if not trainings.room():
-        st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
-    if st.button("Train", type="primary", width="stretch", key="train"):
-        options = {name: getattr(model, name) for name in ("cell", "embedding_size", "hidden_size", "num_layers")}
-        # Often enough that the slider over training time has something to slide over, and the first gates come soon.
-        often = max(1, min(steps // 20, int(4 / seconds)))
-        config = RunConfig(replace(train, steps=steps, eval_every=often), options, probe)
-        try:
-            run = trainings.begin(config, f"{source if text is None else 'text'}-{cell}", text)
-        except (ValueError, OSError) as error:
-            st.error(f"The training could not be started: {plain(str(error))}.")
-            return
-        st.session_state["run"] = run.folder.name
-        st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
-        st.rerun()
-
-
-def own_text() -> tuple[str | None, Level, int | None]:
-    """A text that is pasted or uploaded, with how it is to be cut; None while there is none that can be used."""
-    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    text = st.text_area("or paste a text", key="text_pasted", height=120)
-    if upload is not None:
-        try:
-            text = upload.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
-        except UnicodeDecodeError as error:
-            st.error(f"The file is not UTF-8 text (byte {error.start}); save it as UTF-8 first.")
-            return None, "char", None
-    levels: list[Level] = ["char", "word"]
-    level: Level = st.segmented_control("level", levels, default="char", required=True, key="level")
-    words = st.number_input("keep the commonest words", 10, 100_000, 5000, key="words") if level == "word" else None
-    if not text.strip():
-        st.caption("Paste or upload a text to train on; a few thousand characters at least.")
-        return None, level, None
-    return text, level, int(words) if words else None
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the text…")
-def read_corpus(source: str, text: str | None, level: Level, words: int | None) -> Corpus:
-    """The corpus, read once."""
-    if text is None:
-        return open_corpus(TrainConfig(source))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "text.txt")
-        path.write_text(text, encoding="utf-8")
-        return open_corpus(TrainConfig(str(path), level=level, max_words=words))
-
-
-@st.cache_data(max_entries=64, show_spinner="Timing a step…", hash_funcs={Corpus: lambda corpus: corpus.sha256})
-def step_seconds(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> float:
-    """What a step costs on this machine, measured."""
-    state = torch.get_rng_state()
-    trainer = Trainer(LanguageModel(model), corpus, replace(train, steps=10**6, eval_every=10**6))
-    trainer.take_step()
-    begun = time.perf_counter()
-    count = 0
-    while count < 3 or time.perf_counter() - begun < 0.3:
-        trainer.take_step()
-        count += 1
-    torch.set_rng_state(state)
-    return (time.perf_counter() - begun) / count
 
 
 def table(every: list[Run]) -> list[Run]:
@@ -227,11 +105,7 @@ def live(was_living: bool) -> None:
     if records:
         figure = runs_figure(everything, config.train.clip_norm, x=x, log=log, dark=dark)
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
-    if samples := [(record["step"], record["sample"]) for record in records if "sample" in record]:
-        step, sample = samples[-1]
-        st.caption(f"What it writes after {step:,} steps:")
-        st.code(sample, language=None, wrap_lines=True)
-    gates(run)
+    st.fragment(gates, run_every=0.4 if st.session_state.get("playing") else None)(run)
     if was_living and not any((s := other.status()) is None or s.state in LIVING for other in every):
         st.rerun()  # nothing moves any more, so nothing need be asked again
 
@@ -283,21 +157,17 @@ def gates(run: Run) -> None:
     if not steps or best not in models.trained():
         st.caption("The gates of the probe sentence appear after the first evaluation.")
         return
-    state, key = st.session_state, f"moment {run.folder.name}"
-    newest = state.get("newest", {})
-    if state.get(key) in (None, newest.get(key)):  # nobody has moved it away from the newest
-        state[key] = steps[-1]
-    state["newest"] = {**newest, key: steps[-1]}
-    step = steps[0]
-    if len(steps) > 1:
-        step = st.select_slider("training time: the gates of the probe sentence after so many steps", steps, key=key)
+    step = moment(run, steps)
     opened = models.open_model(best)
     trace, likely, probabilities = run.probe(step)
     ids = trace["id"].values.tolist()
     pieces = [opened.checkpoint.vocabulary.tokens[i] for i in ids]
     reading = Reading(pieces, ids, 0, trace.drop_vars("id"), likely, probabilities, opened.model)
-    said = state.get("probe") or {}
+    said = st.session_state.get("probe") or {}
     chosen = said.get("selection") or {"time": len(ids) - 1, "unit": telling_unit(opened, 0), "layer": 0}
+    chosen = {**chosen, "time": min(chosen["time"], len(ids) - 1)}
+    if opened.checkpoint.corpus_name in GRAMMARS:
+        st.caption(follows(reading, opened.checkpoint.corpus_name, chosen["layer"], chosen["unit"]))
     roles = drawn_roles([str(name) for name in trace.data_vars])
     message = payload(
         opened,
@@ -305,11 +175,53 @@ def gates(run: Run) -> None:
         layers=[0],
         roles=roles,
         order="index",
-        selection={**chosen, "time": min(chosen["time"], len(ids) - 1)},
+        selection=chosen,
         held=said.get("held") or (),
         identity=f"step {step}",
     )
     gate_map(message, key="probe", height=max(420, 122 * len(roles) + 96))
+    samples = [(record["step"], record["sample"]) for record in run.metrics()[0] if "sample" in record]
+    if earlier := [sample for sample in samples if sample[0] <= step]:
+        at, sample = earlier[-1]
+        st.caption(f"What it writes after {at:,} steps:")
+        st.code(sample, language=None, wrap_lines=True)
+
+
+def moment(run: Run, steps: list[int]) -> int:
+    """The slider over training time: the step that is shown."""
+    state, key = st.session_state, f"moment {run.folder.name}"
+    newest = state.get("newest", {})
+    following = state.get(key) in (None, newest.get(key))  # nobody has moved it away from the newest
+    if following:
+        state[key] = steps[-1]
+    state["newest"] = {**newest, key: steps[-1]}
+    if len(steps) == 1:
+        return steps[0]
+    if state.get("playing") == key:
+        place = steps.index(state[key]) if state[key] in steps else 0
+        state[key] = steps[min(place + max(1, len(steps) // PLAYED_IN), len(steps) - 1)]
+        if state[key] == steps[-1]:
+            state["playing"] = None
+            st.rerun()
+    playing = state.get("playing") == key
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        icon = ":material/stop:" if playing else ":material/play_arrow:"
+        if st.button("stop" if playing else "play", key="play", icon=icon):
+            state["playing"] = None if playing else key
+            if not playing and state[key] == steps[-1]:
+                state[key] = steps[0]
+            st.rerun()
+        label = "training time: the gates of the probe sentence after so many steps"
+        return st.select_slider(label, steps, key=key, width="stretch")
+
+
+def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:
+    """How well a unit carries what is hidden, in this sentence and at this moment."""
+    variable = hidden_variable(grammar, reading.pieces)
+    correlation = unit_correlations(reading.trace, variable)[layer]  # (U,)
+    best = int(correlation.argmax())
+    words = f"In this sentence unit {unit} follows the {GRAMMARS[grammar].variable} with |correlation| {correlation[unit]:.2f}"
+    return words + (f"; best is unit {best} with {correlation[best]:.2f}." if best != unit else ", the best of all units.")
 
 
 page()

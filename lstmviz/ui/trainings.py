@@ -1,4 +1,4 @@
-"""The runs that the Train page shows: their folder, and how one is started beside the server."""
+"""The runs and texts that the Train page shows: their folders, and how a run is started beside the server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from lstmviz.training.corpora import import_text
 from lstmviz.training.run import LIVING, Run, RunConfig, runs
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
+TEXTS = ROOT / "corpora"
 
 
 def every() -> list[Run]:
@@ -77,3 +80,15 @@ def start(run: Run) -> None:
 def delete(run: Run) -> None:
     """Remove a run that is not training."""
     shutil.rmtree(run.folder)
+
+
+def keep(text: str, name: str) -> None:
+    """Keep a person's text for later trainings.
+
+    Raises:
+        ValueError: it is no text, or the name is taken or is none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "text.txt")
+        path.write_text(text, encoding="utf-8")
+        import_text([path], name, TEXTS)

@@ -1,0 +1,289 @@
+"""What to train, on what and for how long: the form of the Train page."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from lstmviz.cells import CELLS
+from lstmviz.checkpoint import TrainConfig
+from lstmviz.grammars import GRAMMARS
+from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
+from lstmviz.text import UNK, Corpus, Level, plain
+from lstmviz.training import corpora
+from lstmviz.training.loop import Trainer, evaluate
+from lstmviz.training.run import RunConfig
+from lstmviz.ui import trainings
+
+OWN = "a text of your own"
+BUDGETS = {"30 seconds": 30, "5 minutes": 300, "30 minutes": 1800}
+OTHER = "other"
+PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
+EVALUATING = 0.15  # share of a budget that goes into evaluations, where the validation part is not too long for that
+
+
+@dataclass(frozen=True)
+class Text:
+    """A corpus, and how it is cut into tokens.
+
+    Args:
+        name: of a grammar or a kept text, or ``OWN``.
+        own: the text itself, where it is the person's own.
+        level, max_words, min_count: as in TrainConfig.
+    """
+
+    name: str
+    own: str | None = None
+    level: Level = "char"
+    max_words: int | None = None
+    min_count: int = 1
+
+    @property
+    def path(self) -> str:
+        """What TrainConfig calls its corpus."""
+        return str(corpora.kept(trainings.TEXTS).get(self.name, self.name))
+
+
+def form() -> None:
+    """Everything a training needs, with sensible values in place."""
+    st.markdown("**train a model**")
+    text = choose_text()
+    if text is None:
+        return
+    small = text.name in GRAMMARS
+    cell = st.selectbox("cell", list(CELLS), index=list(CELLS).index("lstm"), key="cell")
+    choices = [*BUDGETS, OTHER]
+    budget = st.segmented_control("budget", choices, default="30 seconds", required=True, key="budget")
+    amount, unit = (BUDGETS[budget], "seconds") if budget in BUDGETS else other_budget()
+    with st.expander("more"):
+        units = st.number_input("units a layer", 1, 65_536, 24 if small else 128, key=f"units_{text.name}")
+        layers = st.number_input("layers", 1, 8, 1, key="layers")
+        embedding = st.number_input("embedding", 1, 4096, 12 if small else 64, key=f"embedding_{text.name}")
+        dropout = st.number_input("dropout", 0.0, 0.9, 0.0, 0.05, key="dropout")
+        bptt = st.number_input("BPTT window (tokens)", 1, 1000, 32, key="bptt")
+        batch = st.number_input("batch (streams)", 1, 1024, 32, key="batch")
+        rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate")
+        clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip")
+        seed = st.number_input("seed", 0, 2**31, 0, key="seed")
+        adaptive = st.toggle(
+            "adaptive softmax", key="adaptive", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."
+        )
+    probe = st.text_input(
+        "probe sentence, whose gates are kept as they learn", PROBES.get(text.name, ""), key=f"probe_{text.name}"
+    )
+    try:
+        train = TrainConfig(
+            text.path,
+            level=text.level,
+            max_words=text.max_words,
+            min_count=text.min_count,
+            bptt=int(bptt),
+            batch_size=int(batch),
+            learning_rate=float(rate),
+            clip_norm=float(clip),
+            seed=int(seed),
+        )
+        corpus = read_corpus(text)
+        sizes = {
+            "cell": cell,
+            "embedding_size": int(embedding),
+            "hidden_size": int(units),
+            "num_layers": int(layers),
+            "dropout": float(dropout),
+            "adaptive_softmax": adaptive,
+        }
+        model = ModelConfig(len(corpus.vocabulary), **sizes)
+        parameters = parameter_count(model)
+        if parameters > 50_000_000:
+            raise ValueError(
+                f"this model has {parameters:,} parameters, {parameters * 16 / 2**30:.1f} GB with Adam's averages; "
+                "choose fewer units or layers"
+            )
+        step, evaluation = costs(corpus, model, train)
+    except (ValueError, OSError) as error:
+        st.error(f"This cannot be trained: {plain(str(error))}.")
+        return
+    epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
+    train = replace(train, **plan(amount, unit, step, evaluation, epoch))
+    preview(corpus)
+    st.caption(
+        f"{parameters:,} parameters. A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
+        f"{train.steps / epoch:.3g} epochs, with an evaluation every {train.eval_every:,} steps."
+    )
+    if not trainings.room():
+        st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
+    if st.button("Train", type="primary", width="stretch", key="train"):
+        name = f"{'text' if text.own else text.name}-{cell}"
+        try:
+            run = trainings.begin(RunConfig(train, sizes, probe), name, text.own)
+        except (ValueError, OSError) as error:
+            st.error(f"The training could not be started: {plain(str(error))}.")
+            return
+        st.session_state["run"] = run.folder.name
+        st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
+        st.rerun()
+
+
+# ---- the text --------------------------------------------------------------------------------------------------------
+
+
+def choose_text() -> Text | None:
+    """The menu of texts and how the chosen one is cut; None while there is none that can be used."""
+    fetched = corpora.kept(trainings.TEXTS)
+    missing = {name: source for name, source in corpora.SOURCES.items() if name not in fetched}
+
+    def label(name: str) -> str:
+        return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else name
+
+    name = st.selectbox("corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key="corpus")
+    if name in GRAMMARS:
+        return Text(name)
+    if name in missing:
+        return offer_to_fetch(name)
+    own = own_text() if name == OWN else None
+    if name == OWN and own is None:
+        return None
+    levels: dict[str, Level] = {"characters": "char", "words": "word"}
+    level = levels[st.segmented_control("cut into", list(levels), default="characters", required=True, key="level")]
+    if level == "char":
+        return Text(name, own)
+    first, second = st.columns(2)
+    words = first.number_input("commonest words kept", 10, 1_000_000, 10_000, 1000, key="words")
+    times = second.number_input("that occur so often", 1, 1000, 1, key="times")
+    return Text(name, own, level, int(words), int(times))
+
+
+def offer_to_fetch(name: str) -> None:
+    """A button that fetches a text, with its progress."""
+    source = corpora.SOURCES[name]
+    st.caption(f"{source.title} is not on this machine yet. Licence: {source.licence}.")
+    if not st.button(f"Fetch {source.size / 1e6:.1f} MB", key="fetch", width="stretch"):
+        return
+    bar = st.progress(0.0, "asking for it…")
+    try:
+        corpora.fetch_text(
+            name,
+            trainings.TEXTS,
+            lambda done, total: bar.progress(done / max(1, total), f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"),
+        )
+    except (ValueError, OSError) as error:
+        bar.empty()
+        st.error(f"{plain(str(error))}.")
+        return
+    st.rerun()
+
+
+def own_text() -> str | None:
+    """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
+    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
+    text = st.text_area("or paste a text", key="text_pasted", height=120)
+    if upload is not None:
+        try:
+            text = upload.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            st.error(f"The file is not UTF-8 text (byte {error.start}); save it as UTF-8 first.")
+            return None
+    if not text.strip():
+        st.caption(
+            "Paste or upload a text to train on; a few thousand characters at least. A larger one than 32 MB: "
+            "`python -m lstmviz corpus import FILE`."
+        )
+        return None
+    with st.popover("keep this text in the menu", width="stretch"):
+        name = st.text_input("name", "my-text", key="text_name")
+        st.button("keep", on_click=keep_text, args=(text, name), key="text_keep")
+    if problem := st.session_state.pop("text_problem", None):
+        st.error(f"It was not kept: {plain(problem)}.")
+    return text
+
+
+def keep_text(text: str, name: str) -> None:
+    """Import a text and choose it; only a callback, which runs before the menu is drawn, may do that."""
+    try:
+        trainings.keep(text, name)
+        st.session_state["corpus"] = name
+    except (ValueError, OSError) as error:
+        st.session_state["text_problem"] = str(error)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the text…")
+def read_corpus(text: Text) -> Corpus:
+    """The corpus, read once."""
+    config = TrainConfig(text.path, level=text.level, max_words=text.max_words, min_count=text.min_count)
+    if text.own is None:
+        return corpora.open_corpus(config)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "text.txt")
+        path.write_text(text.own, encoding="utf-8")
+        return corpora.open_corpus(replace(config, corpus=str(path)))
+
+
+def preview(corpus: Corpus) -> None:
+    """What the tokenizer made of the beginning of the text."""
+    vocabulary = corpus.vocabulary
+    st.code(" ".join(vocabulary.display(i) for i in corpus.train[:48].tolist()), language=None, wrap_lines=True)
+    unknown = share_unknown(corpus)
+    st.caption(
+        f"How the text begins, as tokens. {len(corpus.train):,} training tokens, {len(vocabulary):,} in the vocabulary"
+        + (f", {unknown:.1%} of the text is \\<unk\\>." if unknown else ".")
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Corpus: lambda c: (c.sha256, c.vocabulary.tokens)})
+def share_unknown(corpus: Corpus) -> float:
+    """The part of the text, in its first ten million tokens, that the vocabulary lacks."""
+    return (corpus.train[:10_000_000] == corpus.vocabulary.ids[UNK]).float().mean().item()
+
+
+# ---- the budget ------------------------------------------------------------------------------------------------------
+
+
+def other_budget() -> tuple[float, str]:
+    """An amount and its unit."""
+    first, second = st.columns([1, 1.4], vertical_alignment="bottom")
+    unit = second.selectbox("of", ["epochs", "minutes", "steps"], key="budget_unit", label_visibility="collapsed")
+    low, start = (1.0, {"epochs": 10.0, "minutes": 10.0, "steps": 2000.0}[unit])
+    amount = first.number_input("how many", low, 1e7, start, format="%g", key=f"budget_{unit}")
+    return (amount * 60, "seconds") if unit == "minutes" else (amount, unit)
+
+
+def plan(amount: float, unit: str, step: float, evaluation: float, epoch: int) -> dict[str, int]:
+    """How many steps a budget is, and how many of them between two evaluations.
+
+    Args:
+        amount, unit: the budget, in "seconds", "epochs" or "steps".
+        step, evaluation: what they cost, in seconds.
+        epoch: its number of steps.
+    """
+    steps = {"seconds": amount / step, "epochs": amount * epoch, "steps": amount}[unit]
+    seconds = steps * step
+    # Often enough that the slider over training time has something to slide over and the first gates come soon.
+    evaluations = max(2, min(seconds / 4 + 20, EVALUATING * seconds / evaluation))
+    if unit == "seconds":
+        steps *= max(0.3, 0.95 - evaluations * evaluation / seconds)
+    steps = max(20, round(steps))
+    return {"steps": steps, "eval_every": max(1, round(steps / evaluations))}
+
+
+@st.cache_data(max_entries=64, show_spinner="Timing a step…", hash_funcs={Corpus: lambda corpus: corpus.sha256})
+def costs(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> tuple[float, float]:
+    """What a step and an evaluation cost on this machine, measured, in seconds."""
+    state = torch.get_rng_state()
+    trainer = Trainer(LanguageModel(model), corpus, replace(train, steps=10**6, eval_every=10**6))
+    trainer.take_step()
+    begun, count = time.perf_counter(), 0
+    while count < 3 or time.perf_counter() - begun < 0.3:
+        trainer.take_step()
+        count += 1
+    step = (time.perf_counter() - begun) / count
+    sample = corpus.valid[: 257 * train.batch_size]
+    begun = time.perf_counter()
+    evaluate(trainer.model, sample, train.batch_size)
+    evaluation = (time.perf_counter() - begun) * len(corpus.valid) / len(sample)
+    torch.set_rng_state(state)
+    return step, evaluation
