@@ -1,11 +1,17 @@
-"""What our training loop costs beside the loop a good engineer writes by hand, and what a run folder costs on top.
+"""What our training loop costs beside the loop a good engineer writes by hand, what a run folder costs on top, and what
+the adaptive softmax saves.
 
     python benchmarks/training.py [--rounds 9]
+    python benchmarks/training.py --corpus WIKITEXT_2 [--steps 2000]
 
 One thread. Each round times the same number of steps of every competitor, one after the other; printed are medians over
 rounds of the ratios within a round. The plain loop has the same model (``nn.LSTM``), the same fused Adam, clipping and
 stateful windows, and reads its loss as rarely as ours. The run folder adds records, probes, samples, saves and the
 status file, without the evaluations themselves, which the plain loop would need as well.
+
+The softmaxes are compared in the sizes of the shipped word model at 10,000 words, with a decoder of its own on both
+sides. Their speed needs no text: words are drawn as Zipf's law says. With ``--corpus``, a folder with train.txt,
+valid.txt and test.txt, only their perplexities are compared, after the same number of steps from the same seed.
 """
 
 import argparse
@@ -25,13 +31,17 @@ sys.path.insert(0, str(ROOT))
 
 from lstmviz.checkpoint import TrainConfig  # noqa: E402
 from lstmviz.grammars import generate  # noqa: E402
-from lstmviz.model import LanguageModel, ModelConfig  # noqa: E402
+from lstmviz.model import LanguageModel, ModelConfig, perplexity  # noqa: E402
+from lstmviz.text import Corpus, Vocabulary, load_corpus  # noqa: E402
 from lstmviz.training import loop, run  # noqa: E402
 from lstmviz.training.loop import LOG_EVERY, Trainer, parallel_streams  # noqa: E402
 
 CORPUS = generate("brackets")
 SIZES = {"hidden_size": 128, "embedding_size": 64}
 CONFIG = TrainConfig("brackets", bptt=64, batch_size=32, steps=10**6, eval_every=10**6, schedule="constant")
+WORDS = 10_000
+WORD_SIZES = {"embedding_size": 200, "hidden_size": 200, "num_layers": 2, "dropout": 0.2}
+WORD_CONFIG = dataclasses.replace(CONFIG, level="word", max_words=WORDS, bptt=35, learning_rate=1e-3)
 
 
 class Plain(nn.Module):
@@ -75,6 +85,44 @@ def our_steps():
     return iter(Trainer(LanguageModel(ModelConfig(len(CORPUS.vocabulary), **SIZES)), CORPUS, CONFIG))
 
 
+def word_trainer(corpus: Corpus, train: TrainConfig, adaptive: bool) -> Trainer:
+    torch.manual_seed(train.seed)
+    config = ModelConfig(len(corpus.vocabulary), **WORD_SIZES, adaptive_softmax=adaptive)
+    return Trainer(LanguageModel(config), corpus, train)
+
+
+def zipf_corpus() -> Corpus:
+    """Words of which the n-th commonest has a probability of 1/n; WikiText-2 has as many rare ones."""
+    vocabulary = Vocabulary.of("word", (f"{number:05}" for number in range(WORDS)))
+    chances = 1 / torch.arange(1, len(vocabulary) + 1)
+    ids = chances.multinomial(100_000, replacement=True, generator=torch.Generator().manual_seed(0))
+    return Corpus("Zipf", vocabulary, ids, ids, ids, "")
+
+
+def compare_speed(rounds: int) -> None:
+    corpus = zipf_corpus()
+    for bfloat16 in (False, True):
+        train = dataclasses.replace(WORD_CONFIG, bfloat16=bfloat16)
+        exact, adaptive = (iter(word_trainer(corpus, train, adaptive)) for adaptive in (False, True))
+        seconds(exact, 3), seconds(adaptive, 3)
+        pairs = [(seconds(exact, 5), seconds(adaptive, 5)) for _ in range(rounds)]
+        print(f"adaptive softmax beside the exact one, {'bfloat16' if bfloat16 else 'float32'}: "
+              f"{statistics.median(a / b for a, b in pairs):.2f} x (target 1.5); "
+              f"{200 * statistics.median(b for _, b in pairs):.0f} ms a step")  # fmt: skip
+
+
+def compare_perplexity(folder: Path, steps: int) -> None:
+    corpus = load_corpus(folder, "word", WORDS)
+    train = dataclasses.replace(WORD_CONFIG, bfloat16=True, schedule="cosine", steps=steps, eval_every=steps)
+    found = []
+    for adaptive in (False, True):
+        *_, last = (metrics for metrics in word_trainer(corpus, train, adaptive) if metrics)
+        found.append(perplexity(last.valid_nll))
+    exact, adaptive = found
+    print(f"validation perplexity after {steps:,} steps: exact softmax {exact:.2f}, adaptive {adaptive:.2f} "
+          f"({100 * (adaptive / exact - 1):+.1f} %; target 2 %)")  # fmt: skip
+
+
 def seconds(steps, count: int) -> float:
     begun = time.perf_counter()
     for _ in range(count):
@@ -105,8 +153,13 @@ def folder_seconds(count: int, evaluations: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Training, as ratios in one run.")
     parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--steps", type=int, default=2000)
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
     torch.set_num_threads(1)
+    if arguments.corpus:
+        return compare_perplexity(arguments.corpus, arguments.steps)
     plain, ours = plain_steps(), our_steps()
     seconds(plain, 20), seconds(ours, 20)
     pairs = [(seconds(plain, 100), seconds(ours, 100)) for _ in range(rounds)]
@@ -124,6 +177,7 @@ def main() -> None:
         )
     finally:
         loop.evaluate = loop_evaluate
+    compare_speed(rounds)
 
 
 if __name__ == "__main__":

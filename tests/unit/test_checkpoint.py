@@ -12,7 +12,8 @@ import torch
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import CheckpointError, TrainConfig, dumps, load, loads, save
+from lstmviz.checkpoint import CheckpointError, TrainConfig, card, dumps, load, loads, save, weights_of
+from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import SPECIALS, Vocabulary
 
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.safetensors"))
@@ -35,6 +36,36 @@ def test_a_checkpoint_comes_back_whole(cell, make_checkpoint, tmp_path):
 def test_tied_weights_come_back_tied(make_checkpoint):
     model = loads(dumps(make_checkpoint(embedding_size=4, tie_weights=True))).build()
     assert model.decoder.weight is model.embedding.weight
+
+
+@pytest.fixture(scope="module")
+def adaptive(make_checkpoint):
+    """A checkpoint with an adaptive softmax, and so with 10,000 words."""
+    config = ModelConfig(10_000, embedding_size=3, hidden_size=4, adaptive_softmax=True)
+    vocabulary = Vocabulary.of("word", (f"w{number:04}" for number in range(9_996)))
+    weights = weights_of(LanguageModel(config))
+    return dataclasses.replace(make_checkpoint(), model=config, vocabulary=vocabulary, weights=weights)
+
+
+def test_an_adaptive_softmax_comes_back_whole(adaptive):
+    data = dumps(adaptive)
+    loaded = loads(data)
+    assert dumps(loaded) == data
+    tokens = torch.tensor([[4], [1999], [9_999]])
+    assert torch.equal(loaded.build()(tokens)[0], adaptive.build()(tokens)[0])
+    assert ", adaptive softmax" in card(loaded)
+
+
+def test_an_adaptive_softmax_of_other_sizes_is_refused(adaptive):
+    weights = {**adaptive.weights, "decoder.tail.1.weight": torch.zeros(8_000, 2)}
+    with pytest.raises(CheckpointError, match=r"decoder\.tail\.1\.weight is F32 \[8000, 2\]; its config asks for"):
+        loads(dumps(dataclasses.replace(adaptive, weights=weights)))
+
+
+def test_a_field_that_came_later_is_written_only_where_it_says_something(make_checkpoint, adaptive):
+    assert "adaptive_softmax" not in checkpoints._description(make_checkpoint())["model"]
+    assert checkpoints._description(adaptive)["model"]["adaptive_softmax"] is True
+    assert checkpoints._description(adaptive)["model"].keys() == MODEL.keys() | {"adaptive_softmax"}
 
 
 def test_the_digest_knows_every_part(make_checkpoint):
@@ -93,6 +124,8 @@ HISTORY = {"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]}
         ({"model": {**MODEL, "cell": ["lstm"]}}, "does not describe a model"),
         ({"model": {**MODEL, "surprise": 1}}, "does not describe a model"),
         ({"model": {**MODEL, "vocab_size": 10}}, "10 tokens, its vocabulary 9"),
+        ({"model": {**MODEL, "adaptive_softmax": True}}, "at least 10,000 tokens; this one has 9"),
+        ({"model": {**MODEL, "adaptive_softmax": False}}, "not in the form this app writes"),
         ({"model": None}, "does not describe a model"),
         ({"train": {**TRAIN, "learning_rate": float("nan")}}, "learning_rate"),
         ({"train": {**TRAIN, "seed": "<b>"}}, "seed"),

@@ -76,6 +76,25 @@ def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, schedule):
     assert plain[0] == plain[1]
 
 
+def test_an_adaptive_softmax_learns_and_resumes_bitwise():
+    words = torch.tensor([3, 1_999, 2_000, 9_999]).repeat(500)  # common ones and rare ones; each tells the next
+    corpus = dataclasses.replace(CORPUS, train=words, valid=words[:40])
+    config = dataclasses.replace(CONFIG, steps=12, eval_every=6, bfloat16=True)
+
+    def trainer() -> Trainer:
+        torch.manual_seed(0)
+        return Trainer(LanguageModel(ModelConfig(10_000, "lstm", 8, 8, adaptive_softmax=True)), corpus, config)
+
+    whole, first, second = trainer(), trainer(), trainer()
+    losses = [metrics.valid_nll for metrics in whole if metrics and metrics.valid_nll]
+    assert losses[1] < losses[0]
+    list(zip(range(5), first, strict=False))
+    second.load_state_dict(first.state_dict())
+    list(second)
+    one, other = whole.state_dict(), second.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one if name != "clock")
+
+
 def test_windows_follow_each_other_and_wrap_around():
     seen = []
 

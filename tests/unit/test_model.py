@@ -1,9 +1,11 @@
 """The language model."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lstmviz.cells import CELLS
 from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
@@ -24,6 +26,9 @@ TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
         ({"dropout": float("nan")}, "dropout is nan"),
         ({"tie_weights": 1}, "tie_weights is 1"),
         ({"tie_weights": True, "embedding_size": 3}, "they are 3 and 128"),
+        ({"adaptive_softmax": 1}, "adaptive_softmax is 1; it must be true or false"),
+        ({"adaptive_softmax": True}, "a vocabulary of at least 10,000 tokens; this one has 9"),
+        ({"adaptive_softmax": True, "tie_weights": True, "embedding_size": 128}, "leave it or tie_weights out"),
     ],
 )
 def test_a_bad_value_names_field_value_and_range(options, field):
@@ -65,6 +70,47 @@ def test_tied_weights_are_one_matrix():
     model = LanguageModel(config)
     assert model.decoder.weight is model.embedding.weight
     assert parameter_count(config) == 9 * 4 + (4 * 4 * 8 + 8 * 4) + 9
+
+
+WORDS = torch.tensor([[3, 1999, 2000], [9_999, 5, 7_000], [1, 0, 2001]])  # (T, B); common words and rare ones
+ADAPTIVE = ModelConfig(10_000, "lstm", 3, 8, num_layers=2, adaptive_softmax=True)
+
+
+def test_an_adaptive_softmax_gives_every_token_a_probability_and_they_sum_to_one():
+    model = LanguageModel(ADAPTIVE).eval()
+    logits, _ = model(WORDS)
+    assert logits.shape == (3, 3, 10_000)
+    torch.testing.assert_close(logits.exp().sum(-1), torch.ones(3, 3))
+    torch.testing.assert_close(logits.log_softmax(-1), logits)  # so it is read as the logits of any other model
+    torch.testing.assert_close(model.record(WORDS)[0], logits)
+    assert parameter_count(ADAPTIVE) == sum(p.numel() for p in model.parameters())
+
+
+def test_an_adaptive_softmax_is_that_of_pytorch():
+    decoder = LanguageModel(ADAPTIVE).decoder
+    reference = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 10_000, [2_000], head_bias=True)
+    with torch.no_grad():
+        decoder.tail[1].bias.zero_()  # which PyTorch's has not
+        for ours, theirs in ((decoder.head, reference.head), *zip(decoder.tail, reference.tail[0], strict=True)):
+            ours.load_state_dict(theirs.state_dict(), strict=False)
+    x, targets = torch.randn(9, 8), WORDS.flatten()
+    torch.testing.assert_close(decoder(x), reference.log_prob(x))
+    torch.testing.assert_close(decoder.loss(x, targets), reference(x, targets).loss)
+
+
+@pytest.mark.parametrize("targets", [WORDS, WORDS.clamp(max=1999), WORDS.clamp(min=2000)])
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_the_loss_is_that_of_the_logits(adaptive, targets):
+    model = LanguageModel(dataclasses.replace(ADAPTIVE, adaptive_softmax=adaptive))
+    _, before = model(WORDS)
+    logits, last = model(WORDS, before)
+    loss, state = model.loss(WORDS, targets, before)
+    torch.testing.assert_close(loss, F.cross_entropy(logits.flatten(0, 1), targets.flatten()))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(state, last, strict=True) for name in a)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, _ = model.loss(WORDS, targets, before)
+    assert rounded.dtype == torch.float32
+    assert rounded.item() == pytest.approx(loss.item(), rel=0.01)
 
 
 def test_a_huge_model_is_counted_without_being_allocated():

@@ -6,6 +6,7 @@ import torch
 import xarray as xr
 
 from lstmviz.cells import CELLS
+from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
 
 
@@ -44,6 +45,15 @@ def test_reading_on_gives_what_reading_everything_gives(cell, cut, make_checkpoi
     xr.testing.assert_allclose(trace, whole, rtol=0, atol=1e-6)
     torch.testing.assert_close(rest, log_p[cut:], rtol=0, atol=1e-6)
     assert np.array_equal(trace.hidden.values[:, :cut], earlier.hidden.values)  # kept, not computed again
+
+
+def test_an_adaptive_softmax_is_traced_like_any_decoder():
+    model = LanguageModel(ModelConfig(10_000, embedding_size=3, hidden_size=4, adaptive_softmax=True)).eval()
+    ids = torch.tensor([3, 9_999, 1_999, 2_000])
+    whole, log_p = trace_tokens(model, ids)
+    assert whole.nll.values[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy())
+    trace, _ = trace_tokens(model, ids[2:], trace_tokens(model, ids[:2])[0])
+    xr.testing.assert_allclose(trace, whole, rtol=0, atol=1e-5)
 
 
 def test_two_traces_share_nothing(make_checkpoint):
