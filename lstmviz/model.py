@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lstmviz.cells import CELLS, Cell, State
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
-TAIL_DIV = 4
+TAIL_DIV = 4  # how many times smaller the vectors are that score the others
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 
 
@@ -91,11 +91,9 @@ class AdaptiveSoftmax(nn.Module):
 
     def __init__(self, hidden_size: int, vocab_size: int) -> None:
         super().__init__()
+        small = max(1, hidden_size // TAIL_DIV)
         self.head = nn.Linear(hidden_size, SHORTLIST + 1)
-        self.tail = nn.Sequential(
-            nn.Linear(hidden_size, hidden_size // TAIL_DIV, bias=False),
-            nn.Linear(hidden_size // TAIL_DIV, vocab_size - SHORTLIST),
-        )
+        self.tail = nn.Sequential(nn.Linear(hidden_size, small, bias=False), nn.Linear(small, vocab_size - SHORTLIST))
 
     def forward(self, x: Tensor) -> Tensor:
         """ln p of every token: ``(…, H)`` to ``(…, V)``."""

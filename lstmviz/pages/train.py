@@ -220,8 +220,11 @@ def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:
     variable = hidden_variable(grammar, reading.pieces)
     correlation = unit_correlations(reading.trace, variable)[layer]  # (U,)
     best = int(correlation.argmax())
-    words = f"In this sentence unit {unit} follows the {GRAMMARS[grammar].variable} with |correlation| {correlation[unit]:.2f}"
-    return words + (f"; best is unit {best} with {correlation[best]:.2f}." if best != unit else ", the best of all units.")
+    hidden = GRAMMARS[grammar].variable
+    words = f"In this sentence unit {unit} follows the {hidden} with |correlation| {correlation[unit]:.2f}"
+    return words + (
+        f"; best is unit {best} with {correlation[best]:.2f}." if best != unit else ", the best of all units."
+    )
 
 
 page()

@@ -38,7 +38,7 @@ WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them 
 HELD_OUT_MOST = 1_000_000  # tokens of one file kept for validation: more would only make every evaluation slower
 
 Bounds = list[tuple[int, int]]  # first and past the last of train, valid, test
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
+Progress = Callable[[int, int], object]  # bytes done, bytes in all
 
 
 @dataclass(frozen=True)
