@@ -206,6 +206,9 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
 RUN_COLOURS = ("#ea580c", "#2563eb", "#16a34a", "#a855f7", "#0891b2", "#be185d")  # one a run
 
 
+DRAWN_MOST = 600  # points of a curve
+
+
 def runs_figure(
     runs: dict[str, list[dict]],
     clip_norm: float | None = None,
@@ -235,12 +238,13 @@ def runs_figure(
     )
     several = len(runs) > 1
     for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
-        at = [record[x] for record in records]
+        n = 1 + len(records) // DRAWN_MOST
+        at = [record[x] for record in records[::n]]
         train = [record["train_nll"] for record in records]
-        evaluated = [(when, record["valid_nll"]) for when, record in zip(at, records, strict=True)
-                     if record["valid_nll"] is not None]  # fmt: skip
-        smooth = debiased_average(train)
-        curve = {"name": html.escape(name, quote=False) if several else "training, averaged", "legendgroup": name}
+        evaluated = [(record[x], record["valid_nll"]) for record in records if record["valid_nll"] is not None]
+        smooth, train = debiased_average(train)[::n], train[::n]
+        group = name if several else None  # with its run a curve comes and goes
+        curve = {"name": html.escape(name, quote=False) if several else "training, averaged", "legendgroup": group}
         for column, change in ((1, lambda nll: nll), (2, perplexity)):
             place = {"row": 1, "col": column}
             line = {"color": colour, "width": 1}
@@ -255,12 +259,12 @@ def runs_figure(
                 line={"color": colour, "width": 2},
                 marker={"size": 5},
                 name="validation",
-                legendgroup=name,
+                legendgroup=group,
                 showlegend=column == 1 and not several,
                 **place,
             )
         for row, value in ((1, "gradient_norm"), (2, "learning_rate")):
-            values = [record[value] for record in records]
+            values = [record[value] for record in records[::n]]
             figure.add_scatter(
                 x=at, y=values, line={"color": colour, "width": 1.2}, name=value.replace("_", " "), showlegend=False,
                 row=row, col=3,
@@ -275,10 +279,10 @@ def runs_figure(
     figure.update_xaxes(showgrid=False, zeroline=False)
     titles = {"step": "optimiser steps", "seconds": "seconds of training"}
     for row, column in ((1, 1), (1, 2), (2, 3)):
-        figure.update_xaxes(title=titles.get(x, x), row=row, col=column)
+        figure.update_xaxes(title={"text": titles.get(x, x), "standoff": 4}, row=row, col=column)
     figure.update_layout(
-        height=310,
-        margin={"l": 50, "r": 10, "t": 26, "b": 40},
+        height=290,
+        margin={"l": 50, "r": 10, "t": 26, "b": 36},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 11, "color": text},

@@ -29,15 +29,21 @@ def page() -> None:
         if not every:
             st.info("Nothing has been trained yet. Press Train at the left: the curves appear here, and stay.")
             return
-        living = any((status := run.status()) is None or status.state in LIVING for run in every)
-        st.fragment(live, run_every=0.5 if living else None)(living)
+        moving = is_moving(every)
+        st.fragment(live, run_every=0.5 if moving else None)(moving)
+
+
+def is_moving(every: list[Run]) -> bool:
+    """Whether anything on the page changes by itself."""
+    living = any((status := run.status()) is None or status.state in LIVING for run in every)
+    return living or bool(st.session_state.get("playing"))
 
 
 def table(every: list[Run]) -> list[Run]:
     """All trainings; those selected are drawn."""
     rows = []
     for run in every:
-        status, (records, _), config = run.status(), run.metrics(), run.config()
+        status, records, config = run.status(), trainings.records(run), run.config()
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         rows.append(
             {
@@ -57,7 +63,7 @@ def table(every: list[Run]) -> list[Run]:
         on_select="rerun",
         selection_mode="multi-row",
         key=f"runs_{st.session_state.get('table_key', 0)}",
-        height=min(36 * (len(rows) + 1) + 2, 190),
+        height=min(35 * (len(rows) + 1) + 2, 142),  # three rows; more scroll
         column_config={
             "best perplexity": st.column_config.NumberColumn(format="%.2f"),
             "tokens/s": st.column_config.NumberColumn(format="localized"),
@@ -70,12 +76,12 @@ def table(every: list[Run]) -> list[Run]:
     return chosen
 
 
-def live(was_living: bool) -> None:
+def live(was_moving: bool) -> None:
     """The table of trainings, and what moves while the chosen ones learn."""
     every = trainings.every()
     chosen = table(every)
     run = chosen[0]
-    status, config, (records, _) = run.status(), run.config(), run.metrics()
+    status, config, records = run.status(), run.config(), trainings.records(run)
     state = status.state if status else "starting"
     steer(run, state)
     if status and status.message:
@@ -85,8 +91,10 @@ def live(was_living: bool) -> None:
     words = f"{state} · step {done:,} of {config.train.steps:,}"
     if records:
         words += f" · loss {records[-1]['train_nll']:.3f} · {records[-1]['tokens_per_second']:,.0f} tokens/s"
-    if left and state == "running":
-        words += f" · {left:.0f} s left"
+    if state == "running" and done >= config.train.steps:
+        words += " · reckoning the exact figures of the best weights"
+    elif left and state == "running":
+        words += f" · {duration(left)} left"
     st.progress(min(1.0, done / config.train.steps), words)
     for remark in health(records, config.train.clip_norm):
         st.caption(remark)
@@ -100,14 +108,22 @@ def live(was_living: bool) -> None:
             label_visibility="collapsed",
         )
         log = st.toggle("logarithmic", key="log")
-    everything = {other.folder.name: other.metrics()[0] for other in chosen}
+    everything = {other.folder.name: trainings.records(other) for other in chosen}
     dark = st.context.theme.type == "dark"
     if records:
         figure = runs_figure(everything, config.train.clip_norm, x=x, log=log, dark=dark)
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
-    st.fragment(gates, run_every=0.4 if st.session_state.get("playing") else None)(run)
-    if was_living and not any((s := other.status()) is None or s.state in LIVING for other in every):
-        st.rerun()  # nothing moves any more, so nothing need be asked again
+    gates(run)
+    if was_moving != is_moving(every):
+        st.rerun()  # to look again twice a second, or no longer
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def steer(run: Run, state: str) -> None:
@@ -180,7 +196,7 @@ def gates(run: Run) -> None:
         identity=f"step {step}",
     )
     gate_map(message, key="probe", height=max(420, 122 * len(roles) + 96))
-    samples = [(record["step"], record["sample"]) for record in run.metrics()[0] if "sample" in record]
+    samples = [(record["step"], record["sample"]) for record in trainings.records(run) if "sample" in record]
     if earlier := [sample for sample in samples if sample[0] <= step]:
         at, sample = earlier[-1]
         st.caption(f"What it writes after {at:,} steps:")
@@ -197,22 +213,25 @@ def moment(run: Run, steps: list[int]) -> int:
     state["newest"] = {**newest, key: steps[-1]}
     if len(steps) == 1:
         return steps[0]
-    if state.get("playing") == key:
+    playing = state.get("playing") == key
+    if playing:
         place = steps.index(state[key]) if state[key] in steps else 0
         state[key] = steps[min(place + max(1, len(steps) // PLAYED_IN), len(steps) - 1)]
         if state[key] == steps[-1]:
-            state["playing"] = None
-            st.rerun()
-    playing = state.get("playing") == key
+            playing = state["playing"] = None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         icon = ":material/stop:" if playing else ":material/play_arrow:"
-        if st.button("stop" if playing else "play", key="play", icon=icon):
-            state["playing"] = None if playing else key
-            if not playing and state[key] == steps[-1]:
-                state[key] = steps[0]
-            st.rerun()
+        st.button("stop" if playing else "play", key="play", icon=icon, on_click=play, args=(key, steps))
         label = "training time: the gates of the probe sentence after so many steps"
         return st.select_slider(label, steps, key=key, width="stretch")
+
+
+def play(key: str, steps: list[int]) -> None:
+    """Start or stop moving the slider; from the end it starts again."""
+    state = st.session_state
+    state["playing"] = None if state.get("playing") == key else key
+    if state["playing"] and state[key] == steps[-1]:
+        state[key] = steps[0]
 
 
 def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:

@@ -21,7 +21,7 @@ from lstmviz.training.run import RunConfig
 from lstmviz.ui import trainings
 
 OWN = "a text of your own"
-BUDGETS = {"30 seconds": 30, "5 minutes": 300, "30 minutes": 1800}
+BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
 PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
 EVALUATING = 0.15  # share of a budget that goes into evaluations, where the validation part is not too long for that
@@ -60,6 +60,10 @@ def form() -> None:
     choices = [*BUDGETS, OTHER]
     budget = st.segmented_control("budget", choices, default="30 seconds", required=True, key="budget")
     amount, unit = (BUDGETS[budget], "seconds") if budget in BUDGETS else other_budget()
+    action = st.container()
+    probe = st.text_input(
+        "probe sentence, whose gates are kept as they learn", PROBES.get(text.name, ""), key=f"probe_{text.name}"
+    )
     with st.expander("more"):
         units = st.number_input("units a layer", 1, 65_536, 24 if small else 128, key=f"units_{text.name}")
         layers = st.number_input("layers", 1, 8, 1, key="layers")
@@ -73,9 +77,6 @@ def form() -> None:
         adaptive = st.toggle(
             "adaptive softmax", key="adaptive", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."
         )
-    probe = st.text_input(
-        "probe sentence, whose gates are kept as they learn", PROBES.get(text.name, ""), key=f"probe_{text.name}"
-    )
     try:
         train = TrainConfig(
             text.path,
@@ -106,27 +107,33 @@ def form() -> None:
             )
         step, evaluation = costs(corpus, model, train)
     except (ValueError, OSError) as error:
-        st.error(f"This cannot be trained: {plain(str(error))}.")
+        action.error(f"This cannot be trained: {plain(str(error))}.")
         return
     epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
     train = replace(train, **plan(amount, unit, step, evaluation, epoch))
     preview(corpus)
-    st.caption(
-        f"{parameters:,} parameters. A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
-        f"{train.steps / epoch:.3g} epochs, with an evaluation every {train.eval_every:,} steps."
-    )
-    if not trainings.room():
-        st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
-    if st.button("Train", type="primary", width="stretch", key="train"):
-        name = f"{'text' if text.own else text.name}-{cell}"
-        try:
-            run = trainings.begin(RunConfig(train, sizes, probe), name, text.own)
-        except (ValueError, OSError) as error:
-            st.error(f"The training could not be started: {plain(str(error))}.")
-            return
-        st.session_state["run"] = run.folder.name
-        st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
-        st.rerun()
+    with action:
+        st.caption(
+            f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or {train.steps / epoch:.3g} "
+            f"epochs, with an evaluation every {train.eval_every:,} steps. {parameters:,} parameters."
+        )
+        if not trainings.room():
+            st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
+        if st.button("Train", type="primary", width="stretch", key="train"):
+            start(RunConfig(train, sizes, probe), text)
+
+
+def start(config: RunConfig, text: Text) -> None:
+    """Begin a training and show it."""
+    name = f"{'text' if text.own else text.name}-{config.model['cell']}"
+    try:
+        run = trainings.begin(config, name, text.own)
+    except (ValueError, OSError) as error:
+        st.error(f"The training could not be started: {plain(str(error))}.")
+        return
+    st.session_state["run"] = run.folder.name
+    st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
+    st.rerun()
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------

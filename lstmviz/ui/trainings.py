@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lstmviz.training.corpora import import_text
 from lstmviz.training.run import LIVING, Run, RunConfig, runs
@@ -29,6 +30,24 @@ def every() -> list[Run]:
             run.config()
             found.append(((run.folder / "config.json").stat().st_mtime, run.folder.name, run))
     return [run for *_, run in sorted(found, key=lambda entry: entry[:2], reverse=True)]
+
+
+_read: dict[Path, tuple[int, int, list[dict[str, Any]]]] = {}  # file -> which, how far, what
+
+
+def records(run: Run) -> list[dict[str, Any]]:
+    """A run's metrics; only what came since the last time is read."""
+    path = run.folder / "metrics.jsonl"
+    try:
+        found = path.stat()
+    except OSError:
+        return []
+    which, offset, known = _read.get(path, (0, 0, []))
+    if which != found.st_ino or offset > found.st_size:  # a resumed run has a new file
+        offset, known = 0, []
+    new, offset = run.metrics(offset)
+    _read[path] = found.st_ino, offset, [*known, *new]
+    return _read[path][2]
 
 
 def active() -> int:
