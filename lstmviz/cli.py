@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from lstmviz.model import ModelConfig, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
+from lstmviz.training.parallel import World
 from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, open_corpus, runs
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
@@ -39,8 +41,11 @@ def train(
         run_dir: the run's folder; made if it is not there.
         probe: sentence whose gates are kept at each evaluation; else a piece of the validation text.
     """
-    run = Run.create(run_dir, RunConfig(train, dataclasses.asdict(model), probe))
-    follow(run)
+    config, world, run = RunConfig(train, dataclasses.asdict(model), probe), World.of_torchrun(), Run(run_dir)
+    # When torchrun starts a training again, the command is the same, but the run is there already.
+    if world.rank == 0 and not (world.restarts and _asked_before(run, config)):
+        Run.create(run_dir, config)
+    follow(run, world)
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -49,7 +54,7 @@ def resume(run_dir: tyro.conf.Positional[Path]) -> None:
     Args:
         run_dir: the run's folder.
     """
-    follow(Run(run_dir))
+    follow(Run(run_dir), World.of_torchrun())
 
 
 def stop(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -79,24 +84,35 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         print(f"{run.folder.name:<32} {state:<10} step {step:>7,}/{run.config().train.steps:,}  {best}")
 
 
-def follow(run: Run) -> None:
-    """Train a run in this process and show how it goes; an interrupt stops it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def follow(run: Run, world: World) -> None:
+    """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
+    with world.joined():
+        if world.rank == 0:
+            _follow(run, world)
+        else:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
+            list(run.execute(world))
+
+
+def _follow(run: Run, world: World) -> None:
+    # Where there are several processes, torchrun sends SIGTERM when one of them died.
+    signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
+    goes_on = f"stopped; {world.command} resume {run.folder} goes on"
     config = run.config()
     print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in run.execute():
+        for metrics in run.execute(world):
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
     except KeyboardInterrupt:
-        print(f"\nstopped; python -m lstmviz resume {run.folder} goes on", flush=True)
+        print(f"\n{goes_on}", flush=True)
         return
     status = run.status()
     if status and status.state == "finished":
         print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
     else:
-        print(f"\nstopped; python -m lstmviz resume {run.folder} goes on")
+        print(f"\n{goes_on}")
 
 
 def evaluate(
@@ -135,6 +151,12 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
+def _asked_before(run: Run, config: RunConfig) -> bool:
+    with suppress(ValueError):
+        return run.config() == config
+    return False
+
+
 def _show_progress(metrics: Metrics, steps: int) -> None:
     left = metrics.seconds / metrics.step * (steps - metrics.step)
     line = (
@@ -151,7 +173,8 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
 
 
 def main() -> None:
-    """Run one command; a problem with its input is one sentence, not a traceback."""
+    """Run one command; a problem with its input is one sentence, not a traceback, and of many processes one says it."""
+    speaks = World.of_torchrun().rank == 0
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -164,6 +187,7 @@ def main() -> None:
             },
             prog="lstmviz",
             config=(tyro.conf.OmitArgPrefixes,),
+            console_outputs=speaks,
         )
     except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {error}")
+        sys.exit(f"lstmviz: {error}" if speaks else 1)
