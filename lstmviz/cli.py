@@ -42,10 +42,12 @@ def train(
         probe: sentence whose gates are kept at each evaluation; else a piece of the validation text.
     """
     config, world, run = RunConfig(train, dataclasses.asdict(model), probe), World.of_torchrun(), Run(run_dir)
-    # When torchrun starts a training again, the command is the same, but the run is there already.
-    if world.rank == 0 and not (world.restarts and _asked_before(run, config)):
-        Run.create(run_dir, config)
-    follow(run, world)
+    with world.joined():
+        # When torchrun starts a training again, the command is the same, but the run is there already.
+        again = any(world.gather(world.restarts)) and _asked_before(run, config)
+        if world.rank == 0 and not again:
+            Run.create(run_dir, config)
+        follow(run, world)
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -54,7 +56,9 @@ def resume(run_dir: tyro.conf.Positional[Path]) -> None:
     Args:
         run_dir: the run's folder.
     """
-    follow(Run(run_dir), World.of_torchrun())
+    world = World.of_torchrun()
+    with world.joined():
+        follow(Run(run_dir), world)
 
 
 def stop(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -86,15 +90,10 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
 
 def follow(run: Run, world: World) -> None:
     """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
-    with world.joined():
-        if world.rank == 0:
-            _follow(run, world)
-        else:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
-            list(run.execute(world))
-
-
-def _follow(run: Run, world: World) -> None:
+    if world.rank:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
+        list(run.execute(world))
+        return
     # Where there are several processes, torchrun sends SIGTERM when one of them died.
     signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
     goes_on = f"stopped; {world.command} resume {run.folder} goes on"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=3650)  # the others wait while rank 0 is paused; that a process died is noticed without it
@@ -32,7 +36,7 @@ class World:
     Args:
         rank: of this process; rank 0 alone writes the run folder.
         size: how many there are.
-        restarts: how often torchrun has started them again.
+        restarts: how often torchrun on this machine has started them again because one of its own died.
     """
 
     rank: int = 0
@@ -69,9 +73,35 @@ class World:
                     f"give torchrun --nproc-per-node {cards}, or hide the cards with CUDA_VISIBLE_DEVICES="
                 )
             torch.cuda.set_device(card)
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+            store=PrefixStore(self._name(store), store),
+            rank=self.rank,
+            world_size=self.size,
+            timeout=PATIENCE,
+        )
         yield
         dist.destroy_process_group()  # not after an error: it could wait for those that are gone
+
+    def _name(self, store: Store) -> str:
+        """A name that these processes, and none before them, have in common.
+
+        torchrun's store outlives a restart; without a new name the processes would look for each other at the addresses
+        of the dead. So each says hello under a word of its own, which rank 0 answers with the name.
+        """
+        word = uuid.uuid4().hex
+        if self.rank:
+            store.set(f"hello {self.rank}", word)
+            name = store.get(f"welcome {word}").decode()
+            store.add(name, 1)
+            return name
+        while store.add(word, 0) < self.size - 1:
+            for hello in (f"hello {rank}" for rank in range(1, self.size)):
+                if store.check([hello]):
+                    store.set(f"welcome {store.get(hello).decode()}", word)  # one of the dead takes no notice
+            time.sleep(0.02)
+        return word
 
     def broadcast(self, value: Any) -> Any:
         """What rank 0 has, on every rank."""

@@ -374,6 +374,7 @@ class Run:
             except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
                 raise ValueError(f"{self.folder / 'last.safetensors'} does not fit this run: {error}") from error
             if size != world.size:
+                trainer.step = int(tensors["place"][0])  # the status goes on saying how far it came
                 raise ValueError(
                     f"this run was trained by {size} process{'es' * (size > 1)}; "
                     f"go on with {World(size=size).command} resume {self.folder}"
