@@ -116,7 +116,7 @@ def kill_trainings(kills: int, folder: Path) -> None:
 
 
 def kill_workers(kills: int, folder: Path, workers: int) -> None:
-    steps = steps_for(kills)
+    steps = (*steps_for(kills), "--batch-size", 8 * workers)
     begun = time.perf_counter()
     assert start(torchrun(workers, 0, "train", folder / "alone", *OPTIONS, *steps)).wait() == 0
     whole = time.perf_counter() - begun
@@ -168,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--saves", type=int, default=500)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that train together")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.saves:
