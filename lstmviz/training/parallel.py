@@ -60,19 +60,11 @@ class World:
         """Meet the others, and part at the end; CUDA tensors travel by NCCL, all else by gloo.
 
         Raises:
-            ValueError: the machine has fewer graphics cards than processes.
+            ValueError: a machine has fewer graphics cards than processes.
         """
         if self.size == 1:
             yield
             return
-        if torch.cuda.is_available():
-            card, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-            if card >= cards:
-                raise ValueError(
-                    f"this machine has {cards} graphics cards for {os.environ['LOCAL_WORLD_SIZE']} processes; "
-                    f"give torchrun --nproc-per-node {cards}, or hide the cards with CUDA_VISIBLE_DEVICES="
-                )
-            torch.cuda.set_device(card)
         store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
@@ -81,6 +73,7 @@ class World:
             world_size=self.size,
             timeout=PATIENCE,
         )
+        self.agree(_take_card)
         yield
         dist.destroy_process_group()  # not after an error: it could wait for those that are gone
 
@@ -180,3 +173,14 @@ class World:
 
 
 ALONE = World()
+
+
+def _take_card() -> None:
+    card, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if card < cards:
+        torch.cuda.set_device(card)
+    elif cards:
+        raise ValueError(
+            f"its machine has {cards} graphics cards for {os.environ['LOCAL_WORLD_SIZE']} processes; start {cards}, "
+            "or hide the cards with CUDA_VISIBLE_DEVICES="
+        )
