@@ -1,13 +1,17 @@
 """What SIGKILL does to a training: nothing, if a run is what it says.
 
-    python benchmarks/kills.py [--kills 50] [--saves 500]
+    python benchmarks/kills.py [--kills 50] [--saves 500] [--workers 1]
 
 First one training is left alone and its twin is killed at random moments, again and again, and resumed each time; then
 both are compared, bit for bit: weights, optimiser, random generators, place in the data, every record. Then a process
 that does nothing but save is killed at random moments, and the file is opened after each kill.
+
+With --workers 2 or more, torchrun trains with so many processes; a random one of them is killed each time, and nobody
+resumes it: torchrun does.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -42,6 +46,11 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "lstmviz", *map(str, arguments)]
 
 
+def torchrun(workers: int, restarts: int, *arguments: object) -> list[str]:
+    options = (f"--nproc-per-node={workers}", f"--max-restarts={restarts}", "--standalone")
+    return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "lstmviz", *map(str, arguments)]
+
+
 def start(arguments: list[str]) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -67,8 +76,21 @@ def differences(one: Path, other: Path) -> list[str]:
     return found
 
 
+def digest(run: Path) -> str:
+    """Of all that a finished run ends with; only its clock may differ from another's."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(safetensors.torch.load_file(run / "last.safetensors").items()):
+        if name != "clock":
+            digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def steps_for(kills: int) -> tuple[str, int]:
+    return "--steps", max(4000, 260 * kills)
+
+
 def kill_trainings(kills: int, folder: Path) -> None:
-    steps = ("--steps", max(4000, 260 * kills))
+    steps = steps_for(kills)
     begun = time.perf_counter()
     assert start(command("train", folder / "alone", *OPTIONS, *steps)).wait() == 0
     whole = time.perf_counter() - begun
@@ -89,6 +111,35 @@ def kill_trainings(kills: int, folder: Path) -> None:
     found = differences(folder / "alone", twin)
     print(f"{killed} SIGKILLs during a training of {whole:.0f} s; afterwards "
           f"{'every bit is the same' if not found else 'these differ: ' + ', '.join(found)}")  # fmt: skip
+    if found or killed < kills:
+        sys.exit(f"{killed} of {kills} kills; different: {found}")
+
+
+def kill_workers(kills: int, folder: Path, workers: int) -> None:
+    steps = (*steps_for(kills), "--batch-size", 8 * workers)
+    begun = time.perf_counter()
+    assert start(torchrun(workers, 0, "train", folder / "alone", *OPTIONS, *steps)).wait() == 0
+    whole = time.perf_counter() - begun
+    process = start(torchrun(workers, kills, "train", folder / "killed", *OPTIONS, *steps))
+    killed, seen, chance = 0, set(), random.Random(0)
+    while killed < kills and process.poll() is None:
+        pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if len(pids) < workers or seen & set(pids):  # not all of them are new
+            time.sleep(0.05)
+            continue
+        time.sleep(chance.uniform(0.5, 12.0))  # importing takes some of it, meeting the others as well
+        try:
+            os.kill(int(chance.choice(pids)), signal.SIGKILL)
+            killed += 1
+        except ProcessLookupError:
+            continue  # it has finished
+        seen |= set(pids)
+    assert process.wait() == 0, process.returncode
+    found = differences(folder / "alone", folder / "killed")
+    print(f"torchrun with {workers} processes, a training of {whole:.0f} s; {killed} times one was killed:")
+    for run in ("alone", "killed"):
+        print(f"  {run:<6} {digest(folder / run)}")
+    print(f"  {'every bit is the same' if not found else 'these differ: ' + ', '.join(found)}")
     if found or killed < kills:
         sys.exit(f"{killed} of {kills} kills; different: {found}")
 
@@ -117,11 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--saves", type=int, default=500)
+    parser.add_argument("--workers", type=int, default=1, help="processes that train together")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.saves:
             kill_saves(arguments.saves, Path(folder))
-        if arguments.kills:
+        if arguments.kills and arguments.workers > 1:
+            kill_workers(arguments.kills, Path(folder), arguments.workers)
+        elif arguments.kills:
             kill_trainings(arguments.kills, Path(folder))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from lstmviz.trace import trace_sentence
 from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
+from lstmviz.training.parallel import World
 from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, runs
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
@@ -43,8 +45,13 @@ def train(
     """
     if train.corpus not in GRAMMARS:  # where it is from wherever the run is gone on with
         train = dataclasses.replace(train, corpus=str(corpora.find_text(train.corpus).resolve()))
-    run = Run.create(run_dir, RunConfig(train, dataclasses.asdict(model), probe))
-    follow(run)
+    config, world, run = RunConfig(train, dataclasses.asdict(model), probe), World.of_torchrun(), Run(run_dir)
+    with world.joined():
+        # When torchrun starts a training again, the command is the same, but the run is there already.
+        again = any(world.gather(world.restarts)) and _asked_before(run, config)
+        if world.rank == 0 and not again:
+            Run.create(run_dir, config)
+        follow(run, world)
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -53,7 +60,9 @@ def resume(run_dir: tyro.conf.Positional[Path]) -> None:
     Args:
         run_dir: the run's folder.
     """
-    follow(Run(run_dir))
+    world = World.of_torchrun()
+    with world.joined():
+        follow(Run(run_dir), world)
 
 
 def stop(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -83,24 +92,30 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         print(f"{run.folder.name:<32} {state:<10} step {step:>7,}/{run.config().train.steps:,}  {best}")
 
 
-def follow(run: Run) -> None:
-    """Train a run in this process and show how it goes; an interrupt stops it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def follow(run: Run, world: World) -> None:
+    """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
+    if world.rank:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
+        list(run.execute(world))
+        return
+    # Where there are several processes, torchrun sends SIGTERM when one of them died.
+    signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
+    goes_on = f"stopped; {world.command} resume {run.folder} goes on"
     config = run.config()
     print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in run.execute():
+        for metrics in run.execute(world):
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
     except KeyboardInterrupt:
-        print(f"\nstopped; python -m lstmviz resume {run.folder} goes on", flush=True)
+        print(f"\n{goes_on}", flush=True)
         return
     status = run.status()
     if status and status.state == "finished":
         print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
     else:
-        print(f"\nstopped; python -m lstmviz resume {run.folder} goes on")
+        print(f"\n{goes_on}")
 
 
 def evaluate(
@@ -137,6 +152,12 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe().reset_index()
     frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
+
+
+def _asked_before(run: Run, config: RunConfig) -> bool:
+    with suppress(ValueError):
+        return run.config() == config
+    return False
 
 
 def fetch(name: tyro.conf.Positional[Literal["tinyshakespeare", "wikitext-2"]]) -> None:
@@ -199,7 +220,8 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
 
 
 def main() -> None:
-    """Run one command; a problem with its input is one sentence, not a traceback."""
+    """Run one command; a problem with its input is one sentence, not a traceback, and of many processes one says it."""
+    speaks = World.of_torchrun().rank == 0
     app, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
     for command in (train, resume, stop, evaluate, trace):
         app.command(command)
@@ -209,6 +231,6 @@ def main() -> None:
     corpus.command(name="import")(import_)
     corpus.command(name="list")(list_texts)
     try:
-        app.cli(prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,))
+        app.cli(prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {error}")
+        sys.exit(f"lstmviz: {error}" if speaks else 1)

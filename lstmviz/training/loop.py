@@ -16,6 +16,7 @@ from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.model import LanguageModel
 from lstmviz.text import Corpus
+from lstmviz.training.parallel import ALONE, World
 
 LOG_EVERY = 25  # steps; one reading of the loss off the device, and one record, each
 
@@ -60,16 +61,26 @@ class Trainer:
         model: trained in place, where it is (CPU or CUDA).
         corpus: read as ``batch_size`` streams side by side, in windows of ``bptt`` tokens.
         config: everything else.
+        world: the processes that train it together. Each reads its share of the streams; all take the same steps, and
+            an evaluation is done by rank 0 for all.
 
     Raises:
-        ValueError: the training stream is shorter than one window in each of ``batch_size`` streams.
+        ValueError: the training stream is shorter than one window in each of ``batch_size`` streams, or these cannot be
+            shared out evenly.
         FloatingPointError: the loss is no longer a finite number.
     """
 
-    def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig) -> None:
-        self.model, self.corpus, self.config = model, corpus, config
+    def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig, world: World = ALONE) -> None:
+        self.model, self.corpus, self.config, self.world = model, corpus, config, world
         self.device = next(model.parameters()).device
-        self.streams = parallel_streams(corpus.train, config.batch_size)  # (N, B)
+        share, rest = divmod(config.batch_size, world.size)
+        if rest:
+            raise ValueError(
+                f"batch_size {config.batch_size} cannot be shared out evenly among {world.size} processes; "
+                f"take a multiple of {world.size}"
+            )
+        mine = slice(share * world.rank, share * (world.rank + 1))
+        self.streams = parallel_streams(corpus.train, config.batch_size)[:, mine]  # (N, B / world.size)
         self.starts = range(0, len(self.streams) - config.bptt, config.bptt)
         if not self.starts:
             raise ValueError(
@@ -105,6 +116,7 @@ class Trainer:
             loss, self.state = model.loss(window[:-1], window[1:], self.state)
         self.optimizer.zero_grad()
         loss.backward()
+        self.world.average_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         self.optimizer.step()
         self.steps += 1
@@ -127,11 +139,14 @@ class Trainer:
         return self.rate
 
     def _record(self, rate: float, evaluating: bool, elapsed: float) -> Metrics:
-        train_nll = self.loss.item() / self.steps
+        train_nll = self.world.mean(self.loss).item() / self.steps
         if not math.isfinite(train_nll):
             raise FloatingPointError(f"the loss became {train_nll} near step {self.step}; try a lower learning rate")
-        model, config = self.model, self.config
-        valid_nll = evaluate(model, self.corpus.valid, config.batch_size) if evaluating else None
+        model, config, valid_nll = self.model, self.config, None
+        if evaluating:
+            if self.world.rank == 0:
+                valid_nll = evaluate(model, self.corpus.valid, config.batch_size)
+            valid_nll = self.world.broadcast(valid_nll)
         is_best = valid_nll is not None and valid_nll < self.best
         if valid_nll is not None and is_best:
             self.best = valid_nll
@@ -160,7 +175,10 @@ class Trainer:
     # What a resumed training needs beside model, corpus and configuration, as one flat dict of tensors.
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights, optimiser, random generators, the cells' state, the place in the data, what is being averaged."""
+        """Weights, optimiser, random generators, the cells' state, the place in the data, what is being averaged.
+
+        All processes must ask for it; it is whole on rank 0, with what differs on rank r as ``rank.r.NAME``.
+        """
         tensors = {f"weights.{name}": parameter.detach() for name, parameter in self.model.named_parameters()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
@@ -172,7 +190,11 @@ class Trainer:
         tensors["loss"], tensors["norm"] = self.loss, self.norm
         for group, names in self._NUMBERS.items():
             tensors[group] = torch.tensor([getattr(self, name) for name in names], dtype=torch.float64)
-        return {name: tensor.cpu().clone() for name, tensor in tensors.items()}
+        tensors = {name: tensor.cpu().clone() for name, tensor in tensors.items()}
+        own = {name: tensor for name, tensor in tensors.items() if name.startswith(("state.", "random.", "loss"))}
+        for rank, others in enumerate(self.world.gather(own)[1:], start=1):
+            tensors |= {f"rank.{rank}.{name}": tensor for name, tensor in others.items()}
+        return tensors
 
     _NUMBERS: ClassVar = {"place": ("step", "rate", "cuts", "best", "steps"), "clock": ("seconds", "elapsed")}
 
@@ -182,6 +204,8 @@ class Trainer:
         Raises:
             KeyError, RuntimeError, ValueError: it is of another model or configuration.
         """
+        mine = f"rank.{self.world.rank}."
+        tensors = tensors | {name.removeprefix(mine): t for name, t in tensors.items() if name.startswith(mine)}
         groups: dict[str, dict] = {"optimizer": {}, "state": {}}
         for name, tensor in tensors.items():
             kind, *path = name.split(".", 2)

@@ -20,7 +20,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,7 @@ from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
 from lstmviz.training.loop import Metrics, Trainer, evaluate
+from lstmviz.training.parallel import ALONE, World
 
 State = Literal["queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
 LIVING = ("queued", "running", "paused")
@@ -46,6 +47,7 @@ SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training ne
 BEAT_EVERY = 2.0  # seconds between two heartbeats
 STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
 LOOK_EVERY = 0.2  # seconds between two looks at what somebody asks for
+MEET_EVERY = 5  # steps between two moments at which rank 0 tells the other processes what is asked
 HISTORY = ("step", "train_nll", "valid_nll")
 
 
@@ -117,7 +119,8 @@ class Run:
                 file.write(asked)
         except FileExistsError as error:
             status = run.status()
-            if status is None or status.state != "failed" or status.step:  # one that failed before it began is no loss
+            begun = status is None or status.state != "failed" or status.step
+            if begun or (run.folder / "last.safetensors").exists():  # one that failed before it began is no loss
                 raise ValueError(
                     f"there is a run in {folder} already; python -m lstmviz resume {folder} goes on with it, "
                     "or choose another name"
@@ -182,26 +185,30 @@ class Run:
 
     # ---- the training process ----------------------------------------------------------------------------------------
 
-    def execute(self) -> Iterator[Metrics]:
+    def execute(self, world: World = ALONE) -> Iterator[Metrics]:
         """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
+
+        Args:
+            world: all its processes call this. Rank 0 alone touches the folder, which the others need not see, and
+                yields records.
 
         Raises:
             ValueError: another process is training this run, or the configuration fits nothing.
             FloatingPointError: the loss is no longer a finite number; the best weights so far stay.
+            ConnectionError: another process of this world ended.
         """
-        with self._alone():
+        with self._alone() if world.rank == 0 else nullcontext():
             trainer = None
             try:
-                config = self.config()
-                corpus = open_corpus(config.train)
+                config = world.broadcast(self.config() if world.rank == 0 else None)
+                corpus = world.agree(lambda: open_corpus(config.train))
                 config = dataclasses.replace(
                     config, train=dataclasses.replace(config.train, level=corpus.vocabulary.level)
                 )
-                model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
-                device = "cuda" if torch.cuda.is_available() else "cpu"
-                torch.manual_seed(config.train.seed)
-                trainer = Trainer(LanguageModel(model_config).to(device), corpus, config.train)
+                trainer = world.agree(lambda: self._trainer(config, corpus, world))
                 self._go_on(trainer)
+                if world.rank:
+                    return self._assist(trainer)
                 with self._turn(trainer) as mine:
                     if mine:
                         yield from self._train(trainer, config)
@@ -210,21 +217,51 @@ class Run:
             except BaseException as error:
                 stopped = isinstance(error, KeyboardInterrupt)
                 step = trainer.step if trainer else 0
-                self._beat("stopped" if stopped else "failed", step, "" if stopped else str(error))
+                if world.rank == 0:
+                    self._beat("stopped" if stopped else "failed", step, "" if stopped else str(error))
                 raise
+
+    def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
+        if world.broadcast(corpus.sha256) != corpus.sha256:
+            raise ValueError(f"the text at {config.train.corpus} is not the same on every machine")
+        model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.manual_seed(config.train.seed)
+        model = LanguageModel(model_config).to(device)
+        if world.rank:
+            torch.manual_seed(config.train.seed + world.rank)  # the same weights everywhere, but dropout of its own
+        return Trainer(model, corpus, config.train, world)
+
+    def _assist(self, trainer: Trainer) -> None:
+        """What all but rank 0 do: take the same steps, and hear at every meeting what rank 0 says."""
+        steps, meeting = iter(trainer), True
+        while True:
+            if meeting:
+                while (said := trainer.world.broadcast(None)) == "save":
+                    trainer.state_dict()
+                if said == "stop":
+                    return
+            metrics = next(steps, ...)
+            if metrics is ...:
+                break
+            meeting = _meeting(trainer, metrics)
+        trainer.world.broadcast(None)  # until rank 0 has written the figures and the card
 
     def _train(self, trainer: Trainer, config: RunConfig) -> Iterator[Metrics]:
         saved = beaten = looked = time.monotonic()
         self._beat("running", trainer.step)
-        steps = iter(trainer)
+        steps, meeting = iter(trainer), True
         with (self.folder / "metrics.jsonl").open("ab") as log:
             while True:
                 now = time.monotonic()
-                if now - looked > LOOK_EVERY:
+                if meeting and now - looked > LOOK_EVERY:
                     looked = now
                     if self._wait_while_paused(trainer):
                         self._save(trainer)
+                        trainer.world.broadcast("stop")
                         return self._beat("stopped", trainer.step)
+                if meeting:
+                    trainer.world.broadcast("go on")
                 if now - beaten > BEAT_EVERY:
                     beaten = now
                     self._beat("running", trainer.step)
@@ -240,10 +277,12 @@ class Run:
                     if metrics.valid_nll is not None:
                         self._keep(trainer, config, metrics)
                     yield metrics
-                if (metrics and metrics.valid_nll is not None) or now - saved > SAVE_EVERY:
+                meeting = _meeting(trainer, metrics)
+                if (metrics and metrics.valid_nll is not None) or (meeting and now - saved > SAVE_EVERY):
                     self._save(trainer)
                     saved = time.monotonic()
         self._finish(trainer)
+        trainer.world.broadcast("finished")
         self._beat("finished", trainer.step)
 
     def _keep(self, trainer: Trainer, config: RunConfig, metrics: Metrics) -> None:
@@ -263,7 +302,9 @@ class Run:
                 corpus_name=corpus.name,
                 corpus_sha256=corpus.sha256,
                 licence=corpus.licence,
-                command=config.command.replace("runs/NAME", f"runs/{self.folder.name}"),
+                command=config.command.replace("runs/NAME", f"runs/{self.folder.name}").replace(
+                    ALONE.command, trainer.world.command, 1
+                ),
             )
             if config.train.corpus in GRAMMARS:
                 checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus, 1000))
@@ -313,21 +354,34 @@ class Run:
         write_atomically(self.folder / "card.md", card(best).encode())
 
     def _save(self, trainer: Trainer) -> None:
+        trainer.world.broadcast("save")
         write_atomically(self.folder / "last.safetensors", safetensors.torch.save(trainer.state_dict()))
 
     def _go_on(self, trainer: Trainer) -> None:
         """From the last save; records made after it will be made again."""
-        with suppress(FileNotFoundError):
-            (self.folder / "control").unlink()  # what was asked of the process before
-        try:
-            data = (self.folder / "last.safetensors").read_bytes()
-        except FileNotFoundError:
-            data = None
+        world, data = trainer.world, None
+        if world.rank == 0:
+            with suppress(FileNotFoundError):
+                (self.folder / "control").unlink()  # what was asked of the process before
+            with suppress(FileNotFoundError):
+                data = (self.folder / "last.safetensors").read_bytes()
+        data = world.broadcast(data)
         if data is not None:
             try:
-                trainer.load_state_dict(safetensors.torch.load(data))
+                tensors = safetensors.torch.load(data)
+                size = 1 + max((int(name.split(".")[1]) for name in tensors if name.startswith("rank.")), default=0)
+                if size == world.size:
+                    trainer.load_state_dict(tensors)
             except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
                 raise ValueError(f"{self.folder / 'last.safetensors'} does not fit this run: {error}") from error
+            if size != world.size:
+                trainer.step = int(tensors["place"][0])  # the status goes on saying how far it came
+                raise ValueError(
+                    f"this run was trained by {size} process{'es' * (size > 1)}; "
+                    f"go on with {World(size=size).command} resume {self.folder}"
+                )
+        if world.rank:
+            return
         records, _ = self.metrics()
         kept = [json.dumps(record) + "\n" for record in records if record["step"] <= trainer.step]
         write_atomically(self.folder / "metrics.jsonl", "".join(kept).encode())
@@ -366,6 +420,7 @@ class Run:
                     return
             self._beat("queued", trainer.step)
             if self._wait_while_paused(trainer):
+                trainer.world.broadcast("stop")
                 self._beat("stopped", trainer.step)
                 yield False
                 return
@@ -404,6 +459,12 @@ def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
     n = max(1, len(history["step"]) // most)
     keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
     return {name: [column[i] for i in keep] for name, column in history.items()}
+
+
+def _meeting(trainer: Trainer, metrics: Metrics | None) -> bool:
+    """Whether rank 0 speaks to the others before the next step; a process alone is always free to look about."""
+    evaluated = metrics is not None and metrics.valid_nll is not None
+    return evaluated or trainer.world.size == 1 or trainer.step % MEET_EVERY == 0
 
 
 def _sample(trainer: Trainer) -> str:
