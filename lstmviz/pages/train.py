@@ -51,6 +51,7 @@ def table(every: list[Run]) -> list[Run]:
                 "state": status.state if status else "starting",
                 "step": f"{status.step if status else 0:,} / {config.train.steps:,}",
                 "best perplexity": perplexity(min(losses)) if losses else None,
+                "parameters": status.parameters if status and status.parameters else None,
                 "tokens/s": round(records[-1]["tokens_per_second"]) if records else None,
                 "seconds": records[-1]["seconds"] if records else None,
             }
@@ -66,6 +67,7 @@ def table(every: list[Run]) -> list[Run]:
         height=min(35 * (len(rows) + 1) + 2, 142),  # three rows; more scroll
         column_config={
             "best perplexity": st.column_config.NumberColumn(format="%.2f"),
+            "parameters": st.column_config.NumberColumn(format="localized"),
             "tokens/s": st.column_config.NumberColumn(format="localized"),
             "seconds": st.column_config.NumberColumn(format="%.0f"),
         },

@@ -6,7 +6,7 @@
     status.json        state, pid, when that process started, heartbeat, step; replaced as a whole
     metrics.jsonl      one record a line, appended; a torn last line does not count
     control            pause, resume or stop: written by anybody, read by the training process
-    probes/            a trace of the probe sentence at each evaluation: the gates as they learn
+    probes/            a trace of the probe sentence after 1, 2, 4, 8 … steps and at each evaluation
     last.safetensors   all that is needed to go on, bit for bit as if the training had never stopped
     best.safetensors   the checkpoint with the lowest validation loss; card.md beside it at the end
 """
@@ -88,6 +88,7 @@ class Status:
         pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
         heartbeat: when it was written, seconds since 1970.
         message: why it failed, in a sentence.
+        parameters: numbers that the model learns; 0 while it is not built.
     """
 
     state: State
@@ -96,6 +97,7 @@ class Status:
     started: str
     heartbeat: float
     message: str = ""
+    parameters: int = 0
 
 
 class Run:
@@ -216,9 +218,8 @@ class Run:
                 raise
             except BaseException as error:
                 stopped = isinstance(error, KeyboardInterrupt)
-                step = trainer.step if trainer else 0
                 if world.rank == 0:
-                    self._beat("stopped" if stopped else "failed", step, "" if stopped else str(error))
+                    self._beat("stopped" if stopped else "failed", trainer, "" if stopped else str(error))
                 raise
 
     def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
@@ -249,7 +250,7 @@ class Run:
 
     def _train(self, trainer: Trainer, config: RunConfig) -> Iterator[Metrics]:
         saved = beaten = looked = time.monotonic()
-        self._beat("running", trainer.step)
+        self._beat("running", trainer)
         steps, meeting = iter(trainer), True
         with (self.folder / "metrics.jsonl").open("ab") as log:
             while True:
@@ -259,15 +260,18 @@ class Run:
                     if self._wait_while_paused(trainer):
                         self._save(trainer)
                         trainer.world.broadcast("stop")
-                        return self._beat("stopped", trainer.step)
+                        return self._beat("stopped", trainer)
                 if meeting:
                     trainer.world.broadcast("go on")
                 if now - beaten > BEAT_EVERY:
                     beaten = now
-                    self._beat("running", trainer.step)
+                    self._beat("running", trainer)
                 metrics = next(steps, ...)
                 if metrics is ...:
                     break
+                # Most is learnt before the first evaluation, so the gates are also kept after 1, 2, 4, 8 … steps.
+                if trainer.step < config.train.eval_every and trainer.step & (trainer.step - 1) == 0:
+                    self._trace_probe(trainer, config.probe)
                 if metrics is not None:
                     record = dataclasses.asdict(metrics)
                     if metrics.valid_nll is not None:
@@ -283,7 +287,7 @@ class Run:
                     saved = time.monotonic()
         self._finish(trainer)
         trainer.world.broadcast("finished")
-        self._beat("finished", trainer.step)
+        self._beat("finished", trainer)
 
     def _keep(self, trainer: Trainer, config: RunConfig, metrics: Metrics) -> None:
         """What an evaluation leaves: the gates of the probe sentence, and the weights if they are the best."""
@@ -400,7 +404,7 @@ class Run:
             if not saved:
                 self._save(trainer)
                 saved = True
-            self._beat("paused", trainer.step)
+            self._beat("paused", trainer)
             time.sleep(LOOK_EVERY)
 
     @contextmanager
@@ -418,16 +422,18 @@ class Run:
                     finally:
                         lock.release()
                     return
-            self._beat("queued", trainer.step)
+            self._beat("queued", trainer)
             if self._wait_while_paused(trainer):
                 trainer.world.broadcast("stop")
-                self._beat("stopped", trainer.step)
+                self._beat("stopped", trainer)
                 yield False
                 return
             time.sleep(LOOK_EVERY)
 
-    def _beat(self, state: State, step: int, message: str = "") -> None:
-        status = Status(state, step, os.getpid(), _started(os.getpid()), time.time(), message)
+    def _beat(self, state: State, trainer: Trainer | None, message: str = "") -> None:
+        step = trainer.step if trainer else 0
+        parameters = sum(parameter.numel() for parameter in trainer.model.parameters()) if trainer else 0
+        status = Status(state, step, os.getpid(), _started(os.getpid()), time.time(), message, parameters)
         write_atomically(self.folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
 
     @contextmanager

@@ -41,6 +41,7 @@ def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
     seen = list(run.execute())
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)
+    assert status.parameters == sum(w.numel() for w in load(run.folder / "best.safetensors").weights.values())
     records, offset = run.metrics()
     assert [record["step"] for record in records] == [metrics.step for metrics in seen] == [1, 25, 30, 50, 60]
     assert run.metrics(offset) == ([], offset)
@@ -53,7 +54,7 @@ def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
 def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
     list(run.execute())
-    assert run.probes() == [30, 60]
+    assert run.probes() == [1, 2, 4, 8, 16, 30, 60]
     best = load(run.folder / "best.safetensors")
     model, vocabulary = best.build(), best.vocabulary
     trace, likely, probabilities = run.probe(best.step)
