@@ -114,7 +114,7 @@ def test_one_of_two_processes_is_killed_and_the_weights_are_the_same(tmp_path: P
         os.kill(worker(processes[1], rank=1), signal.SIGKILL)
         assert "another of the 2 processes ended" in wait_for(run, "failed").message
         wait_for(run, "running")
-        assert [process.wait(90) for process in processes] == [0, 0]
+        assert [process.wait(180) for process in processes] == [0, 0]
     finally:
         for process in processes:
             process.terminate()
@@ -136,7 +136,7 @@ def worker(torchrun: subprocess.Popen, rank: int) -> int:
     raise AssertionError(f"torchrun has no process of rank {rank}")
 
 
-def wait_for(run: Run, state: str, seconds: float = 60):
+def wait_for(run: Run, state: str, seconds: float = 120):
     give_up = time.monotonic() + seconds
     while (status := run.status()) is None or status.state != state:
         assert time.monotonic() < give_up, status
