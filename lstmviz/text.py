@@ -179,8 +179,9 @@ class Corpus:
 
 
 def is_tokenised(text: str) -> bool:
-    """In text that is split already, a comma or question mark never touches the word before it."""
-    return not re.search(r"\w[,?!](\s|$)", text)
+    """Whether a text is split already: marks and clitics stand alone, and no comma touches the word before it."""
+    alone = re.search(r"\s([,.?!]|<unk>|n't|'s)\s", text)
+    return bool(alone) and not re.search(r"\w[,?!](\s|$)", text)
 
 
 def tokenise(text: str, level: Level, tokenised: bool) -> list[str]:

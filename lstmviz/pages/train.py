@@ -207,33 +207,41 @@ def gates(run: Run) -> None:
 
 def moment(run: Run, steps: list[int]) -> int:
     """The slider over training time: the step that is shown."""
-    state, key = st.session_state, f"moment {run.folder.name}"
-    newest = state.get("newest", {})
-    following = state.get(key) in (None, newest.get(key))  # nobody has moved it away from the newest
-    if following:
-        state[key] = steps[-1]
-    state["newest"] = {**newest, key: steps[-1]}
+    # The slider forgets where it is when an evaluation gives it one more step; what was chosen is kept beside it.
+    state, name = st.session_state, run.folder.name
+    moments: dict[str, int] = state.setdefault("moments", {})  # run -> step; none while it follows the newest
+    if state.get("playing") == name:
+        later = [step for step in steps if step > moments.get(name, 0)]
+        moments[name] = later[min(len(steps) // PLAYED_IN, len(later) - 1)] if later else steps[-1]
+        if moments[name] == steps[-1]:
+            del moments[name]
+            state["playing"] = None
     if len(steps) == 1:
         return steps[0]
-    playing = state.get("playing") == key
-    if playing:
-        place = steps.index(state[key]) if state[key] in steps else 0
-        state[key] = steps[min(place + max(1, len(steps) // PLAYED_IN), len(steps) - 1)]
-        if state[key] == steps[-1]:
-            playing = state["playing"] = None
+    key, playing = f"moment {name}", state.get("playing") == name
+    state[key] = moments.get(name, steps[-1])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         icon = ":material/stop:" if playing else ":material/play_arrow:"
-        st.button("stop" if playing else "play", key="play", icon=icon, on_click=play, args=(key, steps))
+        st.button("stop" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
         label = "training time: the gates of the probe sentence after so many steps"
-        return st.select_slider(label, steps, key=key, width="stretch")
+        return st.select_slider(label, steps, key=key, width="stretch", on_change=move, args=(name, steps[-1]))
 
 
-def play(key: str, steps: list[int]) -> None:
-    """Start or stop moving the slider; from the end it starts again."""
+def play(name: str) -> None:
+    """Let the slider move by itself, or stop that; where it follows the newest it starts at the first step."""
     state = st.session_state
-    state["playing"] = None if state.get("playing") == key else key
-    if state["playing"] and state[key] == steps[-1]:
-        state[key] = steps[0]
+    state["playing"] = None if state.get("playing") == name else name
+    if state["playing"]:
+        state["moments"].setdefault(name, 0)
+
+
+def move(name: str, newest: int) -> None:
+    """Somebody moved the slider; at its end it follows the newest again."""
+    state = st.session_state
+    state["playing"] = None
+    state["moments"][name] = state[f"moment {name}"]
+    if state["moments"][name] == newest:
+        del state["moments"][name]
 
 
 def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:

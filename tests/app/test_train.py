@@ -1,14 +1,18 @@
 """The Train page without a browser."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from lstmviz.checkpoint import TrainConfig
+from lstmviz.training import corpora
+from lstmviz.training.corpora import import_text
 from lstmviz.training.run import Run, RunConfig, runs
 from lstmviz.ui import trainings
+from lstmviz.ui.training_form import plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
+    monkeypatch.setattr(trainings, "TEXTS", tmp_path / "corpora")
     return tmp_path / "runs"
 
 
@@ -75,9 +80,25 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     app = open_page()
     assert not app.exception
     assert app.select_slider[0].value == 60
+    assert "follows the nesting depth with |correlation|" in spoken(app)
     app.select_slider[0].set_value(20).run()
     assert not app.exception
     assert app.select_slider[0].value == 20
+    # One more evaluation: what was chosen stays; what follows goes along.
+    (run.folder / "probes" / "00000080.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
+    app.run()
+    assert app.select_slider[0].value == 20
+    app.select_slider[0].set_value(80).run()
+    (run.folder / "probes" / "00000090.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
+    app.run()
+    assert app.select_slider[0].value == 90
+    app.button(key="play").click().run()
+    seen = [app.select_slider[0].value]
+    while app.button(key="play").label == "stop":
+        app.run()
+        seen.append(app.select_slider[0].value)
+    assert not app.exception
+    assert seen == [1, 2, 4, 8, 16, 20, 40, 60, 80, 90]
 
 
 def test_a_text_of_ones_own(folder: Path) -> None:
@@ -90,6 +111,53 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     app.text_area(key="text_pasted").set_value("the cat sat on the mat.\n" * 400).run()
     assert not app.exception
     assert "training tokens" in spoken(app)
+    app.segmented_control(key="level").set_value("words").run()
+    assert "10 in the vocabulary" in spoken(app)
+    assert "the cat sat on the mat . ⏎" in app.code[0].value
+    app.number_input(key="words").set_value(10).run()
+    app.number_input(key="times").set_value(600).run()
+    assert "5 in the vocabulary, 62.5% of the text" in spoken(app)
+    app.text_input(key="text_name").set_value("../up").run()
+    app.button(key="text_keep").click().run()
+    assert not app.exception
+    assert "the name is '../up'" in spoken(app).replace("\\", "")
+    app.text_input(key="text_name").set_value("cats").run()
+    app.button(key="text_keep").click().run()
+    assert not app.exception
+    assert app.selectbox(key="corpus").value == "cats" and (trainings.TEXTS / "cats" / "text.txt").exists()
+    assert "training tokens" in spoken(app)
+    app.selectbox(key="corpus").select("a text of your own").run()
     app.number_input(key="units_a text of your own").set_value(60_000).run()
     assert not app.exception
     assert "parameters" in spoken(app) and "GB" in spoken(app)
+
+
+def test_a_text_that_is_not_there_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page()
+    app.selectbox(key="corpus").select("wikitext-2").run()
+    assert "is not on this machine yet. Licence: CC BY-SA 3.0" in spoken(app)
+    source = replace(corpora.SOURCES["wikitext-2"], urls=("http://127.0.0.1:9/nothing.zip",))
+    monkeypatch.setitem(corpora.SOURCES, "wikitext-2", source)
+    app.button(key="fetch").click().run()
+    assert not app.exception
+    assert "could not be fetched (127.0.0.1 cannot be reached)" in spoken(app)
+    import_text([ROOT / "README.md"], "wikitext-2", trainings.TEXTS)  # as if it had come
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="corpus").value == "wikitext-2" and "training tokens" in spoken(app)
+
+
+@pytest.mark.parametrize(("unit", "amount", "steps"), [("epochs", 2, 1258), ("steps", 300, 300)])
+def test_a_budget_of_epochs_or_steps(folder: Path, unit: str, amount: int, steps: int) -> None:
+    app = open_page()
+    app.segmented_control(key="budget").set_value("other").run()
+    app.selectbox(key="budget_unit").select(unit).run()
+    app.number_input(key=f"budget_{unit}").set_value(amount).run()
+    assert not app.exception
+    assert f"about {steps:,} steps" in spoken(app)
+
+
+def test_a_budget_of_time_leaves_room_for_evaluations() -> None:
+    assert plan(30, "seconds", step=0.01, evaluation=0.001, epoch=100) == {"steps": 2822, "eval_every": 103}
+    slow = plan(30, "seconds", step=0.01, evaluation=8.0, epoch=100)
+    assert slow == {"steps": 1250, "eval_every": 625}  # two evaluations of 8 s are more than half of it

@@ -84,6 +84,7 @@ def test_white_space_and_control_characters_are_shown():
 def test_a_corpus_is_split_at_white_space_where_it_is_tokenised_already():
     prose, treebank = "Well, it's 5%.\n", "well , it 's 5 % .\n"
     assert (is_tokenised(prose), is_tokenised(treebank)) == (False, True)
+    assert is_tokenised("mr. <unk> did n't come\n") and not is_tokenised("The cat sat on the mat.\n")
     assert tokenise(prose, "word", False) == ["Well", ",", "it", "'s", "5", "%", ".", EOS]
     assert tokenise("a <unk>\tb@c\n\n", "word", True) == ["a", "<unk>", "b@c", EOS, EOS]
     assert tokenise("a b\n", "char", False) == ["a", " ", "b", "\n"]
