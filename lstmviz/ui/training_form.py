@@ -188,7 +188,10 @@ def offer_to_fetch(name: str) -> None:
 def own_text() -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
     upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    text = st.text_area("or paste a text", key="text_pasted", height=120)
+    state = st.session_state
+    if "text_pasted" not in state:  # forgotten while another corpus was chosen
+        state["text_pasted"] = state.get("pasted", "")
+    text = state["pasted"] = st.text_area("or paste a text", key="text_pasted", height=120)
     if upload is not None:
         try:
             text = upload.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
@@ -204,7 +207,7 @@ def own_text() -> str | None:
     with st.popover("keep this text in the menu", width="stretch"):
         name = st.text_input("name", "my-text", key="text_name")
         st.button("keep", on_click=keep_text, args=(text, name), key="text_keep")
-    if problem := st.session_state.pop("text_problem", None):
+    if problem := state.pop("text_problem", None):
         st.error(f"It was not kept: {plain(problem)}.")
     return text
 
