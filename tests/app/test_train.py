@@ -158,6 +158,6 @@ def test_a_budget_of_epochs_or_steps(folder: Path, unit: str, amount: int, steps
 
 
 def test_a_budget_of_time_leaves_room_for_evaluations() -> None:
-    assert plan(30, "seconds", step=0.01, evaluation=0.001, epoch=100) == {"steps": 2822, "eval_every": 103}
+    assert plan(30, "seconds", step=0.01, evaluation=0.001, epoch=100) == {"steps": 2847, "eval_every": 104}
     slow = plan(30, "seconds", step=0.01, evaluation=8.0, epoch=100)
     assert slow == {"steps": 1250, "eval_every": 625}  # two evaluations of 8 s are more than half of it
