@@ -21,7 +21,7 @@ from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
-from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, runs
+from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, reason, runs
 
 # Everything of ModelConfig but vocab_size, which the corpus decides.
 ModelOptions = dataclasses.make_dataclass(
@@ -233,4 +233,4 @@ def main() -> None:
     try:
         app.cli(prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {error}" if speaks else 1)
+        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)

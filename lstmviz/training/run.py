@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -219,7 +220,8 @@ class Run:
             except BaseException as error:
                 stopped = isinstance(error, KeyboardInterrupt)
                 if world.rank == 0:
-                    self._beat("stopped" if stopped else "failed", trainer, "" if stopped else str(error))
+                    with suppress(OSError):  # a full disk does not take even this; then the run counts as crashed
+                        self._beat("stopped" if stopped else "failed", trainer, "" if stopped else reason(error))
                 raise
 
     def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
@@ -444,6 +446,16 @@ class Run:
                 yield
         except Timeout as error:
             raise ValueError(f"another process is training {self.folder} already") from error
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, as a sentence for a person."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; make room and resume: what was saved before is whole"
+    if isinstance(error, OSError) and number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{error.filename or 'the folder'} cannot be written ({error.strerror}); choose another folder"
+    return str(error)
 
 
 def runs(folder: Path) -> list[Run]:

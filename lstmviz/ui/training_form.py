@@ -17,7 +17,7 @@ from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_c
 from lstmviz.text import UNK, Corpus, Level, plain
 from lstmviz.training import corpora
 from lstmviz.training.loop import Trainer, evaluate
-from lstmviz.training.run import RunConfig
+from lstmviz.training.run import RunConfig, reason
 from lstmviz.ui import trainings
 
 OWN = "a text of your own"
@@ -107,7 +107,7 @@ def form() -> None:
             )
         step, evaluation = costs(corpus, model, train)
     except (ValueError, OSError) as error:
-        action.error(f"This cannot be trained: {plain(str(error))}.")
+        action.error(f"This cannot be trained: {plain(reason(error))}.")
         return
     epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
     train = replace(train, **plan(amount, unit, step, evaluation, epoch))
@@ -129,7 +129,7 @@ def start(config: RunConfig, text: Text) -> None:
     try:
         run = trainings.begin(config, name, text.own)
     except (ValueError, OSError) as error:
-        st.error(f"The training could not be started: {plain(str(error))}.")
+        st.error(f"The training could not be started: {plain(reason(error))}.")
         return
     st.session_state["run"] = run.folder.name
     st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
@@ -180,7 +180,7 @@ def offer_to_fetch(name: str) -> None:
         )
     except (ValueError, OSError) as error:
         bar.empty()
-        st.error(f"{plain(str(error))}.")
+        st.error(f"{plain(reason(error))}.")
         return
     st.rerun()
 
@@ -218,7 +218,7 @@ def keep_text(text: str, name: str) -> None:
         trainings.keep(text, name)
         st.session_state["corpus"] = name
     except (ValueError, OSError) as error:
-        st.session_state["text_problem"] = str(error)
+        st.session_state["text_problem"] = reason(error)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the text…")

@@ -1,5 +1,6 @@
 """Run folders: made once, steered from outside, gone on with after anything."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from lstmviz.checkpoint import TrainConfig, load
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
-from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.run import Run, RunConfig, reason, runs
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(
@@ -196,3 +197,33 @@ def test_each_evaluation_leaves_a_sample(tmp_path: Path) -> None:
     list(run.execute())
     samples = [record["sample"] for record in run.metrics()[0] if "sample" in record]
     assert len(samples) == 2 and all(len(sample) > 50 for sample in samples)
+
+
+def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    steps = run.execute()
+    for metrics in steps:
+        if metrics.step == 50:
+            break
+    saved = (run.folder / "last.safetensors").read_bytes()
+    best = (run.folder / "best.safetensors").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr("os.fsync", full)
+        list(steps)
+    assert (run.folder / "last.safetensors").read_bytes() == saved
+    assert (run.folder / "best.safetensors").read_bytes() == best
+    assert not list(run.folder.glob(".*"))  # nothing half written
+    list(run.execute())  # there is room again
+    status = run.status()
+    assert status is not None and (status.state, status.step) == ("finished", 60)
+
+
+def test_why_a_disk_does_not_take_anything_is_a_sentence(tmp_path: Path) -> None:
+    assert reason(OSError(errno.ENOSPC, "No space left on device")).startswith("the disk is full; make room")
+    refused = reason(PermissionError(errno.EACCES, "Permission denied", "runs/one"))
+    assert refused == "runs/one cannot be written (Permission denied); choose another folder"
+    assert reason(ValueError("bptt is 0")) == "bptt is 0"
