@@ -32,8 +32,9 @@ sys.path.insert(0, str(ROOT))
 from lstmviz.checkpoint import TrainConfig  # noqa: E402
 from lstmviz.grammars import generate  # noqa: E402
 from lstmviz.model import LanguageModel, ModelConfig, perplexity  # noqa: E402
-from lstmviz.text import Corpus, Vocabulary, load_corpus  # noqa: E402
+from lstmviz.text import Corpus, Vocabulary  # noqa: E402
 from lstmviz.training import loop, run  # noqa: E402
+from lstmviz.training.corpora import load_corpus  # noqa: E402
 from lstmviz.training.loop import LOG_EVERY, Trainer, parallel_streams  # noqa: E402
 
 CORPUS = generate("brackets")

@@ -53,7 +53,7 @@ def table(every: list[Run]) -> list[Run]:
                 "best perplexity": perplexity(min(losses)) if losses else None,
                 "parameters": status.parameters if status and status.parameters else None,
                 "tokens/s": round(records[-1]["tokens_per_second"]) if records else None,
-                "seconds": records[-1]["seconds"] if records else None,
+                "seconds": round(records[-1]["seconds"]) if records else None,
             }
         )
     names = [row["run"] for row in rows]
@@ -66,10 +66,13 @@ def table(every: list[Run]) -> list[Run]:
         key=f"runs_{st.session_state.get('table_key', 0)}",
         height=min(35 * (len(rows) + 1) + 2, 142),  # three rows; more scroll
         column_config={
-            "best perplexity": st.column_config.NumberColumn(format="%.2f"),
-            "parameters": st.column_config.NumberColumn(format="localized"),
-            "tokens/s": st.column_config.NumberColumn(format="localized"),
-            "seconds": st.column_config.NumberColumn(format="%.0f"),
+            "state": st.column_config.TextColumn(width=75),
+            "best perplexity": st.column_config.NumberColumn(
+                "perplexity", format="%.2f", width=75, help="the best, on the validation part"
+            ),
+            "parameters": st.column_config.NumberColumn(format="localized", width=85),
+            "tokens/s": st.column_config.NumberColumn(format="localized", width=75),
+            "seconds": st.column_config.NumberColumn(format="localized", width=70),
         },
     )
     chosen = [every[row] for row in picked.selection.rows] or [every[default]]

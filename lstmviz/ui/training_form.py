@@ -114,8 +114,8 @@ def form() -> None:
     preview(corpus)
     with action:
         st.caption(
-            f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or {train.steps / epoch:.3g} "
-            f"epochs, with an evaluation every {train.eval_every:,} steps. {parameters:,} parameters."
+            f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
+            f"{train.steps / epoch:,.{0 if train.steps > 20 * epoch else 1}f} epochs, with an evaluation every {train.eval_every:,} steps. {parameters:,} parameters."
         )
         if not trainings.room():
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
