@@ -47,8 +47,24 @@ ROLES = {
     "forget_gate": Role(
         "forget gate", "f", *AMBER, 0, 1, "How much of its memory the unit keeps: 1 keeps everything, 0 erases it."
     ),
+    "log_forget_gate": Role(
+        "log forget gate",
+        "ln f",
+        *AMBER,
+        None,
+        None,
+        "How much of its memory the unit keeps, as a logarithm beside that of the input gate: the larger counts more.",
+    ),
     "input_gate": Role(
         "input gate", "i", *GREEN, 0, 1, "How much of the new candidate is written into memory: 1 all of it, 0 nothing."
+    ),
+    "log_input_gate": Role(
+        "log input gate",
+        "ln i",
+        *GREEN,
+        None,
+        None,
+        "How much of the candidate is written, as a logarithm beside that of the forget gate: the larger counts more.",
     ),
     "output_gate": Role(
         "output gate",
@@ -60,6 +76,17 @@ ROLES = {
     ),
     "cell": Role(
         "cell state", "c", *VIOLET, None, None, "The memory itself, a running sum that is kept, written and erased."
+    ),
+    "normalizer": Role(
+        "normalizer",
+        "n",
+        *GREY,
+        None,
+        None,
+        "How much was written in all: what the unit shows is its memory over this.",
+    ),
+    "stabilizer": Role(
+        "stabilizer", "m", *GREY, None, None, "Keeps the exponential gates from overflowing; it changes no result."
     ),
     "reset_gate": Role(
         "reset gate", "r", *AMBER, 0, 1, "How much of the old state is looked at when the new candidate is formed."
@@ -75,13 +102,13 @@ DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8
 
 
 def scale(name: str, values: np.ndarray) -> tuple[float, float]:
-    """The ends of a role's colours: its fixed range or, where it has none, ±a whole number.
+    """The ends of a role's colours: its fixed range or, where the values leave it or it has none, ±a whole number.
 
     That number holds four values of five, and is at least 3, where tanh has its end. A few units that count far beyond
     the others would otherwise leave all of them pale; values past the ends take the end's colour; the legend says so.
     """
     role = ROLES[name]
-    if role.low is not None and role.high is not None:
+    if role.low is not None and role.high is not None and role.low <= values.min() and values.max() <= role.high:
         return role.low, role.high
     end = max(3, math.ceil(np.nanquantile(np.abs(values), 0.8)))
     return -end, end

@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast
 
 import torch
@@ -66,9 +65,12 @@ class ModelConfig:
         for name in ("tie_weights", "adaptive_softmax"):
             if type(value := getattr(self, name)) is not bool:
                 raise ValueError(f"{name} is {value!r}; it must be true or false")
-        if self.tie_weights and self.embedding_size != self.hidden_size:
+        output_size = CELLS[self.cell].output_of(self.hidden_size)
+        if self.tie_weights and self.embedding_size != output_size:
+            projected = "" if output_size == self.hidden_size else f", projected to {output_size}"
             raise ValueError(
-                f"tie_weights needs embedding_size = hidden_size; they are {self.embedding_size} and {self.hidden_size}"
+                f"tie_weights needs embedding_size = hidden_size{projected}; they are {self.embedding_size} and "
+                f"{self.hidden_size}"
             )
         if self.adaptive_softmax and self.tie_weights:
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
@@ -119,15 +121,17 @@ class LanguageModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        sizes = [config.embedding_size] + [config.hidden_size] * config.num_layers
+        cell = CELLS[config.cell]
+        output_size = cell.output_of(config.hidden_size)
+        input_sizes = [config.embedding_size] + [output_size] * (config.num_layers - 1)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
         weight = torch.empty(config.vocab_size, config.embedding_size).uniform_()
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size, _weight=weight)
-        layers = nn.ModuleList(CELLS[config.cell](x, h) for x, h in pairwise(sizes))
+        layers = nn.ModuleList(cell(size, config.hidden_size) for size in input_sizes)
         self.layers = cast(Sequence[Cell], layers)  # what a type checker cannot see in a ModuleList
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
-        self.decoder = decoder(config.hidden_size, config.vocab_size)
+        self.decoder = decoder(output_size, config.vocab_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)

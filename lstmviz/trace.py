@@ -248,7 +248,7 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
 def _records(model: LanguageModel, trace: GateTrace) -> list[dict[str, Tensor]]:
     """What ``model.record`` returned when the trace was made, on the CPU: one dict a layer, name -> ``(T, 1, U)``."""
     return [
-        {name: torch.as_tensor(trace[name].values[k])[:, None] for name in (*layer.gates, *layer.states)}
+        {name: torch.as_tensor(trace[name].values[k])[:, None] for name in layer.recorded()}
         for k, layer in enumerate(model.layers)
     ]
 

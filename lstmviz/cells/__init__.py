@@ -2,15 +2,51 @@
 
 from lstmviz.cells.base import Cell, Gates, State
 from lstmviz.cells.gru import GRU
+from lstmviz.cells.janet import JANET
 from lstmviz.cells.lstm import LSTM, LSTMConcat, LSTMSplit
+from lstmviz.cells.minimal import MinGRU, MinLSTM
+from lstmviz.cells.mogrifier import Mogrifier
+from lstmviz.cells.norm import LayerNormLSTM
+from lstmviz.cells.peephole import (
+    CoupledGates,
+    GateRecurrence,
+    NoForgetGate,
+    NoInputActivation,
+    NoInputGate,
+    NoOutputActivation,
+    NoOutputGate,
+    NoPeepholes,
+    Peephole,
+)
+from lstmviz.cells.projected import ProjectedLSTM
+from lstmviz.cells.report import ReportConcat, ReportSplit
 from lstmviz.cells.rnn import RNN
+from lstmviz.cells.slstm import SLSTM
 
 CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
     "lstm": LSTM,
     "lstm_split": LSTMSplit,
     "lstm_concat": LSTMConcat,
+    "report_split": ReportSplit,
+    "report_concat": ReportConcat,
     "gru": GRU,
+    "peephole": Peephole,
+    "nig": NoInputGate,
+    "nfg": NoForgetGate,
+    "nog": NoOutputGate,
+    "niaf": NoInputActivation,
+    "noaf": NoOutputActivation,
+    "np": NoPeepholes,
+    "cifg": CoupledGates,
+    "fgr": GateRecurrence,
+    "layernorm": LayerNormLSTM,
+    "lstmp": ProjectedLSTM,
+    "janet": JANET,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+    "slstm": SLSTM,
+    "mogrifier": Mogrifier,
 }
 
 __all__ = ["CELLS", "Cell", "Gates", "State"]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from itertools import takewhile
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-State = dict[str, Tensor]  # "hidden" (B, H), and "cell" (B, H) where the cell has one
+from lstmviz.cells.product import Recurrent
+
+State = dict[str, Tensor]  # "hidden" (B, H), "cell" (B, H) where the cell has one, and whatever else it carries on
 Gates = dict[str, Tensor]  # every gate by its role, after its activation, (B, H)
+Product = Callable[[Tensor], Tensor]  # h' (B, H) -> U h' (B, K)
 
 
 class Cell(nn.Module):
@@ -16,6 +23,11 @@ class Cell(nn.Module):
 
     A subclass names its gates and states and defines ``step``. Whatever part of a step depends on the input alone
     belongs in ``project``, which sees all time steps at once, so that only the recurrent part is looped.
+
+    Class attributes:
+        gates, states: names of what ``step`` returns. A gate that the next step sees is also a state.
+        paper: where the cell comes from.
+        count: the number of parameters as a formula in h, x and, where ``hidden`` is a projection, p.
 
     Args:
         input_size: size X of each input.
@@ -25,27 +37,56 @@ class Cell(nn.Module):
     gates: ClassVar[tuple[str, ...]]
     states: ClassVar[tuple[str, ...]]
     paper: ClassVar[str]
+    count: ClassVar[str]
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.output_size = self.output_of(hidden_size)
+
+    @classmethod
+    def output_of(cls, hidden_size: int) -> int:
+        """Size P of ``hidden``: H, where it is no projection."""
+        return hidden_size
+
+    @classmethod
+    def equations(cls) -> str:
+        """Those of the docstring."""
+        _, _, rest = (inspect.getdoc(cls) or "").partition("::\n\n")
+        lines = takewhile(lambda line: not line or line.startswith("    "), rest.splitlines())
+        return inspect.cleandoc("\n".join(lines))
+
+    @classmethod
+    def recorded(cls) -> tuple[str, ...]:
+        """Names of everything that ``record`` returns."""
+        return tuple(dict.fromkeys((*cls.gates, *cls.states)))
 
     def initial_state(self, batch: int) -> State:
-        """Zeros, ``(B, H)`` for every state."""
+        """Zeros, ``(B, H)`` for every state; ``(B, P)`` for a projected ``hidden``."""
         like = next(self.parameters())
-        return {name: like.new_zeros(batch, self.hidden_size) for name in self.states}
+        widths = {"hidden": self.output_size}
+        return {name: like.new_zeros(batch, widths.get(name, self.hidden_size)) for name in self.states}
 
     def project(self, inputs: Tensor) -> Tensor:  # (T, B, X) -> (T, B, K)
         """The part of every step that depends on the input alone; by default the input itself."""
         return inputs
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
+    def recurrent_weight(self) -> Tensor:
+        """U ``(K, P)``, what multiplies h' at every step, put together once for all of them."""
+        raise NotImplementedError
+
+    def recurrent(self, inputs: Tensor) -> Product:
+        """What a run over ``inputs`` gives to each ``step``."""
+        return Recurrent(self.recurrent_weight(), *inputs.shape[:2])
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         """One time step.
 
         Args:
             x: what ``project`` made of this step's input, ``(B, K)``.
             state: the previous step's.
+            U: what ``recurrent`` returned.
         """
         raise NotImplementedError
 
@@ -59,19 +100,48 @@ class Cell(nn.Module):
         Returns:
             Hidden values ``(T, B, H)`` and the state after the last step.
         """
-        hidden = []
+        hidden, U = [], self.recurrent(inputs)
         for x in self.project(inputs):
-            state, _ = self.step(x, state)
+            state, _ = self.step(x, state, U)
             hidden.append(state["hidden"])
         return torch.stack(hidden), state
 
     def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
         """Run over time and keep everything: each gate and state under its name, ``(T, B, H)``."""
         steps: list[dict[str, Tensor]] = []
+        U = self.recurrent(inputs)
         for x in self.project(inputs):
-            state, gates = self.step(x, state)
+            state, gates = self.step(x, state, U)
             steps.append({**gates, **state})
-        return {name: torch.stack([step[name] for step in steps]) for name in (*self.gates, *self.states)}
+        return {name: torch.stack([step[name] for step in steps]) for name in self.recorded()}
+
+
+class GatedCell(Cell):
+    """A cell whose gates are all of the form ``a_k = W_k x + U_k h' + b_k``, their rows stacked in one W, U and b.
+
+    Class attributes:
+        rows: the k of each block of H rows, in the order in which they are stacked.
+    """
+
+    rows: ClassVar[tuple[str, ...]]
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        size = len(self.rows) * hidden_size
+        self.W = self.uniform(size, input_size)
+        self.U = self.uniform(size, self.output_size)
+        self.b = self.uniform(size)
+
+    def uniform(self, *shape: int) -> nn.Parameter:
+        """A parameter as PyTorch initialises those of recurrent layers: uniform in ±1/√H."""
+        bound = self.hidden_size**-0.5
+        return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+    def project(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.W, self.b)  # (T, B, K)
+
+    def recurrent_weight(self) -> Tensor:
+        return self.U
 
 
 def init_uniform(module: nn.Module, hidden_size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells.base import Cell, Gates, State
+from lstmviz.cells.base import Cell, Gates, Product, State
 from lstmviz.cells.native import record_native
 
 
@@ -26,6 +26,7 @@ class GRU(Cell):
     gates = ("reset_gate", "update_gate", "candidate")
     states = ("hidden",)
     paper = "Cho et al. 2014"
+    count = "3h(h + x) + 6h"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -35,11 +36,13 @@ class GRU(Cell):
         w_ih, _, b_ih, _ = self.native.all_weights[0]
         return F.linear(inputs, w_ih, b_ih)  # (T, B, 3H)
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        _, w_hh, _, b_hh = self.native.all_weights[0]
+    def recurrent_weight(self) -> Tensor:
+        return self.native.all_weights[0][1]
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         h = state["hidden"]
         x_r, x_z, x_n = x.chunk(3, dim=-1)
-        u_r, u_z, u_n = F.linear(h, w_hh, b_hh).chunk(3, dim=-1)
+        u_r, u_z, u_n = (U(h) + self.native.all_weights[0][3]).chunk(3, dim=-1)  # b_hh
         r = (x_r + u_r).sigmoid()
         z = (x_z + u_z).sigmoid()
         n = (x_n + r * u_n).tanh()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells.base import Cell, Gates, State, init_uniform
+from lstmviz.cells.base import Cell, Gates, Product, State, init_uniform
 from lstmviz.cells.native import record_native
 
 
@@ -37,18 +37,21 @@ class LSTM(Cell):
     gates = ("input_gate", "forget_gate", "candidate", "output_gate")
     states = ("cell", "hidden")
     paper = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"
+    count = "4h(h + x) + 8h"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.LSTM(input_size, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
-        w_ih, _, b_ih, _ = self.native.all_weights[0]
-        return F.linear(inputs, w_ih, b_ih)  # (T, B, 4H)
+        w_ih, _, b_ih, b_hh = self.native.all_weights[0]
+        return F.linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        _, w_hh, _, b_hh = self.native.all_weights[0]
-        a = x + F.linear(state["hidden"], w_hh, b_hh)  # (B, 4H)
+    def recurrent_weight(self) -> Tensor:
+        return self.native.all_weights[0][1]
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a = x + U(state["hidden"])  # (B, 4H)
         return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -72,7 +75,7 @@ class LSTMSplit(Cell):
     Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
 
-    gates, states, paper = LSTM.gates, LSTM.states, LSTM.paper
+    gates, states, paper, count = LSTM.gates, LSTM.states, LSTM.paper, LSTM.count
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -81,15 +84,21 @@ class LSTMSplit(Cell):
         init_uniform(self, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
-        maps = (self.W_ii, self.W_if, self.W_ig, self.W_io)
-        return F.linear(inputs, torch.cat([m.weight for m in maps]), torch.cat([m.bias for m in maps]))  # (T, B, 4H)
+        # The eight maps stacked to two, so that every step takes one product in place of four.
+        of_input, of_hidden = self.maps()
+        bias = torch.cat([m.bias for m in of_input]) + torch.cat([m.bias for m in of_hidden])
+        return F.linear(inputs, torch.cat([m.weight for m in of_input]), bias)  # (T, B, 4H)
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        h = state["hidden"]
-        x_i, x_f, x_g, x_o = x.chunk(4, dim=-1)
-        return lstm_update(
-            x_i + self.W_hi(h), x_f + self.W_hf(h), x_g + self.W_hg(h), x_o + self.W_ho(h), cell=state["cell"]
-        )
+    def recurrent_weight(self) -> Tensor:
+        return torch.cat([m.weight for m in self.maps()[1]])
+
+    def maps(self) -> tuple[tuple[nn.Linear, ...], tuple[nn.Linear, ...]]:
+        """Those of x and those of h', in the order i, f, g, o."""
+        return (self.W_ii, self.W_if, self.W_ig, self.W_io), (self.W_hi, self.W_hf, self.W_hg, self.W_ho)
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a = x + U(state["hidden"])  # (B, 4H)
+        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
 
 
 class LSTMConcat(Cell):
@@ -107,12 +116,25 @@ class LSTMConcat(Cell):
 
     gates, states = LSTM.gates, LSTM.states
     paper = "Olah 2015"
+    count = "4h(h + x) + 4h"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.W_i, self.W_f, self.W_g, self.W_o = (nn.Linear(hidden_size + input_size, hidden_size) for _ in range(4))
         init_uniform(self, hidden_size)
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        hx = torch.cat([state["hidden"], x], dim=-1)  # (B, H + X)
-        return lstm_update(self.W_i(hx), self.W_f(hx), self.W_g(hx), self.W_o(hx), cell=state["cell"])
+    def project(self, inputs: Tensor) -> Tensor:
+        # W [h', x] is W's left columns times h' and its right ones times x, which need not wait for h'.
+        weight, bias = torch.cat([m.weight for m in self.maps()]), torch.cat([m.bias for m in self.maps()])
+        return F.linear(inputs, weight[:, self.hidden_size :], bias)  # (T, B, 4H)
+
+    def recurrent_weight(self) -> Tensor:
+        return torch.cat([m.weight[:, : self.hidden_size] for m in self.maps()])
+
+    def maps(self) -> tuple[nn.Linear, ...]:
+        """In the order i, f, g, o."""
+        return self.W_i, self.W_f, self.W_g, self.W_o
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a = x + U(state["hidden"])  # (B, 4H)
+        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])

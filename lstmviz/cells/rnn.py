@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells.base import Cell, Gates, State
+from lstmviz.cells.base import Cell, Gates, Product, State
 from lstmviz.cells.native import record_native
 
 
@@ -23,18 +23,21 @@ class RNN(Cell):
     gates = ()
     states = ("hidden",)
     paper = "Elman 1990"
+    count = "h(h + x) + 2h"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.RNN(input_size, hidden_size)
 
     def project(self, inputs: Tensor) -> Tensor:
-        w_ih, _, b_ih, _ = self.native.all_weights[0]
-        return F.linear(inputs, w_ih, b_ih)  # (T, B, H)
+        w_ih, _, b_ih, b_hh = self.native.all_weights[0]
+        return F.linear(inputs, w_ih, b_ih + b_hh)  # (T, B, H)
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        _, w_hh, _, b_hh = self.native.all_weights[0]
-        h = (x + F.linear(state["hidden"], w_hh, b_hh)).tanh()
+    def recurrent_weight(self) -> Tensor:
+        return self.native.all_weights[0][1]
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        h = (x + U(state["hidden"])).tanh()
         return {"hidden": h}, {}
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:

@@ -183,7 +183,11 @@ class Run:
         ids, likely, probabilities, nll = (values.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
         axes = ("layer", "time", "unit")
         coords = {axis: np.arange(size) for axis, size in zip(axes, next(iter(values.values())).shape, strict=True)}
-        variables = {**{name: (axes, value) for name, value in values.items()}, "nll": ("time", nll)}
+        projected = (*axes[:-1], "projection")  # what is not as wide as the first gate
+        variables = {
+            name: (axes if value.shape[-1] == len(coords["unit"]) else projected, value)
+            for name, value in values.items()
+        } | {"nll": ("time", nll)}
         return GateTrace(variables, {**coords, "id": ("time", ids)}), likely, probabilities
 
     # ---- the training process ----------------------------------------------------------------------------------------

@@ -118,8 +118,9 @@ def _prepare(data: bytes) -> OpenModel:
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, scales = [], []
     for layer in range(checkpoint.model.num_layers):
-        values = {name: trace[name].values[layer] for name in names}  # (T, H)
-        scales.append({name: scale(name, values[name]) for name in names})
+        # A projection's values belong to no unit: the map cannot draw them.
+        values = {name: trace[name].values[layer] for name in names if "unit" in trace[name].dims}  # (T, H)
+        scales.append({name: scale(name, values[name]) for name in values})
         # All that a unit did, each role on its own scale: (H, roles · T)
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
         similar.append(_by_similarity(did))

@@ -17,7 +17,9 @@ from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import OpenModel
 
 MAX_TOKENS = 2000
-DRAWN_FIRST = ("forget_gate", "input_gate", "output_gate", "reset_gate", "update_gate", "cell")
+DRAWN_FIRST = (
+    "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate", "reset_gate", "update_gate", "cell",
+)  # fmt: skip
 ORDERS = ("similar", "index", "active")
 
 
@@ -131,7 +133,7 @@ def payload(
     panels, planes, units = [], [], []
     for layer in layers:
         units.append(unit_order(opened, trace, layer, order).tolist())
-        for name in (role for role in ROLES if role in trace):
+        for name in (role for role in ROLES if role in opened.scales[layer]):
             role = ROLES[name]
             values = trace[name].values[layer]  # (T, U)
             low, end = opened.scales[layer][name]

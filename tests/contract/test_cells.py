@@ -1,23 +1,16 @@
 """What every entry of CELLS promises."""
 
 import inspect
+import re
 
 import pytest
 import torch
 
 from lstmviz.cells import CELLS, Cell
+from lstmviz.charts import ROLES
 from lstmviz.model import LanguageModel, ModelConfig, parameter_count
 
 X, H = 5, 7
-
-# Parameters of one layer, as CELLS.md and each docstring state them.
-COUNTS = {
-    "rnn": H * (H + X) + 2 * H,
-    "lstm": 4 * H * (H + X) + 8 * H,
-    "lstm_split": 4 * H * (H + X) + 8 * H,
-    "lstm_concat": 4 * H * (H + X) + 4 * H,
-    "gru": 3 * H * (H + X) + 6 * H,
-}
 
 every_cell = pytest.mark.parametrize("name", CELLS)
 
@@ -25,12 +18,20 @@ every_cell = pytest.mark.parametrize("name", CELLS)
 @every_cell
 def test_names_match_what_comes_out(name):
     cell = CELLS[name](X, H)
-    state, gates = cell.step(cell.project(torch.randn(1, 2, X))[0], cell.initial_state(2))
+    inputs = torch.randn(3, 2, X)
+    state, gates = cell.step(cell.project(inputs)[0], cell.initial_state(2), cell.recurrent(inputs))
     assert issubclass(CELLS[name], Cell)
     assert tuple(gates) == cell.gates
     assert set(state) == set(cell.states) and "hidden" in state
-    assert all(value.shape == (2, H) for value in (*state.values(), *gates.values()))
-    assert tuple(cell.record(torch.randn(3, 2, X), cell.initial_state(2))) == (*cell.gates, *cell.states)
+    assert state["hidden"].shape == (2, cell.output_size)
+    assert all(value.shape == (2, H) for name, value in {**state, **gates}.items() if name != "hidden")
+    assert all(gates[name] is state[name] for name in set(gates) & set(state))  # recorded once
+    assert tuple(cell.record(inputs, cell.initial_state(2))) == cell.recorded()
+
+
+@every_cell
+def test_every_gate_and_state_has_a_role(name):
+    assert set(CELLS[name].recorded()) <= set(ROLES)
 
 
 @every_cell
@@ -38,17 +39,26 @@ def test_the_docstring_teaches(name):
     text = inspect.getdoc(CELLS[name]) or ""
     assert "Equation" in text and "Parameters:" in text
     assert "Paper:" in text and CELLS[name].paper in text
+    assert "h = " in CELLS[name].equations() and "Parameters" not in CELLS[name].equations()
+
+
+def count(cell: Cell) -> int:
+    """The number that the formula gives: what stands side by side is multiplied."""
+    formula = re.sub(r"(?<=[\dhxp²)])\s?(?=[hxp(])", " * ", cell.count.replace("²", "**2"))
+    return eval(formula, {"h": cell.hidden_size, "x": cell.input_size, "p": cell.output_size})
 
 
 @every_cell
-def test_the_parameter_count_is_the_formula(name):
-    assert sum(p.numel() for p in CELLS[name](X, H).parameters()) == COUNTS[name]
+@pytest.mark.parametrize(("x", "h"), [(1, 1), (5, 7), (7, 5), (64, 128)])
+def test_the_parameter_count_is_the_formula(name, x, h):
+    cell = CELLS[name](x, h)
+    assert sum(p.numel() for p in cell.parameters()) == count(cell)
 
 
 @every_cell
 def test_the_first_state_is_zero_and_of_the_cells_own_type(name):
     state = CELLS[name](X, H).double().initial_state(4)
-    assert all(v.shape == (4, H) and v.dtype == torch.float64 and not v.any() for v in state.values())
+    assert all(v.shape[0] == 4 and v.dtype == torch.float64 and not v.any() for v in state.values())
 
 
 @every_cell
@@ -56,4 +66,5 @@ def test_a_language_model_takes_it(name):
     config = ModelConfig(vocab_size=9, cell=name, embedding_size=X, hidden_size=H)
     logits, _ = LanguageModel(config)(torch.zeros(3, 2, dtype=torch.int64))
     assert logits.shape == (3, 2, 9)
-    assert parameter_count(config) == COUNTS[name] + 9 * X + 9 * H + 9
+    layer = CELLS[name](X, H)
+    assert parameter_count(config) == count(layer) + 9 * X + 9 * layer.output_size + 9

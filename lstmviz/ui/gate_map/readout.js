@@ -20,10 +20,16 @@ function sentence({ roles }) {
   const known = (...values) => values.every((value) => Number.isFinite(value));
   const keeps = (share, held) =>
     known(held) ? `Keeps ${percent(share)} of what it held (${number(held)})` : "Starts empty";
-  if (known(now.forget_gate, now.cell)) { // an LSTM, whatever computes what it writes
-    const written = now.cell - (known(before.cell) ? now.forget_gate * before.cell : 0);
+  const memory = known(now.cell) ? "cell" : "hidden";
+  if (known(now.forget_gate, now[memory])) { // an LSTM, whatever computes what it writes
+    const written = now[memory] - (known(before[memory]) ? now.forget_gate * before[memory] : 0);
     const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}` : "";
-    return `${keeps(now.forget_gate, before.cell)}, writes ${signed(written)}${shows}.`;
+    return `${keeps(now.forget_gate, before[memory])}, writes ${signed(written)}${shows}.`;
+  }
+  if (known(now.log_forget_gate, now.normalizer)) { // an sLSTM: what it holds is the mean c / n
+    const share = known(before.normalizer) ? Math.exp(now.log_forget_gate) * before.normalizer / now.normalizer : 0;
+    const written = `writes ${signed(now.candidate)} as ${percent(1 - share)} of it`;
+    return `${keeps(share, before.cell / before.normalizer)}, ${written}, shows ${percent(now.output_gate)}.`;
   }
   if (known(now.update_gate, now.candidate)) { // a GRU
     const view = known(now.reset_gate) ? `, which saw ${percent(now.reset_gate)} of the past` : "";

@@ -1,0 +1,43 @@
+"""The LSTM that has nothing but its forget gate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lstmviz.cells.base import GatedCell, Gates, Product, State
+
+LONGEST = 64  # steps that a new JANET remembers at most
+
+
+class JANET(GatedCell):
+    """Just Another NETwork: what the forget gate lets go of, a little more than that, is written anew.
+
+    Equations::
+
+        s = W_f x + U_f h' + b_f      g = tanh(W_g x + U_g h' + b_g)
+        f = σ(s)                      i = 1 − σ(s − 1)
+        h = f ⊙ h' + i ⊙ g
+
+    b_f begins as ln of a number drawn from 1 to T − 1, T = 64 ("chrono": Tallec & Ollivier 2018): the units then forget
+    after anything from 1 to T steps.
+    Parameters: 2h(h + x) + 2h.
+    Paper: van der Westhuizen & Lasenby 2018.
+    """
+
+    rows = ("f", "g")
+    gates = ("forget_gate", "input_gate", "candidate")
+    states = ("hidden",)
+    paper = "van der Westhuizen & Lasenby 2018"
+    count = "2h(h + x) + 2h"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        with torch.no_grad():
+            self.b[:hidden_size].uniform_(1, LONGEST - 1).log_()
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        s, a_g = (x + U(state["hidden"])).chunk(2, dim=-1)
+        f, i, g = s.sigmoid(), 1 - (s - 1).sigmoid(), a_g.tanh()
+        h = f * state["hidden"] + i * g
+        return {"hidden": h}, {"forget_gate": f, "input_gate": i, "candidate": g}

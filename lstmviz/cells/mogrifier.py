@@ -1,0 +1,50 @@
+"""The LSTM whose input and state change each other before they meet."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from lstmviz.cells.base import GatedCell, Gates, Product, State
+from lstmviz.cells.lstm import LSTM, lstm_update
+
+ROUNDS = 5
+
+
+class Mogrifier(GatedCell):
+    """The LSTM behind five rounds in which h' gates x and x gates h', in turn.
+
+    Equations::
+
+        x ← 2σ(Q_r h') ⊙ x,  r = 1, 3, 5        h' ← 2σ(R_r x) ⊙ h',  r = 2, 4
+        i = σ(W_i x + U_i h' + b_i)             f = σ(W_f x + U_f h' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)          o = σ(W_o x + U_o h' + b_o)
+        c = f ⊙ c' + i ⊙ g                      h = o ⊙ tanh(c)
+
+    Parameters: 4h(h + x) + 4h and 5hx of the rounds.
+    Paper: Melis et al. 2020.
+    """
+
+    rows = ("i", "f", "g", "o")
+    gates, states = LSTM.gates, LSTM.states
+    paper = "Melis et al. 2020"
+    count = "4h(h + x) + 4h + 5hx"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        for r in range(1, ROUNDS + 1):
+            shape = (input_size, hidden_size) if r % 2 else (hidden_size, input_size)
+            self.register_parameter(f"{'Q' if r % 2 else 'R'}_{r}", self.uniform(*shape))
+
+    def project(self, inputs: Tensor) -> Tensor:
+        return inputs  # h' changes x before W sees it
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        h = state["hidden"]
+        for r in range(1, ROUNDS + 1):
+            if r % 2:
+                x = 2 * F.linear(h, getattr(self, f"Q_{r}")).sigmoid() * x
+            else:
+                h = 2 * F.linear(x, getattr(self, f"R_{r}")).sigmoid() * h
+        a = F.linear(x, self.W, self.b) + U(h)  # (B, 4H)
+        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])

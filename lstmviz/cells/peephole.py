@@ -1,0 +1,236 @@
+"""The LSTM with peepholes and the eight variants of it that Greff et al. compared, each a change of one equation."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lstmviz.cells.base import GatedCell, Gates, Product, State
+
+Rows = dict[str, Tensor]  # a_k by k, (B, H)
+
+
+class Peephole(GatedCell):
+    """The LSTM whose gates see the cell state: the "vanilla" LSTM of Greff et al.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + p_i ⊙ c' + b_i)     f = σ(W_f x + U_f h' + p_f ⊙ c' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
+
+    Parameters: 4h(h + x) + 7h, of which 3h are the peepholes p.
+    Paper: Gers & Schmidhuber 2000.
+    """
+
+    rows = ("i", "f", "g", "o")
+    peepholes = ("i", "f", "o")
+    gates = ("input_gate", "forget_gate", "candidate", "output_gate")
+    states = ("cell", "hidden")
+    paper = "Gers & Schmidhuber 2000"
+    count = "4h(h + x) + 7h"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        for k in self.peepholes:
+            self.register_parameter(f"p_{k}", self.uniform(hidden_size))
+
+    def gate(self, k: str, a: Rows, c: Tensor) -> Tensor:
+        return (a[k] + getattr(self, f"p_{k}") * c).sigmoid()
+
+    def input_gate(self, a: Rows, c: Tensor) -> Tensor:
+        return self.gate("i", a, c)
+
+    def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
+        return self.gate("f", a, c)
+
+    def candidate(self, a: Rows) -> Tensor:
+        return a["g"].tanh()
+
+    def output_gate(self, a: Rows, c: Tensor) -> Tensor:
+        return self.gate("o", a, c)
+
+    def shown(self, c: Tensor) -> Tensor:
+        return c.tanh()
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a = dict(zip(self.rows, (x + U(state["hidden"])).chunk(len(self.rows), dim=-1), strict=True))
+        c = state["cell"]
+        g = self.candidate(a)
+        i = self.input_gate(a, c)
+        f = self.forget_gate(a, c, i)
+        c = f * c + i * g
+        o = self.output_gate(a, c)
+        h = o * self.shown(c)
+        return {"cell": c, "hidden": h}, {"input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o}
+
+
+class NoInputGate(Peephole):
+    """NIG, the peephole LSTM without input gate: all of the candidate is written.
+
+    Equations::
+
+        i = 1                                      f = σ(W_f x + U_f h' + p_f ⊙ c' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
+
+    Parameters: 3h(h + x) + 5h.
+    Paper: Greff et al. 2017.
+    """
+
+    rows, peepholes = ("f", "g", "o"), ("f", "o")
+    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+
+    def input_gate(self, a: Rows, c: Tensor) -> Tensor:
+        return torch.ones_like(c)
+
+
+class NoForgetGate(Peephole):
+    """NFG, the peephole LSTM without forget gate: nothing is erased, as in the first LSTM of 1997.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + p_i ⊙ c' + b_i)     f = 1
+        g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
+
+    Parameters: 3h(h + x) + 5h.
+    Paper: Greff et al. 2017.
+    """
+
+    rows, peepholes = ("i", "g", "o"), ("i", "o")
+    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+
+    def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
+        return torch.ones_like(c)
+
+
+class NoOutputGate(Peephole):
+    """NOG, the peephole LSTM without output gate: all of the memory is shown.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + p_i ⊙ c' + b_i)     f = σ(W_f x + U_f h' + p_f ⊙ c' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
+        o = 1                                      h = o ⊙ tanh(c)
+
+    Parameters: 3h(h + x) + 5h.
+    Paper: Greff et al. 2017.
+    """
+
+    rows, peepholes = ("i", "f", "g"), ("i", "f")
+    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+
+    def output_gate(self, a: Rows, c: Tensor) -> Tensor:
+        return torch.ones_like(c)
+
+
+class NoInputActivation(Peephole):
+    """NIAF, the peephole LSTM without input activation function: the candidate is linear.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + p_i ⊙ c' + b_i)     f = σ(W_f x + U_f h' + p_f ⊙ c' + b_f)
+        g = W_g x + U_g h' + b_g                   c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
+
+    Parameters: 4h(h + x) + 7h.
+    Paper: Greff et al. 2017.
+    """
+
+    paper = "Greff et al. 2017"
+
+    def candidate(self, a: Rows) -> Tensor:
+        return a["g"]
+
+
+class NoOutputActivation(Peephole):
+    """NOAF, the peephole LSTM without output activation function: h is unbounded.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + p_i ⊙ c' + b_i)     f = σ(W_f x + U_f h' + p_f ⊙ c' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ c
+
+    Parameters: 4h(h + x) + 7h.
+    Paper: Greff et al. 2017.
+    """
+
+    paper = "Greff et al. 2017"
+
+    def shown(self, c: Tensor) -> Tensor:
+        return c
+
+
+class NoPeepholes(Peephole):
+    """NP, the peephole LSTM without peepholes: the LSTM with one bias a gate.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + b_i)       f = σ(W_f x + U_f h' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)    c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + b_o)       h = o ⊙ tanh(c)
+
+    Parameters: 4h(h + x) + 4h.
+    Paper: Greff et al. 2017.
+    """
+
+    peepholes = ()
+    paper, count = "Greff et al. 2017", "4h(h + x) + 4h"
+
+    def gate(self, k: str, a: Rows, c: Tensor) -> Tensor:
+        return a[k].sigmoid()
+
+
+class CoupledGates(Peephole):
+    """CIFG, the peephole LSTM with coupled input and forget gate: what is written is what is erased.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + p_i ⊙ c' + b_i)     f = 1 − i
+        g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
+
+    Parameters: 3h(h + x) + 5h.
+    Paper: Greff et al. 2017.
+    """
+
+    rows, peepholes = ("i", "g", "o"), ("i", "o")
+    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+
+    def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
+        return 1 - i
+
+
+class GateRecurrence(Peephole):
+    """FGR, the peephole LSTM with full gate recurrence: every gate also sees all gates of the step before.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + R_i [i', f', o'] + p_i ⊙ c' + b_i)
+        f = σ(W_f x + U_f h' + R_f [i', f', o'] + p_f ⊙ c' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)
+        c = f ⊙ c' + i ⊙ g
+        o = σ(W_o x + U_o h' + R_o [i', f', o'] + p_o ⊙ c + b_o)
+        h = o ⊙ tanh(c)
+
+    Parameters: 4h(h + x) + 7h + 9h².
+    Paper: Greff et al. 2017.
+    """
+
+    states = ("cell", "hidden", "input_gate", "forget_gate", "output_gate")
+    paper, count = "Greff et al. 2017", "4h(h + x) + 7h + 9h²"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.R = self.uniform(3 * hidden_size, 3 * hidden_size)  # rows and columns in the order i, f, o
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        before = torch.cat([state["input_gate"], state["forget_gate"], state["output_gate"]], dim=-1)  # (B, 3H)
+        x_i, x_f, x_g, x_o = x.chunk(4, dim=-1)
+        r_i, r_f, r_o = F.linear(before, self.R).chunk(3, dim=-1)
+        x = torch.cat([x_i + r_i, x_f + r_f, x_g, x_o + r_o], dim=-1)  # (B, 4H)
+        after, gates = super().step(x, state, U)
+        return {**after, **{name: gates[name] for name in ("input_gate", "forget_gate", "output_gate")}}, gates

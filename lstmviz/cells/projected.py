@@ -1,0 +1,41 @@
+"""The LSTM with a projection of what it shows."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from lstmviz.cells.base import GatedCell, Gates, Product, State
+from lstmviz.cells.lstm import LSTM, lstm_update
+
+
+class ProjectedLSTM(GatedCell):
+    """The LSTM whose h is a projection, smaller than the memory: here half as wide.
+
+    Equations::
+
+        i = σ(W_i x + U_i h' + b_i)     f = σ(W_f x + U_f h' + b_f)
+        g = tanh(W_g x + U_g h' + b_g)  o = σ(W_o x + U_o h' + b_o)
+        c = f ⊙ c' + i ⊙ g              h = W_hr (o ⊙ tanh(c))
+
+    Parameters: 4h(p + x) + 4h + ph, p = h / 2 rounded up.
+    Paper: Sak et al. 2014.
+    """
+
+    rows = ("i", "f", "g", "o")
+    gates, states = LSTM.gates, LSTM.states
+    paper = "Sak et al. 2014"
+    count = "4h(p + x) + 4h + ph"
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.W_hr = self.uniform(self.output_size, hidden_size)
+
+    @classmethod
+    def output_of(cls, hidden_size: int) -> int:
+        return (hidden_size + 1) // 2
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a = x + U(state["hidden"])  # (B, 4H), from (B, P)
+        state, gates = lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+        return {**state, "hidden": F.linear(state["hidden"], self.W_hr)}, gates
