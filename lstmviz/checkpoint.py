@@ -223,6 +223,8 @@ def card(checkpoint: Checkpoint) -> str:
         "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
+        + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")
+        + (f", chrono {model.chrono}" if model.chrono is not None else "")
         + (f", dropout {model.dropout}" if model.dropout else "")
         + f"; {parameter_count(model):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
@@ -280,7 +282,7 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 # Fields that came after the first files were written. At their default they are left out, so those files stay the same.
-_LATER_FIELDS = ("adaptive_softmax", "min_count")
+_LATER_FIELDS = ("adaptive_softmax", "min_count", "forget_bias", "chrono")
 
 
 def _written(config: ModelConfig | TrainConfig) -> dict[str, Any]:

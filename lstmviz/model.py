@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, Cell, State
+from lstmviz.cells import CELLS, Cell, State, chrono
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
@@ -34,6 +34,10 @@ class ModelConfig:
         adaptive_softmax: score the rarer tokens only where one of them follows (Grave et al. 2017, "Efficient softmax
             approximation for GPUs"): faster training. Needs a vocabulary of at least 10,000 tokens, the commonest first
             as ``Vocabulary.of`` orders them; cannot be tied.
+        forget_bias: what the bias of the forget gate, or of another that keeps, begins with (Jozefowicz et al. 2015:
+            1); None leaves it as it was drawn.
+        chrono: let these biases begin so that the units keep their memory for anything up to so many steps, and the
+            input gate's with their negative (Tallec & Ollivier 2018).
 
     Raises:
         ValueError: a value is out of its range; the sentence names the field.
@@ -47,6 +51,8 @@ class ModelConfig:
     dropout: float = 0.0
     tie_weights: bool = False
     adaptive_softmax: bool = False
+    forget_bias: float | None = None
+    chrono: int | None = None
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -72,6 +78,15 @@ class ModelConfig:
                 f"tie_weights needs embedding_size = hidden_size{projected}; they are {self.embedding_size} and "
                 f"{self.hidden_size}"
             )
+        if (bias := self.forget_bias) is not None and (type(bias) not in (int, float) or not abs(bias) <= 100):
+            raise ValueError(f"forget_bias is {bias!r}; it must be a number from -100 to 100, or none")
+        longest = self.chrono
+        if longest is not None and (type(longest) is not int or not 3 <= longest <= 1_000_000):
+            raise ValueError(f"chrono is {longest!r}; it must be a whole number from 3 to 1,000,000, or none")
+        if bias is not None and longest is not None:
+            raise ValueError("forget_bias and chrono both say how the forget gate begins; leave one of them out")
+        if (bias is not None or longest is not None) and not CELLS[self.cell].keeping:
+            raise ValueError(f"forget_bias and chrono start a gate that {self.cell} does not have; leave them out")
         if self.adaptive_softmax and self.tie_weights:
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
         if self.adaptive_softmax and self.vocab_size < ADAPTIVE_FROM:
@@ -135,6 +150,11 @@ class LanguageModel(nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
+        for layer in self.layers:
+            if config.forget_bias is not None:
+                layer.begin_keeping(torch.full((config.hidden_size,), float(config.forget_bias)))
+            if config.chrono is not None:
+                layer.begin_keeping(chrono(config.hidden_size, config.chrono), writing_less=True)
         if config.tie_weights:
             self.decoder.weight = self.embedding.weight
 

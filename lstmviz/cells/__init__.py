@@ -1,6 +1,6 @@
 """Recurrent cells, one file a family, and ``CELLS``, the one registry of them."""
 
-from lstmviz.cells.base import Cell, Gates, State
+from lstmviz.cells.base import Cell, Gates, State, chrono
 from lstmviz.cells.gru import GRU
 from lstmviz.cells.janet import JANET
 from lstmviz.cells.lstm import LSTM, LSTMConcat, LSTMSplit
@@ -49,4 +49,4 @@ CELLS: dict[str, type[Cell]] = {
     "mogrifier": Mogrifier,
 }
 
-__all__ = ["CELLS", "Cell", "Gates", "State"]
+__all__ = ["CELLS", "Cell", "Gates", "State", "chrono"]

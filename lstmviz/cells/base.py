@@ -8,10 +8,9 @@ from itertools import takewhile
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells.product import Recurrent
+from lstmviz.cells.product import Recurrent, linear
 
 State = dict[str, Tensor]  # "hidden" (B, H), "cell" (B, H) where the cell has one, and whatever else it carries on
 Gates = dict[str, Tensor]  # every gate by its role, after its activation, (B, H)
@@ -27,6 +26,8 @@ class Cell(nn.Module):
     Class attributes:
         gates, states: names of what ``step`` returns. A gate that the next step sees is also a state.
         paper: where the cell comes from.
+        keeping: which gates decide how much is kept, as the k of their equations: 1 where an open gate keeps more, −1
+            where it keeps less.
         count: the number of parameters as a formula in h, x and, where ``hidden`` is a projection, p.
 
     Args:
@@ -38,6 +39,7 @@ class Cell(nn.Module):
     states: ClassVar[tuple[str, ...]]
     paper: ClassVar[str]
     count: ClassVar[str]
+    keeping: ClassVar[dict[str, int]] = {}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -61,6 +63,25 @@ class Cell(nn.Module):
     def recorded(cls) -> tuple[str, ...]:
         """Names of everything that ``record`` returns."""
         return tuple(dict.fromkeys((*cls.gates, *cls.states)))
+
+    def biases(self, k: str) -> list[Tensor]:
+        """The biases ``(H,)`` that are added up in gate k, as views to be written to."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def begin_keeping(self, bias: Tensor, *, writing_less: bool = False) -> None:
+        """Start the gates that keep h' or c' with this bias.
+
+        Args:
+            bias: ``(H,)``; the larger, the more is kept.
+            writing_less: start the gates that write with its negative, also where they are others.
+        """
+        for k, sign in self.keeping.items():
+            if sign > 0 or writing_less or len(self.keeping) == 1:
+                first, *others = self.biases(k)
+                first.copy_(sign * bias)
+                for other in others:
+                    other.zero_()
 
     def initial_state(self, batch: int) -> State:
         """Zeros, ``(B, H)`` for every state; ``(B, P)`` for a projected ``hidden``."""
@@ -132,13 +153,16 @@ class GatedCell(Cell):
         self.U = self.uniform(size, self.output_size)
         self.b = self.uniform(size)
 
+    def biases(self, k: str) -> list[Tensor]:
+        return [self.b.chunk(len(self.rows))[self.rows.index(k)]]
+
     def uniform(self, *shape: int) -> nn.Parameter:
         """A parameter as PyTorch initialises those of recurrent layers: uniform in ±1/√H."""
         bound = self.hidden_size**-0.5
         return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
     def project(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs, self.W, self.b)  # (T, B, K)
+        return linear(inputs, self.W, self.b)  # (T, B, K)
 
     def recurrent_weight(self) -> Tensor:
         return self.U
@@ -149,3 +173,8 @@ def init_uniform(module: nn.Module, hidden_size: int) -> None:
     bound = hidden_size**-0.5
     for parameter in module.parameters():
         nn.init.uniform_(parameter, -bound, bound)
+
+
+def chrono(hidden_size: int, longest: int) -> Tensor:
+    """Biases of gates that keep their memory for anything from 1 to ``longest`` steps (Tallec & Ollivier 2018)."""
+    return torch.empty(hidden_size).uniform_(1, longest - 1).log_()

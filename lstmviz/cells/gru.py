@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,10 +29,15 @@ class GRU(Cell):
     states = ("hidden",)
     paper = "Cho et al. 2014"
     count = "3h(h + x) + 6h"
+    keeping: ClassVar = {"z": 1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.GRU(input_size, hidden_size)
+
+    def biases(self, k: str) -> list[Tensor]:
+        _, _, *biases = self.native.all_weights[0]
+        return [bias.chunk(3)["rzn".index(k)] for bias in biases]
 
     def project(self, inputs: Tensor) -> Tensor:
         w_ih, _, b_ih, _ = self.native.all_weights[0]

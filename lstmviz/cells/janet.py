@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import torch
+from typing import ClassVar
+
 from torch import Tensor
 
-from lstmviz.cells.base import GatedCell, Gates, Product, State
+from lstmviz.cells.base import GatedCell, Gates, Product, State, chrono
 
 LONGEST = 64  # steps that a new JANET remembers at most
 
@@ -30,11 +31,11 @@ class JANET(GatedCell):
     states = ("hidden",)
     paper = "van der Westhuizen & Lasenby 2018"
     count = "2h(h + x) + 2h"
+    keeping: ClassVar = {"f": 1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        with torch.no_grad():
-            self.b[:hidden_size].uniform_(1, LONGEST - 1).log_()
+        self.begin_keeping(chrono(hidden_size, LONGEST))
 
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         s, a_g = (x + U(state["hidden"])).chunk(2, dim=-1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells.base import Cell, Gates, Product, State, init_uniform
 from lstmviz.cells.native import record_native
+from lstmviz.cells.product import linear
 
 
 def lstm_update(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor, cell: Tensor) -> tuple[State, Gates]:
@@ -38,14 +40,19 @@ class LSTM(Cell):
     states = ("cell", "hidden")
     paper = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"
     count = "4h(h + x) + 8h"
+    keeping: ClassVar = {"f": 1, "i": -1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.LSTM(input_size, hidden_size)
 
+    def biases(self, k: str) -> list[Tensor]:
+        _, _, *biases = self.native.all_weights[0]
+        return [bias.chunk(4)["ifgo".index(k)] for bias in biases]
+
     def project(self, inputs: Tensor) -> Tensor:
         w_ih, _, b_ih, b_hh = self.native.all_weights[0]
-        return F.linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
+        return linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
 
     def recurrent_weight(self) -> Tensor:
         return self.native.all_weights[0][1]
@@ -76,6 +83,7 @@ class LSTMSplit(Cell):
     """
 
     gates, states, paper, count = LSTM.gates, LSTM.states, LSTM.paper, LSTM.count
+    keeping = LSTM.keeping
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -87,10 +95,13 @@ class LSTMSplit(Cell):
         # The eight maps stacked to two, so that every step takes one product in place of four.
         of_input, of_hidden = self.maps()
         bias = torch.cat([m.bias for m in of_input]) + torch.cat([m.bias for m in of_hidden])
-        return F.linear(inputs, torch.cat([m.weight for m in of_input]), bias)  # (T, B, 4H)
+        return linear(inputs, torch.cat([m.weight for m in of_input]), bias)  # (T, B, 4H)
 
     def recurrent_weight(self) -> Tensor:
         return torch.cat([m.weight for m in self.maps()[1]])
+
+    def biases(self, k: str) -> list[Tensor]:
+        return [of_either["ifgo".index(k)].bias for of_either in self.maps()]
 
     def maps(self) -> tuple[tuple[nn.Linear, ...], tuple[nn.Linear, ...]]:
         """Those of x and those of h', in the order i, f, g, o."""
@@ -114,7 +125,7 @@ class LSTMConcat(Cell):
     Paper: as drawn by Olah 2015.
     """
 
-    gates, states = LSTM.gates, LSTM.states
+    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
     paper = "Olah 2015"
     count = "4h(h + x) + 4h"
 
@@ -126,10 +137,13 @@ class LSTMConcat(Cell):
     def project(self, inputs: Tensor) -> Tensor:
         # W [h', x] is W's left columns times h' and its right ones times x, which need not wait for h'.
         weight, bias = torch.cat([m.weight for m in self.maps()]), torch.cat([m.bias for m in self.maps()])
-        return F.linear(inputs, weight[:, self.hidden_size :], bias)  # (T, B, 4H)
+        return linear(inputs, weight[:, self.hidden_size :], bias)  # (T, B, 4H)
 
     def recurrent_weight(self) -> Tensor:
         return torch.cat([m.weight[:, : self.hidden_size] for m in self.maps()])
+
+    def biases(self, k: str) -> list[Tensor]:
+        return [self.maps()["ifgo".index(k)].bias]
 
     def maps(self) -> tuple[nn.Linear, ...]:
         """In the order i, f, g, o."""

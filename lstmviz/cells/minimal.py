@@ -18,18 +18,21 @@ class MinimalCell(Cell):
     """A cell whose gates depend on the input alone: all of them are made by ``project``, and a step only applies them.
 
     Class attributes:
-        maps: number of linear maps of x, which stand stacked in W and b.
+        rows: the k of each linear map of x, in the order in which they are stacked.
     """
 
-    maps: int
+    rows: str
     gates = ("forget_gate", "input_gate", "candidate")
     states = ("hidden",)
     paper = "Feng et al. 2024"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.linear = nn.Linear(input_size, self.maps * hidden_size)
+        self.linear = nn.Linear(input_size, len(self.rows) * hidden_size)
         init_uniform(self, hidden_size)
+
+    def biases(self, k: str) -> list[Tensor]:
+        return [self.linear.bias.chunk(len(self.rows))[self.rows.index(k)]]
 
     def recurrent_weight(self) -> Tensor:
         return self.linear.weight[:0]  # no gate sees h'
@@ -52,7 +55,7 @@ class MinGRU(MinimalCell):
     Paper: Feng et al. 2024.
     """
 
-    maps, count = 2, "2h(x + 1)"
+    rows, keeping, count = "zh", {"z": -1}, "2h(x + 1)"
 
     def project(self, inputs: Tensor) -> Tensor:
         a_z, a_h = self.linear(inputs).chunk(2, dim=-1)  # (T, B, H) each
@@ -73,7 +76,7 @@ class MinLSTM(MinimalCell):
     Paper: Feng et al. 2024.
     """
 
-    maps, count = 3, "3h(x + 1)"
+    rows, keeping, count = "fih", {"f": 1, "i": -1}, "3h(x + 1)"
 
     def project(self, inputs: Tensor) -> Tensor:
         a_f, a_i, a_h = self.linear(inputs).chunk(3, dim=-1)  # (T, B, H) each

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
 from lstmviz.cells.lstm import LSTM, lstm_update
+from lstmviz.cells.product import linear
 
 ROUNDS = 5
 
@@ -26,7 +26,7 @@ class Mogrifier(GatedCell):
     """
 
     rows = ("i", "f", "g", "o")
-    gates, states = LSTM.gates, LSTM.states
+    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
     paper = "Melis et al. 2020"
     count = "4h(h + x) + 4h + 5hx"
 
@@ -43,8 +43,8 @@ class Mogrifier(GatedCell):
         h = state["hidden"]
         for r in range(1, ROUNDS + 1):
             if r % 2:
-                x = 2 * F.linear(h, getattr(self, f"Q_{r}")).sigmoid() * x
+                x = 2 * linear(h, getattr(self, f"Q_{r}")).sigmoid() * x
             else:
-                h = 2 * F.linear(x, getattr(self, f"R_{r}")).sigmoid() * h
-        a = F.linear(x, self.W, self.b) + U(h)  # (B, 4H)
+                h = 2 * linear(x, getattr(self, f"R_{r}")).sigmoid() * h
+        a = linear(x, self.W, self.b) + U(h)  # (B, 4H)
         return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])

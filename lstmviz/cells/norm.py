@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
 from lstmviz.cells.lstm import LSTM
+from lstmviz.cells.product import linear
 
 
 class LayerNormLSTM(GatedCell):
@@ -25,7 +26,7 @@ class LayerNormLSTM(GatedCell):
     """
 
     rows = ("i", "f", "g", "o")
-    gates, states = LSTM.gates, LSTM.states
+    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
     paper = "Ba et al. 2016"
     count = "4h(h + x) + 14h"
 
@@ -41,7 +42,7 @@ class LayerNormLSTM(GatedCell):
         return (gain * F.layer_norm(rows, (self.hidden_size,))).flatten(-2)
 
     def project(self, inputs: Tensor) -> Tensor:
-        return self.normalised(F.linear(inputs, self.W), self.gain_x) + self.b  # (T, B, 4H)
+        return self.normalised(linear(inputs, self.W), self.gain_x) + self.b  # (T, B, 4H)
 
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         a = x + self.normalised(U(state["hidden"]), self.gain_h)  # (B, 4H)

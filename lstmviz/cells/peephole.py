@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
+from lstmviz.cells.product import linear
 
 Rows = dict[str, Tensor]  # a_k by k, (B, H)
 
@@ -30,6 +32,7 @@ class Peephole(GatedCell):
     states = ("cell", "hidden")
     paper = "Gers & Schmidhuber 2000"
     count = "4h(h + x) + 7h"
+    keeping: ClassVar = {"f": 1, "i": -1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -79,7 +82,7 @@ class NoInputGate(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    rows, peepholes = ("f", "g", "o"), ("f", "o")
+    rows, peepholes, keeping = ("f", "g", "o"), ("f", "o"), {"f": 1}
     paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
 
     def input_gate(self, a: Rows, c: Tensor) -> Tensor:
@@ -99,7 +102,7 @@ class NoForgetGate(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    rows, peepholes = ("i", "g", "o"), ("i", "o")
+    rows, peepholes, keeping = ("i", "g", "o"), ("i", "o"), {}
     paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
 
     def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
@@ -197,7 +200,7 @@ class CoupledGates(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    rows, peepholes = ("i", "g", "o"), ("i", "o")
+    rows, peepholes, keeping = ("i", "g", "o"), ("i", "o"), {"i": -1}
     paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
 
     def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
@@ -230,7 +233,7 @@ class GateRecurrence(Peephole):
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         before = torch.cat([state["input_gate"], state["forget_gate"], state["output_gate"]], dim=-1)  # (B, 3H)
         x_i, x_f, x_g, x_o = x.chunk(4, dim=-1)
-        r_i, r_f, r_o = F.linear(before, self.R).chunk(3, dim=-1)
+        r_i, r_f, r_o = linear(before, self.R).chunk(3, dim=-1)
         x = torch.cat([x_i + r_i, x_f + r_f, x_g, x_o + r_o], dim=-1)  # (B, 4H)
         after, gates = super().step(x, state, U)
         return {**after, **{name: gates[name] for name in ("input_gate", "forget_gate", "output_gate")}}, gates

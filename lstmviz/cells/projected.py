@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
 from lstmviz.cells.lstm import LSTM, lstm_update
+from lstmviz.cells.product import linear
 
 
 class ProjectedLSTM(GatedCell):
@@ -23,7 +23,7 @@ class ProjectedLSTM(GatedCell):
     """
 
     rows = ("i", "f", "g", "o")
-    gates, states = LSTM.gates, LSTM.states
+    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
     paper = "Sak et al. 2014"
     count = "4h(p + x) + 4h + ph"
 
@@ -38,4 +38,4 @@ class ProjectedLSTM(GatedCell):
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         a = x + U(state["hidden"])  # (B, 4H), from (B, P)
         state, gates = lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
-        return {**state, "hidden": F.linear(state["hidden"], self.W_hr)}, gates
+        return {**state, "hidden": linear(state["hidden"], self.W_hr)}, gates

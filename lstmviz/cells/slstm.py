@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +34,7 @@ class SLSTM(GatedCell):
     states = ("cell", "normalizer", "stabilizer", "hidden")
     paper = "Beck et al. 2024"
     count = "4h(h + x) + 4h"
+    keeping: ClassVar = {"f": 1, "i": -1}
 
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         a_i, a_f, a_z, a_o = (x + U(state["hidden"])).chunk(4, dim=-1)

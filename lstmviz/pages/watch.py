@@ -8,6 +8,7 @@ from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError, card
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
+from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.controls import controls, generated_from, is_grammar, token_buttons
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
@@ -83,10 +84,12 @@ def choose_model() -> str | None:
 
 
 def show_card(name: str) -> None:
-    """Data, licence, command, seed and figures of a model."""
+    """Data, licence, command, seed and figures of a model, and what its cell computes."""
     try:
         st.markdown(f"**{plain(name)}**")
-        st.markdown(card(models.open_model(name).checkpoint))
+        checkpoint = models.open_model(name).checkpoint
+        st.markdown(card(checkpoint))
+        cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
     except CheckpointError as error:
         st.error(plain(str(error)))
 

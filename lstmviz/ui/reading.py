@@ -18,7 +18,8 @@ from lstmviz.ui.models import OpenModel
 
 MAX_TOKENS = 2000
 DRAWN_FIRST = (
-    "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate", "reset_gate", "update_gate", "cell",
+    "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate",
+    "reset_gate", "update_gate", "cell",
 )  # fmt: skip
 ORDERS = ("similar", "index", "active")
 

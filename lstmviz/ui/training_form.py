@@ -19,6 +19,7 @@ from lstmviz.training import corpora
 from lstmviz.training.loop import Trainer, evaluate
 from lstmviz.training.run import RunConfig, reason
 from lstmviz.ui import trainings
+from lstmviz.ui.cell_card import cell_card
 
 OWN = "a text of your own"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
@@ -56,7 +57,9 @@ def form() -> None:
     if text is None:
         return
     small = text.name in GRAMMARS
-    cell = st.selectbox("cell", list(CELLS), index=list(CELLS).index("lstm"), key="cell")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        cell = st.selectbox("cell", list(CELLS), index=list(CELLS).index("lstm"), key="cell")
+        about = st.popover("equations", help="What the cell computes, where it comes from, and its parameters")
     choices = [*BUDGETS, OTHER]
     budget = st.segmented_control("budget", choices, default="30 seconds", required=True, key="budget")
     amount, unit = (BUDGETS[budget], "seconds") if budget in BUDGETS else other_budget()
@@ -77,6 +80,8 @@ def form() -> None:
         adaptive = st.toggle(
             "adaptive softmax", key="adaptive", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."
         )
+    with about:
+        cell_card(cell, int(embedding), int(units))
     try:
         train = TrainConfig(
             text.path,
@@ -115,7 +120,8 @@ def form() -> None:
     with action:
         st.caption(
             f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
-            f"{train.steps / epoch:,.{0 if train.steps > 20 * epoch else 1}f} epochs, with an evaluation every {train.eval_every:,} steps. {parameters:,} parameters."
+            f"{train.steps / epoch:,.{0 if train.steps > 20 * epoch else 1}f} epochs, with an evaluation every "
+            f"{train.eval_every:,} steps. {parameters:,} parameters."
         )
         if not trainings.room():
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")

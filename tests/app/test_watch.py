@@ -9,6 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
 from lstmviz.ui import models, trainings
 from lstmviz.ui.reading import MAX_TOKENS
 
@@ -48,6 +49,19 @@ def test_every_shipped_model_opens_with_a_sentence(name: str) -> None:
     assert app.selectbox(key="model").value == name
     assert app.text_input(key="text").value
     assert not app.error
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_can_be_watched_and_its_card_shows_its_equations(
+    cell, monkeypatch, tmp_path, make_checkpoint
+) -> None:
+    checkpoints.save(make_checkpoint(cell=cell, num_layers=2), tmp_path / "small.safetensors")
+    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    app = type_text(open_page(), "abc ab")
+    assert not app.exception and not app.error
+    assert CELLS[cell].equations() in [element.value for element in app.code]
+    assert any(CELLS[cell].paper in element.value for element in app.markdown)
+    assert any(CELLS[cell].count in element.value for element in app.caption)
 
 
 def test_link_restores_the_view() -> None:

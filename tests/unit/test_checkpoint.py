@@ -33,6 +33,13 @@ def test_a_checkpoint_comes_back_whole(cell, make_checkpoint, tmp_path):
     assert not loaded.build().training
 
 
+@pytest.mark.parametrize(("option", "said"), [({"forget_bias": 1.0}, "forget bias 1"), ({"chrono": 64}, "chrono 64")])
+def test_how_the_forget_gate_began_is_kept_where_it_was_asked_for(option, said, make_checkpoint):
+    data = dumps(make_checkpoint(**option))
+    assert dumps(loads(data)) == data and said in card(loads(data))
+    assert b"forget_bias" not in dumps(make_checkpoint()) and b"chrono" not in dumps(make_checkpoint())
+
+
 def test_tied_weights_come_back_tied(make_checkpoint):
     model = loads(dumps(make_checkpoint(embedding_size=4, tie_weights=True))).build()
     assert model.decoder.weight is model.embedding.weight

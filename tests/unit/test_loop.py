@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel, ModelConfig
@@ -74,6 +75,24 @@ def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, schedule):
         [{k: v for k, v in dataclasses.asdict(m).items() if k not in timed} for m in ms] for ms in (expected, seen)
     ]
     assert plain[0] == plain[1]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_every_cell_learns_and_resumes_bitwise(cell, bfloat16):
+    config = dataclasses.replace(CONFIG, steps=8, eval_every=4, bfloat16=bfloat16)
+
+    def trainer() -> Trainer:
+        return Trainer(small_model(cell=cell, num_layers=2), CORPUS, config)
+
+    whole, first, second = trainer(), trainer(), trainer()
+    losses = [metrics.valid_nll for metrics in whole if metrics and metrics.valid_nll]
+    assert losses[1] < losses[0]
+    list(zip(range(5), first, strict=False))
+    second.load_state_dict(first.state_dict())
+    list(second)
+    one, other = whole.state_dict(), second.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one if name != "clock")
 
 
 def test_an_adaptive_softmax_learns_and_resumes_bitwise():

@@ -1,0 +1,28 @@
+"""What a cell computes, as its own docstring says it."""
+
+from __future__ import annotations
+
+import streamlit as st
+import torch
+
+from lstmviz.cells import CELLS
+from lstmviz.charts import ROLES
+
+
+def cell_card(name: str, input_size: int, hidden_size: int) -> None:
+    """Equations, paper, parameters and roles of a cell.
+
+    Args:
+        name: in ``CELLS``.
+        input_size, hidden_size: of the layer whose parameters are counted.
+    """
+    cell = CELLS[name]
+    with torch.device("meta"):
+        number = sum(parameter.numel() for parameter in cell(input_size, hidden_size).parameters())
+    p = cell.output_of(hidden_size)
+    sizes = f"h = {hidden_size}, x = {input_size}" + (f", p = {p}" if p != hidden_size else "")
+    st.markdown(f"**{name}** · {cell.paper}")
+    st.code(cell.equations(), language=None)
+    st.caption(f"Parameters of a layer: {cell.count} = {number:,} with {sizes}. A prime is the step before.")
+    shown = (f"{ROLES[role].label} {ROLES[role].symbol}" for role in cell.recorded())
+    st.caption(f"Shown as: {', '.join(shown)}.")
