@@ -77,6 +77,11 @@ def form() -> None:
         rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate")
         clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip")
         seed = st.number_input("seed", 0, 2**31, 0, key="seed")
+        begins = st.selectbox(
+            "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", disabled=not CELLS[cell].keeping,
+            help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
+            "anything up to a BPTT window.",
+        )  # fmt: skip
         adaptive = st.toggle(
             "adaptive softmax", key="adaptive", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."
         )
@@ -102,6 +107,8 @@ def form() -> None:
             "num_layers": int(layers),
             "dropout": float(dropout),
             "adaptive_softmax": adaptive,
+            **({"forget_bias": 1.0} if begins == "open" and CELLS[cell].keeping else {}),
+            **({"chrono": max(3, int(bptt))} if begins == "chrono" and CELLS[cell].keeping else {}),
         }
         model = ModelConfig(len(corpus.vocabulary), **sizes)
         parameters = parameter_count(model)
