@@ -225,7 +225,7 @@ def moment(run: Run, steps: list[int]) -> int:
     state[key] = moments.get(name, steps[-1])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         icon = ":material/stop:" if playing else ":material/play_arrow:"
-        st.button("stop" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
+        st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
         label = "training time: the gates of the probe sentence after so many steps"
         return st.select_slider(label, steps, key=key, width="stretch", on_change=move, args=(name, steps[-1]))
 

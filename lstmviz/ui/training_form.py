@@ -113,9 +113,11 @@ def form() -> None:
     train = replace(train, **plan(amount, unit, step, evaluation, epoch))
     preview(corpus)
     with action:
+        epochs = train.steps / epoch
         st.caption(
             f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
-            f"{train.steps / epoch:,.{0 if train.steps > 20 * epoch else 1}f} epochs, with an evaluation every {train.eval_every:,} steps. {parameters:,} parameters."
+            f"{epochs:,.{0 if epochs > 20 else 1}f} epochs, with an evaluation every {train.eval_every:,} steps. "
+            f"{parameters:,} parameters."
         )
         if not trainings.room():
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")

@@ -94,7 +94,7 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     assert app.select_slider[0].value == 90
     app.button(key="play").click().run()
     seen = [app.select_slider[0].value]
-    while app.button(key="play").label == "stop":
+    while app.button(key="play").label == "stop playing":
         app.run()
         seen.append(app.select_slider[0].value)
     assert not app.exception
