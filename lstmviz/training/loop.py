@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
-from lstmviz.model import LanguageModel
+from lstmviz.model import LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import Corpus
 from lstmviz.training.parallel import ALONE, World
 
@@ -224,6 +225,25 @@ class Trainer:
         torch.set_rng_state(tensors["random.cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+
+def check_memory(config: ModelConfig, device: str = "cpu") -> None:
+    """Refuse a model that cannot be trained here, before anything of it is allocated.
+
+    Raises:
+        ValueError: its weights, gradients and Adam's two averages, float32 each, are more than the memory there is.
+    """
+    parameters = parameter_count(config)
+    needed = 16 * parameters
+    if device == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    else:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise ValueError(
+            f"this model has {parameters:,} parameters; training it takes {needed / 2**30:,.1f} GB and there are "
+            f"{there / 2**30:,.1f} GB; choose fewer units or layers"
+        )
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
-from lstmviz.training.loop import Metrics, Trainer, evaluate
+from lstmviz.training.loop import Metrics, Trainer, check_memory, evaluate
 from lstmviz.training.parallel import ALONE, World
 
 State = Literal["queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
@@ -229,6 +229,7 @@ class Run:
             raise ValueError(f"the text at {config.train.corpus} is not the same on every machine")
         model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        check_memory(model_config, device)
         torch.manual_seed(config.train.seed)
         model = LanguageModel(model_config).to(device)
         if world.rank:

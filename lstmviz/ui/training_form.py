@@ -16,7 +16,7 @@ from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import UNK, Corpus, Level, plain
 from lstmviz.training import corpora
-from lstmviz.training.loop import Trainer, evaluate
+from lstmviz.training.loop import Trainer, check_memory, evaluate
 from lstmviz.training.run import RunConfig, reason
 from lstmviz.ui import trainings
 
@@ -24,6 +24,7 @@ OWN = "a text of your own"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
 PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
+TRIED_MOST = 50_000_000  # parameters of a model of which a step is timed here, in the server
 EVALUATING = 0.15  # share of a budget that goes into evaluations, where the validation part is not too long for that
 
 
@@ -65,7 +66,7 @@ def form() -> None:
         "probe sentence, whose gates are kept as they learn", PROBES.get(text.name, ""), key=f"probe_{text.name}"
     )
     with st.expander("more"):
-        units = st.number_input("units a layer", 1, 65_536, 24 if small else 128, key=f"units_{text.name}")
+        units = st.number_input("units a layer", 1, 10_000_000, 24 if small else 128, key=f"units_{text.name}")
         layers = st.number_input("layers", 1, 8, 1, key="layers")
         embedding = st.number_input("embedding", 1, 4096, 12 if small else 64, key=f"embedding_{text.name}")
         dropout = st.number_input("dropout", 0.0, 0.9, 0.0, 0.05, key="dropout")
@@ -99,11 +100,12 @@ def form() -> None:
             "adaptive_softmax": adaptive,
         }
         model = ModelConfig(len(corpus.vocabulary), **sizes)
+        check_memory(model)
         parameters = parameter_count(model)
-        if parameters > 50_000_000:
+        if parameters > TRIED_MOST:
             raise ValueError(
-                f"this model has {parameters:,} parameters, {parameters * 16 / 2**30:.1f} GB with Adam's averages; "
-                "choose fewer units or layers"
+                f"this model has {parameters:,} parameters, too many to be tried out in the page; choose fewer units "
+                "or layers, or train it with python -m lstmviz train"
             )
         step, evaluation = costs(corpus, model, train)
     except (ValueError, OSError) as error:

@@ -127,9 +127,12 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     assert app.selectbox(key="corpus").value == "cats" and (trainings.TEXTS / "cats" / "text.txt").exists()
     assert "training tokens" in spoken(app)
     app.selectbox(key="corpus").select("a text of your own").run()
-    app.number_input(key="units_a text of your own").set_value(60_000).run()
+    app.number_input(key="units_a text of your own").set_value(6_000).run()
     assert not app.exception
-    assert "parameters" in spoken(app) and "GB" in spoken(app)
+    assert "too many to be tried out in the page" in spoken(app)
+    app.number_input(key="units_a text of your own").set_value(1_000_000).run()
+    assert not app.exception
+    assert "training it takes 59,6" in spoken(app)
 
 
 def test_a_text_that_is_not_there_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
-from lstmviz.training.loop import LOG_EVERY, Metrics, Trainer, evaluate, parallel_streams
+from lstmviz.training.loop import LOG_EVERY, Metrics, Trainer, check_memory, evaluate, parallel_streams
 
 CORPUS = generate("brackets", 400)
 CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, steps=60, eval_every=30)
@@ -171,3 +171,11 @@ def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window():
 
 def test_streams_stand_side_by_side():
     assert parallel_streams(torch.arange(11), 2).tolist() == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
+
+
+def test_a_model_too_large_for_the_machine_is_refused_before_it_is_allocated():
+    check_memory(ModelConfig(100))
+    with pytest.raises(
+        ValueError, match=r"4,000,\d{3},\d{3},\d{3} parameters; training it takes 59,6\d\d\.\d GB and there are"
+    ):
+        check_memory(ModelConfig(100, hidden_size=1_000_000))
