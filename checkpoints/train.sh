@@ -20,7 +20,7 @@ for name in $names; do
     shakespeare-char-lstm) train "$name" "${shakespeare[@]}" --hidden-size 256 --dropout 0.2 --steps 12000 ;;
     shakespeare-char-*-128) cell=${name#shakespeare-char-}; train "$name" "${shakespeare[@]}" --cell "${cell%-128}" --hidden-size 128 --steps 8000 ;;
     wikitext2-word-lstm) train "$name" --corpus "$data/wikitext-2" --level word --max-words 10000 --embedding-size 200 --hidden-size 200 \
-      --num-layers 2 --dropout 0.2 --tie-weights --bptt 35 --learning-rate 3e-3 --schedule plateau --bfloat16 --steps 48464 --eval-every 1864 ;;
+      --num-layers 2 --dropout 0.2 --tie-weights --bptt 35 --learning-rate 3e-3 --schedule plateau --bfloat16 --steps 93200 --eval-every 1864 ;;
     *) echo "no checkpoint is called $name" >&2; exit 2 ;;
   esac
   cp "runs/$name/best.safetensors" "checkpoints/$name.safetensors"

@@ -266,10 +266,12 @@ def runs_figure(
     several = len(runs) > 1
     for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
         n = 1 + len(records) // DRAWN_MOST
-        at = [record[x] for record in records[::n]]
+        drawn = sorted({*range(0, len(records), n), len(records) - 1})
+        at = [records[i][x] for i in drawn]
         train = [record["train_nll"] for record in records]
         evaluated = [(record[x], record["valid_nll"]) for record in records if record["valid_nll"] is not None]
-        smooth, train = debiased_average(train)[::n], train[::n]
+        average = debiased_average(train)
+        smooth, train = [average[i] for i in drawn], [train[i] for i in drawn]
         group = name if several else None  # with its run a curve comes and goes
         curve = {"name": html.escape(name, quote=False) if several else "training, averaged", "legendgroup": group}
         for column, change in ((1, lambda nll: nll), (2, perplexity)):
@@ -291,7 +293,7 @@ def runs_figure(
                 **place,
             )
         for row, value in ((1, "gradient_norm"), (2, "learning_rate")):
-            values = [record[value] for record in records[::n]]
+            values = [max(record[value] for record in records[i : i + n]) for i in drawn]
             figure.add_scatter(
                 x=at, y=values, line={"color": colour, "width": 1.2}, name=value.replace("_", " "), showlegend=False,
                 row=row, col=3,

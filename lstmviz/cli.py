@@ -41,7 +41,7 @@ def train(
 
     Args:
         run_dir: the run's folder; made if it is not there.
-        probe: sentence whose gates are kept at each evaluation; else a piece of the validation text.
+        probe: sentence whose gates are kept as they learn; else a piece of the validation text.
     """
     if train.corpus not in GRAMMARS:  # where it is from wherever the run is gone on with
         train = dataclasses.replace(train, corpus=str(corpora.find_text(train.corpus).resolve()))
@@ -178,7 +178,7 @@ def import_(files: tyro.conf.Positional[tuple[Path, ...]], name: str = "") -> No
     """
     if not files:
         raise ValueError("name a text file, several, or a folder with train, valid and test")
-    name = name or re.sub(r"[^\w.-]+", "-", files[0].resolve().stem)
+    name = name or re.sub(r"[^a-zA-Z0-9_]+", "-", files[0].resolve().stem).strip("-") or "text"
     _say_kept(corpora.import_text(list(files), name, progress=_show_bytes))
 
 

@@ -59,8 +59,8 @@ class ModelConfig:
             raise ValueError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
         for name, low, high in (
             ("vocab_size", 1, 1_000_000),
-            ("embedding_size", 1, 65_536),
-            ("hidden_size", 1, 65_536),
+            ("embedding_size", 1, 10_000_000),
+            ("hidden_size", 1, 10_000_000),
             ("num_layers", 1, 64),
         ):
             value = getattr(self, name)

@@ -179,9 +179,9 @@ class Corpus:
 
 
 def is_tokenised(text: str) -> bool:
-    """Whether a text is split already: marks and clitics stand alone, and no comma touches the word before it."""
-    alone = re.search(r"\s([,.?!]|<unk>|n't|'s)\s", text)
-    return bool(alone) and not re.search(r"\w[,?!](\s|$)", text)
+    """Whether a text is split already: marks and clitics stand alone more often than they touch a word."""
+    alone = re.findall(r"\s(?:[,.?!]|<unk>|n't|'s)(?=\s)", text)
+    return len(alone) > len(re.findall(r"\w[,?!](?=\s|$)", text))
 
 
 def tokenise(text: str, level: Level, tokenised: bool) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,14 +48,13 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
     return make
 
 
-@pytest.fixture(scope="session")
-def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the app, served by a process of its own as ``streamlit run app.py`` does it."""
+@contextmanager
+def serving(log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app's address and its process, started as ``streamlit run app.py`` does it; gone at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    log = tmp_path_factory.mktemp("server") / "log.txt"
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"]
     with log.open("w") as output:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -65,10 +65,23 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             if server.poll() is not None or time.monotonic() > give_up:
                 pytest.fail(f"the app did not start:\n{log.read_text()}")
             time.sleep(0.1)
-        yield address
+        yield address, server
     finally:
         server.kill()
         server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, served by a process of its own."""
+    with serving(tmp_path_factory.mktemp("server") / "log.txt") as (address, _):
+        yield address
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Callable[[], AbstractContextManager[tuple[str, subprocess.Popen]]]:
+    """Starts another server, which the test may kill."""
+    return lambda: serving(tmp_path / "log.txt")
 
 
 def _is_healthy(address: str) -> bool:

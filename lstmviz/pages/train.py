@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from zipfile import BadZipFile
+
 import pandas as pd
 import streamlit as st
 
@@ -10,7 +13,8 @@ from lstmviz.grammars import GRAMMARS, hidden_variable
 from lstmviz.model import perplexity
 from lstmviz.text import plain
 from lstmviz.trace import unit_correlations
-from lstmviz.training.run import LIVING, Run
+from lstmviz.training.parallel import World
+from lstmviz.training.run import LIVING, Run, Status, reason
 from lstmviz.ui import models, trainings
 from lstmviz.ui.gate_map import gate_map
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit
@@ -63,7 +67,7 @@ def table(every: list[Run]) -> list[Run]:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"runs_{st.session_state.get('table_key', 0)}",
+        key=f"runs_{st.session_state.get('table_key', 0)} {' '.join(names)}",  # other rows are another table
         height=min(35 * (len(rows) + 1) + 2, 142),  # three rows; more scroll
         column_config={
             "state": st.column_config.TextColumn(width=75),
@@ -88,7 +92,11 @@ def live(was_moving: bool) -> None:
     run = chosen[0]
     status, config, records = run.status(), run.config(), trainings.records(run)
     state = status.state if status else "starting"
-    steer(run, state)
+    if st.session_state.get("playing") != run.folder.name:
+        st.session_state["playing"] = None
+    steer(run, status, state)
+    if problem := st.session_state.pop("problem", None):
+        st.error(f"{plain(problem)}.")
     if status and status.message:
         st.error(f"It failed: {plain(status.message)}. The best weights until then are kept.")
     done = status.step if status else 0
@@ -131,24 +139,35 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def steer(run: Run, state: str) -> None:
+def steer(run: Run, status: Status | None, state: str) -> None:
     """Pause, resume, stop, delete: what the state allows."""
+
+    def attempt(action: Callable[..., object], *arguments: object) -> None:
+        try:
+            action(*arguments)
+        except OSError as error:
+            st.session_state["problem"] = reason(error)
+
+    several = status.processes if status else 1
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(run.folder.name)}**", width="stretch")
         if state == "running":
-            st.button("pause", on_click=run.ask, args=("pause",), key="pause")
+            st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
-            st.button("resume", on_click=run.ask, args=("resume",), key="unpause")
+            st.button("resume", on_click=attempt, args=(run.ask, "resume"), key="unpause")
         if state in LIVING:
-            st.button("stop", on_click=run.ask, args=("stop",), key="stop")
-        if state in ("stopped", "crashed", "failed"):
-            st.button("resume", on_click=trainings.start, args=(run,), key="restart")
+            st.button("stop", on_click=attempt, args=(run.ask, "stop"), key="stop")
+        if state in ("stopped", "crashed", "failed") and several == 1:
+            st.button("resume", on_click=attempt, args=(trainings.start, run), key="restart")
         if (run.folder / "best.safetensors").exists() and st.button("open in Watch", key="open"):
             st.switch_page("lstmviz/pages/watch.py", query_params={"model": f"run {run.folder.name}"})
-        if state not in (*LIVING, "starting"):
+        if state not in LIVING:
             with st.popover("delete"):
-                st.caption("The folder with its weights and curves is removed for good.")
-                st.button("delete it", on_click=trainings.delete, args=(run,), key="delete", type="primary")
+                st.caption(f"The folder of {plain(run.folder.name)}, with its weights and curves, is removed for good.")
+                st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete", type="primary")
+    if state in ("stopped", "crashed", "failed") and several > 1:
+        command = f"{World(size=several).command} resume runs/{run.folder.name}"
+        st.caption(f"{several} processes trained it; `{command}` goes on with it.")
 
 
 def health(records: list[dict], clip_norm: float) -> list[str]:
@@ -179,8 +198,12 @@ def gates(run: Run) -> None:
         st.caption("The gates of the probe sentence appear after the first evaluation.")
         return
     step = moment(run, steps)
-    opened = models.open_model(best)
-    trace, likely, probabilities = run.probe(step)
+    try:
+        opened = models.open_model(best)
+        trace, likely, probabilities = run.probe(step)
+    except (ValueError, OSError, KeyError, BadZipFile) as error:
+        st.caption(f"The gates after {step:,} steps cannot be shown: {plain(str(error))}.")
+        return
     ids = trace["id"].values.tolist()
     pieces = [opened.checkpoint.vocabulary.tokens[i] for i in ids]
     reading = Reading(pieces, ids, 0, trace.drop_vars("id"), likely, probabilities, opened.model)
@@ -225,7 +248,7 @@ def moment(run: Run, steps: list[int]) -> int:
     state[key] = moments.get(name, steps[-1])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         icon = ":material/stop:" if playing else ":material/play_arrow:"
-        st.button("stop" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
+        st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
         label = "training time: the gates of the probe sentence after so many steps"
         return st.select_slider(label, steps, key=key, width="stretch", on_change=move, args=(name, steps[-1]))
 

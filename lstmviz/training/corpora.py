@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -36,6 +37,8 @@ PARTS = ("train", "valid", "test")
 PIECE = 1 << 20  # characters read, or ids handled, at once
 WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them would fill the memory
 HELD_OUT_MOST = 1_000_000  # tokens of one file kept for validation: more would only make every evaluation slower
+
+KEPT_IDS = 3  # ways to cut a kept text whose ids stay beside it
 
 Bounds = list[tuple[int, int]]  # first and past the last of train, valid, test
 Progress = Callable[[int, int], object]  # bytes done, bytes in all
@@ -91,12 +94,17 @@ KNOWN_TEXTS = {
 
 def kept(folder: Path = FOLDER) -> dict[str, Path]:
     """The texts that were fetched or imported, by name."""
-    return {path.parent.name: path.parent for path in sorted(Path(folder).glob("*/corpus.json"))}
+    found = {path.parent.name: path.parent for path in sorted(Path(folder).glob("*/corpus.json"))}
+    return {name: path for name, path in found.items() if about(path)}
 
 
 def about(path: Path) -> dict[str, Any]:
-    """A kept text's name, licence, sha256 and number of characters."""
-    return json.loads((path / "corpus.json").read_text(encoding="utf-8"))
+    """A kept text's name, licence, sha256 and number of characters; nothing of a folder that is none."""
+    try:
+        found = json.loads((path / "corpus.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if {"name", "licence", "sha256", "characters"} <= set(found) else {}
 
 
 def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = None) -> Path:
@@ -169,26 +177,34 @@ def import_text(
         raise taken
     parts = _parts(paths)
     files = [path for part in parts.values() for path in part]
-    total, done = sum(path.stat().st_size for path in files), 0
+    total, done, characters = sum(path.stat().st_size for path in files), 0, 0
     Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.", ignore_cleanup_errors=True) as scratch:
         copy = Path(scratch, name)
         copy.mkdir()
         for part, sources in parts.items():
+            piece = "\n"
             with (copy / f"{part}.txt").open("w", encoding="utf-8", newline="") as target:
                 for path in sources:
+                    if not piece.endswith("\n"):  # one file's last line and the next one's first are two lines
+                        characters += target.write("\n")
                     for piece in read_pieces(path):
-                        done += target.write(piece)
+                        characters += target.write(piece)
+                        done += len(piece.encode())
                         if progress:
                             progress(min(done, total), total)
+        if characters < 2:
+            raise ValueError(f"there is no text in {paths[0].name}")
+        if progress:
+            progress(total, total)
         digest = _digest(files)
         title, licence = KNOWN_TEXTS.get(digest, (title or name, licence))
-        described = {"name": title, "licence": licence, "sha256": digest, "characters": done}
+        described = {"name": title, "licence": licence, "sha256": digest, "characters": characters}
         (copy / "corpus.json").write_text(json.dumps(described), encoding="utf-8")
         try:
             os.rename(copy, Path(folder, name))  # of two that import the same name at once, one wins
         except OSError as error:
-            raise taken from error
+            raise (taken if error.errno in (errno.EEXIST, errno.ENOTEMPTY) else error) from error
     return Path(folder, name)
 
 
@@ -246,10 +262,10 @@ def find_text(corpus: str) -> Path:
     Raises:
         ValueError: it is nowhere.
     """
-    if (path := Path(corpus)).exists():
-        return path
     if corpus in kept():
         return kept()[corpus]
+    if (path := Path(corpus)).exists():
+        return path
     fetched = f"; python -m lstmviz corpus fetch {corpus} fetches it" if corpus in SOURCES else ""
     raise ValueError(f"there is no file or folder at {corpus}{fetched}")
 
@@ -279,10 +295,9 @@ def load_corpus(
     """
     path = Path(path)
     files = [file for part in _parts([path]).values() for file in part]
-    is_kept = (path / "corpus.json").is_file()
-    if is_kept:
-        described = about(path)
-    else:
+    described = about(path)
+    is_kept = bool(described)
+    if not is_kept:
         digest = _digest(files)
         name, licence = KNOWN_TEXTS.get(digest, (path.stem, "not stated"))
         described = {"name": name, "licence": licence, "sha256": digest}
@@ -323,7 +338,7 @@ def _parts(paths: list[Path]) -> dict[str, list[Path]]:
     """The files of each part, or all of them as one text."""
     if len(paths) == 1 and paths[0].is_dir():
         (folder,) = paths
-        if (folder / "corpus.json").is_file() and (folder / "text.txt").is_file():
+        if about(folder) and (folder / "text.txt").is_file():
             return {"text": [folder / "text.txt"]}
         found = _by_part([path for path in sorted(folder.iterdir()) if path.is_file()])
         for part, files in found.items():
@@ -333,13 +348,14 @@ def _parts(paths: list[Path]) -> dict[str, list[Path]]:
                 )
         return found
     if missing := [path for path in paths if not path.is_file()]:
-        raise ValueError(f"there is no file or folder at {missing[0]}")
+        raise ValueError(f"there is no file at {missing[0]}")
     found = _by_part(paths)
     return found if len(paths) == 3 and all(len(files) == 1 for files in found.values()) else {"text": paths}
 
 
 def _by_part(paths: list[Path]) -> dict[str, list[Path]]:
-    return {part: [path for path in paths if part in path.name] for part in PARTS}
+    """By the word train, valid or test in a file's name; "latest" is none."""
+    return {part: [path for path in paths if part in re.split(r"[\W_]+", path.name)] for part in PARTS}
 
 
 def _digest(files: list[Path]) -> str:
@@ -357,22 +373,35 @@ def _kept_ids(
     """The ids of a kept text, made at the first time they are asked for."""
     stem = path / f"{level}-{max_words or 'all'}-{min_count}"
     index = stem.with_suffix(".json")
-    if not index.is_file():
+    if not (index.is_file() and _is_whole(index)):
         handle, temporary = tempfile.mkstemp(dir=path, prefix=".ids.")
         try:
             with os.fdopen(handle, "w+b") as file:
                 vocabulary, bounds = _encode(files, file, level, max_words, min_count)
+            os.chmod(temporary, 0o644)
             os.replace(temporary, stem.with_suffix(".ids"))
         except BaseException:
             os.unlink(temporary)
             raise
         write_atomically(index, json.dumps({"tokens": vocabulary.tokens, "bounds": bounds}).encode())
+        # Every other vocabulary that was tried left its own; those being read stay until they are closed.
+        for old in sorted(path.glob("*.ids"), key=lambda ids: ids.stat().st_mtime)[:-KEPT_IDS]:
+            old.with_suffix(".json").unlink(missing_ok=True)
+            old.unlink()
     found = json.loads(index.read_text(encoding="utf-8"))
     return (
         Vocabulary(level, tuple(found["tokens"])),
         found["bounds"],
         np.memmap(stem.with_suffix(".ids"), np.int32, "c"),
     )
+
+
+def _is_whole(index: Path) -> bool:
+    try:
+        bounds = json.loads(index.read_text(encoding="utf-8"))["bounds"]
+        return index.with_suffix(".ids").stat().st_size == 4 * bounds[-1][1]
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _encode(
@@ -390,19 +419,20 @@ def _encode(
     """
     numbers: dict[str, int] = defaultdict(count(len(SPECIALS)).__next__, {token: i for i, token in enumerate(SPECIALS)})
     lengths = []
+    tokenised = is_tokenised(next(read_pieces(files[0]), ""))  # the first part decides for all
     for path in files:
         lengths.append(0)
-        for tokens in _read_tokens(path, level):
+        for tokens in _read_tokens(path, level, tokenised):
             file.write(np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens)).data)
             lengths[-1] += len(tokens)
             if len(numbers) > WORDS_MOST:
                 raise ValueError(f"{path.name} has more than {WORDS_MOST:,} distinct words; read it at char level")
     file.flush()
     bounds = _bounds(lengths, level)
-    for part, (first, last) in zip(PARTS, bounds, strict=True):
+    for part, (first, last), path in zip(PARTS, bounds, files if len(files) == 3 else files * 3, strict=True):
         if last - first < 2:
             raise ValueError(
-                f"the {part} part of {files[0].name} has {last - first} tokens; at least 2 are needed to predict one"
+                f"the {part} part of {path.name} has {last - first} tokens; at least 2 are needed to predict one"
             )
     ids = np.memmap(file, np.int32, "r+")
     if vocabulary is None:
@@ -417,19 +447,17 @@ def _encode(
     return vocabulary, bounds
 
 
-def _read_tokens(path: Path, level: Level) -> Iterator[list[str]]:
+def _read_tokens(path: Path, level: Level, tokenised: bool) -> Iterator[list[str]]:
     """A text's tokens, a piece at a time; at word level every line ends with ``<eos>``."""
-    rest, tokenised = "", None
+    rest = ""
     for piece in read_pieces(path):
-        if tokenised is None:
-            tokenised = is_tokenised(piece)
         text = rest + piece
         # A piece may end within a word; a word as long as a piece is cut.
         end = len(text) if level == "char" else max(text.rfind(" "), text.rfind("\n")) + 1 or len(text)
         yield tokenise(text[:end], level, tokenised)
         rest = text[end:]
     if rest:  # the last line need not end
-        yield [*tokenise(rest, level, bool(tokenised)), EOS]
+        yield [*tokenise(rest, level, tokenised), EOS]
 
 
 def _bounds(lengths: list[int], level: Level) -> Bounds:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
-from lstmviz.model import LanguageModel
+from lstmviz.model import SHORTLIST, LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import Corpus
 from lstmviz.training.parallel import ALONE, World
 
+WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
 LOG_EVERY = 25  # steps; one reading of the loss off the device, and one record, each
 
 
@@ -152,9 +153,9 @@ class Trainer:
             self.best = valid_nll
         elif evaluating and config.schedule == "plateau":
             self.rate, self.cuts = self.rate / 4, self.cuts + 1
-        unlearning = (
-            () if self.step > 1 else (n for n, p in model.named_parameters() if p.grad is None or not p.grad.any())
-        )
+        unlearning = [n for n, p in model.named_parameters() if self.step == 1 and (p.grad is None or not p.grad.any())]
+        if model.config.adaptive_softmax:  # its tail learns where a rare token follows, which the first window may lack
+            unlearning = [name for name in unlearning if not name.startswith("decoder.tail")]
         metrics = Metrics(
             step=self.step,
             epoch=self.step / len(self.starts),
@@ -187,6 +188,7 @@ class Trainer:
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors["corpus"] = self._corpus_id()
         tensors["loss"], tensors["norm"] = self.loss, self.norm
         for group, names in self._NUMBERS.items():
             tensors[group] = torch.tensor([getattr(self, name) for name in names], dtype=torch.float64)
@@ -196,6 +198,9 @@ class Trainer:
             tensors |= {f"rank.{rank}.{name}": tensor for name, tensor in others.items()}
         return tensors
 
+    def _corpus_id(self) -> Tensor:
+        return torch.tensor(list(self.corpus.sha256.encode()), dtype=torch.uint8)
+
     _NUMBERS: ClassVar = {"place": ("step", "rate", "cuts", "best", "steps"), "clock": ("seconds", "elapsed")}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
@@ -204,6 +209,8 @@ class Trainer:
         Raises:
             KeyError, RuntimeError, ValueError: it is of another model or configuration.
         """
+        if not torch.equal(tensors["corpus"], self._corpus_id()):
+            raise ValueError("the text is not the one that this training began with; put that back, or begin a new run")
         mine = f"rank.{self.world.rank}."
         tensors = tensors | {name.removeprefix(mine): t for name, t in tensors.items() if name.startswith(mine)}
         groups: dict[str, dict] = {"optimizer": {}, "state": {}}
@@ -226,25 +233,54 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
 
 
+def memory_needed(config: ModelConfig, train: TrainConfig) -> int:
+    """Bytes that a training takes at least: weights, gradients, Adam's two averages, and what a window leaves for the
+    backward pass (logits, their softmax and its gradient; eight values a unit), float32 each.
+    """
+    scored = SHORTLIST if config.adaptive_softmax else config.vocab_size
+    window = train.bptt * train.batch_size
+    return 16 * parameter_count(config) + 4 * window * (3 * scored + 8 * config.hidden_size * config.num_layers)
+
+
+def check_memory(config: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
+    """Refuse a training that does not fit into this machine, before anything of it is allocated.
+
+    Raises:
+        ValueError: so it is, with the figures.
+    """
+    needed = memory_needed(config, train)
+    if device == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    elif hasattr(os, "sysconf"):
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        return
+    if needed > there:
+        raise ValueError(
+            f"this model has {parameter_count(config):,} parameters; training it takes {needed / 2**30:,.1f} GB and "
+            f"there are {there / 2**30:,.1f} GB; choose fewer units or layers, a shorter window or a smaller batch"
+        )
+
+
 @torch.no_grad()
-def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1, window: int = 256) -> float:
+def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1) -> float:
     """Mean nll in nats per token, the state carried over from the first token to the last.
 
     Args:
         model: put into eval mode while it runs, and back into the mode it was in.
         tokens: ``(N,)``.
         batch_size: 1 is exact; more read as many streams side by side, which is faster, but each starts from nothing.
-        window: tokens run at once; changes nothing but memory.
     """
     was_training = model.training
     model.eval()
     batch_size = min(batch_size, len(tokens) // 2)
+    window = max(1, min(256, WINDOW_MOST // batch_size))  # tokens of each stream run at once
     streams, device = parallel_streams(tokens, batch_size), next(model.parameters()).device  # (N, B)
     total, state = 0.0, None
     for start in range(0, len(streams) - 1, window):
         chunk = streams[start : start + window + 1].to(device, torch.int64)  # (T + 1, B)
-        logits, state = model(chunk[:-1], state)
-        total += F.cross_entropy(logits.flatten(0, 1), chunk[1:].flatten(), reduction="sum").item()
+        loss, state = model.loss(chunk[:-1], chunk[1:], state)
+        total += loss.item() * chunk[1:].numel()
     model.train(was_training)
     return total / ((len(streams) - 1) * batch_size)
 

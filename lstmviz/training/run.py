@@ -18,7 +18,9 @@ import errno
 import io
 import json
 import os
+import platform
 import shlex
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -39,11 +41,11 @@ from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
-from lstmviz.training.loop import Metrics, Trainer, evaluate
+from lstmviz.training.loop import Metrics, Trainer, check_memory, evaluate
 from lstmviz.training.parallel import ALONE, World
 
-State = Literal["queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
-LIVING = ("queued", "running", "paused")
+State = Literal["starting", "queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
+LIVING = ("starting", "queued", "running", "paused")
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
 BEAT_EVERY = 2.0  # seconds between two heartbeats
 STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
@@ -59,7 +61,7 @@ class RunConfig:
     Args:
         train: how to train.
         model: what ModelConfig takes, but ``vocab_size``, which the corpus decides.
-        probe: the sentence whose gates are kept at each evaluation; empty: a piece of the validation text.
+        probe: the sentence whose gates are kept as they learn; empty: a piece of the validation text.
     """
 
     train: TrainConfig
@@ -84,12 +86,14 @@ class Status:
     """How a run stands.
 
     Args:
-        state: "queued", "running" and "paused" have a living process; "crashed" should have one.
+        state: "starting", "queued", "running" and "paused" have a living process; "crashed" should have one.
         step: optimiser steps taken.
         pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
         heartbeat: when it was written, seconds since 1970.
         message: why it failed, in a sentence.
         parameters: numbers that the model learns; 0 while it is not built.
+        host: the machine that process runs on.
+        processes: how many train it together.
     """
 
     state: State
@@ -99,6 +103,8 @@ class Status:
     heartbeat: float
     message: str = ""
     parameters: int = 0
+    host: str = ""
+    processes: int = 1
 
 
 class Run:
@@ -106,6 +112,8 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
+        self._saying = threading.Lock()
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
@@ -148,8 +156,14 @@ class Run:
         try:
             status = Status(**json.loads((self.folder / "status.json").read_text()))
         except (OSError, ValueError, TypeError):
+            with suppress(OSError):
+                made = (self.folder / "config.json").stat().st_mtime
+                if time.time() - made > STALE_AFTER:  # its process died before it could say anything
+                    return Status("crashed", 0, 0, "", made)
             return None
-        dead = _started(status.pid) != status.started or time.time() - status.heartbeat > STALE_AFTER
+        dead = time.time() - status.heartbeat > STALE_AFTER
+        if status.host == platform.node():
+            dead = dead or _started(status.pid) != status.started
         return dataclasses.replace(status, state="crashed") if status.state in LIVING and dead else status
 
     def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
@@ -164,8 +178,16 @@ class Run:
                 data = file.read()
         except FileNotFoundError:
             return [], 0
-        whole = data[: data.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+        records = []
+        for line in data.splitlines(keepends=True):
+            try:
+                records.append(json.loads(line) if line.endswith(b"\n") else None)
+            except ValueError:  # half a line, or what a power cut left: the records before it count
+                records.append(None)
+            if records[-1] is None:
+                return records[:-1], offset
+            offset += len(line)
+        return records, offset
 
     def probes(self) -> list[int]:
         """The steps at which the probe sentence was traced, in order."""
@@ -204,7 +226,10 @@ class Run:
             FloatingPointError: the loss is no longer a finite number; the best weights so far stay.
             ConnectionError: another process of this world ended.
         """
-        with self._alone() if world.rank == 0 else nullcontext():
+        with (
+            self._alone() if world.rank == 0 else nullcontext(),
+            self._heartbeat() if world.rank == 0 else nullcontext(),
+        ):
             trainer = None
             try:
                 config = world.broadcast(self.config() if world.rank == 0 else None)
@@ -225,7 +250,7 @@ class Run:
                 stopped = isinstance(error, KeyboardInterrupt)
                 if world.rank == 0:
                     with suppress(OSError):  # a full disk does not take even this; then the run counts as crashed
-                        self._beat("stopped" if stopped else "failed", trainer, "" if stopped else reason(error))
+                        self._say("stopped" if stopped else "failed", trainer, "" if stopped else reason(error))
                 raise
 
     def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
@@ -233,6 +258,7 @@ class Run:
             raise ValueError(f"the text at {config.train.corpus} is not the same on every machine")
         model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        check_memory(model_config, config.train, device)
         torch.manual_seed(config.train.seed)
         model = LanguageModel(model_config).to(device)
         if world.rank:
@@ -255,8 +281,7 @@ class Run:
         trainer.world.broadcast(None)  # until rank 0 has written the figures and the card
 
     def _train(self, trainer: Trainer, config: RunConfig) -> Iterator[Metrics]:
-        saved = beaten = looked = time.monotonic()
-        self._beat("running", trainer)
+        saved = looked = time.monotonic()
         steps, meeting = iter(trainer), True
         with (self.folder / "metrics.jsonl").open("ab") as log:
             while True:
@@ -266,12 +291,10 @@ class Run:
                     if self._wait_while_paused(trainer):
                         self._save(trainer)
                         trainer.world.broadcast("stop")
-                        return self._beat("stopped", trainer)
+                        return self._say("stopped", trainer)
                 if meeting:
                     trainer.world.broadcast("go on")
-                if now - beaten > BEAT_EVERY:
-                    beaten = now
-                    self._beat("running", trainer)
+                self._say("running", trainer)
                 metrics = next(steps, ...)
                 if metrics is ...:
                     break
@@ -293,7 +316,7 @@ class Run:
                     saved = time.monotonic()
         self._finish(trainer)
         trainer.world.broadcast("finished")
-        self._beat("finished", trainer)
+        self._say("finished", trainer)
 
     def _keep(self, trainer: Trainer, config: RunConfig, metrics: Metrics) -> None:
         """What an evaluation leaves: the gates of the probe sentence, and the weights if they are the best."""
@@ -410,7 +433,7 @@ class Run:
             if not saved:
                 self._save(trainer)
                 saved = True
-            self._beat("paused", trainer)
+            self._say("paused", trainer)
             time.sleep(LOOK_EVERY)
 
     @contextmanager
@@ -428,19 +451,56 @@ class Run:
                     finally:
                         lock.release()
                     return
-            self._beat("queued", trainer)
+            self._say("queued", trainer)
             if self._wait_while_paused(trainer):
                 trainer.world.broadcast("stop")
-                self._beat("stopped", trainer)
+                self._say("stopped", trainer)
                 yield False
                 return
             time.sleep(LOOK_EVERY)
 
-    def _beat(self, state: State, trainer: Trainer | None, message: str = "") -> None:
-        step = trainer.step if trainer else 0
-        parameters = sum(parameter.numel() for parameter in trainer.model.parameters()) if trainer else 0
-        status = Status(state, step, os.getpid(), _started(os.getpid()), time.time(), message, parameters)
+    def _say(self, state: State, trainer: Trainer | None, message: str = "") -> None:
+        """Change the status; the heartbeat repeats it."""
+        with self._saying:
+            if (state, trainer, message) != self._said or not (self.folder / "status.json").exists():
+                self._said = state, trainer, message
+                self._write_status()
+
+    def _write_status(self) -> None:
+        state, trainer, message = self._said
+        before = None if trainer else self.status()
+        status = Status(
+            state,
+            trainer.step if trainer else before.step if before else 0,
+            os.getpid(),
+            _started(os.getpid()),
+            time.time(),
+            message,
+            sum(parameter.numel() for parameter in trainer.model.parameters()) if trainer else 0,
+            platform.node(),
+            trainer.world.size if trainer else 1,
+        )
         write_atomically(self.folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
+
+    @contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        """Say that the process lives as long as it does, also where it reads a large text or evaluates for minutes."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEAT_EVERY):
+                with self._saying, suppress(OSError):
+                    self._write_status()
+
+        self._said = "starting", None, ""
+        self._write_status()
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -456,9 +516,13 @@ def reason(error: BaseException) -> str:
     """Why something failed, as a sentence for a person."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; make room and resume: what was saved before is whole"
-    if isinstance(error, OSError) and number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "the disk is full; make room and try again: what was saved before is whole"
+    if isinstance(error, OSError) and number == errno.EROFS:
         return f"{error.filename or 'the folder'} cannot be written ({error.strerror}); choose another folder"
+    if isinstance(error, OSError) and number in (errno.EACCES, errno.EPERM):
+        return (
+            f"{error.filename or 'the folder'} may not be used ({error.strerror}); change its rights or choose another"
+        )
     return str(error)
 
 

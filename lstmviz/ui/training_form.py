@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 import torch
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig
@@ -16,7 +17,7 @@ from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import UNK, Corpus, Level, plain
 from lstmviz.training import corpora
-from lstmviz.training.loop import Trainer, evaluate
+from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
 from lstmviz.training.run import RunConfig, reason
 from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card
@@ -25,6 +26,12 @@ OWN = "a text of your own"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
 PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
+TRIED_MOST = 10**9  # bytes that a step may take which is timed here, in the server
+# What the keys of the form's fields begin with; "units_brackets" is one.
+KEPT = (
+    *("text_pasted", "level", "words", "times", "cell", "budget", "units_", "layers", "embedding_", "dropout"),
+    *("bptt", "batch", "rate", "clip", "seed", "begins", "adaptive", "probe_"),
+)
 EVALUATING = 0.15  # share of a budget that goes into evaluations, where the validation part is not too long for that
 
 
@@ -34,11 +41,13 @@ class Text:
 
     Args:
         name: of a grammar or a kept text, or ``OWN``.
+        sha256: of a kept text; another text of that name is another text.
         own: the text itself, where it is the person's own.
         level, max_words, min_count: as in TrainConfig.
     """
 
     name: str
+    sha256: str = ""
     own: str | None = None
     level: Level = "char"
     max_words: int | None = None
@@ -52,6 +61,10 @@ class Text:
 
 def form() -> None:
     """Everything a training needs, with sensible values in place."""
+    state = st.session_state
+    for key in state:  # what is not shown for another corpus would be forgotten
+        if str(key).startswith(KEPT):
+            state[key] = state[key]
     st.markdown("**train a model**")
     text = choose_text()
     if text is None:
@@ -68,7 +81,7 @@ def form() -> None:
         "probe sentence, whose gates are kept as they learn", PROBES.get(text.name, ""), key=f"probe_{text.name}"
     )
     with st.expander("more"):
-        units = st.number_input("units a layer", 1, 65_536, 24 if small else 128, key=f"units_{text.name}")
+        units = st.number_input("units a layer", 1, 10_000_000, 24 if small else 128, key=f"units_{text.name}")
         layers = st.number_input("layers", 1, 8, 1, key="layers")
         embedding = st.number_input("embedding", 1, 4096, 12 if small else 64, key=f"embedding_{text.name}")
         dropout = st.number_input("dropout", 0.0, 0.9, 0.0, 0.05, key="dropout")
@@ -111,24 +124,26 @@ def form() -> None:
             **({"chrono": max(3, int(bptt))} if begins == "chrono" and CELLS[cell].keeping else {}),
         }
         model = ModelConfig(len(corpus.vocabulary), **sizes)
+        check_memory(model, train)
         parameters = parameter_count(model)
-        if parameters > 50_000_000:
+        if memory_needed(model, train) > TRIED_MOST:
             raise ValueError(
-                f"this model has {parameters:,} parameters, {parameters * 16 / 2**30:.1f} GB with Adam's averages; "
-                "choose fewer units or layers"
+                f"this model has {parameters:,} parameters and is too large to be tried out in the page; choose fewer "
+                "units or layers, a shorter window or a smaller batch, or train it with python -m lstmviz train"
             )
         step, evaluation = costs(corpus, model, train)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # torch says with the last that the memory is used up
         action.error(f"This cannot be trained: {plain(reason(error))}.")
         return
     epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
     train = replace(train, **plan(amount, unit, step, evaluation, epoch))
     preview(corpus)
     with action:
+        epochs = train.steps / epoch
         st.caption(
             f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
-            f"{train.steps / epoch:,.{0 if train.steps > 20 * epoch else 1}f} epochs, with an evaluation every "
-            f"{train.eval_every:,} steps. {parameters:,} parameters."
+            f"{epochs:,.{0 if epochs > 20 else 1}f} epochs, with an evaluation every {train.eval_every:,} steps. "
+            f"{parameters:,} parameters."
         )
         if not trainings.room():
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
@@ -170,12 +185,13 @@ def choose_text() -> Text | None:
         return None
     levels: dict[str, Level] = {"characters": "char", "words": "word"}
     level = levels[st.segmented_control("cut into", list(levels), default="characters", required=True, key="level")]
+    sha256 = corpora.about(fetched[name])["sha256"] if own is None else ""
     if level == "char":
-        return Text(name, own)
+        return Text(name, sha256, own)
     first, second = st.columns(2)
-    words = first.number_input("commonest words kept", 10, 1_000_000, 10_000, 1000, key="words")
+    words = first.number_input("commonest words kept", 10, 500_000, 10_000, 1000, key="words")
     times = second.number_input("that occur so often", 1, 1000, 1, key="times")
-    return Text(name, own, level, int(words), int(times))
+    return Text(name, sha256, own, level, int(words), int(times))
 
 
 def offer_to_fetch(name: str) -> None:
@@ -201,15 +217,12 @@ def offer_to_fetch(name: str) -> None:
 def own_text() -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
     upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    state = st.session_state
-    if "text_pasted" not in state:  # forgotten while another corpus was chosen
-        state["text_pasted"] = state.get("pasted", "")
-    text = state["pasted"] = st.text_area("or paste a text", key="text_pasted", height=120)
+    text = st.text_area("or paste a text", key="text_pasted", height=120)
     if upload is not None:
         try:
-            text = upload.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
-        except UnicodeDecodeError as error:
-            st.error(f"The file is not UTF-8 text (byte {error.start}); save it as UTF-8 first.")
+            text = read_upload(upload)
+        except ValueError as error:
+            st.error(f"{error}.")
             return None
     if not text.strip():
         st.caption(
@@ -218,17 +231,30 @@ def own_text() -> str | None:
         )
         return None
     with st.popover("keep this text in the menu", width="stretch"):
-        name = st.text_input("name", "my-text", key="text_name")
-        st.button("keep", on_click=keep_text, args=(text, name), key="text_keep")
-    if problem := state.pop("text_problem", None):
+        st.text_input("name", "my-text", key="text_name")
+        st.button("keep", on_click=keep_text, key="text_keep")
+    if problem := st.session_state.pop("text_problem", None):
         st.error(f"It was not kept: {plain(problem)}.")
     return text
 
 
-def keep_text(text: str, name: str) -> None:
-    """Import a text and choose it; only a callback, which runs before the menu is drawn, may do that."""
+def read_upload(file: UploadedFile) -> str:
+    """An uploaded file as text.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
-        trainings.keep(text, name)
+        return file.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file is not UTF-8 text (byte {error.start}); save it as UTF-8 first") from error
+
+
+def keep_text() -> None:
+    """Import the text as it stands now and choose it; only a callback, which runs before the menu, may do that."""
+    name, file = st.session_state["text_name"], st.session_state["text_file"]
+    try:
+        trainings.keep(read_upload(file) if file else st.session_state["text_pasted"], name)
         st.session_state["corpus"] = name
     except (ValueError, OSError) as error:
         st.session_state["text_problem"] = reason(error)
@@ -257,7 +283,6 @@ def preview(corpus: Corpus) -> None:
     )
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Corpus: lambda c: (c.sha256, c.vocabulary.tokens)})
 def share_unknown(corpus: Corpus) -> float:
     """The part of the text, in its first ten million tokens, that the vocabulary lacks."""
     return (corpus.train[:10_000_000] == corpus.vocabulary.ids[UNK]).float().mean().item()
@@ -289,7 +314,8 @@ def plan(amount: float, unit: str, step: float, evaluation: float, epoch: int) -
     evaluations = max(2, min(seconds / 4 + 20, EVALUATING * seconds / evaluation))
     if unit == "seconds":
         steps *= max(0.3, 0.95 - evaluations * evaluation / seconds)
-    steps = max(20, round(steps))
+        steps = max(20, steps)
+    steps = max(1, round(steps))
     return {"steps": steps, "eval_every": max(1, round(steps / evaluations))}
 
 

@@ -98,7 +98,8 @@ def start(run: Run) -> None:
 
 def delete(run: Run) -> None:
     """Remove a run that is not training."""
-    shutil.rmtree(run.folder)
+    with suppress(FileNotFoundError):  # another page was faster
+        shutil.rmtree(run.folder)
 
 
 def keep(text: str, name: str) -> None:

@@ -1,5 +1,7 @@
 """The Train page without a browser."""
 
+import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +65,34 @@ def test_train_starts_a_process_that_can_be_stopped_and_seen(folder: Path) -> No
     assert runs(folder) == []
 
 
+def test_what_is_damaged_does_not_take_the_page_along(folder: Path) -> None:
+    config = RunConfig(
+        TrainConfig("brackets", bptt=16, batch_size=8, steps=40, eval_every=20), {"hidden_size": 8}, "(x)"
+    )
+    for name in ("one", "two"):
+        list(Run.create(folder / name, config).execute())
+    lines = (folder / "one" / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "one" / "metrics.jsonl").write_bytes(lines[0] + b'{"step": 2\n' + lines[1] + b"\0" * 50)
+    (folder / "one" / "probes" / "00000040.npz").write_bytes(b"half")
+    (folder / "two" / "status.json").unlink()
+    os.utime(folder / "two" / "config.json", (0, 0))
+    app = open_page()
+    assert not app.exception
+    assert "The gates after 40 steps cannot be shown" in spoken(app)
+    assert list(app.dataframe[0].value["state"]) == ["finished", "crashed"]
+    (folder / "one" / "status.json").write_text(
+        (folder / "one" / "status.json")
+        .read_text()
+        .replace('"processes": 1', '"processes": 2')
+        .replace("finished", "stopped")
+    )
+    app.run()
+    assert "`torchrun --nproc-per-node 2 -m lstmviz resume runs/one` goes on with it" in spoken(app)
+    shutil.rmtree(folder / "one")  # somebody else deletes it
+    app.run()
+    assert not app.exception
+
+
 def test_a_half_made_run_is_passed_over(folder: Path) -> None:
     (folder / "half").mkdir(parents=True)
     (folder / "half" / "config.json").write_text("")
@@ -94,7 +124,7 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     assert app.select_slider[0].value == 90
     app.button(key="play").click().run()
     seen = [app.select_slider[0].value]
-    while app.button(key="play").label == "stop":
+    while app.button(key="play").label == "stop playing":
         app.run()
         seen.append(app.select_slider[0].value)
     assert not app.exception
@@ -121,15 +151,20 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     app.button(key="text_keep").click().run()
     assert not app.exception
     assert "the name is '../up'" in spoken(app).replace("\\", "")
-    app.text_input(key="text_name").set_value("cats").run()
+    app.text_input(key="text_name").set_value("cats")  # typed, and at once
     app.button(key="text_keep").click().run()
     assert not app.exception
     assert app.selectbox(key="corpus").value == "cats" and (trainings.TEXTS / "cats" / "text.txt").exists()
     assert "training tokens" in spoken(app)
     app.selectbox(key="corpus").select("a text of your own").run()
-    app.number_input(key="units_a text of your own").set_value(60_000).run()
+    assert app.text_area(key="text_pasted").value.startswith("the cat")  # nothing typed is lost
+    assert app.segmented_control(key="level").value == "words" and app.number_input(key="times").value == 600
+    app.number_input(key="units_a text of your own").set_value(6_000).run()
     assert not app.exception
-    assert "parameters" in spoken(app) and "GB" in spoken(app)
+    assert "too large to be tried out in the page" in spoken(app)
+    app.number_input(key="units_a text of your own").set_value(1_000_000).run()
+    assert not app.exception
+    assert "training it takes 59,6" in spoken(app)
 
 
 def test_a_text_that_is_not_there_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_a_folder_has_three_files_and_words_outside_the_vocabulary_become_unk(tm
 
 
 def test_unusable_corpora_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="no file or folder"):
+    with pytest.raises(ValueError, match="no file at"):
         load_corpus(tmp_path / "missing.txt", "char")
     with pytest.raises(ValueError, match='exactly one file with "train"'):
         load_corpus(tmp_path, "char")
@@ -82,7 +82,8 @@ def test_the_size_of_a_piece_changes_nothing(tmp_path, monkeypatch, level, text)
     assert pieces.vocabulary == whole.vocabulary
     for part in corpora.PARTS:
         assert torch.equal(getattr(pieces, part), getattr(whole, part))
-    assert whole.vocabulary.decode(whole.train[:3].tolist()) == pieces.vocabulary.decode(pieces.train[:3].tolist())
+    if level == "char":
+        assert whole.vocabulary.decode(whole.train.tolist()) == text.replace("\r\n", "\n")[: len(whole.train)]
 
 
 def test_a_word_longer_than_a_piece_is_cut(tmp_path, monkeypatch):
@@ -121,7 +122,7 @@ def test_what_is_no_text_is_refused(tmp_path):
     }.items():
         with pytest.raises(ValueError, match=message):
             load_corpus(tmp_path / name, "char")
-    for name in ("a.zip", "a.gz", "nul.txt"):
+    for name in ("a.zip", "a.gz", "nul.txt", "empty.txt"):
         with pytest.raises(ValueError):
             import_text([tmp_path / name], "copy", tmp_path / "corpora")
     assert list((tmp_path / "corpora").iterdir()) == []  # and nothing is left of the attempt
@@ -136,7 +137,7 @@ def test_an_imported_text_is_kept_with_its_ids(tmp_path, monkeypatch):
     folder = import_text(files, "mine", progress=lambda *amounts: seen.append(amounts))
     assert folder == Path("corpora/mine") and list(kept()) == ["mine"] and find_text("mine") == folder
     assert (folder / "text.txt").read_bytes() == b"a b c\n" + b"a b\n" * 20
-    assert seen[-1] == (86, 87)  # one carriage return less
+    assert seen[-1] == (87, 87)
     config = TrainConfig("mine", level="word", max_words=2)
     corpus = open_corpus(config)
     assert corpus.sha256 == hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
@@ -158,6 +159,44 @@ def test_the_three_parts_of_a_text_are_imported_as_such(tmp_path):
         corpus = load_corpus(folder, "word")
         assert corpus.vocabulary.decode(corpus.valid.tolist()).startswith("<unk> a b")
     assert load_corpus(by_folder, "word").sha256 == load_corpus(by_files, "word").sha256
+
+
+def test_the_first_part_decides_how_all_are_split(tmp_path):
+    tokenised = "the man did n't go , he said .\n"
+    for part, text in (("train", tokenised * 4), ("valid", tokenised), ("test", "the man did n't go yahoo!\n")):
+        (tmp_path / f"{part}.txt").write_text(text)
+    corpus = load_corpus(tmp_path, "word")
+    assert corpus.vocabulary.decode(corpus.test.tolist()) == "the man did n't go <unk>\n"
+    (tmp_path / "train.txt").write_text(tokenised * 4 + "he works for Yahoo! now .\n")  # one mark changes nothing
+    assert "n't" in load_corpus(tmp_path, "word").vocabulary.ids
+
+
+def test_parts_are_told_by_whole_words_and_files_end_their_lines(tmp_path):
+    for part in corpora.PARTS:
+        (tmp_path / f"latest.{part}.txt").write_text(f"{part} {part}")
+    folder = import_text(sorted(tmp_path.glob("latest.*")), "latest", tmp_path / "kept")
+    assert (folder / "valid.txt").read_text() == "valid valid"
+    chapters = [tmp_path / "latest.train.txt", tmp_path / "latest.test.txt"]
+    assert (import_text(chapters, "two", tmp_path / "kept") / "text.txt").read_text() == "train train\ntest test"
+
+
+def test_a_kept_text_goes_before_a_folder_and_heals(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "novel.txt").write_text("a b c " * 50)
+    folder = import_text([Path("novel.txt")], "novel")
+    Path("novel").mkdir()
+    (tmp_path / "novel" / "corpus.json").write_text('{"of": "somebody else"}')
+    assert find_text("novel") == folder
+    with pytest.raises(ValueError, match="exactly one file"):
+        load_corpus(tmp_path / "novel", "char")
+    whole = load_corpus(folder, "char")
+    train = whole.train.clone()
+    (folder / "char-all-1.ids").write_bytes(b"cut")
+    assert torch.equal(load_corpus(folder, "char").train, train)
+    for words in (1, 2, 3, 4):
+        load_corpus(folder, "word", words)
+    assert len(list(folder.glob("*.ids"))) == corpora.KEPT_IDS
+    assert torch.equal(load_corpus(folder, "char").train, train)
 
 
 @pytest.mark.parametrize("name", ["../up", "", ".hidden", "a/b", "a b", "x" * 101, "brackets"])

@@ -12,7 +12,7 @@ from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
-from lstmviz.training.loop import LOG_EVERY, Metrics, Trainer, evaluate, parallel_streams
+from lstmviz.training.loop import LOG_EVERY, Metrics, Trainer, check_memory, evaluate, parallel_streams
 
 CORPUS = generate("brackets", 400)
 CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, steps=60, eval_every=30)
@@ -175,14 +175,15 @@ def test_a_corpus_shorter_than_a_window_is_refused():
         train(small_model(), corpus, CONFIG)
 
 
-def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window():
+def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window(monkeypatch):
     model = small_model(dropout=0.5).train()
     tokens = CORPUS.valid[:200]
     logits, _ = model.eval()(tokens[:-1, None])
     expected = F.cross_entropy(logits[:, 0], tokens[1:]).item()
     model.train()
-    for window in (1, 7, 199, 256):
-        assert evaluate(model, tokens, window=window) == pytest.approx(expected, abs=1e-5)
+    for window in (1, 7, 199, 8192):
+        monkeypatch.setattr("lstmviz.training.loop.WINDOW_MOST", window)
+        assert evaluate(model, tokens) == pytest.approx(expected, abs=1e-5)
     assert model.training
     assert evaluate(model, tokens[:2]) > 0
     assert evaluate(model, tokens, batch_size=4) == pytest.approx(expected, rel=0.2)
@@ -190,3 +191,22 @@ def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window():
 
 def test_streams_stand_side_by_side():
     assert parallel_streams(torch.arange(11), 2).tolist() == [[0, 5], [1, 6], [2, 7], [3, 8], [4, 9]]
+
+
+def test_a_model_too_large_for_the_machine_is_refused_before_it_is_allocated():
+    check_memory(ModelConfig(100), CONFIG)
+    with pytest.raises(
+        ValueError, match=r"4,000,\d{3},\d{3},\d{3} parameters; training it takes 59,6\d\d\.\d GB and there are"
+    ):
+        check_memory(ModelConfig(100, hidden_size=1_000_000), CONFIG)
+    with pytest.raises(ValueError, match=r"a shorter window or a smaller batch"):
+        check_memory(ModelConfig(100_000), dataclasses.replace(CONFIG, bptt=1000, batch_size=1024))
+    check_memory(ModelConfig(100_000, adaptive_softmax=True), dataclasses.replace(CONFIG, bptt=200, batch_size=64))
+
+
+def test_a_tail_without_a_rare_token_is_no_dead_parameter():
+    words = torch.tensor([3, 5]).repeat(500)
+    corpus = dataclasses.replace(CORPUS, train=words, valid=words[:40])
+    model = LanguageModel(ModelConfig(10_000, "lstm", 8, 8, adaptive_softmax=True))
+    first, *_ = (metrics for metrics in Trainer(model, corpus, dataclasses.replace(CONFIG, steps=1)) if metrics)
+    assert first.zero_gradients == ()

@@ -1,7 +1,9 @@
 """Run folders: made once, steered from outside, gone on with after anything."""
 
+import dataclasses
 import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -225,5 +227,59 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path: Path, monkeypatc
 def test_why_a_disk_does_not_take_anything_is_a_sentence(tmp_path: Path) -> None:
     assert reason(OSError(errno.ENOSPC, "No space left on device")).startswith("the disk is full; make room")
     refused = reason(PermissionError(errno.EACCES, "Permission denied", "runs/one"))
-    assert refused == "runs/one cannot be written (Permission denied); choose another folder"
+    assert refused == "runs/one may not be used (Permission denied); change its rights or choose another"
+    refused = reason(OSError(errno.EROFS, "Read-only file system", "runs/one"))
+    assert refused == "runs/one cannot be written (Read-only file system); choose another folder"
     assert reason(ValueError("bptt is 0")) == "bptt is 0"
+
+
+def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmviz.training.run.BEAT_EVERY", 0.05)
+    monkeypatch.setattr("lstmviz.training.run.STALE_AFTER", 0.5)
+    run = Run.create(tmp_path / "run", CONFIG)
+    seen = []
+
+    def slow(*_: object) -> float:
+        time.sleep(1.0)
+        status = run.status()
+        assert status is not None
+        seen.append(status.state)
+        return 1.0
+
+    monkeypatch.setattr("lstmviz.training.run.evaluate", slow)  # of the exact figures at the end
+    list(run.execute())
+    assert seen == ["running", "running"]
+    status = run.status()
+    assert status is not None and status.state == "finished"
+
+
+def test_another_text_is_not_gone_on_with(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abc " * 300)
+    train = dataclasses.replace(CONFIG.train, corpus=str(text), steps=40, eval_every=20)
+    run = Run.create(tmp_path / "run", dataclasses.replace(CONFIG, train=train, probe="abc"))
+    steps = run.execute()
+    assert next(m for m in steps if m.step == 20)
+    next(steps)  # what was kept after step 20 is saved
+    steps.close()
+    text.write_text("cab " * 300)
+    with pytest.raises(ValueError, match="the text is not the one that this training began with"):
+        list(run.execute())
+
+
+def test_a_run_that_never_said_anything_is_crashed(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    assert run.status() is None
+    os.utime(run.folder / "config.json", (0, 0))
+    status = run.status()
+    assert status is not None and status.state == "crashed"
+
+
+def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"step": 2}\n{"st')
+    records, offset = run.metrics()
+    assert records == [{"step": 1}, {"step": 2}] and offset == 24
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b'ep": 3}\n\0\0\n{"step": 4}\n')
+    assert run.metrics(offset) == ([{"step": 3}], 36)

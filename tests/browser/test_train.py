@@ -1,0 +1,82 @@
+"""The Train page in a real browser: a training outlives whatever happens to the page and the server."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from lstmviz.training.run import LIVING, Run
+from lstmviz.ui import trainings
+
+
+@pytest.fixture
+def started() -> Iterator[list[Run]]:
+    """The runs that a test starts; stopped and removed after it."""
+    found: list[Run] = []
+    yield found
+    for run in found:
+        if (status := run.status()) and status.state in LIVING:
+            os.kill(status.pid, signal.SIGKILL)
+        shutil.rmtree(run.folder)
+
+
+def step_of(run: Run) -> int:
+    status = run.status()
+    assert status is not None and status.state == "running", status
+    return status.step
+
+
+def open_train(browser: Browser, address: str) -> Page:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(f"{address}/train")
+    return page
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.get_by_text(text, exact=False).first).to_be_visible(timeout=40_000)
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
+def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, started: list[Run]) -> None:
+    before = {run.folder for run in trainings.every()}
+    with serve() as (address, server):
+        page = open_train(browser, address)
+        page.get_by_text("5 minutes", exact=True).click()
+        says(page, "steps or")
+        page.wait_for_timeout(1500)  # until the new budget stands in the form
+        press(page, "Train")
+        says(page, "running ·")
+        (run,) = (run for run in trainings.every() if run.folder not in before)
+        started.append(run)
+        page.locator("canvas").first.wait_for(timeout=40_000)  # the gates of the probe sentence
+
+        first = step_of(run)
+        page.reload()
+        says(page, "running ·")
+        assert step_of(run) > first
+
+        server.send_signal(signal.SIGKILL)
+        first = step_of(run)
+        time.sleep(3)
+        assert step_of(run) > first
+
+    with serve() as (address, _):
+        page, other = open_train(browser, address), open_train(browser, address)
+        says(page, "running ·")
+        says(other, "running ·")
+        press(other, "pause")
+        says(page, "paused ·")  # both see it
+        press(page, "resume")
+        says(other, "running ·")
+        press(page, "play")
+        says(page, "follows the nesting depth")
+        press(page, "stop")
+        says(page, "stopped ·")
