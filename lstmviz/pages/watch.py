@@ -42,12 +42,20 @@ def page() -> None:
         return
     keep_text(name, opened)
     with right:
-        readout(key="readout")
-        if "painted" in st.session_state:
-            training_curves(opened)
+        beside(opened)
     with left:
         layers, roles, order = controls(opened)
         watch(name, layers, roles, order)
+
+
+@st.fragment
+def beside(opened: OpenModel) -> None:
+    """The numbers of the selection, and then Plotly: parsing its script holds up the browser for a second, so the map
+    goes first. The browser says when; a rerun that the server asks for would bring back the text as it was before the
+    keys that are on their way.
+    """
+    if readout(key="readout"):
+        training_curves(opened)
 
 
 def training_curves(opened: OpenModel) -> None:
@@ -161,7 +169,6 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 + ("or press a token" if is_grammar(opened) else "or pick an example")
                 + ", and a column appears for every token."
             )
-            show_the_rest()
             return
         say_what_is_odd(opened, reading)
         said = st.session_state.get("map") or {}
@@ -180,15 +187,6 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
             key="map",
             height=max(420, 122 * len(roles) * len(layers) + 96),
         )
-    if said.get("held") is not None:  # the map is on the screen
-        show_the_rest()
-
-
-def show_the_rest() -> None:
-    """Now comes Plotly. Parsing its script holds up the browser for a second, so the map goes first."""
-    if "painted" not in st.session_state:
-        st.session_state["painted"] = True
-        st.rerun()
 
 
 def say_what_is_odd(opened: OpenModel, reading: Reading) -> None:

@@ -114,6 +114,10 @@ def gate_map(payload: bytes, *, key: str, height: int = 600) -> Any:
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
-def readout(*, key: str) -> None:
-    """Show the numbers of the selected (or hovered) token and unit, as the gate map on the same page announces them."""
-    _readout(key=key)
+def readout(*, key: str) -> bool:
+    """Show the numbers of the selected (or hovered) token and unit, as the gate map on the same page announces them.
+
+    Returns:
+        Whether the first map is on the screen, or none is coming.
+    """
+    return bool(_readout(key=key, on_shown_change=lambda: None).get("shown"))

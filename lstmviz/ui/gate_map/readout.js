@@ -76,14 +76,21 @@ function nextCard({ next, level, mode }) {
   return make("div", "card likely", "", [make("h4", "", level === "char" ? "next character" : "next word"), ...rows]);
 }
 
-export default function ({ parentElement }) {
+export default function ({ parentElement, setStateValue }) {
   let box = parentElement.querySelector(".readout");
   if (!box) {
     box = parentElement.appendChild(make("div", "readout"));
+    let told = false;
+    const tell = () => {
+      if (!told) setStateValue("shown", true);
+      told = true;
+    };
     const show = () => {
       const seen = window.__lstmviz;
       box.replaceChildren(...(seen ? [cellCard(seen), nextCard(seen)] : []));
+      if (seen) setTimeout(tell, 400); // after the map has said what it holds: two fragments at once are one too many
     };
+    setTimeout(tell, 3000); // without a text there is no map
     window.addEventListener("lstmviz:readout", show);
     box.forget = () => window.removeEventListener("lstmviz:readout", show);
     show();
