@@ -20,6 +20,7 @@ from lstmviz.training.run import LIVING, Run, RunConfig, runs
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
 TEXTS = ROOT / "corpora"
+NICE = ("nice", "-n", "10") if shutil.which("nice") else ()  # typing goes before training where both want the processor
 
 
 def every() -> list[Run]:
@@ -86,7 +87,7 @@ def start(run: Run) -> None:
     """A process of its own, in a session of its own: neither the page nor the server takes it along when they end."""
     with (run.folder / "log.txt").open("ab") as log:
         subprocess.Popen(
-            [sys.executable, "-m", "lstmviz", "resume", str(run.folder)],
+            [*NICE, sys.executable, "-m", "lstmviz", "resume", str(run.folder)],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
