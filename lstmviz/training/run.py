@@ -462,7 +462,7 @@ class Run:
     def _say(self, state: State, trainer: Trainer | None, message: str = "") -> None:
         """Change the status; the heartbeat repeats it."""
         with self._saying:
-            if (state, trainer, message) != self._said or not (self.folder / "status.json").exists():
+            if (state, trainer, message) != self._said:
                 self._said = state, trainer, message
                 self._write_status()
 
