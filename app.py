@@ -36,5 +36,5 @@ def start() -> None:
 
 st.html(STYLE)
 start()
-pages = [st.Page("lstmviz/pages/watch.py", title="Watch"), st.Page("lstmviz/pages/train.py", title="Train")]
+pages = [st.Page(f"lstmviz/pages/{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare")]
 st.navigation(pages, position="top").run()

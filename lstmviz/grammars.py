@@ -1,14 +1,15 @@
 """Small generated languages whose hidden variable is known exactly at every token.
 
 A trained unit can therefore be checked against what it *should* carry: ``brackets`` asks for the nesting depth,
-``agreement`` for the number of a subject that stands several words back.
+``agreement`` for the number of a subject that stands several words back, ``recall`` for a symbol that may stand far
+back. And a trained model can be asked: some tokens depend on nothing but what stands a known distance back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,24 @@ import torch
 from lstmviz.text import EOS, Corpus, Level, Vocabulary
 
 MAX_DEPTH = 8
+MAX_DISTANCE = 64  # of recall's training text
+
+
+@dataclass(frozen=True)
+class Question:
+    """A place in a sentence where what comes next depends on what stands further back.
+
+    Args:
+        time: the token after which it is asked.
+        distance: how many tokens before the next one that stands on which the answer depends.
+        right: tokens that may come next.
+        wrong: tokens that may not, though they would fit if the other thing stood there.
+    """
+
+    time: int
+    distance: int
+    right: frozenset[str]
+    wrong: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -26,23 +45,31 @@ class Grammar:
     Args:
         level: how its sentences are split.
         variable: what is hidden, in words.
-        sentence: draws one sentence as a list of tokens.
+        sentence: draws one sentence as a list of tokens; the second argument is 1, or more for a sentence that
+            reaches so many times further back than those of the training text.
         hidden: the variable after each token of a stream, ``(T,)`` float; NaN where it is not defined.
+        questions: those of one sentence.
         joint: what stands between two tokens of the text.
     """
 
     level: Level
     variable: str
-    sentence: Callable[[random.Random], list[str]]
+    sentence: Callable[[random.Random, int], list[str]]
     hidden: Callable[[Sequence[str]], np.ndarray]
+    questions: Callable[[Sequence[str]], Iterator[Question]]
     joint: str
 
+    @property
+    def end(self) -> str:
+        """The token after each sentence."""
+        return "\n" if self.level == "char" else EOS
 
-def _brackets_sentence(rng: random.Random) -> list[str]:
+
+def _brackets_sentence(rng: random.Random, reach: int) -> list[str]:
     # P(open) falls with the depth and only depth 0 can end: to predict the next token well is to know the depth.
     tokens, depth = ["("], 1
     while depth:
-        if rng.random() < 0.3:
+        if rng.random() < 1 - 0.7 / reach:
             tokens.append("x")
         elif rng.random() < 1 - depth / MAX_DEPTH - 0.15:
             tokens.append("(")
@@ -61,6 +88,14 @@ def _brackets_depth(tokens: Sequence[str]) -> np.ndarray:
     return np.array(depths, dtype=float)
 
 
+def _brackets_questions(tokens: Sequence[str]) -> Iterator[Question]:
+    # A bracket closes: is it the sentence's first that is closed now, so that the sentence ends?
+    ends, goes_on = frozenset("\n"), frozenset("(x)")
+    for time, (token, depth) in enumerate(zip(tokens, _brackets_depth(tokens), strict=True)):
+        if token == ")":
+            yield Question(time, time + 1, *((goes_on, ends) if depth else (ends, goes_on)))
+
+
 _NOUNS = {
     "key": "keys",
     "cabinet": "cabinets",
@@ -77,7 +112,7 @@ _PLURAL = {**dict.fromkeys(_NOUNS, -1.0), **dict.fromkeys(_NOUNS.values(), 1.0)}
 _VERB_FORMS = {*_VERBS, *_VERBS.values()}
 
 
-def _agreement_sentence(rng: random.Random) -> list[str]:
+def _agreement_sentence(rng: random.Random, reach: int) -> list[str]:
     def noun_phrase(plural: bool) -> list[str]:
         noun = rng.choice(list(_NOUNS))
         adjectives = [rng.choice(_ADJECTIVES)] if rng.random() < 0.3 else []
@@ -85,7 +120,7 @@ def _agreement_sentence(rng: random.Random) -> list[str]:
 
     plural = rng.random() < 0.5
     tokens = noun_phrase(plural)
-    for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):  # attractors, whose own number must be ignored
+    for _ in range(reach * rng.choice((0, 1, 1, 2, 2, 3))):  # attractors, whose own number must be ignored
         tokens += [rng.choice(_PREPOSITIONS), *noun_phrase(rng.random() < 0.5)]
     verb = rng.choice(list(_VERBS))
     return [*tokens, _VERBS[verb] if plural else verb, rng.choice(_ENDINGS), "."]
@@ -102,9 +137,42 @@ def _agreement_number(tokens: Sequence[str]) -> np.ndarray:
     return np.array(numbers)
 
 
+def _agreement_questions(tokens: Sequence[str]) -> Iterator[Question]:
+    singular, plural = frozenset(_VERBS), frozenset(_VERBS.values())
+    subject, verb = (next(t for t, token in enumerate(tokens) if token in words) for words in (_PLURAL, _VERB_FORMS))
+    yield Question(verb - 1, verb - subject, *((plural, singular) if tokens[verb] in plural else (singular, plural)))
+
+
+_SYMBOLS = "ab"
+
+
+def _recall_sentence(rng: random.Random, reach: int) -> list[str]:
+    # What stands between looks like what is to be remembered: only the ! says when to write, and the ? when to read.
+    symbol = rng.choice(_SYMBOLS)
+    between = round((MAX_DISTANCE * reach) ** rng.random()) - 1  # as many from 1 to 2 as from 32 to 64
+    return ["!", symbol, *rng.choices(_SYMBOLS, k=between), "?", symbol]
+
+
+def _recall_symbol(tokens: Sequence[str]) -> np.ndarray:
+    symbols, symbol, before = [], np.nan, ["", *tokens]
+    for last, token in zip(before, tokens, strict=False):
+        if last == "!" and token in _SYMBOLS:
+            symbol = 1.0 if token == _SYMBOLS[0] else -1.0
+        elif last == "?" or token in ("!", "\n", EOS):
+            symbol = np.nan  # said, or given up
+        symbols.append(symbol)
+    return np.array(symbols)
+
+
+def _recall_questions(tokens: Sequence[str]) -> Iterator[Question]:
+    right = frozenset(tokens[1])
+    yield Question(len(tokens) - 2, len(tokens) - 2, right, frozenset(_SYMBOLS) - right)
+
+
 GRAMMARS = {
-    "brackets": Grammar("char", "nesting depth", _brackets_sentence, _brackets_depth, ""),
-    "agreement": Grammar("word", "subject number", _agreement_sentence, _agreement_number, " "),
+    "brackets": Grammar("char", "nesting depth", _brackets_sentence, _brackets_depth, _brackets_questions, ""),
+    "agreement": Grammar("word", "subject number", _agreement_sentence, _agreement_number, _agreement_questions, " "),
+    "recall": Grammar("char", "symbol to recall", _recall_sentence, _recall_symbol, _recall_questions, ""),
 }
 
 
@@ -119,8 +187,7 @@ def generate(name: str, sentences: int = 20_000, seed: int = 0) -> Corpus:
     if sentences < 10:
         raise ValueError(f"sentences is {sentences}; at least 10 are needed for three parts")
     grammar, rng = GRAMMARS[name], random.Random(seed)
-    end = "\n" if grammar.level == "char" else EOS
-    drawn = [[*grammar.sentence(rng), end] for _ in range(sentences)]
+    drawn = [[*grammar.sentence(rng, 1), grammar.end] for _ in range(sentences)]
     parts = drawn[: sentences * 8 // 10], drawn[sentences * 8 // 10 : sentences * 9 // 10], drawn[sentences * 9 // 10 :]
     streams = [[token for sentence in part for token in sentence] for part in parts]
     vocabulary = Vocabulary.of(grammar.level, streams[0])

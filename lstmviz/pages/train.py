@@ -17,7 +17,7 @@ from lstmviz.training.parallel import World
 from lstmviz.training.run import LIVING, Run, Status, reason
 from lstmviz.ui import models, trainings
 from lstmviz.ui.gate_map import gate_map
-from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit
+from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
 from lstmviz.ui.training_form import form
 
 PLAYED_IN = 40  # pictures, from the first moment of a training to the last
@@ -218,7 +218,7 @@ def gates(run: Run) -> None:
         reading,
         layers=[0],
         roles=roles,
-        order="index",
+        units=[unit_order(opened, trace, 0, "index")],
         selection=chosen,
         held=said.get("held") or (),
         identity=f"step {step}",

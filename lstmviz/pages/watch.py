@@ -9,21 +9,11 @@ from lstmviz.checkpoint import CheckpointError, card
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
 from lstmviz.ui.cell_card import cell_card
-from lstmviz.ui.controls import controls, generated_from, is_grammar, token_buttons
+from lstmviz.ui.controls import STYLE, controls, from_url, generated_from, is_grammar, to_url, token_buttons
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, Reading, common, payload, read, telling_unit
-
-STYLE = """<style>
-.st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
-.st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
-.st-key-choice {flex-wrap: wrap}
-.st-key-choice .st-key-model {min-width: min(100%, 14.5rem)}
-.st-key-watch {gap: .55rem}
-.st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
-.st-key-bar p, .st-key-bar button {font-size: .86rem}
-</style>"""
+from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, payload, read, telling_unit, unit_order
 
 
 def page() -> None:
@@ -179,7 +169,7 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 reading,
                 layers=layers,
                 roles=roles,
-                order=order,
+                units=[unit_order(opened, reading.trace, layer, order) for layer in layers],
                 selection=selection,
                 generated_from=generated_from(text),
                 held=said.get("held") or (),
@@ -211,14 +201,14 @@ def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict 
     state, units = st.session_state, opened.checkpoint.model.hidden_size
     seen = state["seen"]
     if not seen:
-        time, unit = _from_url("time", len(reading.ids) - 1), _from_url("unit", telling_unit(opened, layers[0]))
+        time, unit = from_url("time", len(reading.ids) - 1), from_url("unit", telling_unit(opened, layers[0]))
         selection = {"time": time, "unit": unit, "layer": layers[0]}
     else:
         selection = dict(seen["selection"])
         if chosen and chosen != seen["chosen"]:
             selection = {name: int(chosen[name]) for name in ("time", "unit", "layer")}
         if reading.ids != seen["reading"].ids:
-            selection["time"] = _last_changed(seen["reading"].ids, reading.ids)
+            selection["time"] = last_changed(seen["reading"].ids, reading.ids)
     selection["time"] = min(max(selection["time"], 0), len(reading.ids) - 1)
     selection["unit"] = min(max(selection["unit"], 0), units - 1)
     if selection["layer"] not in layers:
@@ -226,30 +216,9 @@ def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict 
     seen.update(reading=reading, selection=selection, chosen=chosen)
     # A link leads to the last token anyway: naming that would rewrite the URL at every key.
     last = len(reading.ids) - 1
-    _to_url("time", str(selection["time"]) if selection["time"] < last else None)
-    _to_url("unit", str(selection["unit"]))
+    to_url("time", str(selection["time"]) if selection["time"] < last else None)
+    to_url("unit", str(selection["unit"]))
     return selection
-
-
-def _from_url(name: str, otherwise: int) -> int:
-    try:
-        return int(st.query_params[name])
-    except (KeyError, ValueError):
-        return otherwise
-
-
-def _to_url(name: str, value: str | None) -> None:
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value
-
-
-def _last_changed(before: list[int], after: list[int]) -> int:
-    """The last token that is new, or the one before what was taken out; what follows it ended the old text too."""
-    head = common(before, after)
-    tail = common(before[head:][::-1], after[head:][::-1])
-    return max(0, len(after) - 1 - tail)
 
 
 page()

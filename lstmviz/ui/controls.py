@@ -16,6 +16,15 @@ from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, drawn_roles
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
+STYLE = """<style>
+.st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
+.st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
+.st-key-choice {flex-wrap: wrap}
+.st-key-choice .st-key-model {min-width: min(100%, 14.5rem)}
+.st-key-watch, .st-key-compare {gap: .55rem}
+.st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
+.st-key-bar p, .st-key-bar button {font-size: .86rem}
+</style>"""
 
 
 def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
@@ -182,3 +191,19 @@ def export_controls(opened: OpenModel) -> None:
         ("figure (interactive HTML)", lambda: gate_figure(trace()).to_html().encode(), "gates.html", "text/html"),
     ):
         st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
+
+
+def from_url(name: str, otherwise: int) -> int:
+    """A number that the link gives."""
+    try:
+        return int(st.query_params[name])
+    except (KeyError, ValueError):
+        return otherwise
+
+
+def to_url(name: str, value: str | None) -> None:
+    """Let the link say it too; None takes it out."""
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value

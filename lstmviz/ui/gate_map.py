@@ -29,7 +29,12 @@ def _assets(*names: str) -> str:
 # Inline, and read once: Streamlit serves files only for components of an installed distribution. An inline script
 # cannot import another, so the scripts are joined here.
 _gate_map = components.component(
-    "lstmviz_gate_map", js=_assets("common.js", "picture.js", "gate_map.js"), css=_assets("gate_map.css")
+    "lstmviz_gate_map", js=_assets("common.js", "picture.js", "page.js", "gate_map.js"), css=_assets("gate_map.css")
+)
+_comparison = components.component(
+    "lstmviz_comparison",
+    js=_assets("common.js", "picture.js", "page.js", "compare.js"),
+    css=_assets("gate_map.css", "compare.css"),
 )
 _readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
 
@@ -112,6 +117,29 @@ def gate_map(payload: bytes, *, key: str, height: int = 600) -> Any:
     """
     data = struct.pack("<I", height) + payload
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
+
+
+def comparison(header: dict[str, Any], parts: list[bytes], *, key: str) -> Any:
+    """Show several models side by side.
+
+    Args:
+        header: what `compare.js` reads of all of them together (JSON types only); ``models`` has one entry a part.
+        parts: from `pack`, one a model.
+        key: the component's identity.
+
+    Returns:
+        Has ``selection``: ``{"time": int, "unit": int, "model": int}`` as last chosen in the browser, ``held`` as in
+        `gate_map`, and ``pinned``: the ``id`` of the model that was made the reference; each None until reported.
+    """
+    text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
+    sized = (piece for part in (text, *parts) for piece in (struct.pack("<I", len(part)), part))
+    return _comparison(
+        data=b"".join(sized),
+        key=key,
+        on_selection_change=lambda: None,
+        on_held_change=lambda: None,
+        on_pinned_change=lambda: None,
+    )
 
 
 def readout(*, key: str) -> bool:

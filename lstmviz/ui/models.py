@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
 from lstmviz.charts import scale
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.model import LanguageModel
@@ -17,7 +18,9 @@ from lstmviz.trace import trace_tokens
 from lstmviz.ui import trainings
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"
+LINE_UPS = FOLDER / "lineups"
 FIRST = "shakespeare-char-lstm"
+COPY = " as "  # stands between a model's name and the layout that its weights are put into
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,26 @@ def shipped() -> list[str]:
     """Names of the checkpoints that come with the project, the one to open first in front."""
     names = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
     return sorted(names, key=lambda name: name != FIRST)
+
+
+def line_ups() -> dict[str, list[str]]:
+    """Tasks that every cell was trained on, and for each the names of its models in the order of ``CELLS``."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(LINE_UPS.glob("*/*.safetensors"), key=lambda path: [*CELLS].index(path.stem)):
+        found.setdefault(path.parent.name, []).append(f"{path.parent.name}/{path.stem}")
+    return dict(sorted(found.items()))
+
+
+def every() -> list[str]:
+    """All names in the menu."""
+    members = [name for names in line_ups().values() for name in names]
+    return [*shipped(), *trained(), *uploaded(), *members]
+
+
+def is_copy(name: str, names: list[str]) -> bool:
+    """Whether a name means one of these models in another layout of its cell."""
+    original, _, cell = name.rpartition(COPY)
+    return original in names and cell in CELLS
 
 
 def trained() -> list[str]:
@@ -80,7 +103,10 @@ def open_model(name: str) -> OpenModel:
     """
     if name in uploaded():
         return uploaded()[name]
-    path = FOLDER / f"{name}.safetensors"
+    original, _, cell = name.rpartition(COPY)
+    if original:
+        return _copy(open_model(original), cell)
+    path = (LINE_UPS if "/" in name else FOLDER) / f"{name}.safetensors"
     if name.startswith("run "):
         path = trainings.FOLDER / Path(name.removeprefix("run ")).name / "best.safetensors"
     try:
@@ -88,6 +114,14 @@ def open_model(name: str) -> OpenModel:
     except OSError as error:
         raise checkpoints.CheckpointError(f"there is no checkpoint called {name}") from error
     return _open_file(str(path), changed)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest})
+def _copy(opened: OpenModel, cell: str) -> OpenModel:
+    try:
+        return _prepare(checkpoints.dumps(checkpoints.with_layout(opened.checkpoint, cell)))
+    except ValueError as error:
+        raise checkpoints.CheckpointError(str(error)) from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -99,6 +99,13 @@ def common(a: list[int], b: list[int]) -> int:
     return next((t for t, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
+def last_changed(before: list[int], after: list[int]) -> int:
+    """The last token that is new, or the one before what was taken out; what follows it ended the old text too."""
+    head = common(before, after)
+    tail = common(before[head:][::-1], after[head:][::-1])
+    return max(0, len(after) - 1 - tail)
+
+
 def drawn_roles(available: Container[str]) -> list[str]:
     """The roles shown at first: the gates and the cell; where there is no cell, the hidden state."""
     roles = [name for name in DRAWN_FIRST if name in available]
@@ -111,8 +118,10 @@ def payload(
     *,
     layers: list[int],
     roles: list[str],
-    order: str,
+    units: list[np.ndarray],
     selection: dict[str, int],
+    scales: dict[str, tuple[float, float]] | None = None,
+    slots: dict[str, str] | None = None,
     generated_from: int | None = None,
     held: Container[str] = (),
     identity: str = "",
@@ -122,8 +131,10 @@ def payload(
     Args:
         layers: which to show, from 0.
         roles: which to draw as panels; the others travel too, for the readout.
-        order: of the units: "similar", "index" or "active".
+        units: for each of these layers, the units in the order of their rows.
         selection: time, unit and layer.
+        scales: role -> (low, high), the ends of its colours; by default the model's own.
+        slots: role -> the row of a comparison in which it stands.
         generated_from: time of the first token that the model wrote itself.
         held: blocks of values that the browser holds, which are not sent again.
         identity: of whatever else than the checkpoint and the tokens the values depend on.
@@ -131,13 +142,12 @@ def payload(
     checkpoint, trace = opened.checkpoint, reading.trace
     vocabulary = checkpoint.vocabulary
     several = checkpoint.model.num_layers > 1
-    panels, planes, units = [], [], []
+    panels, planes = [], []
     for layer in layers:
-        units.append(unit_order(opened, trace, layer, order).tolist())
         for name in (role for role in ROLES if role in opened.scales[layer]):
             role = ROLES[name]
             values = trace[name].values[layer]  # (T, U)
-            low, end = opened.scales[layer][name]
+            low, end = (scales or opened.scales[layer])[name]
             # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
             most = max(float(values.max()), -float(values.min()))
             high = end * 2 ** ceil(log2(max(1, most / end)))
@@ -160,11 +170,10 @@ def payload(
                     "signed": low < 0,
                     "mean": float(values.mean()),
                     "shown": name in roles,
+                    "slot": (slots or {}).get(name),
                 }
             )
     nll = trace["nll"].values
-    running = np.full_like(nll, np.nan)
-    running[1:] = np.cumsum(nll[1:]) / np.arange(1, len(nll))
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = {
         "level": vocabulary.level,
@@ -173,18 +182,25 @@ def payload(
         "typed": typed,
         "generated_from": generated_from,
         "nll": _numbers(nll),
-        "running_nll": _numbers(running),
+        "running_nll": _numbers(running_mean(nll)),
         "top": {
             "tokens": [[opened.signs[i] for i in row] for row in reading.likely.tolist()],
             "probabilities": reading.probabilities.round(4).astype(float).tolist(),
         },
         "panels": panels,
-        "units": units,
+        "units": [order.tolist() for order in units],
         "layers": layers,
         "selection": selection,
         "annotation": annotation(checkpoint, selection["layer"]),
     }
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
+
+
+def running_mean(nll: np.ndarray) -> np.ndarray:
+    """The mean of all values up to each, ``(T,)``; those that are NaN do not count."""
+    known = np.isfinite(nll)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, np.cumsum(np.where(known, nll, 0)) / np.cumsum(known), np.nan)
 
 
 def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> np.ndarray:

@@ -1,35 +1,5 @@
 // The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
 
-const BLOCK = 32; // tokens that travel together
-
-// See gate_map.py: height, header length, header, blocks. `held` has the blocks of earlier messages and gets the new ones.
-// Null where a block was left out that is not held (any more).
-function decode(bytes, held) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let offset = 8 + view.getUint32(4, true);
-  const data = JSON.parse(new TextDecoder().decode(bytes.subarray(8, offset)));
-  for (const panel of data.panels) panel.units = data.units[data.layers.indexOf(panel.layer)];
-  const width = data.panels.reduce((sum, panel) => sum + panel.units.length, 0), count = data.tokens.length;
-  for (const [name, tokens, sent] of data.blocks)
-    if (sent) held.set(name, new Uint16Array(bytes.slice(offset, (offset += 2 * tokens * width)).buffer)); // a copy
-  if (!data.blocks.every(([name]) => held.has(name))) return null;
-  let before = 0; // units of the panels before this one
-  for (const panel of data.panels) {
-    const size = panel.units.length;
-    let time = 0;
-    panel.codes = new Uint16Array(count * size); // (time, unit)
-    for (const [name, tokens] of data.blocks) {
-      panel.codes.set(held.get(name).subarray(tokens * before, tokens * (before + size)), time * size);
-      time += tokens;
-    }
-    before += size;
-  }
-  data.height = view.getUint32(0, true);
-  // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
-  data.labels = data.tokens.map((token, t) => visible((data.unknown[t] && data.typed[t]) || token));
-  return data;
-}
-
 class GateMap extends Picture {
   constructor(root) {
     super();
@@ -41,17 +11,14 @@ class GateMap extends Picture {
     this.box.setAttribute("role", "application");
     this.box.setAttribute("aria-label", "Gate map. Left and right choose a token, up and down a unit, + and - zoom.");
     this.note = make("span", "note");
-    const button = (text, label, act) => {
-      const element = Object.assign(make("button", "", text), { type: "button", title: label, onclick: act });
-      element.setAttribute("aria-label", label);
-      return element;
-    };
     this.narrower = button("−", "narrower columns", () => this.zoom(0.5, 1));
     this.wider = button("+", "wider columns", () => this.zoom(2, 1));
     this.lower = button("−", "lower rows", () => this.zoom(1, 0.5));
     this.higher = button("+", "higher rows", () => this.zoom(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.reset());
-    this.image = button("PNG", "save the picture as it stands here", () => this.save());
+    this.image = button("PNG", "save the picture as it stands here", () => {
+      savePicture(this.canvas, this.theme.page, "gates.png");
+    });
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const units = make("span", "group", "units", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -66,18 +33,12 @@ class GateMap extends Picture {
 
   // A message, which may leave out what this page holds already.
   receive(bytes, send) {
-    const data = decode(bytes, this.held);
-    if (data) this.update(data, send);
-    const whole = data ? data.blocks.filter(([, tokens]) => tokens === BLOCK).map(([name]) => name) : [];
-    // What was reported before stays until the next report, because the server relies on it.
-    const needed = new Set([...whole, ...(this.reported ?? [])]);
-    for (const name of this.held.keys()) if (!needed.has(name)) this.held.delete(name);
-    clearTimeout(this.reporting);
-    if (this.reported?.join() === whole.join()) return;
-    this.reporting = setTimeout(() => { // once the keys rest, since a report makes the server answer once more
-      this.reported = whole;
-      send("held", whole);
-    }, data && this.reported ? 300 : 0);
+    const data = decode(bytes.subarray(4), this.held);
+    if (data) {
+      data.height = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+      this.update(data, send);
+    }
+    hold(this, [data], send);
   }
 
   // New data or a new theme. The server's selection wins only if it is neither what it said before nor what we sent.
@@ -120,19 +81,6 @@ class GateMap extends Picture {
     if (x + this.column > left + view) this.scroll.scrollLeft = x + this.column - view;
     const place = this.placeOf(this.layer), row = this.rows().indexOf(this.unit);
     if (place) this.first[this.layer] = clamp(this.firstRow(place), row - place.rows + 1, row);
-  }
-
-  save() { // the canvas on the page's own background, as a file
-    const copy = Object.assign(document.createElement("canvas"), { width: this.canvas.width, height: this.canvas.height });
-    const pen = copy.getContext("2d");
-    pen.fillStyle = this.theme.page;
-    pen.fillRect(0, 0, copy.width, copy.height);
-    pen.drawImage(this.canvas, 0, 0);
-    copy.toBlob((blob) => {
-      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: "gates.png" });
-      link.click();
-      URL.revokeObjectURL(link.href);
-    });
   }
 
   placeOf(layer) { return this.panels.find((place) => place.panel.layer === layer); }
@@ -281,10 +229,7 @@ class GateMap extends Picture {
     }
     this.tip.replaceChildren(...(hit.role ? this.explain(hit.role) : this.tell(hit)));
     this.tip.style.display = "block";
-    const { left, top, width, height } = this.box.getBoundingClientRect(), { offsetWidth, offsetHeight } = this.tip;
-    const [x, y] = [event.clientX - left, event.clientY - top];
-    this.tip.style.left = `${x + 18 + offsetWidth > width ? Math.max(0, x - 14 - offsetWidth) : x + 18}px`;
-    this.tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
+    placeTip(this.tip, this.box, event);
     this.hoverColumn.style.display = hit.role ? "none" : "block";
     if (hit.role) return this.announce();
     const above = this.lean ? this.strip : 0; // slanted words are not over their column

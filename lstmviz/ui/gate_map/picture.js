@@ -72,6 +72,7 @@ class Picture {
     this.zoomX = this.zoomY = 1;
     this.first = {}; // layer -> first visible row, where a panel is zoomed
     this.scrolled = 0; // CSS pixels of columns hidden behind the left gutter
+    this.left = LEFT; // where the columns begin; they end at `right`, or at `end` if they do not fill the room
     // data, theme, width, time, unit and layer are set by the map before anything is drawn
   }
 
@@ -90,6 +91,7 @@ class Picture {
 
   layout() {
     const { data } = this, tokens = data.tokens.length;
+    this.right = this.width - RIGHT;
     this.dpr = window.devicePixelRatio || 1;
     this.layoutColumns(tokens);
     this.lossTop = this.strip + 6;
@@ -140,7 +142,7 @@ class Picture {
     return this.labelWidths.get(key);
   }
   firstRow({ panel, rows }) { return clamp(this.first[panel.layer] ?? 0, 0, panel.units.length - rows); }
-  x(time) { return LEFT + Math.round((time * this.column - this.scrolled) * this.dpr) / this.dpr; }
+  x(time) { return this.left + Math.round((time * this.column - this.scrolled) * this.dpr) / this.dpr; }
 
   // ---- drawing -----------------------------------------------------------------------------------------------------
 
@@ -153,7 +155,7 @@ class Picture {
     paint.direction = "ltr";
     this.from = clamp(Math.floor(this.scrolled / this.column), 0, data.tokens.length - 1);
     this.to = clamp(Math.ceil((this.scrolled + view) / this.column), this.from + 1, data.tokens.length);
-    this.end = Math.min(this.width - RIGHT, this.x(data.tokens.length));
+    this.end = Math.min(this.right, this.x(data.tokens.length));
     this.drawTokens(0, (t) => missing(data.nll[t]) ? [...rgb(theme.ink), 0.08] :
       [...rgb(theme.tint), 0.85 * clamp(data.nll[t] / this.lossScale(), 0, 1)]);
     this.text("token", LEFT - 12, this.strip - 12, { alpha: 0.65 });
@@ -178,7 +180,7 @@ class Picture {
   betweenGutters(y, height, body, overhang = 0) {
     this.paint.save();
     this.paint.beginPath();
-    this.paint.rect(LEFT, y, this.width - RIGHT + overhang - LEFT, height);
+    this.paint.rect(this.left, y, this.right + overhang - this.left, height);
     this.paint.clip();
     body();
     this.paint.restore();
@@ -359,7 +361,7 @@ class Picture {
   frameRow({ y, pitch, rows }, row) {
     if (row < 0 || row >= rows) return;
     const { paint, theme } = this, thick = Math.max(2, pitch / this.dpr), room = thick > 8 ? 0 : 1.5;
-    const frame = [LEFT - 2, y + (row * pitch) / this.dpr - room, this.end - LEFT + 3, thick + 2 * room];
+    const frame = [this.left - 2, y + (row * pitch) / this.dpr - room, this.end - this.left + 3, thick + 2 * room];
     for (const [width, colour] of [[3.5, theme.page], [1.5, theme.ink]]) { // a halo, for any colour behind it
       Object.assign(paint, { lineWidth: width, strokeStyle: colour });
       paint.strokeRect(...frame);

@@ -1,0 +1,262 @@
+"""Compare: two to six models read one sentence, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from lstmviz.cells.transplant import layouts
+
+from lstmviz.checkpoint import CheckpointError
+from lstmviz.text import NEWLINE_SIGN, plain
+from lstmviz.ui import models
+from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Compared, draw
+from lstmviz.ui.controls import STYLE, example_buttons, from_url, is_grammar, to_url, token_buttons
+from lstmviz.ui.examples import examples_for
+from lstmviz.ui.gate_map import comparison
+from lstmviz.ui.models import OpenModel
+from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
+
+GATES = ("keeps", "writes", "shows")
+TELLING = ("rnn", "gru", "lstm_split", "report_split")  # cells of a line-up that are shown first
+
+
+@dataclass(frozen=True)
+class View:
+    """How the models are shown: what ``comparing.draw`` takes of a person's choices."""
+
+    layer: int
+    order: str
+    slots: list[str]
+    charts: list[str]
+    gate: str
+    difference: bool
+
+
+def page() -> None:
+    """Which models, how they are shown, and the sentence with all that answers it."""
+    st.html(STYLE)
+    opened = open_models(choose_models())
+    if len(opened) < 2:
+        st.info("Choose at least two models above; up to six can stand side by side.")
+        return
+    keep_text(next(iter(opened.values())))
+    compare(opened, controls(opened))
+
+
+def choose_models() -> list[str]:
+    """The menu of all models, of line-ups, and of copies in another layout."""
+    state, linked = st.session_state, st.query_params.get_all("models")
+    names = models.every()
+    if "models" not in state and not linked:
+        state["models"] = first_models()
+    # A copy stands in the menu once it is asked for: there are too many to list them all.
+    asked = [*state.get("models", []), *linked]
+    names += [name for name in dict.fromkeys(asked) if name not in names and models.is_copy(name, names)]
+    if lost := [name for name in asked if name not in names]:
+        st.warning(f"The link asks for models that are not here: {plain(', '.join(lost))}.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
+        chosen = st.multiselect(
+            "models",
+            names,
+            key="models",
+            max_selections=MOST,
+            bind="query-params",
+            label_visibility="collapsed",
+            placeholder="Choose two to six models",
+        )
+        with st.popover("line-ups"):
+            line_up_buttons()
+        with st.popover("same weights"):
+            copy_buttons(chosen)
+    return chosen
+
+
+def first_models() -> list[str]:
+    """What stands on the page when nobody asked for anything: one line-up's most telling cells."""
+    for names in models.line_ups().values():
+        if len(found := [name for name in names if name.split("/")[1] in TELLING]) > 1:
+            return found
+    return models.shipped()[:2]
+
+
+def line_up_buttons() -> None:
+    """A click puts a few cells of a line-up side by side; the menu has the others."""
+    st.caption("Every cell, trained on the same text from the same seed with the same number of parameters.")
+    for task, names in models.line_ups().items():
+        telling = [name for name in names if name.split("/")[1] in TELLING]
+        st.button(f"{task}: {len(names)} cells", key=f"lineup_{task}", on_click=put, args=(telling,), width="stretch")
+
+
+def copy_buttons(chosen: list[str]) -> None:
+    """A click adds a copy of a model's weights in another layout, to see that it is the same function."""
+    st.caption(
+        "nn.LSTM, eight separate maps, maps of [h′, x], a peephole LSTM with p = 0: the same function in other "
+        "layouts. Add a copy, choose *difference*, and see."
+    )
+    for name in chosen:
+        try:
+            possible = layouts(models.open_model(name).checkpoint.model.cell)
+        except CheckpointError:
+            continue
+        for cell in possible if models.COPY not in name else ():
+            copy = f"{name}{models.COPY}{cell}"
+            full = len(chosen) >= MOST or copy in chosen
+            st.button(plain(copy), key=f"copy_{copy}", on_click=put, args=([*chosen, copy],), disabled=full)
+
+
+def put(names: list[str]) -> None:
+    """Choose these models."""
+    st.session_state["models"] = names[:MOST]
+
+
+def open_models(names: list[str]) -> dict[str, OpenModel]:
+    """Those that can be opened; of the others it is said why not."""
+    opened = {}
+    with st.spinner("Opening the models…"):
+        for name in names:
+            try:
+                opened[name] = models.open_model(name)
+            except CheckpointError as error:
+                st.error(f"{plain(name)} cannot be opened: {plain(str(error))}.")
+    return opened
+
+
+def keep_text(first: OpenModel) -> None:
+    """When the first model reads another corpus, bring back what was last typed for that, or its first example."""
+    state, corpus = st.session_state, first.checkpoint.corpus_name
+    before, state["compared"] = state.get("compared"), corpus
+    if before == corpus and "text" in state:
+        return
+    texts = state.setdefault("texts", {})
+    if before is None and "text" in st.query_params:
+        return
+    state["text"] = texts.get(corpus) or examples_for(first)[0].text
+
+
+def controls(opened: dict[str, OpenModel]) -> View:
+    """The row over the sentence."""
+    hidden = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
+    deepest = max(each.checkpoint.model.num_layers for each in opened.values())
+    layer = "1"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
+        with st.popover("examples"):
+            example_buttons(examples_for(next(iter(opened.values()))))
+        if deepest > 1:
+            st.markdown("layer", width="content")
+            layer = st.segmented_control(
+                "layer", [str(k + 1) for k in range(deepest)], default="1", key="layer", **hidden
+            )
+        st.markdown("show", width="content", help="Difference: what a model has more or less than the reference")
+        shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
+        meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
+        st.markdown("order", width="content", help=meaning)
+        order = st.segmented_control("order of units", ORDERS, default="similar", key="order", **hidden)
+        with st.popover("panels"):
+            slots = st.pills(
+                "rows of gate maps",
+                list(SLOTS),
+                selection_mode="multi",
+                default=USUAL,
+                key="slots",
+                bind="query-params",
+            )
+        with st.popover("charts"):
+            charts = st.pills(
+                "a line for every model",
+                list(CHARTS),
+                selection_mode="multi",
+                default=["loss", "mean"],
+                key="charts",
+                bind="query-params",
+            )
+            gate = st.segmented_control(
+                "mean and shares are of the gate that", GATES, default="keeps", required=True, key="gate",
+                bind="query-params",
+            )  # fmt: skip
+    return View(
+        int(layer) - 1,
+        order,
+        [slot for slot in SLOTS if slot in slots] or ["keeps"],
+        [chart for chart in CHARTS if chart in charts],
+        gate,
+        shown == "difference",
+    )
+
+
+@st.fragment
+def compare(opened: dict[str, OpenModel], view: View) -> None:
+    """Everything that answers a keystroke."""
+    state, first = st.session_state, next(iter(opened.values()))
+    with st.container(key="compare"):
+        text = st.text_input(
+            "sentence",
+            key="text",
+            live="0ms",
+            bind="query-params",
+            label_visibility="collapsed",
+            placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
+            autocomplete="off",
+        )
+        if is_grammar(first):
+            token_buttons(first.checkpoint.vocabulary)
+        state.setdefault("texts", {})[first.checkpoint.corpus_name] = text
+        before = state.setdefault("readings", {})
+        readings = {name: read(each, text or "", before.get(name)) for name, each in opened.items()}
+        state["readings"] = readings
+        if not all(readings.values()):
+            st.info("There is nothing to read yet. Type above, and every model answers each key.")
+            return
+        compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
+        if dropped := max(model.reading.dropped for model in compared):
+            st.warning(f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown.")
+        said = state.get("comparison") or {}
+        reference = refer(list(opened), said.get("pinned"))
+        header, parts = draw(
+            text or "",
+            compared,
+            reference=reference,
+            selection=select(compared, view.layer, said.get("selection")),
+            held=said.get("held") or (),
+            **vars(view),
+        )
+        comparison(header, parts, key="comparison")
+
+
+def refer(names: list[str], pinned: str | None) -> int:
+    """The number of the model that the others are compared with: the one pinned last, the link's, or the first."""
+    state = st.session_state
+    if pinned != state.get("pinned"):
+        state["pinned"] = pinned
+        to_url("reference", pinned)
+    asked = st.query_params.get("reference")
+    return names.index(asked) if asked in names else 0
+
+
+def select(compared: list[Compared], layer: int, chosen: dict | None) -> dict[str, int]:
+    """The selected time, unit and model: the last keystroke's token, until somebody chooses another."""
+    state, ids = st.session_state, compared[0].reading.ids
+    seen = state.get("compared_seen")
+    last = len(ids) - 1
+    if not seen:
+        config = compared[0].checkpoint.model
+        telling = telling_unit(compared[0].opened, min(layer, config.num_layers - 1))
+        selection = {"time": from_url("time", last), "unit": from_url("unit", telling), "model": from_url("of", 0)}
+    else:
+        selection = dict(seen["selection"])
+        if chosen and chosen != seen["chosen"]:
+            selection = {name: int(chosen[name]) for name in ("time", "unit", "model")}
+        if ids != seen["ids"]:
+            selection["time"] = last_changed(seen["ids"], ids)
+    selection["time"] = max(selection["time"], 0)
+    selection["model"] = min(max(selection["model"], 0), len(compared) - 1)
+    most = compared[selection["model"]].checkpoint.model.hidden_size - 1
+    selection["unit"] = min(max(selection["unit"], 0), most)
+    state["compared_seen"] = {"selection": selection, "chosen": chosen, "ids": ids}
+    to_url("time", str(selection["time"]) if selection["time"] < last else None)
+    to_url("unit", str(selection["unit"]))
+    to_url("of", str(selection["model"]) if selection["model"] else None)
+    return selection
+
+
+page()

@@ -1,0 +1,484 @@
+"""Several models reading one sentence, and what of it the browser draws side by side."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Container
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from lstmviz.charts import ROLES
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.model import parameter_count, perplexity
+from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
+from lstmviz.trace import kept
+from lstmviz.ui.models import OpenModel
+from lstmviz.ui.reading import Reading, payload, running_mean, unit_order
+
+MOST = 6  # models side by side
+CHARTS = {  # name -> what stands below it, and whether it is of one gate
+    "loss": ("nats a token", False),
+    "perplexity": ("so far", False),
+    "mean": ("over all units", True),
+    "below 0.1": ("share of units", True),
+    "above 0.9": ("share of units", True),
+    "half-life": ("of what is held,\nin tokens", False),
+}
+COLOURS = {  # told apart by colour-blind people too; the dashes tell them apart once more
+    "light": ("#0b6fb8", "#c2570c", "#0f8a68", "#a8438c", "#7a6a00", "#5b6472"),
+    "dark": ("#56b4e9", "#f0883e", "#2fc79a", "#e58fc6", "#d8c230", "#aab4c0"),
+}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A row of gate maps: what different cells call differently, but use for the same.
+
+    Args:
+        label, hint: how it is called, and what it means.
+        roles: the names that it has; the first that a cell has is shown.
+    """
+
+    label: str
+    hint: str
+    roles: tuple[str, ...]
+
+
+SLOTS = {
+    "keeps": Slot("keeps", "1 keeps all,\n0 erases it", ("forget_gate", "update_gate", "log_forget_gate")),
+    "writes": Slot("writes", "how much of\nthe candidate", ("input_gate", "log_input_gate")),
+    "shows": Slot("shows", "how much of\nthe memory", ("output_gate",)),
+    "looks back": Slot("looks back", "when it forms\nthe candidate", ("reset_gate",)),
+    "candidate": Slot("candidate", "what it would\nwrite", ("candidate",)),
+    "memory": Slot("memory", "what is held", ("cell", "hidden")),
+    "hidden": Slot("hidden", "the layer's\noutput", ("hidden",)),
+}
+USUAL = ("keeps", "writes", "shows", "memory")
+ABSENT = {  # why a cell lacks something, where that is worth a word
+    ("gru", "writes"): "no input gate: writes what it does not keep, 1 − z",
+    ("mingru", "writes"): "no input gate: writes what it does not keep, 1 − z",
+    ("gru", "shows"): "no output gate: shows all of its memory",
+    ("mingru", "shows"): "no output gate: shows all of its memory",
+    ("minlstm", "shows"): "no output gate: shows all of its memory",
+    ("janet", "shows"): "no output gate: shows all of its memory",
+    ("rnn", "keeps"): "no gate: everything is computed anew",
+    ("rnn", "writes"): "no input gate",
+    ("rnn", "shows"): "no output gate",
+}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the models.
+
+    Args:
+        name: in the menu.
+        opened, reading: the model, and the sentence as it read it.
+    """
+
+    name: str
+    opened: OpenModel
+    reading: Reading
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.opened.checkpoint
+
+
+# ---- the axis --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The positions that all models share: their tokens or, where they split the text differently, its characters.
+
+    Args:
+        labels: one a position.
+        at: for each model the token that stands at each position, ``(A,)``; −1 where none does.
+        by: "token" or "character".
+    """
+
+    labels: list[str]
+    at: list[np.ndarray]
+    by: str
+
+
+def shared_axis(text: str, models: list[Compared]) -> Axis:
+    """Align what the models read."""
+    begun = [_begun(text, model) for model in models]
+    first = int(any(begun))  # a column for the ⏎ that a grammar's sentence is read after
+    typed = [model.reading.pieces[skip:] for model, skip in zip(models, begun, strict=True)]
+    if all(pieces == typed[0] for pieces in typed):
+        labels = [NEWLINE_SIGN] * first + _labels(models[0], begun[0])
+        at = [
+            np.concatenate([np.full(first, 0 if skip else -1), np.arange(len(pieces)) + skip]).astype(int)
+            for pieces, skip in zip(typed, begun, strict=True)
+        ]
+        return Axis(labels, at, "token")
+    plain = text.replace("\r\n", "\n").replace(NEWLINE_SIGN, "\n").replace(SPACE_SIGN, " ")
+    labels = [NEWLINE_SIGN] * first + [{"\n": NEWLINE_SIGN, " ": SPACE_SIGN}.get(c, c) for c in plain]
+    at = []
+    for pieces, skip in zip(typed, begun, strict=True):
+        starts = _starts(plain, pieces)
+        tokens = np.searchsorted(starts, np.arange(len(plain)), side="right") - 1 + skip
+        at.append(np.concatenate([np.full(first, 0 if skip else -1), tokens]).astype(int))
+    return Axis(labels, at, "character")
+
+
+def _begun(text: str, model: Compared) -> int:
+    """How many tokens the model read before those that were typed."""
+    reading = model.reading
+    return len(reading.pieces) + reading.dropped - len(model.checkpoint.vocabulary.split(text))
+
+
+def _labels(model: Compared, skip: int) -> list[str]:
+    """Tokens as they can be seen: known ones as the vocabulary writes them, unknown ones as they were typed."""
+    unknown, reading = model.checkpoint.vocabulary.ids[UNK], model.reading
+    pairs = zip(reading.ids, reading.pieces, strict=True)
+    return [piece if i == unknown else model.opened.signs[i] for i, piece in pairs][skip:]
+
+
+def _starts(text: str, pieces: list[str]) -> list[int]:
+    """Where each piece begins in the text; white space belongs to the piece before it."""
+    starts, place = [], 0
+    for piece in pieces:
+        written = "\n" if piece == EOS and EOS not in text[place:] else piece
+        found = next((f for w in (written, written.strip("@")) if (f := text.find(w, place)) >= 0), place)
+        starts.append(found)
+        place = found + 1
+    return starts
+
+
+# ---- what differs ----------------------------------------------------------------------------------------------------
+
+
+def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool]], str]:
+    """What differs between the models, first; and in a sentence what is the same in all.
+
+    Returns:
+        Rows of a label, a value a model, and whether these differ.
+    """
+    table: dict[str, list[str]] = {}
+    for model in models:
+        config, train = model.checkpoint.model, model.checkpoint.train
+        for label, value in {
+            "cell": config.cell,
+            "parameters": f"{parameters(model.checkpoint):,}",
+            "validation": _validation(model.checkpoint),
+            "reads": f"{speed(model.opened):,.0f} tokens/s",
+            "trained on": model.checkpoint.corpus_name,
+            "units": f"{config.hidden_size}",
+            "layers": f"{config.num_layers}",
+            "embedding": f"{config.embedding_size}",
+            "seed": f"{train.seed}",
+            "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
+            "learning rate": f"{train.learning_rate:g}, {train.schedule}",
+            "window": f"{train.bptt} tokens × {train.batch_size}",
+            "dropout": f"{config.dropout:g}",
+            "tied weights": "yes" if config.tie_weights else "no",
+            "adaptive softmax": "yes" if config.adaptive_softmax else "no",
+            "forget bias": "as drawn" if config.forget_bias is None else f"{config.forget_bias:g}",
+            "chrono": "no" if config.chrono is None else f"{config.chrono}",
+        }.items():
+            table.setdefault(label, []).append(value)
+    always = ("cell", "parameters", "validation", "reads")
+    rows = [(label, values, len(set(values)) > 1) for label, values in table.items()]
+    first = [row for row in rows if row[2]] + [row for row in rows if not row[2] and row[0] in always]
+    usual = {"tied weights": "no", "adaptive softmax": "no", "forget bias": "as drawn", "chrono": "no", "dropout": "0"}
+    same = [f"{label} {v[0]}" for label, v, differs in rows if not differs and label not in always]
+    same = [text for text in same if text not in {f"{label} {value}" for label, value in usual.items()}]
+    return first, f"The same in all: {', '.join(same)}." if same else ""
+
+
+def _validation(checkpoint: Checkpoint) -> str:
+    nll, level = checkpoint.results["valid_nll"], checkpoint.vocabulary.level
+    return f"{nll:.4f} nats, perplexity {perplexity(nll):.2f} a {'character' if level == 'char' else 'word'}"
+
+
+@st.cache_data(hash_funcs={Checkpoint: lambda checkpoint: checkpoint.digest}, show_spinner=False)
+def parameters(checkpoint: Checkpoint) -> int:
+    """How many numbers the model learned."""
+    return parameter_count(checkpoint.model)
+
+
+@st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
+def speed(opened: OpenModel) -> float:
+    """Tokens a second of a plain forward pass over 64 tokens, on this machine; the median of five."""
+    tokens = torch.full((64, 1), opened.checkpoint.vocabulary.end)
+    times = []
+    with torch.no_grad():
+        for _ in range(6):
+            begun = time.perf_counter()
+            opened.model(tokens)
+            times.append(time.perf_counter() - begun)
+    return 64 / statistics.median(times[1:])
+
+
+def kinship(models: list[Compared]) -> list[int]:
+    """Numbers that two models share if their units correspond, one by one."""
+    kin: list[int] = []
+    for k, model in enumerate(models):
+        relative = next((j for j in range(k) if corresponding(models[j].checkpoint, model.checkpoint)), None)
+        kin.append(k if relative is None else kin[relative])
+    return kin
+
+
+@st.cache_data(hash_funcs={Checkpoint: lambda checkpoint: checkpoint.digest}, show_spinner=False)
+def corresponding(a: Checkpoint, b: Checkpoint) -> bool:
+    """Whether unit n of one is unit n of the other: they hold the same weights, or began with the same."""
+    if (a.model.hidden_size, a.model.num_layers) != (b.model.hidden_size, b.model.num_layers):
+        return False
+    shared = a.weights.keys() & b.weights.keys()
+    outside = [name for name in shared if not name.startswith("layers.")]
+    if outside and all(torch.equal(a.weights[name], b.weights[name]) for name in outside):
+        return True
+    shapes = [{name: weight.shape for name, weight in each.weights.items()} for each in (a, b)]
+    return shapes[0] == shapes[1] and a.train.seed == b.train.seed and a.corpus_sha256 == b.corpus_sha256
+
+
+# ---- what the browser draws ------------------------------------------------------------------------------------------
+
+
+def draw(
+    text: str,
+    models: list[Compared],
+    *,
+    layer: int,
+    slots: list[str],
+    charts: list[str],
+    gate: str,
+    order: str,
+    difference: bool,
+    reference: int,
+    selection: dict[str, int],
+    held: Container[str] = (),
+) -> tuple[dict[str, Any], list[bytes]]:
+    """Everything the comparison draws: its header, and a gate map's message a model.
+
+    Args:
+        text: what was read.
+        models: two to six.
+        layer: which to show, from 0; a model with fewer shows that it has none.
+        slots: rows of maps, of ``SLOTS``.
+        charts: of ``CHARTS``.
+        gate: the slot whose mean and saturation are charted.
+        order: of the units.
+        difference: show what a model has more than the reference, where their units correspond.
+        reference: number of the model.
+        selection: time, unit and model.
+        held: blocks of values that the browser holds.
+    """
+    axis, kin = shared_axis(text, models), kinship(models)
+    lines = [measures(model, layer, gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
+    ends = common_scales(models, layer)
+    described, parts = [], []
+    for k, model in enumerate(models):
+        config, reading = model.checkpoint.model, model.reading
+        layers = [layer] if layer < config.num_layers else []
+        root = models[reference] if kin[k] == kin[reference] else models[kin[k]]
+        units = [unit_order(root.opened, root.reading.trace, layer, order) for layer in layers]
+        available = [role for role in ROLES if layers and role in model.opened.scales[layer]]
+        taken = {slot: role for slot in slots if (role := _role(slot, available))}
+        if taken.get("memory") == "hidden":
+            taken.pop("hidden", None)  # it is shown already
+        described.append(
+            {
+                "id": model.name,
+                "name": model.name,
+                "title": title(model, models),
+                "light": COLOURS["light"][k],
+                "dark": COLOURS["dark"][k],
+                "at": axis.at[k].tolist(),
+                "kin": kin[k],
+                "loss": _rounded(lines[k]["loss"]),
+                "absent": {slot: _absent(config.cell, slot, layer, config.num_layers) for slot in slots},
+                "differences": _most(models[reference], model, layer) if kin[k] == kin[reference] else {},
+            }
+        )
+        parts.append(
+            payload(
+                model.opened,
+                reading,
+                layers=layers,
+                roles=list(taken.values()),
+                units=units,
+                selection={"time": 0, "unit": 0, "layer": layer},
+                scales=ends,
+                slots={role: slot for slot, role in taken.items()},
+                held=held,
+            )
+        )
+    facts, same = differences(models)
+    noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
+    header = {
+        "height": 760,
+        "level": "char" if noun == "characters" else "word",
+        "noun": noun[:-1],
+        "labels": axis.labels,
+        "unknown": _unknown(models, axis),
+        "models": described,
+        "reference": reference,
+        "difference": difference,
+        "facts": facts,
+        "same": same,
+        "note": _note(models, axis, kin, reference, difference),
+        "charts": [_chart(name, gate, lines, axis.by) for name in charts],
+        "slots": [
+            {"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} | _colours(slot) for slot in slots
+        ],
+        "selection": selection,
+    }
+    return header, parts
+
+
+def title(model: Compared, models: list[Compared]) -> str:
+    """As short a name as tells it from the others: its cell, where that does."""
+    cells = [other.checkpoint.model.cell for other in models]
+    cell = model.checkpoint.model.cell
+    return cell if cells.count(cell) == 1 else model.name
+
+
+def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:
+    """A number a position of the axis for every chart; None where the cell has nothing of the kind.
+
+    Args:
+        gate: the slot whose mean and saturation are meant.
+        at: the model's token at every position, ``(A,)``.
+        by: on an axis of characters a token's loss is spread over its own.
+    """
+    trace, config = model.reading.trace, model.checkpoint.model
+
+    def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
+        return np.where(at >= 0, values[at], np.nan)
+
+    loss = trace["nll"].values
+    if by == "character":
+        loss = loss / np.maximum(1, np.bincount(at[at >= 0], minlength=len(loss)))
+    loss = placed(loss)
+    found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS)
+    found |= {"loss": loss, "perplexity": np.exp(running_mean(loss))}
+    if layer >= config.num_layers:
+        return found
+    keeps = kept(trace)
+    share = keeps
+    if gate != "keeps":
+        role = _role(gate, [str(name) for name in trace.data_vars])
+        share = None if role is None or role.startswith("log_") else trace[role]  # a logarithm is no share
+    if share is not None:
+        values = share.values[layer]  # (T, H)
+        found["mean"] = placed(values.mean(-1))
+        found["below 0.1"] = placed((values < 0.1).mean(-1))
+        found["above 0.9"] = placed((values > 0.9).mean(-1))
+    if keeps is not None:
+        found["half-life"] = placed(half_life(keeps.values[layer]))
+    return found
+
+
+def half_life(share: np.ndarray) -> np.ndarray:
+    """After how many tokens like this one half of what the median unit held would be left, ``(T, H)`` to ``(T,)``."""
+    median = np.clip(np.median(share, axis=-1), 1e-6, 1 - 1e-6)
+    return log(0.5) / np.log(median)
+
+
+def common_scales(models: list[Compared], layer: int) -> dict[str, tuple[float, float]]:
+    """The ends of each role's colours: the widest that one of the models asks for."""
+    found: dict[str, tuple[float, float]] = {}
+    for model in models:
+        if layer < model.checkpoint.model.num_layers:
+            for role, (low, high) in model.opened.scales[layer].items():
+                before = found.get(role, (low, high))
+                found[role] = (min(before[0], low), max(before[1], high))
+    return found
+
+
+def _role(slot: str, available: Container[str]) -> str | None:
+    return next((role for role in SLOTS[slot].roles if role in available), None)
+
+
+def _absent(cell: str, slot: str, layer: int, layers: int) -> str:
+    if layer >= layers:
+        return f"no layer {layer + 1}: this model has {layers}"
+    names = {"keeps": "forget gate", "writes": "input gate", "shows": "output gate", "looks back": "reset gate"}
+    if slot == "hidden":
+        return "shown above: its memory is what it shows"
+    return ABSENT.get((cell, slot), f"no {names.get(slot, slot)}")
+
+
+def _colours(slot: str) -> dict[str, str]:
+    role = ROLES[SLOTS[slot].roles[0]]
+    return {"light": role.light, "dark": role.dark}
+
+
+def _most(a: Compared, b: Compared, layer: int) -> dict[str, float]:
+    """The largest difference of every role that both have."""
+    if a is b or len(a.reading.ids) != len(b.reading.ids):
+        return {}
+    x, y = a.reading.trace, b.reading.trace
+    roles = [str(role) for role in y.data_vars if role in x and role != "nll"]
+    return {role: float(np.abs(y[role].values[layer] - x[role].values[layer]).max()) for role in roles}
+
+
+def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> dict[str, Any]:
+    unit, of_gate = CHARTS[name]
+    values = [line[name] for line in lines]
+    known = np.concatenate([v[np.isfinite(v)] for v in values if v is not None] or [np.zeros(0)])
+    most = float(known.max()) if len(known) else 1.0
+    if name == "loss":
+        low, high = 0, max(5, float(np.ceil(most)))
+    elif name == "perplexity":
+        settled = [v[np.isfinite(v)][-1] for v in values if v is not None and np.isfinite(v).any()]
+        low, high = 1, max(4, float(np.ceil(3 * max(settled, default=1))))
+    elif name == "half-life":
+        low, high = 0.1, 1000
+    else:
+        low, high = 0, 1
+    return {
+        "title": f"{gate} · {name}" if of_gate else name,
+        "unit": f"nats a {by}" if name == "loss" and by == "character" else unit,
+        "low": low,
+        "high": high,
+        "log": name == "half-life",
+        "told": True,
+        "lines": [_rounded(v) for v in values],
+    }
+
+
+def _unknown(models: list[Compared], axis: Axis) -> list[bool]:
+    """Which positions some model reads as <unk>."""
+    unknown = np.zeros(len(axis.labels), bool)
+    for model, at in zip(models, axis.at, strict=True):
+        ids = np.array(model.reading.ids)
+        unknown |= (at >= 0) & (ids[at] == model.checkpoint.vocabulary.ids[UNK])
+    return unknown.tolist()
+
+
+def _note(models: list[Compared], axis: Axis, kin: list[int], reference: int, difference: bool) -> str:
+    """What a person must know to read the comparison rightly."""
+    notes = []
+    if axis.by == "character":
+        notes.append(
+            "the models split the text differently: aligned by characters, a column as wide as its token, loss a "
+            "character"
+        )
+    elif len({model.checkpoint.corpus_sha256 for model in models}) > 1:
+        notes.append("trained on different texts: their losses here say how well each knows this one")
+    others = [k for k in range(len(models)) if k != reference]
+    if difference:
+        alike = [k for k in others if kin[k] == kin[reference]]
+        name = title(models[reference], models)
+        if not alike:
+            notes.append(f"no other model's units correspond to those of {name}: compare the lines")
+        else:
+            whose = ", ".join(title(models[k], models) for k in alike)
+            notes.append(f"{whose}: what they have more (red) or less (blue) than {name}")
+    return " · ".join(notes)
+
+
+def _rounded(values: np.ndarray | None) -> list[float | None]:
+    return [] if values is None else [None if not np.isfinite(v) else round(float(v), 4) for v in values]

@@ -1,0 +1,552 @@
+// Several models reading one sentence: what differs between them, then the sentence with a line a model in each chart,
+// then the gate maps side by side, and what each model expects next. All of it shares one window of tokens.
+
+const TITLE = 26, CHART = 78, CAPTION = 18, BETWEEN = 16; // CSS pixels
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
+
+class Comparison extends Picture {
+  constructor(root) {
+    super();
+    this.held = new Map(); // blocks of values by name
+    this.reported = null; // what the server was told last
+    this.box = root.appendChild(make("div", "map compared"));
+    this.box.map = this; // for tests, and for the curious
+    this.box.tabIndex = 0;
+    this.box.setAttribute("role", "application");
+    this.box.setAttribute(
+      "aria-label", "Models side by side. Left and right choose a token, up and down a unit, 1 to 6 a model.",
+    );
+    this.facts = make("div", "facts");
+    this.same = make("div", "same");
+    this.note = make("span", "note");
+    this.narrower = button("−", "narrower columns", () => this.zoom(0.5));
+    this.wider = button("+", "wider columns", () => this.zoom(2));
+    this.fit = button("fit", "fit the sentence to the page", () => this.zoom(1 / this.zoomX));
+    this.image = button("PNG", "save the picture as it stands here", () => {
+      savePicture(this.canvas, this.theme.page, "compare.png");
+    });
+    const columns = make("span", "group", "columns", [this.narrower, this.wider]);
+    this.hovers = []; // one a block of columns
+    this.stage = make("div", "stage", "", [this.canvas]);
+    this.spacer = make("div", "spacer");
+    this.scroll = make("div", "scroll", "", [this.stage, this.spacer]);
+    this.ahead = make("div", "facts ahead");
+    this.tip = make("div", "tip");
+    this.spoken = make("div", "spoken");
+    this.spoken.setAttribute("aria-live", "polite");
+    const bar = make("div", "bar", "", [this.note, columns, this.fit, this.image]);
+    this.box.append(this.facts, this.same, bar, this.scroll, this.ahead, this.tip, this.spoken);
+    this.listen();
+  }
+
+  // See gate_map.py: a header, and a gate map's message a model.
+  receive(bytes, send) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let offset = 4 + view.getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, offset)));
+    const parts = header.models.map(() => {
+      const size = view.getUint32(offset, true), part = bytes.subarray(offset + 4, offset + 4 + size);
+      offset += 4 + size;
+      return decode(part, this.held);
+    });
+    if (parts.every(Boolean)) this.update(header, parts, send);
+    hold(this, parts, send);
+  }
+
+  update(header, parts, send) {
+    const asked = JSON.stringify(header.selection), before = this.header, last = header.labels.length - 1;
+    const following = before && this.time === before.labels.length - 1;
+    Object.assign(this, { header, send, theme: readTheme(this.box) });
+    this.labels = header.labels.map(visible);
+    this.sentence = { labels: this.labels, level: header.level, unknown: header.unknown }; // what drawTokens reads
+    this.models = header.models.map((model, k) => ({ ...model, number: k, data: this.onAxis(parts[k], model.at) }));
+    if (header.difference) this.subtract();
+    if (asked !== this.told && asked !== this.sent) Object.assign(this, header.selection, { sent: null });
+    else if (following) this.time = last; // the newest token was selected: stay with the newest
+    this.told = asked;
+    this.time = clamp(this.time, 0, last);
+    this.model = clamp(this.model, 0, this.models.length - 1);
+    const changed = before ? this.labels.findIndex((label, t) => label !== this.shownLabels[t]) : -1;
+    this.shownLabels = this.labels;
+    this.leave();
+    this.writeFacts();
+    this.arrange(changed < 0 ? this.time : changed);
+    requestAnimationFrame(() => {
+      window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
+    });
+  }
+
+  // A model's values on the axis that all share; where none of its tokens stands, there is no value.
+  onAxis(data, at) {
+    for (const panel of data.panels) {
+      const size = panel.units.length, codes = new Uint16Array(at.length * size).fill(NAN);
+      at.forEach((t, a) => { if (t >= 0) codes.set(panel.codes.subarray(t * size, (t + 1) * size), a * size); });
+      panel.codes = codes;
+    }
+    return data;
+  }
+
+  // Every panel of a model whose units are those of the reference becomes what it has more than the reference.
+  subtract() {
+    const reference = this.models[this.header.reference];
+    for (const model of this.models) {
+      if (model === reference || model.kin !== reference.kin) continue;
+      model.subtracted = true;
+      model.data.panels = model.data.panels.map((panel) => {
+        const other = reference.data.panels.find(({ role }) => role === panel.role);
+        if (!other) return panel;
+        const high = panel.high - Math.min(panel.low, 0), codes = new Uint16Array(panel.codes.length);
+        const value = ({ low, high }, code) => low + (code / 65534) * (high - low);
+        for (let i = 0; i < codes.length; i++) {
+          const [a, b] = [other.codes[i], panel.codes[i]];
+          const more = value(panel, b) - value(other, a);
+          codes[i] = a === NAN || b === NAN ? NAN : clamp(Math.round(32767 * (1 + more / high)), 0, 65534);
+        }
+        return { ...panel, codes, low: -high, high, limit: panel.limit, signed: true, difference: true };
+      });
+    }
+  }
+
+  // ---- the tables around the picture ---------------------------------------------------------------------------------
+
+  grid(element, children) {
+    element.style.gridTemplateColumns =
+      `${LEFT - BETWEEN}px repeat(${this.models.length}, minmax(0, 1fr)) ${RIGHT - BETWEEN}px`;
+    element.style.columnGap = `${BETWEEN}px`;
+    element.replaceChildren(...children);
+  }
+
+  writeFacts() { // what differs is listed first
+    const { header } = this, key = JSON.stringify([header.facts, header.same, header.reference, this.theme.mode]);
+    if (key === this.written) return;
+    this.written = key;
+    const cells = [make("span", "what", "")];
+    for (const model of this.models) {
+      const mark = make("canvas", "mark"), name = make("span", "name", model.name);
+      name.title = model.name;
+      Object.assign(mark, { width: 44, height: 8 });
+      const pen = mark.getContext("2d");
+      Object.assign(pen, { strokeStyle: model[this.theme.mode], lineWidth: 5 });
+      pen.setLineDash(DASHES[model.number].map((length) => 2 * length));
+      pen.moveTo(0, 4);
+      pen.lineTo(44, 4);
+      pen.stroke();
+      const pinned = model.number === header.reference;
+      const pin = button(pinned ? "reference" : "pin", pinned ? "the others are compared with this one" :
+        "make this the reference that the others are compared with", () => this.send("pinned", model.id));
+      pin.className = pinned ? "pin pinned" : "pin";
+      cells.push(make("span", "title", "", [mark, name, pin]));
+    }
+    cells.push(make("span", "", ""));
+    for (const [label, values, differs] of header.facts) {
+      cells.push(make("span", "what", label));
+      for (const value of values) cells.push(Object.assign(make("span", differs ? "" : "equal", value), { title: value }));
+      cells.push(make("span", "", ""));
+    }
+    this.grid(this.facts, cells);
+    this.same.textContent = header.same;
+    this.same.hidden = !header.same;
+  }
+
+  writeAhead(time) { // what each model made of a token, and what it expects after it
+    const cells = [], { header } = this, charts = header.charts.filter(({ told }) => told);
+    const line = (label, value) => {
+      cells.push(make("span", "what", label), ...this.models.map((model) => value(model)), make("span", "", ""));
+    };
+    for (const chart of charts)
+      line(chart.title, (model) => make("span", "figure", number(chart.lines[model.number][time])));
+    line("expects next", (model) => {
+      const t = model.at[time], { top } = model.data;
+      if (t < 0) return make("span", "quiet", "reads nothing here");
+      const likely = top.tokens[t].slice(0, 3).map((token, k) =>
+        make("span", "likely", "", [make("b", "", visible(token)), ` ${number(top.probabilities[t][k])}`]));
+      return make("span", "", "", likely);
+    });
+    this.grid(this.ahead, cells);
+  }
+
+  // ---- where things are ----------------------------------------------------------------------------------------------
+
+  arrange(time = this.time) {
+    this.width = this.scroll.clientWidth;
+    this.layout();
+    this.spacer.style.width = `${LEFT + this.labels.length * this.wide + RIGHT}px`;
+    const x = time * this.wide, view = this.width - LEFT - RIGHT, left = this.scroll.scrollLeft;
+    if (x < left) this.scroll.scrollLeft = x;
+    if (x + this.wide > left + view) this.scroll.scrollLeft = x + this.wide - view;
+    this.redraw();
+  }
+
+  redraw() {
+    this.along = this.scroll.scrollLeft; // CSS pixels of the sentence that are hidden at the left
+    this.draw();
+    this.writeAhead(this.time);
+    const count = this.labels.length, { header } = this;
+    const parts = [`${count} ${header.noun}${count === 1 ? "" : "s"}`];
+    if (this.to - this.from < count) parts.push(`showing ${this.from}–${this.to - 1}`);
+    this.note.textContent = [...parts, header.note].filter(Boolean).join(" · ");
+    this.note.title = this.note.textContent;
+    this.narrower.disabled = this.wide <= 3;
+    this.wider.disabled = this.wide >= 120;
+    this.fit.disabled = this.zoomX === 1;
+  }
+
+  layout() {
+    const { header, models } = this, view = this.width - LEFT - RIGHT, count = this.labels.length;
+    this.dpr = window.devicePixelRatio || 1;
+    this.data = this.sentence;
+    this.layoutColumns(count);
+    this.wide = this.column;
+    this.charts = header.charts.map((chart, k) => ({ ...chart, y: this.strip + 10 + k * (CHART + GAP) }));
+    let y = this.strip + 10 + this.charts.length * (CHART + GAP) + 14;
+    this.mapsTop = y;
+    y += TITLE;
+    this.blockWidth = (view - (models.length - 1) * BETWEEN) / models.length;
+    const share = clamp((header.height - y) / Math.max(1, header.slots.length) - CAPTION, 64, 190);
+    this.slots = header.slots.map((slot) => {
+      const places = models.map((model) => {
+        const panel = model.data.panels.find((panel) => panel.slot === slot.key);
+        return panel ? { panel, y: y + CAPTION, ...this.layoutRows(panel.units.length, share * this.dpr) } : null;
+      });
+      const height = places.reduce((most, place) => Math.max(most, place?.height ?? 0), 0) || 40;
+      const placed = { slot, y: y + CAPTION, height, places };
+      y += CAPTION + height + 6;
+      return placed;
+    });
+    this.height = y + 4;
+    const [width, height] = [this.width, this.height].map((size) => Math.round(size * this.dpr));
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      Object.assign(this.canvas, { width, height });
+      Object.assign(this.canvas.style, { width: `${width / this.dpr}px`, height: `${height / this.dpr}px` });
+    }
+    while (this.hovers.length < models.length + 1) this.hovers.push(this.stage.appendChild(make("div", "hover")));
+  }
+
+  blockLeft(k) { return LEFT + Math.round(k * (this.blockWidth + BETWEEN)); }
+
+  // The columns from here on are those of the sentence, or of one model's maps.
+  inSentence() {
+    Object.assign(this, { left: LEFT, right: this.width - RIGHT, column: this.wide, scrolled: this.along });
+    this.end = Math.min(this.right, this.x(this.labels.length));
+  }
+  inBlock(k) {
+    const count = this.to - this.from, left = this.blockLeft(k);
+    const fit = Math.min(this.blockWidth / count, this.wide);
+    const column = fit * this.dpr >= 3 ? Math.floor(fit * this.dpr) / this.dpr : fit;
+    Object.assign(this, { left, right: left + this.blockWidth, column, scrolled: this.from * column });
+    this.end = Math.min(this.right, this.x(this.to));
+  }
+
+  // ---- drawing -------------------------------------------------------------------------------------------------------
+
+  draw() {
+    const start = performance.now(), { paint, theme, labels, models, header } = this;
+    const view = this.width - LEFT - RIGHT;
+    if (view < 60) return; // not on screen yet; the resize will draw
+    paint.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
+    paint.fillStyle = theme.page;
+    paint.fillRect(0, 0, this.width, this.height);
+    paint.direction = "ltr";
+    this.from = clamp(Math.floor(this.along / this.wide), 0, labels.length - 1);
+    this.to = clamp(Math.ceil((this.along + view) / this.wide), this.from + 1, labels.length);
+    this.data = this.sentence;
+    this.inSentence();
+    const surprise = models[header.reference].loss, most = header.level === "char" ? 5 : 10; // nats
+    this.drawTokens(0, (t) => missing(surprise[t]) ? [...rgb(theme.ink), 0.08] :
+      [...rgb(theme.tint), 0.85 * clamp(surprise[t] / most, 0, 1)]);
+    this.text("token", LEFT - 12, this.strip - 12, { alpha: 0.65 });
+    for (const chart of this.charts) this.drawChart(chart);
+    this.frame(0, this.mapsTop - 18);
+    for (const { slot, y } of this.slots) this.drawSlotName(slot, y);
+    for (const model of models) this.drawModel(model);
+    for (const slot of this.slots) {
+      const place = slot.places.find((place, k) => place && !models[k].subtracted);
+      if (place) this.drawScaleAt(place.panel, slot);
+    }
+    this.cost = performance.now() - start;
+  }
+
+  drawChart({ title, unit, low, high, log, lines, y }) {
+    const { paint, theme } = this, bottom = y + CHART, place = (v) => (log ? Math.log10(Math.max(v, low)) : v);
+    const [from, to] = [place(low), place(high)];
+    const at = (value) => bottom - clamp((place(value) - from) / (to - from), 0, 1) * (CHART - 4);
+    paint.fillStyle = theme.line;
+    paint.fillRect(LEFT, bottom, this.end - LEFT, 1);
+    this.betweenGutters(y - 2, CHART + 3, () => {
+      lines.forEach((line, k) => {
+        if (line.length) this.drawLine(line, at, this.models[k][theme.mode], k === this.header.reference ? 2.4 : 1.6, DASHES[k]);
+      });
+    });
+    this.text(title, LEFT - 12, y + 12, { size: 13, weight: 700 });
+    unit.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 29 + 14 * k, { size: 11, alpha: 0.65 }));
+    for (const [value, dy] of [[high, 6], [low, CHART - 5]]) {
+      const text = number(value, Number.isInteger(value) ? 0 : 1);
+      this.text(text, this.end + 8, y + dy, { size: 11, align: "left", alpha: 0.75 });
+    }
+  }
+
+  drawSlotName(slot, y) {
+    this.text(slot.label, LEFT - 12, y + 10, { size: 13, weight: 700, colour: slot[this.theme.mode] });
+    slot.hint.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 27 + 14 * k, { size: 11, alpha: 0.65 }));
+  }
+
+  drawModel(model) {
+    const { theme, paint } = this, k = model.number, colour = model[theme.mode];
+    this.inBlock(k);
+    const { left, right } = this, style = { align: "left", colour, size: 13, weight: 700 };
+    paint.strokeStyle = colour;
+    paint.lineWidth = 3;
+    paint.setLineDash(DASHES[k]);
+    paint.beginPath();
+    paint.moveTo(left, this.mapsTop - 4);
+    paint.lineTo(right, this.mapsTop - 4);
+    paint.stroke();
+    paint.setLineDash([]);
+    this.setFont(13, 700);
+    this.text(this.cut(model.title, this.blockWidth), left, this.mapsTop + 10, style);
+    for (const { slot, y, height, places } of this.slots) {
+      const place = places[k];
+      if (!place) this.drawAbsent(model, slot, y, height);
+      else {
+        this.data = model.data; // what drawPanel reads
+        this.layer = place.panel.layer;
+        this.drawPanel(place);
+        this.drawCaption(model, place.panel, y);
+      }
+    }
+    this.frame(this.mapsTop + TITLE, this.height - 2);
+  }
+
+  drawPanel(place) { // as in the gate map, without its gutters
+    const { panel, y, height, pitch } = place, { paint, theme, column } = this;
+    this.betweenGutters(y, height, () => {
+      this.drawCells(place, 0);
+      paint.fillStyle = theme.page;
+      paint.globalAlpha = 0.45;
+      if (column >= 8) for (let t = this.from; t <= this.to; t++) paint.fillRect(this.x(t) - 1, y, 1, height);
+      paint.globalAlpha = 1;
+    });
+    paint.strokeStyle = theme.line;
+    paint.lineWidth = 1;
+    paint.strokeRect(this.left - 0.5, y - 0.5, this.end - this.left + 1, height + 1);
+    const row = panel.units.indexOf(this.unit);
+    if (row >= 0 && pitch > 0 && this.chosen(this.data)) this.frameRow(place, row);
+  }
+
+  chosen(data) { // whether the selected unit is one of this model's
+    const own = this.models.find((model) => model.data === data), selected = this.models[this.model];
+    return own === selected || own.kin === selected.kin;
+  }
+
+  drawCaption(model, panel, y) {
+    const { theme } = this, style = { size: 11, align: "left" }, alpha = 0.7;
+    const most = model.differences?.[panel.role];
+    const told = panel.difference ? `max |Δ| ${most === 0 ? "0" : most.toPrecision(2)}` : `mean ${number(panel.mean)}`;
+    this.text(told, this.end, y - 8, { size: 11, alpha });
+    this.text(panel.symbol, this.left, y - 9, { ...style, size: 13, weight: "italic", family: "serif", colour: panel[theme.mode] });
+    this.setFont(13, "italic", "serif");
+    const room = this.end - this.left - this.paint.measureText(panel.symbol).width - 16;
+    this.setFont(11);
+    if (room > 60 + this.paint.measureText(told).width)
+      this.text(this.cut(shortLabel(panel), room - 60), this.left + room * 0 + this.symbolWidth(panel) + 6, y - 8, { ...style, alpha });
+  }
+
+  symbolWidth(panel) { this.setFont(13, "italic", "serif"); return this.paint.measureText(panel.symbol).width; }
+
+  cut(text, room) { // in the font that is set
+    if (this.paint.measureText(text).width <= room) return text;
+    let letters = [...text];
+    while (letters.length > 1 && this.paint.measureText(`${letters.join("")}…`).width > room) letters = letters.slice(0, -1);
+    return `${letters.join("")}…`;
+  }
+
+  drawAbsent(model, slot, y, height) { // hatched, so that nobody takes it for zero
+    const { paint, theme, left, right } = this;
+    paint.save();
+    paint.beginPath();
+    paint.rect(left, y, right - left, height);
+    paint.clip();
+    Object.assign(paint, { strokeStyle: theme.line, lineWidth: 1 });
+    paint.beginPath();
+    for (let x = left - height; x < right; x += 9) {
+      paint.moveTo(x, y + height);
+      paint.lineTo(x + height, y);
+    }
+    paint.stroke();
+    this.setFont(12);
+    const said = model.absent[slot.key] ?? `no ${slot.label}`, lines = this.wrap(said, right - left - 24);
+    const widest = Math.max(...lines.map((line) => paint.measureText(line).width));
+    const [x, middle] = [(left + right) / 2, y + height / 2];
+    paint.fillStyle = theme.page;
+    paint.fillRect(x - widest / 2 - 8, middle - 8 * lines.length - 3, widest + 16, 16 * lines.length + 6);
+    lines.forEach((line, k) =>
+      this.text(line, x, middle + 16 * (k - (lines.length - 1) / 2), { align: "center", alpha: 0.8 }));
+    paint.restore();
+  }
+
+  wrap(text, room) { // in the font that is set
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const longer = `${lines.at(-1)} ${word}`.trim();
+      if (lines.at(-1) && this.paint.measureText(longer).width > room) lines.push(word);
+      else lines[lines.length - 1] = longer;
+    }
+    return lines;
+  }
+
+  drawScaleAt(panel, { y, height }) {
+    this.end = this.width - RIGHT;
+    this.drawScale(panel, y, Math.min(height, 120));
+  }
+
+  frame(top, bottom) { // around the selected token's column
+    const { paint } = this, left = this.x(this.time) - 1, width = Math.max(3, this.column + 1);
+    if (left < this.left - 2 || left > this.right) return;
+    const knee = top === 0 && this.lean ? this.strip : top; // slanted words are not over their column
+    Object.assign(paint, { strokeStyle: this.theme.primary, lineWidth: 1.5 });
+    paint.strokeRect(left, knee + 0.75, width, bottom - knee - 1.5);
+  }
+
+  // ---- what a person does --------------------------------------------------------------------------------------------
+
+  listen() {
+    const { canvas, scroll } = this;
+    document.fonts.addEventListener("loadingdone", () => {
+      this.labelWidths.clear();
+      if (this.header) this.arrange();
+    });
+    new ResizeObserver(() => {
+      if (this.header && scroll.clientWidth && scroll.clientWidth !== this.width) this.arrange();
+    }).observe(scroll);
+    scroll.addEventListener("scroll", () => {
+      if (!this.header || scroll.scrollLeft === this.along) return;
+      this.leave();
+      this.redraw();
+    });
+    canvas.addEventListener("pointermove", (event) => this.hover(event));
+    canvas.addEventListener("pointerleave", () => { this.leave(); this.writeAhead(this.time); });
+    canvas.addEventListener("click", (event) => {
+      const hit = this.at(event);
+      if (hit) this.select({ time: hit.time, model: hit.model ?? this.model, unit: hit.unit ?? this.unit });
+    });
+    this.box.addEventListener("keydown", (event) => {
+      if (event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
+      const last = this.labels.length - 1, rows = this.models[this.model].data.units[0] ?? [];
+      const row = rows.indexOf(this.unit);
+      const to = (time) => this.select({ time: clamp(time, 0, last) });
+      const unit = (next) => this.select({ unit: rows[clamp(next, 0, rows.length - 1)] });
+      const act = {
+        ArrowLeft: () => to(this.time - 1), ArrowRight: () => to(this.time + 1), Home: () => to(0), End: () => to(last),
+        ArrowUp: () => unit(row - 1), ArrowDown: () => unit(row + 1), PageUp: () => unit(row - 10),
+        PageDown: () => unit(row + 10), ">": () => this.zoom(2), "<": () => this.zoom(0.5), "0": () => this.zoom(1 / this.zoomX),
+      }[event.key] ?? (this.models[Number(event.key) - 1] && (() => this.select({ model: Number(event.key) - 1 })));
+      if (!act) return;
+      event.preventDefault();
+      act();
+    });
+  }
+
+  at({ offsetX, offsetY }) { // the token, and in a map the model and the unit, under the pointer
+    const inside = (from, to) => offsetX >= from && offsetX < to;
+    if (offsetY < this.mapsTop - 14) {
+      this.inSentence();
+      const time = Math.floor((offsetX - LEFT + this.along) / this.wide);
+      return inside(LEFT, this.end) && time < this.labels.length ? { time } : null;
+    }
+    const model = this.models.findIndex((_, k) => inside(this.blockLeft(k), this.blockLeft(k) + this.blockWidth));
+    if (model < 0) return null;
+    this.inBlock(model);
+    const time = this.from + Math.floor((offsetX - this.left) / this.column);
+    if (time >= this.to) return null;
+    const slot = this.slots.find(({ y, height }) => offsetY >= y && offsetY < y + height), place = slot?.places[model];
+    if (!place || offsetY >= place.y + place.height) return { time, model };
+    const row = Math.floor(((offsetY - place.y) * this.dpr) / place.pitch);
+    return { time, model, panel: place.panel, row, unit: place.panel.units[row] };
+  }
+
+  hover(event) {
+    const hit = this.at(event);
+    if (!hit) {
+      this.leave();
+      return this.writeAhead(this.time);
+    }
+    this.tip.replaceChildren(...this.tell(hit));
+    this.tip.style.display = "block";
+    placeTip(this.tip, this.box, event);
+    [null, ...this.models].forEach((model, k) => {
+      if (model) this.inBlock(model.number);
+      else this.inSentence();
+      const hidden = hit.time < this.from || hit.time >= this.to;
+      const [top, bottom] = model ? [this.mapsTop + TITLE, this.height] : [this.lean ? this.strip : 0, this.mapsTop - 18];
+      const sizes = { left: this.x(hit.time) - 1, width: Math.max(3, this.column + 1), top, height: bottom - top };
+      for (const [side, size] of Object.entries(sizes)) this.hovers[k].style[side] = `${size}px`;
+      this.hovers[k].style.display = hidden ? "none" : "block";
+    });
+    for (const hover of this.hovers.slice(this.models.length + 1)) hover.style.display = "none";
+    this.writeAhead(hit.time);
+  }
+
+  tell({ time, model, panel, row, unit }) {
+    const lines = [make("b", "", `“${this.labels[time]}” (${time})`)];
+    const say = (text, colour) => {
+      const line = make("span", "", text);
+      if (colour) line.style.color = colour;
+      lines.push(line);
+    };
+    if (panel) {
+      say(`unit ${unit} · ${shortLabel(panel)} ${panel.symbol}`);
+      const own = this.models[model];
+      for (const other of this.models) {
+        if (other !== own && other.kin !== own.kin) continue;
+        const same = other.data.panels.find(({ role }) => role === panel.role), place = same?.units.indexOf(unit);
+        if (!same) continue;
+        const value = this.value(same, other === own ? row : place, time);
+        say(`${same.difference ? "Δ " : ""}${number(value, 3)}  ${other.title}`, other[this.theme.mode]);
+      }
+      return lines;
+    }
+    if (model !== undefined) {
+      say(this.models[model].title, this.models[model][this.theme.mode]);
+      return lines;
+    }
+    for (const chart of this.charts) {
+      say(chart.title);
+      this.models.forEach((each, k) => {
+        if (chart.lines[k].length) say(`${number(chart.lines[k][time])}  ${each.title}`, each[this.theme.mode]);
+      });
+    }
+    return lines;
+  }
+
+  leave() { for (const element of [this.tip, ...this.hovers]) element.style.display = "none"; }
+
+  select(chosen) {
+    Object.assign(this, chosen);
+    this.arrange();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => { // the server hears of it once the keys rest
+      const selection = { time: this.time, unit: this.unit, model: this.model };
+      this.sent = JSON.stringify(selection);
+      this.send("selection", selection);
+      const model = this.models[this.model];
+      this.spoken.textContent = `Token ${this.labels[this.time]} at ${this.time}; unit ${this.unit} of ${model.title}`;
+    }, 120);
+  }
+
+  zoom(factor) {
+    const natural = this.wide / this.zoomX;
+    this.zoomX = clamp(this.zoomX * factor, 3 / natural, 128 / natural);
+    this.arrange();
+  }
+}
+
+const comparisons = new WeakMap(); // one a mount
+
+export default function ({ parentElement, data, setStateValue }) {
+  if (!comparisons.has(parentElement)) comparisons.set(parentElement, new Comparison(parentElement));
+  if (data) comparisons.get(parentElement).receive(data, setStateValue);
+  return () => {
+    comparisons.delete(parentElement);
+    window.__lstmvizPainted = null;
+  };
+}

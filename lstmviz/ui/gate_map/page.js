@@ -1,0 +1,70 @@
+// What the gate map and the comparison do with the page: the server's messages, buttons, the tooltip, a saved picture.
+
+const BLOCK = 32; // tokens that travel together
+
+// See gate_map.py: header length, header, blocks. `held` has the blocks of earlier messages and gets the new ones.
+// Null where a block was left out that is not held (any more).
+function decode(bytes, held) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 4 + view.getUint32(0, true);
+  const data = JSON.parse(new TextDecoder().decode(bytes.subarray(4, offset)));
+  for (const panel of data.panels) panel.units = data.units[data.layers.indexOf(panel.layer)];
+  const width = data.panels.reduce((sum, panel) => sum + panel.units.length, 0), count = data.tokens.length;
+  for (const [name, tokens, sent] of data.blocks)
+    if (sent) held.set(name, new Uint16Array(bytes.slice(offset, (offset += 2 * tokens * width)).buffer)); // a copy
+  if (!data.blocks.every(([name]) => held.has(name))) return null;
+  let before = 0; // units of the panels before this one
+  for (const panel of data.panels) {
+    const size = panel.units.length;
+    let time = 0;
+    panel.codes = new Uint16Array(count * size); // (time, unit)
+    for (const [name, tokens] of data.blocks) {
+      panel.codes.set(held.get(name).subarray(tokens * before, tokens * (before + size)), time * size);
+      time += tokens;
+    }
+    before += size;
+  }
+  // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
+  data.labels = data.tokens.map((token, t) => visible((data.unknown[t] && data.typed[t]) || token));
+  return data;
+}
+
+// Forget the blocks that no part of the last message needs, and tell the server which whole ones are held.
+function hold(map, parts, send) {
+  const whole = parts.flatMap((data) => data?.blocks.filter(([, tokens]) => tokens === BLOCK).map(([name]) => name) ?? []);
+  // What was reported before stays until the next report, because the server relies on it.
+  const needed = new Set([...whole, ...(map.reported ?? [])]);
+  for (const name of map.held.keys()) if (!needed.has(name)) map.held.delete(name);
+  clearTimeout(map.reporting);
+  if (map.reported?.join() === whole.join()) return;
+  map.reporting = setTimeout(() => { // once the keys rest, since a report makes the server answer once more
+    map.reported = whole;
+    send("held", whole);
+  }, parts.every(Boolean) && map.reported ? 300 : 0);
+}
+
+function button(text, label, act) {
+  const element = Object.assign(make("button", "", text), { type: "button", title: label, onclick: act });
+  element.setAttribute("aria-label", label);
+  return element;
+}
+
+function placeTip(tip, box, event) { // beside the pointer, inside the box
+  const { left, top, width, height } = box.getBoundingClientRect(), { offsetWidth, offsetHeight } = tip;
+  const [x, y] = [event.clientX - left, event.clientY - top];
+  tip.style.left = `${x + 18 + offsetWidth > width ? Math.max(0, x - 14 - offsetWidth) : x + 18}px`;
+  tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
+}
+
+function savePicture(canvas, background, name) { // the canvas on the page's own background, as a file
+  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+  const pen = copy.getContext("2d");
+  pen.fillStyle = background;
+  pen.fillRect(0, 0, copy.width, copy.height);
+  pen.drawImage(canvas, 0, 0);
+  copy.toBlob((blob) => {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
