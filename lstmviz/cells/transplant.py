@@ -36,12 +36,12 @@ def transplant(cell: Cell, name: str) -> Cell:
         A new cell of the same dtype on the same device. Its gates differ by rounding alone.
 
     Raises:
-        ValueError: the new cell is another function, or has no place for a parameter of the old one that is not 0.
+        ValueError: the new cell is not one of these, or has no place for a parameter of the old one that is not 0.
     """
     old_name = next(known for known, kind in CELLS.items() if kind is type(cell))
     if name not in (possible := layouts(old_name)):
         where = ", ".join(possible) or "no other cell"
-        raise ValueError(f"{name} is not the same function as {old_name}, whose weights fit into {where}")
+        raise ValueError(f"cell is {name!r}; the weights of {old_name} fit into {where}")
     new = CELLS[name](cell.input_size, cell.hidden_size).to(next(cell.parameters()))
     theirs, ours = _others(cell), _others(new)
     if lost := [key for key, value in theirs.items() if key not in ours and value.any()]:

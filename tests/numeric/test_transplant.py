@@ -109,10 +109,10 @@ def test_layouts_are_those_of_the_same_function():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("lstm", "report_split", "report_split is not the same function as lstm, whose weights fit into lstm_split, "),
-        ("gru", "lstm", "lstm is not the same function as gru, whose weights fit into no other cell"),
-        ("lstm", "lstm", "lstm is not the same"),
-        ("lstm", "nonsense", "nonsense is not the same"),
+        ("lstm", "report_split", "cell is 'report_split'; the weights of lstm fit into lstm_split, lstm_concat, np, "),
+        ("gru", "lstm", "the weights of gru fit into no other cell"),
+        ("lstm", "lstm", "cell is 'lstm'; the weights of lstm fit into lstm_split, "),
+        ("lstm", "nonsense", "cell is 'nonsense'; the weights"),
         ("fgr", "peephole", "peephole has no place for R of this fgr"),
         ("mogrifier", "fgr", "fgr has no place for Q_1, R_2, Q_3, R_4, Q_5 of this mogrifier"),
     ],
