@@ -16,7 +16,7 @@ from lstmviz.trace import GateTrace
 
 @dataclass(frozen=True)
 class Role:
-    """How one gate or state is shown, everywhere.
+    """How one gate or state is shown, everywhere: amber keeps, green writes, blue shows, whatever a paper calls it.
 
     Args:
         label, symbol: as a person reads it; the symbol is the literature's.
@@ -89,10 +89,10 @@ ROLES = {
         "stabilizer", "m", *GREY, None, None, "Keeps the exponential gates from overflowing; it changes no result."
     ),
     "reset_gate": Role(
-        "reset gate", "r", *AMBER, 0, 1, "How much of the old state is looked at when the new candidate is formed."
+        "reset gate", "r", *BLUE, 0, 1, "How much of the old state is looked at when the new candidate is formed."
     ),
     "update_gate": Role(
-        "keep (update) gate", "z", *GREEN, 0, 1, "How much of the old state is kept: 1 keeps it, 0 replaces it."
+        "keep (update) gate", "z", *AMBER, 0, 1, "How much of the old state is kept: 1 keeps it, 0 replaces it."
     ),
     "candidate": Role("candidate", "g", *GREY, -1, 1, "What the unit would write into memory at this token."),
     "hidden": Role("hidden state", "h", *GREY, -1, 1, "What the unit shows at this token: the layer's output."),

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from lstmviz.cells.transplant import transplant
 from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
 from lstmviz.text import Level, Vocabulary, plain
 
@@ -136,6 +137,34 @@ class Checkpoint:
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
     """Every parameter by name, copied to float32 on the CPU; tied weights appear once."""
     return {name: p.detach().to("cpu", torch.float32, copy=True).contiguous() for name, p in model.named_parameters()}
+
+
+def with_layout(checkpoint: Checkpoint, cell: str) -> Checkpoint:
+    """The same trained model with its weights stored in another layout of its cell.
+
+    Args:
+        cell: one of ``layouts(checkpoint.model.cell)`` (``lstmviz.cells.transplant``).
+
+    Returns:
+        A checkpoint of the same function, but for rounding, so its curves and figures stay as they are. Embedding and
+        decoder are shared with the first one; ``command`` says that the layers are a copy.
+
+    Raises:
+        ValueError: that cell cannot hold these weights; see ``transplant``.
+    """
+    layers = {
+        f"layers.{k}.{name}": parameter.detach()
+        for k, layer in enumerate(checkpoint.build().layers)
+        for name, parameter in transplant(layer, cell).named_parameters()
+    }
+    others = {name: weight for name, weight in checkpoint.weights.items() if not name.startswith("layers.")}
+    return dataclasses.replace(
+        checkpoint,
+        model=dataclasses.replace(checkpoint.model, cell=cell),
+        weights={**others, **layers},
+        # The shell takes no notice of what follows a #, so the command can still be run as it stands.
+        command=f"{checkpoint.command}  # then the weights of {checkpoint.model.cell} copied into the layout {cell}",
+    )
 
 
 def dumps(checkpoint: Checkpoint) -> bytes:

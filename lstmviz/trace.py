@@ -253,6 +253,33 @@ def _records(model: LanguageModel, trace: GateTrace) -> list[dict[str, Tensor]]:
     ]
 
 
+def kept(trace: GateTrace) -> xr.DataArray | None:
+    """The share of what it holds that every unit keeps at every step.
+
+    What is held is c; in an sLSTM the mean c / n; in a cell that has no c, h. So, with the gates taken as constants,
+    ``held_t = kept_t ⊙ held_{t-1} + what is written``, and ``kept_t`` is the gradient's factor on that path. What
+    flows through the gates comes on top of it.
+
+    Args:
+        trace: of any cell in ``CELLS``.
+
+    Returns:
+        The axes of the gates, ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: the gate that keeps,
+        under whatever name the paper has it. In an sLSTM ``f ⊙ n' / n``, NaN at the first step, whose n' is not in the
+        trace. None where no gate keeps anything (``rnn``).
+    """
+    if "log_forget_gate" in trace:
+        n = trace["normalizer"]
+        share = n.shift(time=1) / n * np.exp(trace["log_forget_gate"])
+    elif "forget_gate" in trace:
+        share = trace["forget_gate"]
+    elif "update_gate" in trace:
+        share = trace["update_gate"]
+    else:
+        return None
+    return share.rename("kept")
+
+
 def unit_correlations(trace: GateTrace, variable: np.ndarray) -> np.ndarray:
     """How much of a known variable each unit's state carries.
 

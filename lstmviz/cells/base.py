@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from typing import ClassVar
 
 import torch
@@ -55,14 +55,28 @@ class Cell(nn.Module):
     @classmethod
     def equations(cls) -> str:
         """Those of the docstring."""
+        return inspect.cleandoc("\n".join(takewhile(_is_equation, cls._taught())))
+
+    @classmethod
+    def note(cls) -> str:
+        """What the docstring says between the equations and the parameters; empty where that is nothing."""
+        after = dropwhile(_is_equation, cls._taught())
+        return " ".join(takewhile(lambda line: not line.startswith("Parameters:"), after))
+
+    @classmethod
+    def _taught(cls) -> list[str]:
+        """The lines of the docstring from the equations on."""
         _, _, rest = (inspect.getdoc(cls) or "").partition("::\n\n")
-        lines = takewhile(lambda line: not line or line.startswith("    "), rest.splitlines())
-        return inspect.cleandoc("\n".join(lines))
+        return rest.splitlines()
 
     @classmethod
     def recorded(cls) -> tuple[str, ...]:
         """Names of everything that ``record`` returns."""
         return tuple(dict.fromkeys((*cls.gates, *cls.states)))
+
+    def weights(self, k: str) -> tuple[Tensor, Tensor]:
+        """W_k ``(H, X)`` and U_k ``(H, P)``, as views to be written to."""
+        raise NotImplementedError
 
     def biases(self, k: str) -> list[Tensor]:
         """The biases ``(H,)`` that are added up in gate k, as views to be written to."""
@@ -153,6 +167,10 @@ class GatedCell(Cell):
         self.U = self.uniform(size, self.output_size)
         self.b = self.uniform(size)
 
+    def weights(self, k: str) -> tuple[Tensor, Tensor]:
+        row, count = self.rows.index(k), len(self.rows)
+        return self.W.chunk(count)[row], self.U.chunk(count)[row]
+
     def biases(self, k: str) -> list[Tensor]:
         return [self.b.chunk(len(self.rows))[self.rows.index(k)]]
 
@@ -166,6 +184,10 @@ class GatedCell(Cell):
 
     def recurrent_weight(self) -> Tensor:
         return self.U
+
+
+def _is_equation(line: str) -> bool:
+    return not line or line.startswith("    ")
 
 
 def init_uniform(module: nn.Module, hidden_size: int) -> None:

@@ -20,7 +20,8 @@ class GRU(Cell):
         n = tanh(W_n x + b_n + r ⊙ (U_n h' + b_hn))
         h = (1 − z) ⊙ n + z ⊙ h'
 
-    z is how much of h' is kept; some texts swap its meaning.
+    z is how much of h' is kept, as in Cho et al. and PyTorch; other texts write z for what is 1 − z here. r acts on
+    U_n h' as in PyTorch; in Cho et al. it acts on h' before U_n.
     Parameters: 3h(h + x) weights and 6h biases, rows in the order r, z, n.
     Paper: Cho et al. 2014.
     """

@@ -20,8 +20,8 @@ class JANET(GatedCell):
         f = σ(s)                      i = 1 − σ(s − 1)
         h = f ⊙ h' + i ⊙ g
 
-    b_f begins as ln of a number drawn from 1 to T − 1, T = 64 ("chrono": Tallec & Ollivier 2018): the units then forget
-    after anything from 1 to T steps.
+    h is the memory itself: there is no c, and no output gate hides any of it. b_f begins as ln of a number drawn from 1
+    to T − 1, T = 64 ("chrono": Tallec & Ollivier 2018): the units then forget after anything from 1 to T steps.
     Parameters: 2h(h + x) + 2h.
     Paper: van der Westhuizen & Lasenby 2018.
     """

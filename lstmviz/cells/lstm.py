@@ -32,6 +32,8 @@ class LSTM(Cell):
         g = tanh(W_g x + U_g h' + b_g)  o = σ(W_o x + U_o h' + b_o)
         c = f ⊙ c' + i ⊙ g              h = o ⊙ tanh(c)
 
+    Along the memory itself, from c to c', the gradient is multiplied by f alone: while f is near 1, an error at the end
+    of a text can teach what was read at its beginning.
     Parameters: 4h(h + x) weights and 8h biases, rows in the order i, f, g, o.
     Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
@@ -45,6 +47,10 @@ class LSTM(Cell):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.LSTM(input_size, hidden_size)
+
+    def weights(self, k: str) -> tuple[Tensor, Tensor]:
+        w_ih, w_hh, _, _ = self.native.all_weights[0]
+        return w_ih.chunk(4)["ifgo".index(k)], w_hh.chunk(4)["ifgo".index(k)]
 
     def biases(self, k: str) -> list[Tensor]:
         _, _, *biases = self.native.all_weights[0]
@@ -78,12 +84,14 @@ class LSTMSplit(Cell):
         g = tanh(W_ig x + b_ig + W_hg h' + b_hg)    o = σ(W_io x + b_io + W_ho h' + b_ho)
         c = f ⊙ c' + i ⊙ g                          h = o ⊙ tanh(c)
 
+    It is the same function as lstm, with every matrix under a name of its own.
     Parameters: 4h(h + x) weights and 8h biases.
     Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
 
     gates, states, paper, count = LSTM.gates, LSTM.states, LSTM.paper, LSTM.count
     keeping = LSTM.keeping
+    update = staticmethod(lstm_update)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -100,6 +108,10 @@ class LSTMSplit(Cell):
     def recurrent_weight(self) -> Tensor:
         return torch.cat([m.weight for m in self.maps()[1]])
 
+    def weights(self, k: str) -> tuple[Tensor, Tensor]:
+        of_input, of_hidden = (of_either["ifgo".index(k)].weight for of_either in self.maps())
+        return of_input, of_hidden
+
     def biases(self, k: str) -> list[Tensor]:
         return [of_either["ifgo".index(k)].bias for of_either in self.maps()]
 
@@ -109,7 +121,7 @@ class LSTMSplit(Cell):
 
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         a = x + U(state["hidden"])  # (B, 4H)
-        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+        return self.update(*a.chunk(4, dim=-1), cell=state["cell"])
 
 
 class LSTMConcat(Cell):
@@ -121,6 +133,7 @@ class LSTMConcat(Cell):
         g = tanh(W_g [h', x] + b_g)    o = σ(W_o [h', x] + b_o)
         c = f ⊙ c' + i ⊙ g             h = o ⊙ tanh(c)
 
+    Each matrix holds lstm's U and W side by side, so it is the same function, with one bias a gate in place of two.
     Parameters: 4h(h + x) weights and 4h biases.
     Paper: as drawn by Olah 2015.
     """
@@ -128,6 +141,7 @@ class LSTMConcat(Cell):
     gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
     paper = "Olah 2015"
     count = "4h(h + x) + 4h"
+    update = staticmethod(lstm_update)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -142,6 +156,10 @@ class LSTMConcat(Cell):
     def recurrent_weight(self) -> Tensor:
         return torch.cat([m.weight[:, : self.hidden_size] for m in self.maps()])
 
+    def weights(self, k: str) -> tuple[Tensor, Tensor]:
+        weight = self.maps()["ifgo".index(k)].weight  # (H, H + X), of [h', x]
+        return weight[:, self.hidden_size :], weight[:, : self.hidden_size]
+
     def biases(self, k: str) -> list[Tensor]:
         return [self.maps()["ifgo".index(k)].bias]
 
@@ -151,4 +169,4 @@ class LSTMConcat(Cell):
 
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         a = x + U(state["hidden"])  # (B, 4H)
-        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+        return self.update(*a.chunk(4, dim=-1), cell=state["cell"])

@@ -51,6 +51,8 @@ class MinGRU(MinimalCell):
         z = σ(W_z x + b_z)            ĥ = g(W_h x + b_h)
         h = (1 − z) ⊙ h' + z ⊙ ĥ      g(u) = u + 0.5 if u ≥ 0, else σ(u)
 
+    No gate sees h': in the first layer a token's gates are the same wherever it stands, and in every layer the gates of
+    all steps can be computed before h is.
     Parameters: 2h(x + 1).
     Paper: Feng et al. 2024.
     """
@@ -72,6 +74,8 @@ class MinLSTM(MinimalCell):
         i = σ(W_i x + b_i)      î = i / (f + i)      g(u) = u + 0.5 if u ≥ 0, else σ(u)
         h = f̂ ⊙ h' + î ⊙ ĥ
 
+    No gate sees h': in the first layer a token's gates are the same wherever it stands, and in every layer the gates of
+    all steps can be computed before h is.
     Parameters: 3h(x + 1).
     Paper: Feng et al. 2024.
     """

@@ -21,6 +21,7 @@ class Mogrifier(GatedCell):
         g = tanh(W_g x + U_g h' + b_g)          o = σ(W_o x + U_o h' + b_o)
         c = f ⊙ c' + i ⊙ g                      h = o ⊙ tanh(c)
 
+    2σ(…) lies between 0 and 2, and is 1 where Q and R are 0: the cell is then lstm.
     Parameters: 4h(h + x) + 4h and 5hx of the rounds.
     Paper: Melis et al. 2020.
     """

@@ -20,7 +20,8 @@ class LayerNormLSTM(GatedCell):
         i, f, o = σ(a_i), σ(a_f), σ(a_o)     g = tanh(a_g)
         c = f ⊙ c' + i ⊙ g                   h = o ⊙ tanh(LN(c))
 
-    LN(v) = α ⊙ (v − mean v) / std v, a gain α of its own for each, and for c also a shift.
+    LN(v) = α ⊙ (v − mean v) / std v, a gain α of its own for each, and for c also a shift. PyTorch's own
+    example of such a cell carries LN(c) on in place of c, which is another cell.
     Parameters: 4h(h + x) + 4h, gains and shift 10h.
     Paper: Ba et al. 2016.
     """

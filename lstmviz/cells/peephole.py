@@ -22,6 +22,7 @@ class Peephole(GatedCell):
         g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
 
+    Each p is a vector, so a gate sees the memory of its own unit alone: i and f see c' as it was, o sees the new c.
     Parameters: 4h(h + x) + 7h, of which 3h are the peepholes p.
     Paper: Gers & Schmidhuber 2000.
     """
@@ -78,6 +79,7 @@ class NoInputGate(Peephole):
         g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
 
+    To leave its memory as it is, a unit must make g itself 0.
     Parameters: 3h(h + x) + 5h.
     Paper: Greff et al. 2017.
     """
@@ -98,6 +100,7 @@ class NoForgetGate(Peephole):
         g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
 
+    c is the sum of all that was ever written, so over a long text it can grow until tanh(c) no longer moves.
     Parameters: 3h(h + x) + 5h.
     Paper: Greff et al. 2017.
     """
@@ -138,6 +141,7 @@ class NoInputActivation(Peephole):
         g = W_g x + U_g h' + b_g                   c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
 
+    g is unbounded, so a single token can write any amount.
     Parameters: 4h(h + x) + 7h.
     Paper: Greff et al. 2017.
     """
@@ -157,6 +161,7 @@ class NoOutputActivation(Peephole):
         g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ c
 
+    The tanh is left out and nothing is put in its place, so h goes as far as c does.
     Parameters: 4h(h + x) + 7h.
     Paper: Greff et al. 2017.
     """
@@ -176,6 +181,7 @@ class NoPeepholes(Peephole):
         g = tanh(W_g x + U_g h' + b_g)    c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + b_o)       h = o ⊙ tanh(c)
 
+    It is the same function as lstm, which PyTorch stores with two biases a gate.
     Parameters: 4h(h + x) + 4h.
     Paper: Greff et al. 2017.
     """
@@ -196,6 +202,7 @@ class CoupledGates(Peephole):
         g = tanh(W_g x + U_g h' + b_g)             c = f ⊙ c' + i ⊙ g
         o = σ(W_o x + U_o h' + p_o ⊙ c + b_o)      h = o ⊙ tanh(c)
 
+    c is a weighted mean of what it was and of g, as h is in a GRU, so it stays within ±1 and cannot count far.
     Parameters: 3h(h + x) + 5h.
     Paper: Greff et al. 2017.
     """
@@ -219,6 +226,7 @@ class GateRecurrence(Peephole):
         o = σ(W_o x + U_o h' + R_o [i', f', o'] + p_o ⊙ c + b_o)
         h = o ⊙ tanh(c)
 
+    The gates of the step before the first are taken to be 0.
     Parameters: 4h(h + x) + 7h + 9h².
     Paper: Greff et al. 2017.
     """

@@ -18,6 +18,7 @@ class ProjectedLSTM(GatedCell):
         g = tanh(W_g x + U_g h' + b_g)  o = σ(W_o x + U_o h' + b_o)
         c = f ⊙ c' + i ⊙ g              h = W_hr (o ⊙ tanh(c))
 
+    The memory c keeps its full width; the gates of the next step, the layer above and the decoder see the narrower h.
     Parameters: 4h(p + x) + 4h + ph, p = h / 2 rounded up.
     Paper: Sak et al. 2014.
     """

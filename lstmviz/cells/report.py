@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lstmviz.cells.base import Gates, Product, State
+from lstmviz.cells.base import Gates, State
 from lstmviz.cells.lstm import LSTMConcat, LSTMSplit, lstm_update
 
 
@@ -31,10 +31,7 @@ class ReportSplit(LSTMSplit):
     """
 
     paper = "a course report's printed code"
-
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H)
-        return report_update(*a.chunk(4, dim=-1), cell=state["cell"])
+    update = staticmethod(report_update)
 
 
 class ReportConcat(LSTMConcat):
@@ -53,7 +50,4 @@ class ReportConcat(LSTMConcat):
     """
 
     paper = "a course report's printed code"
-
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H)
-        return report_update(*a.chunk(4, dim=-1), cell=state["cell"])
+    update = staticmethod(report_update)

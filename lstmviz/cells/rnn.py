@@ -16,6 +16,7 @@ class RNN(Cell):
 
         h = tanh(W x + b + U h' + b_h)
 
+    No gate keeps anything: all of h is made anew at every step, so what was read fades unless U carries it on.
     Parameters: h(h + x) weights and 2h biases.
     Paper: Elman 1990.
     """

@@ -24,7 +24,7 @@ class SLSTM(GatedCell):
         h = o ⊙ c / n
 
     m changes nothing but the size of the numbers, so i and f mean something only beside each other: their logarithms
-    are shown, the larger of which is 0 in most steps.
+    are shown, the larger of which is 0. What h shows is the mean c / n, of which a step keeps the share f ⊙ n' / n.
     Parameters: 4h(h + x) + 4h.
     Paper: Beck et al. 2024.
     """

@@ -7,10 +7,11 @@ import torch
 
 from lstmviz.cells import CELLS
 from lstmviz.charts import ROLES
+from lstmviz.text import plain
 
 
 def cell_card(name: str, input_size: int, hidden_size: int) -> None:
-    """Equations, paper, parameters and roles of a cell.
+    """Equations, paper, what to know of them, parameters and roles of a cell.
 
     Args:
         name: in ``CELLS``.
@@ -23,6 +24,8 @@ def cell_card(name: str, input_size: int, hidden_size: int) -> None:
     sizes = f"h = {hidden_size}, x = {input_size}" + (f", p = {p}" if p != hidden_size else "")
     st.markdown(f"**{name}** · {cell.paper}")
     st.code(cell.equations(), language=None)
+    if note := cell.note():
+        st.markdown(plain(note))
     st.caption(f"Parameters of a layer: {cell.count} = {number:,} with {sizes}. A prime is the step before.")
     shown = (f"{ROLES[role].label} {ROLES[role].symbol}" for role in cell.recorded())
     st.caption(f"Shown as: {', '.join(shown)}.")

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
+from lstmviz.text import plain
 from lstmviz.ui import models, trainings
 from lstmviz.ui.reading import MAX_TOKENS
 
@@ -60,6 +61,8 @@ def test_every_cell_can_be_watched_and_its_card_shows_its_equations(
     app = type_text(open_page(), "abc ab")
     assert not app.exception and not app.error
     assert CELLS[cell].equations() in [element.value for element in app.code]
+    note = plain(CELLS[cell].note())
+    assert not note or note in [element.value for element in app.markdown]
     assert any(CELLS[cell].paper in element.value for element in app.markdown)
     assert any(CELLS[cell].count in element.value for element in app.caption)
 

@@ -34,12 +34,33 @@ def test_every_gate_and_state_has_a_role(name):
     assert set(CELLS[name].recorded()) <= set(ROLES)
 
 
+def test_one_colour_keeps_whatever_a_paper_calls_it():
+    keep = {name for name, role in ROLES.items() if role.light == ROLES["forget_gate"].light}
+    assert keep == {"forget_gate", "log_forget_gate", "update_gate"}
+    assert all(keep & set(cell.recorded()) for name, cell in CELLS.items() if name != "rnn")
+
+
 @every_cell
 def test_the_docstring_teaches(name):
     text = inspect.getdoc(CELLS[name]) or ""
     assert "Equation" in text and "Parameters:" in text
     assert "Paper:" in text and CELLS[name].paper in text
     assert "h = " in CELLS[name].equations() and "Parameters" not in CELLS[name].equations()
+
+
+@every_cell
+def test_its_note_is_a_few_plain_sentences(name):
+    note = CELLS[name].note()
+    assert "Parameters" not in note and "Paper" not in note and "`" not in note and "  " not in note
+    assert not note or (note.endswith(".") and note in " ".join((inspect.getdoc(CELLS[name]) or "").split()))
+    assert len(note) < 400
+
+
+def test_the_notes_tell_what_public_code_gets_wrong():
+    said = {name: cell.note() for name, cell in CELLS.items()}
+    assert all("no gradient" in said[name] and "0.5" in said[name] for name in ("report_split", "report_concat"))
+    assert "other texts" in said["gru"] and "LN(c)" in said["layernorm"] and "No gate sees h'" in said["minlstm"]
+    assert said["nog"] == ""
 
 
 def count(cell: Cell) -> int:

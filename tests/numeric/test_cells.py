@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lstmviz.cells import CELLS, Cell
-from lstmviz.cells.lstm import LSTM, LSTMConcat, LSTMSplit
+from lstmviz.cells.transplant import transplant
+from lstmviz.trace import build_trace, kept
 
 T, B, X, H = 11, 3, 5, 7
 TWINS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -58,50 +59,19 @@ def test_native_cells_equal_torch_with_copied_weights(name):
         assert_same({"cell": record["cell"][-1]}, {"cell": last[1][0]})
 
 
-@torch.no_grad()
-def split_of(lstm: LSTM, kind: type[LSTMSplit] = LSTMSplit) -> LSTMSplit:
-    split = kind(X, H).double()
-    w_ih, w_hh, b_ih, b_hh = (weight.chunk(4) for weight in lstm.native.all_weights[0])
-    for row, gate in enumerate("ifgo"):
-        getattr(split, f"W_i{gate}").weight.copy_(w_ih[row])
-        getattr(split, f"W_i{gate}").bias.copy_(b_ih[row])
-        getattr(split, f"W_h{gate}").weight.copy_(w_hh[row])
-        getattr(split, f"W_h{gate}").bias.copy_(b_hh[row])
-    return split
-
-
-@torch.no_grad()
-def concat_of(lstm: LSTM, kind: type[LSTMConcat] = LSTMConcat) -> LSTMConcat:
-    concat = kind(X, H).double()
-    w_ih, w_hh, b_ih, b_hh = (weight.chunk(4) for weight in lstm.native.all_weights[0])
-    for row, gate in enumerate("ifgo"):
-        getattr(concat, f"W_{gate}").weight.copy_(torch.cat([w_hh[row], w_ih[row]], dim=1))  # of [h', x]
-        getattr(concat, f"W_{gate}").bias.copy_(b_ih[row] + b_hh[row])
-    return concat
-
-
-@torch.no_grad()
-def stacked_of(lstm: LSTM, name: str) -> Cell:
-    """A cell with one W, U and b, the two biases summed; whatever else it has is 0."""
-    cell = make_cell(name)
-    w_ih, w_hh, b_ih, b_hh = lstm.native.all_weights[0]
-    given = {"W": w_ih, "U": w_hh, "b": b_ih + b_hh}
-    for key, parameter in cell.named_parameters():
-        parameter.copy_(given.get(key, torch.zeros(())))
-    return cell
-
-
 # A peephole LSTM without peepholes, also with R = 0, and a mogrifier whose rounds multiply by 2σ(0) = 1.
 @proof("twin", ("lstm_split", "lstm_concat", "np", "peephole", "fgr", "mogrifier"))
 def test_it_is_the_lstm(name):
     lstm = make_cell("lstm")
-    special = {"lstm_split": split_of, "lstm_concat": concat_of}
-    other = special[name](lstm) if name in special else stacked_of(lstm, name)
+    other = transplant(lstm, name)
     inputs, state = random_inputs(lstm)
+    hidden, (_, cell) = lstm.native(inputs, (state["hidden"][None], state["cell"][None]))  # torch's own nn.LSTM
     expected = lstm.record(inputs, state)
     state = {**other.initial_state(B), **state}
-    assert_same(other.record(inputs, state), expected)
-    assert_same({"hidden": other(inputs, state)[0]}, {"hidden": expected["hidden"]})
+    record = other.record(inputs, state)
+    assert_same(record, expected)
+    assert_same(record, {"hidden": hidden})
+    assert_same({"hidden": other(inputs, state)[0], "cell": record["cell"][-1]}, {"hidden": hidden, "cell": cell[0]})
 
 
 @proof("twin", ("lstmp",))
@@ -120,17 +90,18 @@ def test_it_is_torchs_lstm_with_a_projection(name):
 @proof("twin", REPORT)
 def test_its_gates_are_the_lstms_as_long_as_h_is(name):
     lstm = make_cell("lstm")
-    transplant = {"report_split": split_of, "report_concat": concat_of}[name]
+    cell = make_cell(name)
+    cell.load_state_dict(transplant(lstm, name.replace("report", "lstm")).state_dict())  # the same names, another h
     inputs, state = random_inputs(lstm)
     first = {key: values[:1] for key, values in lstm.record(inputs, state).items() if key != "hidden"}
-    assert_same(transplant(lstm, CELLS[name]).record(inputs[:1], state), first)
+    assert_same(cell.record(inputs[:1], state), first)
 
 
 @proof("twin", ("np",))
 def test_it_is_the_peephole_lstm_without_peepholes(name):
-    lstm = make_cell("lstm")
-    inputs, state = random_inputs(lstm)
-    assert_same(stacked_of(lstm, name).record(inputs, state), stacked_of(lstm, "peephole").record(inputs, state))
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    assert_same(transplant(cell, "peephole").record(inputs, state), cell.record(inputs, state))
 
 
 @proof("twin", ("slstm",))
@@ -243,6 +214,35 @@ def test_gates_are_what_the_equations_fix(name):
         torch.testing.assert_close(
             record["input_gate"] + record["forget_gate"], torch.ones(T, B, H).double(), atol=1e-12, rtol=0
         )
+
+
+@proof("kept")
+def test_what_is_kept_is_the_gradient_along_the_memory_itself(name):
+    """∂ held_t / ∂ held_{t-1} of the cell's own step, with the gates as constants: h' detached, no peepholes."""
+    cell = make_cell(name)
+    with torch.no_grad():
+        for key, parameter in cell.named_parameters():
+            if key.startswith("p_"):
+                parameter.zero_()
+        inputs, _ = random_inputs(cell)
+        record = cell.record(inputs, cell.initial_state(B))
+    share = kept(build_trace([record], name, batched=True))
+    U, held = cell.recurrent(inputs), "cell" if "cell" in cell.states else "hidden"
+    xs = cell.project(inputs)
+    for t in range(1, T):
+        before = {key: record[key][t - 1].clone().requires_grad_(key == held) for key in cell.states}
+        after, _ = cell.step(xs[t], before, lambda h: U(h.detach()))
+        (direct,) = torch.autograd.grad(  # (B, H): of each unit by itself
+            after[held].sum(), before[held], allow_unused=True, materialize_grads=True
+        )
+        if name == "slstm":  # it holds c / n
+            direct = direct * before["normalizer"] / after["normalizer"]
+        if share is None:
+            assert name == "rnn" and not direct.any()
+        else:
+            found = torch.from_numpy(share.isel(layer=0, time=t).values)
+            torch.testing.assert_close(found, direct.detach(), atol=1e-12, rtol=0)
+            assert ((found >= 0) & (found <= 1)).all()
 
 
 GREFF = ("peephole", "nig", "nfg", "nog", "niaf", "noaf", "np", "cifg", "fgr")

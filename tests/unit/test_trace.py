@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from torch import nn
 
 from lstmviz.cells import CELLS
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.trace import trace_sentence, trace_tokens, unit_correlations
+from lstmviz.trace import kept, trace_module, trace_sentence, trace_tokens, unit_correlations
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -88,3 +89,26 @@ def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
     assert correlations[0, 0] == 0
     expected = abs(np.corrcoef(trace.cell.values[0, 3:, 1], variable[3:])[0, 1])
     assert correlations[0, 1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_kept_has_the_axes_of_the_gates(cell, make_checkpoint):
+    checkpoint = make_checkpoint(cell=cell, num_layers=2)
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
+    share = kept(trace)
+    if cell == "rnn":
+        assert share is None
+        return
+    assert share.name == "kept" and share.dims == ("layer", "time", "unit") and share.shape == (2, 6, 4)
+    assert share.dtype == np.float32
+    assert np.isnan(share.values[:, 0]).all() == (cell == "slstm")  # what n was before is not in the trace
+    assert not np.isnan(share.values[:, 1:]).any()
+    if cell == "nfg":
+        assert (share == 1).all()
+
+
+def test_what_is_kept_is_known_of_any_module():
+    gru = trace_module(nn.GRU(3, 4, bidirectional=True), torch.randn(5, 2, 3))
+    assert kept(gru).dims == ("layer", "direction", "batch", "time", "unit")
+    assert kept(gru).identical(gru.update_gate.rename("kept"))
+    assert kept(trace_module(nn.RNN(3, 4), torch.randn(5, 3))) is None
