@@ -230,6 +230,65 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     return figure
 
 
+SIDE_BY_SIDE = {  # models, told apart by colour-blind people too; their dashes tell them apart once more
+    "light": ("#0b6fb8", "#c2570c", "#0f8a68", "#a8438c", "#7a6a00", "#5b6472"),
+    "dark": ("#56b4e9", "#f0883e", "#2fc79a", "#e58fc6", "#d8c230", "#aab4c0"),
+}
+DASHES = ("solid", "7px,3px", "2px,3px", "9px,3px,2px,3px", "4px,2px", "12px,3px")
+
+
+def lines_figure(
+    lines: dict[str, tuple[list, list]],
+    *,
+    x: str,
+    y: str,
+    doubling: bool = False,
+    whole: bool = False,
+    dark: bool = False,
+) -> go.Figure:
+    """A line for each of up to six models, in the colours and dashes that it has on the Compare page.
+
+    Args:
+        lines: name -> the values of x and of y.
+        x, y: titles of the axes.
+        doubling: x grows by doublings.
+        whole: y is a share, from 0 to 1.
+        dark: colours for a dark page.
+    """
+    text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
+    figure = go.Figure()
+    colours = SIDE_BY_SIDE["dark" if dark else "light"]
+    for (name, (at, values)), colour, dash in zip(lines.items(), colours, DASHES, strict=False):
+        figure.add_scatter(
+            x=at,
+            y=values,
+            name=html.escape(name, quote=False),
+            mode="lines+markers" if doubling else "lines",
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"size": 5},
+            hovertemplate="%{y:.3f}",
+        )
+    every = sorted({value for at, _ in lines.values() for value in at}) if doubling else None
+    figure.update_xaxes(
+        title={"text": x, "standoff": 4}, showgrid=False, zeroline=False, type="log" if doubling else "linear",
+        tickvals=every, ticktext=every and [f"{value:,}" for value in every],
+    )  # fmt: skip
+    figure.update_yaxes(
+        title={"text": y, "standoff": 6}, gridcolor=grid, zeroline=False, range=[0, 1.04] if whole else None
+    )
+    figure.update_layout(
+        height=260,
+        margin={"l": 54, "r": 10, "t": 26, "b": 40},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": 11, "color": text},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "#1b2129" if dark else "#ffffff"},
+    )
+    return figure
+
+
 RUN_COLOURS = ("#ea580c", "#2563eb", "#16a34a", "#a855f7", "#0891b2", "#be185d")  # one a run
 
 

@@ -35,7 +35,7 @@ class TrainConfig:
     """How a model is trained.
 
     Args:
-        corpus: a grammar ("brackets", "agreement"), the name of a text in corpora/, or the path of a text file or of a
+        corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a text file or of a
             folder with train, valid and test.
         level: "char" or "word"; a grammar has its own.
         max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.

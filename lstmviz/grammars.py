@@ -1,8 +1,9 @@
 """Small generated languages whose hidden variable is known exactly at every token.
 
 A trained unit can therefore be checked against what it *should* carry: ``brackets`` asks for the nesting depth,
-``agreement`` for the number of a subject that stands several words back, ``recall`` for a symbol that may stand far
-back. And a trained model can be asked: some tokens depend on nothing but what stands a known distance back.
+``agreement`` for the number of a subject that stands several words back, ``recall`` for a symbol that is
+asked for over growing distances. And a trained model can be asked: some tokens depend on nothing but what stands a known
+distance back.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from lstmviz.text import EOS, Corpus, Level, Vocabulary
 
 MAX_DEPTH = 8
-MAX_DISTANCE = 64  # of recall's training text
+MAX_DISTANCE = 64  # tokens, in recall's training text
 
 
 @dataclass(frozen=True)
@@ -143,30 +144,36 @@ def _agreement_questions(tokens: Sequence[str]) -> Iterator[Question]:
     yield Question(verb - 1, verb - subject, *((plural, singular) if tokens[verb] in plural else (singular, plural)))
 
 
-_SYMBOLS = "ab"
+_SYMBOLS, _FILLERS = "abcd", "xyz"
 
 
 def _recall_sentence(rng: random.Random, reach: int) -> list[str]:
-    # What stands between looks like what is to be remembered: only the ! says when to write, and the ? when to read.
+    # The same symbol is asked for again and again, each time about twice as far from where it stood last.
     symbol = rng.choice(_SYMBOLS)
-    between = round((MAX_DISTANCE * reach) ** rng.random()) - 1  # as many from 1 to 2 as from 32 to 64
-    return ["!", symbol, *rng.choices(_SYMBOLS, k=between), "?", symbol]
+    tokens = [symbol]
+    for doublings in range(rng.randint(1, int(np.log2(MAX_DISTANCE * reach)))):
+        between = rng.randrange(2**doublings, 2 ** (doublings + 1))
+        tokens += [*rng.choices(_FILLERS, k=between), "?", symbol]
+    return tokens
 
 
 def _recall_symbol(tokens: Sequence[str]) -> np.ndarray:
-    symbols, symbol, before = [], np.nan, ["", *tokens]
-    for last, token in zip(before, tokens, strict=False):
-        if last == "!" and token in _SYMBOLS:
-            symbol = 1.0 if token == _SYMBOLS[0] else -1.0
-        elif last == "?" or token in ("!", "\n", EOS):
-            symbol = np.nan  # said, or given up
+    symbols, symbol = [], np.nan
+    for token in tokens:
+        if token in _SYMBOLS:
+            symbol = _SYMBOLS.index(token) - (len(_SYMBOLS) - 1) / 2
+        elif token in ("\n", EOS):
+            symbol = np.nan  # nobody will ask for it any more
         symbols.append(symbol)
     return np.array(symbols)
 
 
 def _recall_questions(tokens: Sequence[str]) -> Iterator[Question]:
-    right = frozenset(tokens[1])
-    yield Question(len(tokens) - 2, len(tokens) - 2, right, frozenset(_SYMBOLS) - right)
+    right, last = frozenset(tokens[0]), 0
+    for time, token in enumerate(tokens):
+        if token == "?":
+            yield Question(time, time + 1 - last, right, frozenset(_SYMBOLS) - right)
+            last = time + 1
 
 
 GRAMMARS = {

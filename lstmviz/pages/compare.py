@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
-from lstmviz.cells.transplant import layouts
 
+from lstmviz.cells.transplant import layouts
+from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
+from lstmviz.grammars import GRAMMARS
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
-from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Compared, draw
+from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Compared, draw, reach, titles
 from lstmviz.ui.controls import STYLE, example_buttons, from_url, is_grammar, to_url, token_buttons
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import comparison
@@ -42,6 +44,7 @@ def page() -> None:
         return
     keep_text(next(iter(opened.values())))
     compare(opened, controls(opened))
+    figures(opened)
 
 
 def choose_models() -> list[str]:
@@ -221,6 +224,44 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
             **vars(view),
         )
         comparison(header, parts, key="comparison")
+
+
+@st.fragment
+def figures(opened: dict[str, OpenModel]) -> None:
+    """How the models learned and, of those that learned a grammar, how far back they can look."""
+    dark = st.context.theme.type == "dark"
+    plain_chart = {"theme": None, "config": {"displayModeBar": False}}
+    names = titles([(name, each.checkpoint.model.cell) for name, each in opened.items()])
+    learned = {}
+    for title, each in zip(names, opened.values(), strict=True):
+        history = each.checkpoint.history
+        pairs = zip(history["step"], history["valid_nll"], strict=True)
+        learned[title] = tuple(map(list, zip(*((s, v) for s, v in pairs if v is not None), strict=True)))
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, gap="small"):
+        st.markdown("**how they learned**")
+        st.plotly_chart(
+            lines_figure(learned, x="optimiser steps", y="validation loss (nats/token)", dark=dark),
+            key="learned",
+            **plain_chart,
+        )
+    if any(each.checkpoint.corpus_name in GRAMMARS for each in opened.values()):
+        with right, st.container(border=True, gap="small"):
+            st.markdown("**how far back they can look**")
+            with st.spinner("Asking each model 400 sentences…"):
+                known = {
+                    title: reach(each) if each.checkpoint.corpus_name in GRAMMARS else ([], [])
+                    for title, each in zip(names, opened.values(), strict=True)
+                }
+            st.plotly_chart(
+                lines_figure(known, x="distance in tokens", y="accuracy", doubling=True, whole=True, dark=dark),
+                key="reach",
+                **plain_chart,
+            )
+            st.caption(
+                "Share of right answers where the next token depends on one so far back; half of the sentences reach "
+                "further than any in training."
+            )
 
 
 def refer(names: list[str], pinned: str | None) -> int:

@@ -13,8 +13,9 @@ import numpy as np
 import streamlit as st
 import torch
 
-from lstmviz.charts import ROLES
+from lstmviz.charts import ROLES, SIDE_BY_SIDE
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
 from lstmviz.trace import kept
@@ -29,10 +30,6 @@ CHARTS = {  # name -> what stands below it, and whether it is of one gate
     "below 0.1": ("share of units", True),
     "above 0.9": ("share of units", True),
     "half-life": ("of what is held,\nin tokens", False),
-}
-COLOURS = {  # told apart by colour-blind people too; the dashes tell them apart once more
-    "light": ("#0b6fb8", "#c2570c", "#0f8a68", "#a8438c", "#7a6a00", "#5b6472"),
-    "dark": ("#56b4e9", "#f0883e", "#2fc79a", "#e58fc6", "#d8c230", "#aab4c0"),
 }
 
 
@@ -198,7 +195,7 @@ def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool
 
 def _validation(checkpoint: Checkpoint) -> str:
     nll, level = checkpoint.results["valid_nll"], checkpoint.vocabulary.level
-    return f"{nll:.4f} nats, perplexity {perplexity(nll):.2f} a {'character' if level == 'char' else 'word'}"
+    return f"{nll:.4f} nats/{'character' if level == 'char' else 'word'}, perplexity {perplexity(nll):.2f}"
 
 
 @st.cache_data(hash_funcs={Checkpoint: lambda checkpoint: checkpoint.digest}, show_spinner=False)
@@ -218,6 +215,14 @@ def speed(opened: OpenModel) -> float:
             opened.model(tokens)
             times.append(time.perf_counter() - begun)
     return 64 / statistics.median(times[1:])
+
+
+@st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
+def reach(opened: OpenModel) -> tuple[list[int], list[float]]:
+    """Distances and the accuracy at each, of a model that learned a grammar."""
+    checkpoint = opened.checkpoint
+    table = accuracy_by_distance(opened.model, checkpoint.vocabulary, checkpoint.corpus_name, opened.context)
+    return table["distance"].tolist(), table["accuracy"].tolist()
 
 
 def kinship(models: list[Compared]) -> list[int]:
@@ -275,6 +280,7 @@ def draw(
         held: blocks of values that the browser holds.
     """
     axis, kin = shared_axis(text, models), kinship(models)
+    names = titles([(model.name, model.checkpoint.model.cell) for model in models])
     lines = [measures(model, layer, gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
     ends = common_scales(models, layer)
     described, parts = [], []
@@ -291,9 +297,9 @@ def draw(
             {
                 "id": model.name,
                 "name": model.name,
-                "title": title(model, models),
-                "light": COLOURS["light"][k],
-                "dark": COLOURS["dark"][k],
+                "title": names[k],
+                "light": SIDE_BY_SIDE["light"][k],
+                "dark": SIDE_BY_SIDE["dark"][k],
                 "at": axis.at[k].tolist(),
                 "kin": kin[k],
                 "loss": _rounded(lines[k]["loss"]),
@@ -327,7 +333,7 @@ def draw(
         "difference": difference,
         "facts": facts,
         "same": same,
-        "note": _note(models, axis, kin, reference, difference),
+        "note": _note(models, names, axis, kin, reference, difference),
         "charts": [_chart(name, gate, lines, axis.by) for name in charts],
         "slots": [
             {"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} | _colours(slot) for slot in slots
@@ -337,11 +343,10 @@ def draw(
     return header, parts
 
 
-def title(model: Compared, models: list[Compared]) -> str:
-    """As short a name as tells it from the others: its cell, where that does."""
-    cells = [other.checkpoint.model.cell for other in models]
-    cell = model.checkpoint.model.cell
-    return cell if cells.count(cell) == 1 else model.name
+def titles(models: list[tuple[str, str]]) -> list[str]:
+    """As short a name as tells each model, given by name and cell, from the others: its cell, where that does."""
+    cells = [cell for _, cell in models]
+    return [cell if cells.count(cell) == 1 else name for name, cell in models]
 
 
 def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:
@@ -458,7 +463,9 @@ def _unknown(models: list[Compared], axis: Axis) -> list[bool]:
     return unknown.tolist()
 
 
-def _note(models: list[Compared], axis: Axis, kin: list[int], reference: int, difference: bool) -> str:
+def _note(
+    models: list[Compared], names: list[str], axis: Axis, kin: list[int], reference: int, difference: bool
+) -> str:
     """What a person must know to read the comparison rightly."""
     notes = []
     if axis.by == "character":
@@ -471,12 +478,11 @@ def _note(models: list[Compared], axis: Axis, kin: list[int], reference: int, di
     others = [k for k in range(len(models)) if k != reference]
     if difference:
         alike = [k for k in others if kin[k] == kin[reference]]
-        name = title(models[reference], models)
         if not alike:
-            notes.append(f"no other model's units correspond to those of {name}: compare the lines")
+            notes.append(f"no other model's units correspond to those of {names[reference]}: compare the lines")
         else:
-            whose = ", ".join(title(models[k], models) for k in alike)
-            notes.append(f"{whose}: what they have more (red) or less (blue) than {name}")
+            whose = ", ".join(names[k] for k in alike)
+            notes.append(f"{whose}: what is more (red) or less (blue) than in {names[reference]}")
     return " · ".join(notes)
 
 

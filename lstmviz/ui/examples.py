@@ -63,6 +63,20 @@ EXAMPLES = {
         ),
         Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
     ],
+    "recall": [
+        Example(
+            "bz?bxyx?bzyxyxz?b",
+            "After every ? stands the first symbol again, each time further from where it stood last. A cell that "
+            "remembers is surprised by none of them; x, y and z cannot be known and always cost about ln 3 = 1.1 nats.",
+        ),
+        Example(
+            "dxyzzyxyxzyzxyxyzxzyzyxxzyzyxyxzx?d",
+            "One long silence between d and the question. What is kept through it must stay one colour in the memory.",
+        ),
+        Example(
+            "bz?bxyx?d", "The wrong symbol at the end. Whoever remembers b is surprised; whoever forgot it is not."
+        ),
+    ],
     "agreement": [
         Example(
             "the key near the cabinets with the dogs is lost .",

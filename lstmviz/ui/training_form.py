@@ -25,7 +25,11 @@ from lstmviz.ui.cell_card import cell_card
 OWN = "a text of your own"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
-PROBES = {"brackets": "(x(xx(x(x)x))(x)x)", "agreement": "the key near the cabinets with the dogs is lost ."}
+PROBES = {
+    "brackets": "(x(xx(x(x)x))(x)x)",
+    "agreement": "the key near the cabinets with the dogs is lost .",
+    "recall": "bz?bxyx?bzyxyxz?b",
+}
 TRIED_MOST = 10**9  # bytes that a step may take which is timed here, in the server
 # What the keys of the form's fields begin with; "units_brackets" is one.
 KEPT = (

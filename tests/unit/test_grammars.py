@@ -1,10 +1,13 @@
 """Generated corpora and their hidden variables."""
 
+import random
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
-from lstmviz.grammars import GRAMMARS, MAX_DEPTH, generate, hidden_variable
+from lstmviz.grammars import GRAMMARS, MAX_DEPTH, MAX_DISTANCE, generate, hidden_variable
 from lstmviz.text import UNK
 
 
@@ -46,6 +49,33 @@ def test_the_verb_agrees_with_the_subject_across_attractors():
         words = sentence.split()
         verb = words[-3]
         assert hidden_variable("agreement", words)[-4] == (1 if verb in plurals else -1), sentence
+
+
+def test_recall_asks_for_the_same_symbol_over_growing_distances():
+    corpus = generate("recall", 300)
+    for sentence in corpus.vocabulary.decode(corpus.train.tolist()).splitlines():
+        symbol, *_ = sentence
+        answers = [sentence[t + 1] for t, c in enumerate(sentence) if c == "?"]
+        assert set(answers) == {symbol} and sentence[-1] == symbol
+        distances = [question.distance for question in GRAMMARS["recall"].questions(sentence)]
+        assert distances == [len(gap) + 1 for gap in sentence[1:].split(symbol)[:-1]]
+        assert all(a < b for a, b in pairwise(distances)) and max(distances) <= MAX_DISTANCE + 1
+        assert len(set(hidden_variable("recall", sentence))) == 1
+    assert np.isnan(hidden_variable("recall", "xa?\nx")).tolist() == [True, False, False, True, True]
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_the_text_itself_answers_every_question(name):
+    grammar, rng = GRAMMARS[name], random.Random(0)
+    for reach in (1, 4):
+        for _ in range(100):
+            sentence = [*grammar.sentence(rng, reach), grammar.end]
+            questions = list(grammar.questions(sentence[:-1]))
+            assert questions
+            for question in questions:
+                assert sentence[question.time + 1] in question.right
+                assert not question.right & question.wrong
+                assert 0 < question.distance <= question.time + 1
 
 
 def test_bad_requests_are_refused():

@@ -10,7 +10,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.trace import trace_tokens
 from lstmviz.ui import gate_map, models, reading
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import payload, read
+from lstmviz.ui.reading import payload, read, unit_order
 
 TEXT = "abc ab ca\n" * 8  # 80 tokens: two whole blocks and a half
 
@@ -25,6 +25,8 @@ def message(opened: OpenModel, text: str, held=(), **options) -> tuple[dict, np.
     seen = read(opened, text)
     assert seen is not None
     choice = {"layers": [0, 1], "roles": ["cell"], "order": "similar", **options}
+    layers, order = choice["layers"], choice.pop("order")
+    choice["units"] = [unit_order(opened, seen.trace, layer, order) for layer in layers]
     data = payload(opened, seen, selection={"time": 0, "unit": 0, "layer": 0}, held=held, **choice)
     (length,) = struct.unpack("<I", data[:4])
     return json.loads(data[4 : 4 + length]), np.frombuffer(data[4 + length :], "<u2")

@@ -1,6 +1,7 @@
 // Several models reading one sentence: what differs between them, then the sentence with a line a model in each chart,
 // then the gate maps side by side, and what each model expects next. All of it shares one window of tokens.
 
+const FACTS = 6; // rows of what differs, until more are asked for
 const TITLE = 26, CHART = 78, CAPTION = 18, BETWEEN = 16; // CSS pixels
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
 
@@ -138,14 +139,21 @@ class Comparison extends Picture {
       cells.push(make("span", "title", "", [mark, name, pin]));
     }
     cells.push(make("span", "", ""));
-    for (const [label, values, differs] of header.facts) {
+    const shown = this.unfolded ? header.facts.length : FACTS;
+    for (const [label, values, differs] of header.facts.slice(0, shown)) {
       cells.push(make("span", "what", label));
       for (const value of values) cells.push(Object.assign(make("span", differs ? "" : "equal", value), { title: value }));
       cells.push(make("span", "", ""));
     }
     this.grid(this.facts, cells);
-    this.same.textContent = header.same;
-    this.same.hidden = !header.same;
+    this.same.replaceChildren(header.same);
+    if (header.facts.length <= FACTS) return;
+    const text = this.unfolded ? "fewer" : `${header.facts.length - FACTS} more`;
+    this.same.prepend(button(text, "what else differs between the models", () => {
+      this.unfolded = !this.unfolded;
+      this.written = null;
+      this.writeFacts();
+    }));
   }
 
   writeAhead(time) { // what each model made of a token, and what it expects after it
@@ -231,8 +239,7 @@ class Comparison extends Picture {
   }
   inBlock(k) {
     const count = this.to - this.from, left = this.blockLeft(k);
-    const fit = Math.min(this.blockWidth / count, this.wide);
-    const column = fit * this.dpr >= 3 ? Math.floor(fit * this.dpr) / this.dpr : fit;
+    const column = Math.min(this.blockWidth / count, this.wide);
     Object.assign(this, { left, right: left + this.blockWidth, column, scrolled: this.from * column });
     this.end = Math.min(this.right, this.x(this.to));
   }
@@ -312,9 +319,9 @@ class Comparison extends Picture {
         this.layer = place.panel.layer;
         this.drawPanel(place);
         this.drawCaption(model, place.panel, y);
+        this.frame(y - 2, y + place.height + 2);
       }
     }
-    this.frame(this.mapsTop + TITLE, this.height - 2);
   }
 
   drawPanel(place) { // as in the gate map, without its gutters
@@ -338,20 +345,21 @@ class Comparison extends Picture {
     return own === selected || own.kin === selected.kin;
   }
 
-  drawCaption(model, panel, y) {
-    const { theme } = this, style = { size: 11, align: "left" }, alpha = 0.7;
-    const most = model.differences?.[panel.role];
-    const told = panel.difference ? `max |Δ| ${most === 0 ? "0" : most.toPrecision(2)}` : `mean ${number(panel.mean)}`;
-    this.text(told, this.end, y - 8, { size: 11, alpha });
-    this.text(panel.symbol, this.left, y - 9, { ...style, size: 13, weight: "italic", family: "serif", colour: panel[theme.mode] });
-    this.setFont(13, "italic", "serif");
-    const room = this.end - this.left - this.paint.measureText(panel.symbol).width - 16;
+  drawCaption(model, panel, y) { // its name in this cell, how far its colours reach, and a number
+    const { theme, paint } = this, most = model.differences[panel.role], alpha = 0.7;
+    const told = panel.difference ? `max |Δ| ${most ? most.toPrecision(2) : 0}` : `mean ${number(panel.mean)}`;
+    const serif = { size: 13, weight: "italic", family: "serif" };
+    this.setFont(serif.size, serif.weight, serif.family);
+    const begin = this.left + paint.measureText(panel.symbol).width + 6;
+    this.text(panel.symbol, this.left, y - 9, { ...serif, align: "left", colour: panel[theme.mode] });
     this.setFont(11);
-    if (room > 60 + this.paint.measureText(told).width)
-      this.text(this.cut(shortLabel(panel), room - 60), this.left + room * 0 + this.symbolWidth(panel) + 6, y - 8, { ...style, alpha });
+    const room = this.end - begin - paint.measureText(told).width - 10, reach = panel.signed ? ` ±${panel.limit}` : "";
+    this.text(told, this.end, y - 8, { size: 11, alpha });
+    const names = [shortLabel(panel) + reach, reach.trim()];
+    this.setFont(11);
+    const name = names.find((text) => paint.measureText(text).width <= room);
+    if (name) this.text(name, begin, y - 8, { size: 11, align: "left", alpha });
   }
-
-  symbolWidth(panel) { this.setFont(13, "italic", "serif"); return this.paint.measureText(panel.symbol).width; }
 
   cut(text, room) { // in the font that is set
     if (this.paint.measureText(text).width <= room) return text;

@@ -1,0 +1,61 @@
+"""How far back a model can look: does it know what depends on a token that stands so and so far behind?"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lstmviz.grammars import GRAMMARS
+from lstmviz.model import LanguageModel
+from lstmviz.text import Vocabulary
+
+REACH = 4  # times further back than in the training text
+LONGEST = 320  # tokens of a sentence
+
+
+@torch.no_grad()
+def accuracy_by_distance(
+    model: LanguageModel, vocabulary: Vocabulary, grammar: str, context: list[int], *, sentences: int = 400
+) -> pd.DataFrame:
+    """Ask a model a grammar's questions in sentences that it never saw, many of them longer than those it learned from.
+
+    An answer is right if the likeliest of all right and wrong tokens is a right one.
+
+    Args:
+        model, vocabulary: trained on the grammar.
+        grammar: a name in ``GRAMMARS``.
+        context: ids of text that ends with an end of sentence: what each sentence is read after.
+        sentences: how many; the same ones for every model.
+
+    Returns:
+        A row for each doubling of the distance: ``distance`` (the largest, in tokens), ``accuracy``, ``questions``.
+    """
+    language, rng = GRAMMARS[grammar], random.Random(f"{grammar} exam")
+    drawn: list[list[str]] = []
+    while len(drawn) < sentences:
+        sentence = language.sentence(rng, REACH)
+        if len(sentence) <= LONGEST:
+            drawn.append(sentence)
+    longest = max(map(len, drawn))
+    ids = torch.full((longest, sentences), vocabulary.end)  # (T, B); what follows a shorter sentence is never looked at
+    for b, sentence in enumerate(drawn):
+        ids[: len(sentence), b] = torch.tensor(vocabulary.encode_tokens(sentence))
+    _, state = model(torch.tensor(context)[:, None])
+    state = [{name: value.expand(sentences, -1).contiguous() for name, value in layer.items()} for layer in state]
+    logits, _ = model(ids, state)  # (T, B, V)
+    right: dict[int, list[bool]] = defaultdict(list)
+    for b, sentence in enumerate(drawn):
+        for question in language.questions(sentence):
+            scores = logits[question.time, b]
+
+            def best(tokens: frozenset[str], scores: torch.Tensor = scores) -> float:
+                return max(scores[vocabulary.ids[token]].item() for token in tokens)
+
+            octave = int(np.ceil(np.log2(question.distance)))
+            right[2**octave].append(best(question.right) > best(question.wrong))
+    rows = [(distance, float(np.mean(found)), len(found)) for distance, found in sorted(right.items())]
+    return pd.DataFrame(rows, columns=["distance", "accuracy", "questions"])
