@@ -40,6 +40,9 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
     (path for name in ("chromium", "google-chrome") for path in [f"/usr/bin/{name}"] if Path(path).exists()), None
 )
 KEYS = "and so forth"[:10]
+COMPARED = [f"shakespeare-char-{name}-128" for name in ("lstm", "gru", "rnn")] + [
+    "shakespeare-char-lstm-128 as lstm_concat"
+]
 PARTS = ("before", "server", "after", "draw")
 NEVER = {"at": math.inf, "tokens": 0, "draw": math.inf}
 INTERVAL = 0.090  # seconds between two keys
@@ -256,6 +259,12 @@ def main() -> None:
                 type_ten(page, SPEECH[:195])
                 times = [t for _ in range(arguments.rounds) for t in type_ten(page, SPEECH[:195])]
                 print(row("512 units × 200 tokens × 4 panels", times, "p50 ≤ 100"))
+            with browser_page(browser) as page:
+                page.goto(f"{address}/compare?{urlencode({'models': COMPARED, 'text': SPEECH[:35]}, doseq=True)}")
+                wait_for_tokens(page, 35)
+                type_ten(page, SPEECH[:35])
+                times = [t for _ in range(arguments.rounds) for t in type_ten(page, SPEECH[:35])]
+                print(row("Compare: 4 models × 128 × 40", times, "p50 ≤ 120"))
         browser.close()
 
 

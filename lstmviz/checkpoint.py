@@ -35,8 +35,8 @@ class TrainConfig:
     """How a model is trained.
 
     Args:
-        corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a text file or of a
-            folder with train, valid and test.
+        corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a
+            text file or of a folder with train, valid and test.
         level: "char" or "word"; a grammar has its own.
         max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
         min_count: keep only words (or characters) that the training part has at least so often.

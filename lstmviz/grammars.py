@@ -2,8 +2,8 @@
 
 A trained unit can therefore be checked against what it *should* carry: ``brackets`` asks for the nesting depth,
 ``agreement`` for the number of a subject that stands several words back, ``recall`` for a symbol that is
-asked for over growing distances. And a trained model can be asked: some tokens depend on nothing but what stands a known
-distance back.
+asked for over growing distances. And a trained model can be asked: some tokens depend on nothing but what stands a
+known distance back.
 """
 
 from __future__ import annotations

@@ -245,6 +245,7 @@ def figures(opened: dict[str, OpenModel]) -> None:
             key="learned",
             **plain_chart,
         )
+        st.caption("Validation loss while they were trained, as each checkpoint holds it.")
     if any(each.checkpoint.corpus_name in GRAMMARS for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")

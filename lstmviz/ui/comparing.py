@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Container
@@ -13,6 +14,7 @@ import numpy as np
 import streamlit as st
 import torch
 
+from lstmviz.cells import CELLS
 from lstmviz.charts import ROLES, SIDE_BY_SIDE
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.explain.distance import accuracy_by_distance
@@ -58,8 +60,8 @@ SLOTS = {
 }
 USUAL = ("keeps", "writes", "shows", "memory")
 ABSENT = {  # why a cell lacks something, where that is worth a word
-    ("gru", "writes"): "no input gate: writes what it does not keep, 1 − z",
-    ("mingru", "writes"): "no input gate: writes what it does not keep, 1 − z",
+    ("gru", "writes"): "no input gate: writes what it does not keep, 1 − z",
+    ("mingru", "writes"): "no input gate: writes what it does not keep, 1 − z",
     ("gru", "shows"): "no output gate: shows all of its memory",
     ("mingru", "shows"): "no output gate: shows all of its memory",
     ("minlstm", "shows"): "no output gate: shows all of its memory",
@@ -164,10 +166,12 @@ def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool
     table: dict[str, list[str]] = {}
     for model in models:
         config, train = model.checkpoint.model, model.checkpoint.train
+        nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameters(model.checkpoint):,}",
-            "validation": _validation(model.checkpoint),
+            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}",
+            "perplexity": f"{perplexity(nll):.2f}",
             "reads": f"{speed(model.opened):,.0f} tokens/s",
             "trained on": model.checkpoint.corpus_name,
             "units": f"{config.hidden_size}",
@@ -184,18 +188,13 @@ def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool
             "chrono": "no" if config.chrono is None else f"{config.chrono}",
         }.items():
             table.setdefault(label, []).append(value)
-    always = ("cell", "parameters", "validation", "reads")
+    always = ("cell", "parameters", "validation", "perplexity", "reads")
     rows = [(label, values, len(set(values)) > 1) for label, values in table.items()]
     first = [row for row in rows if row[2]] + [row for row in rows if not row[2] and row[0] in always]
     usual = {"tied weights": "no", "adaptive softmax": "no", "forget bias": "as drawn", "chrono": "no", "dropout": "0"}
     same = [f"{label} {v[0]}" for label, v, differs in rows if not differs and label not in always]
     same = [text for text in same if text not in {f"{label} {value}" for label, value in usual.items()}]
     return first, f"The same in all: {', '.join(same)}." if same else ""
-
-
-def _validation(checkpoint: Checkpoint) -> str:
-    nll, level = checkpoint.results["valid_nll"], checkpoint.vocabulary.level
-    return f"{nll:.4f} nats/{'character' if level == 'char' else 'word'}, perplexity {perplexity(nll):.2f}"
 
 
 @st.cache_data(hash_funcs={Checkpoint: lambda checkpoint: checkpoint.digest}, show_spinner=False)
@@ -303,6 +302,8 @@ def draw(
                 "at": axis.at[k].tolist(),
                 "kin": kin[k],
                 "loss": _rounded(lines[k]["loss"]),
+                "equations": re.sub(r" {3,}", "\n", CELLS[config.cell].equations()),  # one a line: columns are narrow
+                "remark": CELLS[config.cell].note(),
                 "absent": {slot: _absent(config.cell, slot, layer, config.num_layers) for slot in slots},
                 "differences": _most(models[reference], model, layer) if kin[k] == kin[reference] else {},
             }

@@ -1,7 +1,7 @@
 // Several models reading one sentence: what differs between them, then the sentence with a line a model in each chart,
 // then the gate maps side by side, and what each model expects next. All of it shares one window of tokens.
 
-const FACTS = 6; // rows of what differs, until more are asked for
+const FACTS = 7; // rows of what differs, until more are asked for
 const TITLE = 26, CHART = 78, CAPTION = 18, BETWEEN = 16; // CSS pixels
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
 
@@ -145,15 +145,21 @@ class Comparison extends Picture {
       for (const value of values) cells.push(Object.assign(make("span", differs ? "" : "equal", value), { title: value }));
       cells.push(make("span", "", ""));
     }
+    if (this.computing) {
+      cells.push(make("span", "what", "equations"));
+      for (const { equations, remark } of this.models)
+        cells.push(make("div", "equations", "", [make("pre", "", equations), make("p", "", remark)]));
+    }
     this.grid(this.facts, cells);
-    this.same.replaceChildren(header.same);
-    if (header.facts.length <= FACTS) return;
-    const text = this.unfolded ? "fewer" : `${header.facts.length - FACTS} more`;
-    this.same.prepend(button(text, "what else differs between the models", () => {
-      this.unfolded = !this.unfolded;
+    const toggle = (text, label, name) => button(text, label, () => {
+      this[name] = !this[name];
       this.written = null;
       this.writeFacts();
-    }));
+    });
+    const more = header.facts.length - FACTS, buttons = [];
+    if (more > 0) buttons.push(toggle(this.unfolded ? "fewer" : `${more} more`, "what else differs", "unfolded"));
+    buttons.push(toggle(this.computing ? "no equations" : "equations", "what each cell computes", "computing"));
+    this.same.replaceChildren(...buttons, header.same);
   }
 
   writeAhead(time) { // what each model made of a token, and what it expects after it
@@ -310,7 +316,7 @@ class Comparison extends Picture {
     paint.stroke();
     paint.setLineDash([]);
     this.setFont(13, 700);
-    this.text(this.cut(model.title, this.blockWidth), left, this.mapsTop + 10, style);
+    this.text(this.ending(model.title, this.blockWidth), left, this.mapsTop + 10, style);
     for (const { slot, y, height, places } of this.slots) {
       const place = places[k];
       if (!place) this.drawAbsent(model, slot, y, height);
@@ -361,11 +367,11 @@ class Comparison extends Picture {
     if (name) this.text(name, begin, y - 8, { size: 11, align: "left", alpha });
   }
 
-  cut(text, room) { // in the font that is set
+  ending(text, room) { // as much of its end as there is room for: names of models often begin alike
     if (this.paint.measureText(text).width <= room) return text;
     let letters = [...text];
-    while (letters.length > 1 && this.paint.measureText(`${letters.join("")}…`).width > room) letters = letters.slice(0, -1);
-    return `${letters.join("")}…`;
+    while (letters.length > 1 && this.paint.measureText(`…${letters.join("")}`).width > room) letters = letters.slice(1);
+    return `…${letters.join("")}`;
   }
 
   drawAbsent(model, slot, y, height) { // hatched, so that nobody takes it for zero
