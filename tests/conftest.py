@@ -27,8 +27,8 @@ torch.set_num_threads(1)
 def make_checkpoint() -> Callable[..., Checkpoint]:
     """Makes an untrained checkpoint over a, b, c, newline and space: ``make_checkpoint(cell="gru", seed=1, …)``."""
 
-    def make(seed: int = 0, **options) -> Checkpoint:
-        vocabulary = Vocabulary.of("char", "abc \n")
+    def make(seed: int = 0, vocabulary: Vocabulary | None = None, **options) -> Checkpoint:
+        vocabulary = vocabulary or Vocabulary.of("char", "abc \n")
         config = ModelConfig(vocab_size=len(vocabulary), **{"embedding_size": 3, "hidden_size": 4, **options})
         torch.manual_seed(seed)
         return Checkpoint(

@@ -58,7 +58,7 @@ def training_curves(opened: OpenModel) -> None:
 
 def choose_model() -> str | None:
     """The menu of models with the card of the chosen one, and the upload."""
-    names = [*models.shipped(), *models.trained(), *models.uploaded()]
+    names = models.every()
     if not names:
         st.warning(
             "There are no checkpoints in the folder checkpoints/. Train one with "

@@ -18,7 +18,7 @@ from lstmviz.trace import trace_tokens
 from lstmviz.ui import trainings
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"
-LINE_UPS = FOLDER / "lineups"
+LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
 FIRST = "shakespeare-char-lstm"
 COPY = " as "  # stands between a model's name and the layout that its weights are put into
 
@@ -55,7 +55,7 @@ def shipped() -> list[str]:
 def line_ups() -> dict[str, list[str]]:
     """Tasks that every cell was trained on, and for each the names of its models in the order of ``CELLS``."""
     found: dict[str, list[str]] = {}
-    for path in sorted(LINE_UPS.glob("*/*.safetensors"), key=lambda path: [*CELLS].index(path.stem)):
+    for path in sorted((FOLDER / LINE_UPS).glob("*/*.safetensors"), key=lambda path: [*CELLS].index(path.stem)):
         found.setdefault(path.parent.name, []).append(f"{path.parent.name}/{path.stem}")
     return dict(sorted(found.items()))
 
@@ -106,7 +106,7 @@ def open_model(name: str) -> OpenModel:
     original, _, cell = name.rpartition(COPY)
     if original:
         return _copy(open_model(original), cell)
-    path = (LINE_UPS if "/" in name else FOLDER) / f"{name}.safetensors"
+    path = (FOLDER / LINE_UPS if "/" in name else FOLDER) / f"{name}.safetensors"
     if name.startswith("run "):
         path = trainings.FOLDER / Path(name.removeprefix("run ")).name / "best.safetensors"
     try:

@@ -22,7 +22,7 @@ class Comparison extends Picture {
     this.note = make("span", "note");
     this.narrower = button("−", "narrower columns", () => this.zoom(0.5));
     this.wider = button("+", "wider columns", () => this.zoom(2));
-    this.fit = button("fit", "fit the sentence to the page", () => this.zoom(1 / this.zoomX));
+    this.fit = button("fit", "fit the columns to the page", () => this.zoom(1 / this.zoomX));
     this.image = button("PNG", "save the picture as it stands here", () => {
       savePicture(this.canvas, this.theme.page, "compare.png");
     });

@@ -1,0 +1,109 @@
+"""The Compare page without a browser: what it opens with, links, and what it says of bad input."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.text import Vocabulary
+from lstmviz.ui import models
+
+ROOT = Path(__file__).parents[2]
+WORDS = Vocabulary.of("word", ["ab", "c"])
+
+
+def open_page(**query: str | list[str]) -> AppTest:
+    """The page as a link opens it."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run().switch_page("lstmviz/pages/compare.py").run()
+
+
+def spoken(app: AppTest) -> str:
+    return "\n".join(element.value for kind in (app.error, app.warning, app.info) for element in kind)
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> Path:
+    """Checkpoints with two small models of a, b, c, one of words, and a line-up of three cells."""
+    for name, made in {
+        "small": make_checkpoint(),
+        "deep": make_checkpoint(num_layers=3, cell="gru"),
+        "words": make_checkpoint(vocabulary=WORDS),
+        **{f"lineups/task/{cell}": make_checkpoint(cell=cell) for cell in ("rnn", "lstm_split", "report_split")},
+    }.items():
+        checkpoints.save(made, tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:
+    app = open_page()
+    assert not app.exception and not spoken(app)
+    assert app.multiselect(key="models").value == ["task/rnn", "task/lstm_split", "task/report_split"]
+    assert app.text_input(key="text").value
+
+
+def test_one_model_is_too_few(folder: Path) -> None:
+    app = open_page(models=["small"])
+    assert "at least two models" in spoken(app)
+
+
+def test_a_link_to_what_is_not_there_says_so(folder: Path) -> None:
+    app = open_page(models=["small", "gone", "deep"])
+    assert not app.exception
+    assert "models that are not here: gone" in spoken(app)
+    assert app.multiselect(key="models").value == ["small", "deep"]
+
+
+def test_an_unknown_cell_is_said_and_the_others_stay(folder: Path) -> None:
+    data = (folder / "small.safetensors").read_bytes()
+    (folder / "odd.safetensors").write_bytes(data.replace(b'\\"cell\\": \\"lstm\\"', b'\\"cell\\": \\"lstx\\"'))
+    app = open_page(models=["small", "deep", "odd"])
+    assert not app.exception
+    assert "odd cannot be opened" in spoken(app) and "lstx" in spoken(app)
+    assert app.text_input(key="text").value is not None
+
+
+def test_a_copy_in_another_layout_opens_by_its_link(folder: Path) -> None:
+    app = open_page(models=["small", "small as peephole"], show="difference")
+    assert not app.exception and not spoken(app)
+    assert app.multiselect(key="models").value == ["small", "small as peephole"]
+    assert app.segmented_control(key="show").value == "difference"
+
+
+def test_a_copy_that_cannot_be_made_is_refused(folder: Path) -> None:
+    app = open_page(models=["small", "deep", "deep as lstm"])
+    assert not app.exception
+    assert "the weights of gru fit into no other cell" in spoken(app)
+
+
+@pytest.mark.parametrize("chosen", [["small", "deep"], ["small", "words"], ["words", "deep"], ["task/rnn", "words"]])
+@pytest.mark.parametrize("text", ["abc", "a", "ab c ab\nzz", " ", ""])
+def test_any_models_read_any_text(folder: Path, chosen: list[str], text: str) -> None:
+    app = open_page(models=chosen)
+    app.text_input(key="text").set_value(text).run()
+    assert not app.exception
+    if not text.strip():
+        assert "nothing to read" in spoken(app) or text
+
+
+def test_a_deeper_layer_can_be_chosen(folder: Path) -> None:
+    app = open_page(models=["small", "deep"])
+    app.segmented_control(key="layer").set_value("3").run()
+    assert not app.exception
+
+
+def test_the_sentence_survives_a_change_of_models(folder: Path) -> None:
+    app = open_page(models=["small", "deep"])
+    app.text_input(key="text").set_value("cab cab").run()
+    app.multiselect(key="models").set_value(["small", "deep", "task/rnn"]).run()
+    assert app.text_input(key="text").value == "cab cab"
+
+
+def test_a_line_up_is_one_click_away(folder: Path) -> None:
+    app = open_page(models=["small", "deep"])
+    app.button(key="lineup_task").click().run()
+    assert app.multiselect(key="models").value == ["task/rnn", "task/lstm_split", "task/report_split"]

@@ -1,0 +1,172 @@
+"""Several models on one axis: what stands where, what differs, and which units correspond."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.checkpoint import Checkpoint, with_layout
+from lstmviz.text import Vocabulary
+from lstmviz.ui import models
+from lstmviz.ui.comparing import (
+    CHARTS,
+    SLOTS,
+    Compared,
+    corresponding,
+    differences,
+    draw,
+    half_life,
+    kinship,
+    measures,
+    shared_axis,
+    titles,
+)
+from lstmviz.ui.models import OpenModel
+from lstmviz.ui.reading import read
+
+
+def opened(checkpoint: Checkpoint) -> OpenModel:
+    return models._prepare.__wrapped__(checkpoints.dumps(checkpoint))
+
+
+def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
+    found = []
+    for number, checkpoint in enumerate(chosen):
+        model = opened(checkpoint)
+        reading = read(model, text)
+        assert reading is not None
+        found.append(Compared(f"model {number}", model, reading))
+    return found
+
+
+def panels_of(part: bytes) -> list[dict]:
+    length = int.from_bytes(part[:4], "little")
+    return json.loads(part[4 : 4 + length])["panels"]
+
+
+def view(**changed) -> dict:
+    return {
+        "layer": 0, "slots": list(SLOTS), "charts": list(CHARTS), "gate": "keeps", "order": "index",
+        "difference": False, "reference": 0, "selection": {"time": 0, "unit": 0, "model": 0}, **changed,
+    }  # fmt: skip
+
+
+def test_models_that_split_alike_share_their_tokens(make_checkpoint):
+    axis = shared_axis("ab c", compared("ab c", make_checkpoint(), make_checkpoint(cell="gru")))
+    assert (axis.labels, axis.by) == (["a", "b", "␣", "c"], "token")
+    assert [at.tolist() for at in axis.at] == [[0, 1, 2, 3]] * 2
+
+
+def test_the_column_before_a_grammars_sentence_is_absent_in_other_models(make_checkpoint):
+    variable = {"name": "depth", "correlations": [[0.1, 0.2, 0.3, 0.4]]}
+    grammar = dataclasses.replace(make_checkpoint(), hidden_variable=variable)
+    axis = shared_axis("abc", compared("abc", grammar, make_checkpoint(cell="rnn")))
+    assert axis.labels == ["⏎", "a", "b", "c"]
+    assert [at.tolist() for at in axis.at] == [[0, 1, 2, 3], [-1, 0, 1, 2]]
+
+
+def test_words_and_characters_are_aligned_by_characters(make_checkpoint):
+    text = "ab  c, b\na"
+    two = compared(
+        text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["ab", "c", ",", "b", "a"]))
+    )
+    axis = shared_axis(text, two)
+    assert axis.by == "character" and axis.labels == [*"ab␣␣c,␣b⏎a"]
+    assert axis.at[0].tolist() == list(range(10))
+    assert two[1].reading.pieces == ["ab", "c", ",", "b", "<eos>", "a"]
+    assert axis.at[1].tolist() == [0, 0, 0, 0, 1, 2, 2, 3, 4, 5]
+
+
+def test_a_words_loss_is_spread_over_its_characters(make_checkpoint):
+    text = "ab c"
+    two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["ab", "c"])))
+    axis = shared_axis(text, two)
+    loss = measures(two[1], 0, "keeps", axis.at[1], axis.by)["loss"]
+    nll = two[1].reading.trace["nll"].values
+    assert loss is not None
+    np.testing.assert_allclose(loss, [np.nan, np.nan, np.nan, nll[1]], rtol=1e-6)
+    spread = measures(two[1], 0, "keeps", np.array([0, 1, 1, 1]), "character")["loss"]
+    np.testing.assert_allclose(spread, [np.nan] + [nll[1] / 3] * 3, rtol=1e-6)
+
+
+def test_half_life_is_that_of_a_decay():
+    assert half_life(np.full((1, 3), 0.5)) == pytest.approx(1)
+    assert half_life(np.full((1, 3), 0.5**0.1)) == pytest.approx(10)
+    assert half_life(np.array([[0.0, 0.9, 1.0]])) == pytest.approx(np.log(0.5) / np.log(0.9))
+
+
+def test_the_mean_and_the_shares_are_those_of_the_gate(make_checkpoint):
+    (model,) = compared("abc", make_checkpoint())
+    forget, at = model.reading.trace["forget_gate"].values[0], np.arange(3)
+    found = measures(model, 0, "keeps", at, "token")
+    np.testing.assert_allclose(found["mean"], forget.mean(-1), rtol=1e-6)
+    np.testing.assert_allclose(found["above 0.9"], (forget > 0.9).mean(-1))
+    shows = measures(model, 0, "shows", at, "token")
+    np.testing.assert_allclose(shows["mean"], model.reading.trace["output_gate"].values[0].mean(-1), rtol=1e-6)
+    np.testing.assert_allclose(found["perplexity"][1:], np.exp(np.cumsum(found["loss"][1:]) / [1, 2]), rtol=1e-5)
+
+
+def test_what_a_cell_lacks_is_absent_and_not_zero(make_checkpoint):
+    gru, rnn = compared("abc", make_checkpoint(cell="gru"), make_checkpoint(cell="rnn"))
+    assert measures(gru, 0, "shows", np.arange(3), "token")["mean"] is None
+    assert measures(gru, 0, "keeps", np.arange(3), "token")["mean"] is not None
+    assert measures(rnn, 0, "keeps", np.arange(3), "token")["half-life"] is None
+    header, parts = draw("abc", [gru, rnn], **view())
+    assert header["models"][0]["absent"]["shows"].startswith("no output gate")
+    slots = [{panel["slot"] for panel in panels_of(part) if panel["shown"]} for part in parts]
+    assert slots == [{"keeps", "looks back", "candidate", "memory"}, {"memory"}]
+
+
+def test_a_layer_that_a_model_lacks_is_absent(make_checkpoint):
+    header, parts = draw("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), **view(layer=1))
+    assert header["models"][1]["absent"]["keeps"] == "no layer 2: this model has 1"
+    assert panels_of(parts[1]) == []
+
+
+def test_the_same_weights_in_another_layout_differ_by_rounding_alone(make_checkpoint):
+    one = make_checkpoint(num_layers=2)
+    header, _ = draw("abc cab", compared("abc cab", one, with_layout(one, "lstm_concat")), **view(difference=True))
+    assert [model["kin"] for model in header["models"]] == [0, 0]
+    found = header["models"][1]["differences"]
+    assert {"forget_gate", "input_gate", "output_gate", "candidate", "cell", "hidden"} <= set(found)
+    assert max(found.values()) < 1e-6
+    assert "what is more (red) or less (blue) than in lstm" in header["note"]
+
+
+def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):
+    a, b = make_checkpoint(cell="lstm_split"), make_checkpoint(cell="report_split")
+    assert corresponding.__wrapped__(a, b)
+    assert not corresponding.__wrapped__(a, make_checkpoint(cell="lstm", seed=1))  # other shapes, other weights
+    other = dataclasses.replace(
+        make_checkpoint(cell="report_split", seed=1), train=dataclasses.replace(b.train, seed=1)
+    )
+    assert not corresponding.__wrapped__(a, other)
+    assert not corresponding.__wrapped__(a, make_checkpoint(cell="lstm_split", hidden_size=5))
+    assert kinship(compared("abc", a, make_checkpoint(cell="gru", seed=2), b)) == [0, 1, 0]
+
+
+def test_what_differs_comes_first(make_checkpoint):
+    rows, same = differences(compared("abc", make_checkpoint(), make_checkpoint(cell="gru")))
+    assert rows[0] == ("cell", ["lstm", "gru"], True)
+    assert [differs for *_, differs in rows] == sorted((differs for *_, differs in rows), reverse=True)
+    assert "units 4" in same and "cell" not in same
+
+
+def test_a_title_is_the_cell_where_that_tells_the_models_apart():
+    assert titles([("x", "lstm"), ("y", "gru"), ("z", "lstm")]) == ["x", "gru", "z"]
+
+
+def test_the_colours_of_a_role_reach_equally_far_in_all(make_checkpoint):
+    wide = make_checkpoint(seed=3)
+    wide = dataclasses.replace(wide, weights={name: 40 * weight for name, weight in wide.weights.items()})
+    _, parts = draw("abcabc", compared("abcabc", make_checkpoint(), wide), **view())
+    limits = [
+        {
+            panel["role"]: panel["limit"]
+            for panel in json.loads(part[4 : 4 + int.from_bytes(part[:4], "little")])["panels"]
+        }
+        for part in parts
+    ]
+    assert limits[0] == limits[1]
