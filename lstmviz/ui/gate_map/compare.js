@@ -1,8 +1,8 @@
 // Several models reading one sentence: what differs between them, then the sentence with a line a model in each chart,
 // then the gate maps side by side, and what each model expects next. All of it shares one window of tokens.
 
-const FACTS = 7; // rows of what differs, until more are asked for
-const TITLE = 26, CHART = 78, CAPTION = 18, BETWEEN = 16; // CSS pixels
+const FACTS = 4; // rows of what differs, until more are asked for
+const TITLE = 26, CHART = 64, CAPTION = 18, BETWEEN = 16; // CSS pixels
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
 
 class Comparison extends Picture {
