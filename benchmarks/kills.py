@@ -1,6 +1,6 @@
 """What SIGKILL does to a training: nothing, if a run is what it says.
 
-    python benchmarks/kills.py [--kills 50] [--saves 500] [--workers 1]
+    python benchmarks/kills.py [--kills 50] [--saves 500] [--workers 1] [--lineup [--ray]]
 
 First one training is left alone and its twin is killed at random moments, again and again, and resumed each time; then
 both are compared, bit for bit: weights, optimiser, random generators, place in the data, every record. Then a process
@@ -8,6 +8,10 @@ that does nothing but save is killed at random moments, and the file is opened a
 
 With --workers 2 or more, torchrun trains with so many processes; a random one of them is killed each time, and nobody
 resumes it: torchrun does.
+
+With --lineup, a line-up trains; a random one of its workers is killed each time and begun again by the line-up, whose
+own process is the last to be killed, and resumed. With --ray as well, a Ray cluster with two workers trains it, and
+nobody resumes anything: Ray does. The digests stand beside those of a line-up on this machine that was left alone.
 """
 
 import argparse
@@ -16,15 +20,23 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from lstmviz.checkpoint import load
+from lstmviz.training.run import runs
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = (
@@ -144,6 +156,65 @@ def kill_workers(kills: int, folder: Path, workers: int) -> None:
         sys.exit(f"{killed} of {kills} kills; different: {found}")
 
 
+def kill_lineup(kills: int, folder: Path, ray: bool) -> None:
+    options = "--corpus brackets --parameters 6000 --embedding-size 8 --batch-size 16 --eval-every 400".split()
+    asked = (*options, "--cells", "lstm", "gru", "rnn", "janet", "--steps", max(2000, 800 * kills))
+    assert start(command("sweep", folder / "alone", *asked)).wait() == 0
+    with cluster() if ray else nullcontext() as address:
+        where = ("--ray", address) if ray else ()
+        process = start(command("sweep", folder / "killed", *asked, *where))
+        killed, seen, chance = 0, set(), random.Random(0)
+        while killed < kills:
+            if process.poll() is not None:
+                sys.exit(f"the line-up ended with {process.returncode} after {killed} of {kills} kills")
+            time.sleep(chance.uniform(0.5, 3.0))
+            statuses = [run.status() for run in runs(folder) if run.folder.parent.name == "killed"]
+            pids = [s.pid for s in statuses if s and s.state == "running" and s.step and s.pid not in seen]
+            if not pids:
+                continue
+            if killed == kills - 1 and not ray:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                process = start(command("sweep", folder / "killed"))
+            else:
+                seen.add(pid := chance.choice(pids))
+                os.kill(pid, signal.SIGKILL)
+            killed += 1
+        assert process.wait() == 0, process.returncode
+    where = "two Ray workers" if ray else "this machine"
+    print(f"{kills} SIGKILLs during a line-up on {where}; digests of its members:")
+    print(f"  {'':<6} {'left alone':<20} killed")
+    same = True
+    for run in runs(folder):
+        if run.folder.parent.name == "alone":
+            one, other = (
+                load(folder / which / run.folder.name / "best.safetensors").digest for which in ("alone", "killed")
+            )
+            same = same and one == other and not differences(run.folder, folder / "killed" / run.folder.name)
+            print(f"  {run.folder.name:<6} {one[:20]} {other[:20]}")
+    print(f"  {'every bit is the same' if same else 'THEY DIFFER'}")
+    if not same:
+        sys.exit("the members differ")
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster of this machine with two workers; gone at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    options = f"--head --block --num-cpus=2 --node-ip-address=127.0.0.1 --port={port} --include-dashboard=false"
+    process = start([sys.executable, "-m", "ray.scripts.scripts", "start", *options.split(), "--disable-usage-stats"])
+    try:
+        while start([sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]).wait():
+            assert process.poll() is None, "Ray did not start"
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def kill_saves(kills: int, folder: Path) -> None:
     path, chance, unreadable = folder / "file.safetensors", random.Random(1), 0
     for _ in range(kills):
@@ -169,11 +240,15 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--saves", type=int, default=500)
     parser.add_argument("--workers", type=int, default=1, help="processes that train together")
+    parser.add_argument("--lineup", action="store_true", help="kill a line-up and its workers")
+    parser.add_argument("--ray", action="store_true", help="of which Ray trains the members")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.saves:
             kill_saves(arguments.saves, Path(folder))
-        if arguments.kills and arguments.workers > 1:
+        if arguments.kills and arguments.lineup:
+            kill_lineup(arguments.kills, Path(folder), arguments.ray)
+        elif arguments.kills and arguments.workers > 1:
             kill_workers(arguments.kills, Path(folder), arguments.workers)
         elif arguments.kills:
             kill_trainings(arguments.kills, Path(folder))

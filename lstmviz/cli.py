@@ -1,9 +1,10 @@
-"""The command line: ``python -m lstmviz train | resume | stop | runs | evaluate | trace | corpus``."""
+"""The command line: ``python -m lstmviz train | sweep | resume | stop | runs | evaluate | trace | corpus``."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -13,22 +14,33 @@ from typing import Annotated, Literal
 import tyro
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig, figures, strongest_unit
 from lstmviz.grammars import GRAMMARS
-from lstmviz.model import ModelConfig, perplexity
+from lstmviz.model import ModelConfig, parameter_count, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
-from lstmviz.training.run import LIVING, Run, RunConfig, carried_variable, reason, runs
+from lstmviz.training.run import LINEUP, LIVING, Run, RunConfig, carried_variable, reason, runs
+from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
 
-# Everything of ModelConfig but vocab_size, which the corpus decides.
-ModelOptions = dataclasses.make_dataclass(
-    "ModelOptions",
-    [(f.name, f.type, dataclasses.field(default=f.default)) for f in dataclasses.fields(ModelConfig)[1:]],
-)
-ModelOptions.__doc__, ModelOptions.__module__ = ModelConfig.__doc__, ModelConfig.__module__
+
+def _options(config: type, without: tuple[str, ...], **defaults: object) -> type:
+    """A configuration as options of a command line, but for some of its fields."""
+    fields = [f for f in dataclasses.fields(config) if f.name not in without]
+    options = dataclasses.make_dataclass(
+        f"{config.__name__}Options",
+        [(f.name, f.type, dataclasses.field(default=defaults.get(f.name, f.default))) for f in fields],
+    )
+    options.__doc__, options.__module__ = config.__doc__, config.__module__
+    return options
+
+
+ModelOptions = _options(ModelConfig, ("vocab_size",))  # which the corpus decides
+SweepModelOptions = _options(ModelConfig, ("vocab_size", "cell", "num_layers"))  # of these a line-up has several
+SweepTrainOptions = _options(TrainConfig, ("bptt", "seed"), corpus="")
 
 
 def train(
@@ -43,8 +55,7 @@ def train(
         run_dir: the run's folder; made if it is not there.
         probe: sentence whose gates are kept as they learn; else a piece of the validation text.
     """
-    if train.corpus not in GRAMMARS:  # where it is from wherever the run is gone on with
-        train = dataclasses.replace(train, corpus=str(corpora.find_text(train.corpus).resolve()))
+    train = dataclasses.replace(train, corpus=_lasting(train.corpus))
     config, world, run = RunConfig(train, dataclasses.asdict(model), probe), World.of_torchrun(), Run(run_dir)
     with world.joined():
         # When torchrun starts a training again, the command is the same, but the run is there already.
@@ -52,6 +63,62 @@ def train(
         if world.rank == 0 and not again:
             Run.create(run_dir, config)
         follow(run, world)
+
+
+def sweep(
+    sweep_dir: tyro.conf.Positional[Path],
+    train: Annotated[SweepTrainOptions, tyro.conf.arg(name="")],  # type: ignore[valid-type]
+    model: Annotated[SweepModelOptions, tyro.conf.arg(name="")],  # type: ignore[valid-type]
+    cells: tuple[str, ...] = ("lstm",),
+    num_layers: tuple[int, ...] = (1,),
+    bptt: tuple[int, ...] = (64,),
+    seeds: tuple[int, ...] = (0,),
+    parameters: int | None = None,
+    probe: str = "",
+    workers: int | None = None,
+    ray: str | None = None,
+) -> None:
+    """Train a line-up: the same text and budget for every combination of cells, layers, windows and seeds.
+
+    A line-up that was stopped or killed is gone on with by the same command, or by SWEEP_DIR alone.
+
+    Args:
+        sweep_dir: the line-up's folder, which gets a run for each member; made if it is not there.
+        cells: names of cells, or "all".
+        num_layers: recurrent layers, one over the other; several are compared.
+        bptt: tokens in one window of truncated backpropagation through time; several are compared.
+        seeds: of initialisation and dropout; several are compared.
+        parameters: give each member as many units as its whole model can have with at most so many parameters.
+        probe: sentence whose gates are kept as they learn; else a piece of the validation text.
+        workers: members trained at once, each by one core; else one a core.
+        ray: address of a Ray cluster that trains them instead: HOST:PORT, "auto" for that of this machine, or "local"
+            to start one for the while. SWEEP_DIR must lie on a disk that its machines share.
+    """
+    if ray is not None and workers is not None:
+        raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
+    options = dataclasses.asdict(model)
+    if parameters is not None and options["hidden_size"] == ModelOptions().hidden_size:
+        del options["hidden_size"]
+    config = SweepConfig(
+        TrainConfig(**{**dataclasses.asdict(train), "corpus": train.corpus and _lasting(train.corpus)}),
+        options,
+        cells=tuple(CELLS) if cells == ("all",) else cells,
+        num_layers=num_layers,
+        bptt=bptt,
+        seeds=seeds,
+        parameters=parameters,
+        probe=probe,
+    )
+    begun = (sweep_dir / LINEUP).exists()
+    if train.corpus:
+        vocab_size = 0 if begun else len(corpora.open_corpus(config.train).vocabulary)
+        Sweep.create(sweep_dir, config, vocab_size)
+    elif not begun:
+        raise ValueError(f"there is no line-up in {sweep_dir}; say what to train on with --corpus to begin one")
+    elif config != SweepConfig(TrainConfig(corpus=""), dataclasses.asdict(SweepModelOptions())):
+        raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
+    lineup = Sweep(sweep_dir)
+    follow_all(lineup, workers, ray)
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -66,11 +133,18 @@ def resume(run_dir: tyro.conf.Positional[Path]) -> None:
 
 
 def stop(run_dir: tyro.conf.Positional[Path]) -> None:
-    """Stop a run between two steps; it can be resumed.
+    """Stop a run, or all members of a line-up, between two steps; it can be resumed.
 
     Args:
-        run_dir: the run's folder.
+        run_dir: the run's folder, or the line-up's.
     """
+    if (run_dir / LINEUP).exists():
+        status = Sweep(run_dir).status()
+        if status is None or status.state not in LIVING:
+            raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
+        Sweep(run_dir).stop()
+        print(f"asked the line-up {run_dir.name} to stop")
+        return
     status = Run(run_dir).status()
     if status is None or status.state not in LIVING:
         raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
@@ -79,7 +153,7 @@ def stop(run_dir: tyro.conf.Positional[Path]) -> None:
 
 
 def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
-    """List the runs in a folder with their state.
+    """List the runs in a folder, and the members of its line-ups, with their state.
 
     Args:
         folder: where they are.
@@ -89,7 +163,7 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
         state, step = (status.state, status.step) if status else ("not begun", 0)
-        print(f"{run.folder.name:<32} {state:<10} step {step:>7,}/{run.config().train.steps:,}  {best}")
+        print(f"{run.name:<32} {state:<10} step {step:>7,}/{run.config().train.steps:,}  {best}")
 
 
 def follow(run: Run, world: World) -> None:
@@ -116,6 +190,85 @@ def follow(run: Run, world: World) -> None:
         print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
     else:
         print(f"\n{goes_on}")
+
+
+def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
+    """Train a line-up and show how it goes; SIGINT and SIGTERM stop it, the second of them at once.
+
+    Raises:
+        ValueError: a member failed.
+    """
+
+    def stop_all(signum: int, _: object) -> None:
+        signal.signal(signum, signal.SIG_DFL)
+        lineup.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop_all)
+    members = lineup.runs()
+    print(f"{len(members)} members in {lineup.folder}", flush=True)
+    done: list[Outcome] = []
+    for outcome in lineup.execute(workers, ray):
+        if outcome is None:
+            _show_all(members, len(done))
+            continue
+        name = outcome.run.folder.name
+        if outcome.state == "running":
+            status = outcome.run.status()
+            print(f"{name}: training {status.parameters if status else 0:,} parameters", flush=True)
+            continue
+        done.append(outcome)
+        said = outcome.state
+        if outcome.digest:
+            nll = checkpoints.load(outcome.run.folder / "best.safetensors").results["valid_nll"]
+            said += f", valid {nll:.4f} (perplexity {perplexity(nll):.2f})"
+        said += f": {outcome.reason}" * bool(outcome.reason)
+        print(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
+    print(f"\n{standings(done)}", flush=True)
+    states = [outcome.state for outcome in done]
+    if "stopped" in states:
+        print(f"\nstopped; python -m lstmviz sweep {lineup.folder} goes on", flush=True)
+    if failed := states.count("failed"):
+        raise ValueError(f"{failed} of {len(members)} members failed: " + "; ".join(_failures(done)))
+
+
+def standings(outcomes: list[Outcome]) -> str:
+    """What a line-up came to, the best first, as a table; then those that are not finished."""
+    rows = []
+    for outcome in outcomes:
+        if outcome.digest:
+            best, (records, _) = checkpoints.load(outcome.run.folder / "best.safetensors"), outcome.run.metrics()
+            rows.append((best.results["valid_nll"], parameter_count(best.model), records[-1]["seconds"], outcome))
+    rows.sort(key=lambda row: row[0])
+    width = max(6, *(len(outcome.run.folder.name) for outcome in outcomes))
+    lines = [f"{'member':<{width}}  parameters  valid nll  perplexity  seconds  digest"]
+    for nll, count, seconds, outcome in rows:
+        name = outcome.run.folder.name
+        figures = f"{count:>10,}  {nll:>9.4f}  {perplexity(nll):>10.2f}  {seconds:>7.1f}"
+        lines.append(f"{name:<{width}}  {figures}  {outcome.digest[:12]}")
+    lines += [f"{o.run.folder.name:<{width}}  {o.state}" for o in outcomes if not o.digest]
+    return "\n".join(lines)
+
+
+def _failures(outcomes: list[Outcome]) -> list[str]:
+    return [f"{outcome.run.folder.name} ({outcome.reason})" for outcome in outcomes if outcome.state == "failed"]
+
+
+def _show_all(members: list[Run], done: int) -> None:
+    """How far those come that train now, on one line of a terminal."""
+    if sys.stdout.isatty():
+        training = [
+            f"{run.folder.name} {status.step:,}/{run.config().train.steps:,}"
+            for run in members
+            if (status := run.status()) and status.state == "running"
+        ]
+        line = f"{done} of {len(members)} done · {', '.join(training)}"
+        print(f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
+
+
+def _lasting(corpus: str) -> str:
+    """A corpus as it can be found again wherever a training is gone on with."""
+    return corpus if corpus in GRAMMARS else str(corpora.find_text(corpus).resolve())
 
 
 def evaluate(
@@ -223,7 +376,7 @@ def main() -> None:
     """Run one command; a problem with its input is one sentence, not a traceback, and of many processes one says it."""
     speaks = World.of_torchrun().rank == 0
     app, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    for command in (train, resume, stop, evaluate, trace):
+    for command in (train, sweep, resume, stop, evaluate, trace):
         app.command(command)
     app.command(name="runs")(list_runs)
     app.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")

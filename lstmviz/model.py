@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -250,6 +250,38 @@ def parameter_count(config: ModelConfig) -> int:
     """How many numbers the model learns, counted without allocating them."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in LanguageModel(config).parameters())
+
+
+def widest(parameters: int, **options: Any) -> ModelConfig:
+    """The model with the most units among those of at most so many parameters.
+
+    Args:
+        parameters: of the whole model, embedding and decoder included.
+        options: what ModelConfig takes, but hidden_size. Where weights are tied, the embedding grows with the units.
+
+    Raises:
+        ValueError: a model of a single unit has more, or an option is out of its range.
+    """
+
+    def of(units: int) -> ModelConfig:
+        tied = options.get("tie_weights")
+        wide = {"embedding_size": CELLS[options.get("cell", "lstm")].output_of(units)} if tied else {}
+        return ModelConfig(**{**options, **wide, "hidden_size": units})
+
+    if (cell := options.get("cell", "lstm")) not in CELLS:
+        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join(CELLS)}")
+    if (least := parameter_count(of(1))) > parameters:
+        raise ValueError(
+            f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "
+            f"{least:,} already; allow more, or choose a smaller embedding or fewer layers"
+        )
+    fits, too_many = 1, 2
+    while parameter_count(of(too_many)) <= parameters:
+        fits, too_many = too_many, 2 * too_many
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        fits, too_many = (middle, too_many) if parameter_count(of(middle)) <= parameters else (fits, middle)
+    return of(fits)
 
 
 def perplexity(nll: float) -> float:

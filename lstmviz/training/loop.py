@@ -242,19 +242,22 @@ def memory_needed(config: ModelConfig, train: TrainConfig) -> int:
     return 16 * parameter_count(config) + 4 * window * (3 * scored + 8 * config.hidden_size * config.num_layers)
 
 
+def memory_there(device: str = "cpu") -> float:
+    """Bytes of memory that this machine, or its graphics card, has; infinite where the system does not say."""
+    if device == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return math.inf
+
+
 def check_memory(config: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
     """Refuse a training that does not fit into this machine, before anything of it is allocated.
 
     Raises:
         ValueError: so it is, with the figures.
     """
-    needed = memory_needed(config, train)
-    if device == "cuda":
-        there = torch.cuda.get_device_properties(device).total_memory
-    elif hasattr(os, "sysconf"):
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        return
+    needed, there = memory_needed(config, train), memory_there(device)
     if needed > there:
         raise ValueError(
             f"this model has {parameter_count(config):,} parameters; training it takes {needed / 2**30:,.1f} GB and "

@@ -51,7 +51,12 @@ BEAT_EVERY = 2.0  # seconds between two heartbeats
 STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
 LOOK_EVERY = 0.2  # seconds between two looks at what somebody asks for
 MEET_EVERY = 5  # steps between two moments at which rank 0 tells the other processes what is asked
+LINEUP = "sweep.json"  # the file that makes a folder of runs a line-up; see lstmviz.training.sweep
 HISTORY = ("step", "train_nll", "valid_nll")
+
+
+class Busy(ValueError):
+    """Another process is at it already."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,16 @@ class Run:
         self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
         self._saying = threading.Lock()
 
+    @property
+    def lineup(self) -> Path | None:
+        """The folder of the line-up that this run is a member of."""
+        return self.folder.parent if (self.folder.parent / LINEUP).exists() else None
+
+    @property
+    def name(self) -> str:
+        """Of its folder, with its line-up's before it."""
+        return f"{self.lineup.name}/{self.folder.name}" if self.lineup else self.folder.name
+
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
         """Make the folder; of two that try at once, one wins.
@@ -152,19 +167,12 @@ class Run:
             raise ValueError(f"there is no training run in {self.folder}: {error}") from error
 
     def status(self) -> Status | None:
-        """How it stands; None before it began."""
-        try:
-            status = Status(**json.loads((self.folder / "status.json").read_text()))
-        except (OSError, ValueError, TypeError):
-            with suppress(OSError):
-                made = (self.folder / "config.json").stat().st_mtime
-                if time.time() - made > STALE_AFTER:  # its process died before it could say anything
-                    return Status("crashed", 0, 0, "", made)
-            return None
-        dead = time.time() - status.heartbeat > STALE_AFTER
-        if status.host == platform.node():
-            dead = dead or _started(status.pid) != status.started
-        return dataclasses.replace(status, state="crashed") if status.state in LIVING and dead else status
+        """How it stands; None before it began. A member of a line-up waits as long as somebody is at the line-up."""
+        if self.lineup and not (self.folder / "status.json").exists():
+            whole = read_status(self.lineup)
+            state = "queued" if whole and whole.state in LIVING else "stopped"
+            return whole and dataclasses.replace(whole, state=state, step=0, message="")
+        return read_status(self.folder)
 
     def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
         """Steer the training process; it answers within a second, between two steps."""
@@ -222,7 +230,8 @@ class Run:
                 yields records.
 
         Raises:
-            ValueError: another process is training this run, or the configuration fits nothing.
+            Busy: another process is training this run.
+            ValueError: the configuration fits nothing.
             FloatingPointError: the loss is no longer a finite number; the best weights so far stay.
             ConnectionError: another process of this world ended.
         """
@@ -438,8 +447,12 @@ class Run:
 
     @contextmanager
     def _turn(self, trainer: Trainer) -> Iterator[bool]:
-        """Wait until fewer runs of this folder train than the machine has cores; False if told to stop meanwhile."""
-        slots = [self.folder.parent / f".turn-{number}" for number in range(os.cpu_count() or 1)]
+        """Wait until fewer runs of this folder, those of its line-ups included, train than the machine has cores.
+
+        False if told to stop meanwhile. On a disk that several machines share, each has its own turns.
+        """
+        home, machine = (self.lineup or self.folder).parent, platform.node()
+        slots = [home / f".turn-{machine}-{number}" for number in range(os.cpu_count() or 1)]
         while True:
             for slot in slots:
                 lock = FileLock(slot, timeout=0, thread_local=False)
@@ -469,18 +482,14 @@ class Run:
     def _write_status(self) -> None:
         state, trainer, message = self._said
         before = None if trainer else self.status()
-        status = Status(
+        write_status(
+            self.folder,
             state,
             trainer.step if trainer else before.step if before else 0,
-            os.getpid(),
-            _started(os.getpid()),
-            time.time(),
             message,
             sum(parameter.numel() for parameter in trainer.model.parameters()) if trainer else 0,
-            platform.node(),
             trainer.world.size if trainer else 1,
         )
-        write_atomically(self.folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
@@ -509,7 +518,33 @@ class Run:
             with FileLock(self.folder / "lock", timeout=0, thread_local=False):
                 yield
         except Timeout as error:
-            raise ValueError(f"another process is training {self.folder} already") from error
+            raise Busy(f"another process is training {self.folder} already") from error
+
+
+def read_status(folder: Path) -> Status | None:
+    """What a folder's status.json says, and whether the process that wrote it still lives; None before there is one."""
+    try:
+        status = Status(**json.loads((folder / "status.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        for asked in ("config.json", LINEUP):
+            with suppress(OSError):
+                made = (folder / asked).stat().st_mtime
+                if time.time() - made > STALE_AFTER:  # its process died before it could say anything
+                    return Status("crashed", 0, 0, "", made)
+        return None
+    dead = time.time() - status.heartbeat > STALE_AFTER
+    if status.host == platform.node():
+        dead = dead or _started(status.pid) != status.started
+    return dataclasses.replace(status, state="crashed") if status.state in LIVING and dead else status
+
+
+def write_status(
+    folder: Path, state: State, step: int, message: str = "", parameters: int = 0, processes: int = 1
+) -> None:
+    """Say how it stands, in the name of this process."""
+    pid = os.getpid()
+    status = Status(state, step, pid, _started(pid), time.time(), message, parameters, platform.node(), processes)
+    write_atomically(folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
 
 
 def reason(error: BaseException) -> str:
@@ -527,8 +562,11 @@ def reason(error: BaseException) -> str:
 
 
 def runs(folder: Path) -> list[Run]:
-    """Every run in a folder, by name."""
-    return [Run(path.parent) for path in sorted(Path(folder).glob("*/config.json"))]
+    """Every run in a folder, by name, with the members of its line-ups."""
+    found = [
+        Run(path.parent) for pattern in ("*/config.json", "*/*/config.json") for path in Path(folder).glob(pattern)
+    ]
+    return sorted((run for run in found if run.folder.parent == Path(folder) or run.lineup), key=lambda run: run.name)
 
 
 def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:

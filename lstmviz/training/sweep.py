@@ -1,0 +1,478 @@
+"""A line-up: the same text and budget for several cells, layers, windows or seeds, trained side by side.
+
+::
+
+    sweep.json         what was asked
+    status.json        of the process that sees to it; as a run's, with the members that are done for steps
+    control            stop: written by anybody
+    NAME/              a run for each member, which can be watched, stopped and resumed like any other
+
+This machine trains as many members at once as it has cores, each in a process of its own; or Ray trains them on a
+cluster. Both call `train_member`, and the members end with the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+import json
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
+from lstmviz.checkpoint import TrainConfig, write_atomically
+from lstmviz.model import ModelConfig, widest
+from lstmviz.training.loop import memory_needed, memory_there
+from lstmviz.training.run import (
+    BEAT_EVERY,
+    LINEUP,
+    LIVING,
+    LOOK_EVERY,
+    Busy,
+    Run,
+    RunConfig,
+    State,
+    Status,
+    read_status,
+    reason,
+    write_status,
+)  # fmt: skip
+
+MEMBERS_MOST = 500
+RETRIES = 3  # times that a member is begun again whose process was killed
+PROCESS = 400 * 2**20  # bytes that a process takes beside what it trains, most of them torch's
+Submit = Callable[[Path], Future]
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """What was asked of a line-up: one member for each combination.
+
+    Args:
+        train: how to train; its bptt and its seed give way to those below.
+        model: what ModelConfig takes, but vocab_size, cell and num_layers. How the forget gate begins is left out for
+            cells that have none.
+        cells, num_layers, bptt, seeds: one or more of each.
+        parameters: give each member as many units as its whole model can have with at most so many parameters.
+        probe: as in RunConfig.
+
+    Raises:
+        ValueError: a list is empty or names something twice, or there are more members than ``MEMBERS_MOST``.
+    """
+
+    train: TrainConfig
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    cells: tuple[str, ...] = ("lstm",)
+    num_layers: tuple[int, ...] = (1,)
+    bptt: tuple[int, ...] = (64,)
+    seeds: tuple[int, ...] = (0,)
+    parameters: int | None = None
+    probe: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "num_layers", "bptt", "seeds"):
+            values = getattr(self, name)
+            if not values:
+                raise ValueError(f"{name} is empty; give at least one")
+            if twice := [value for value, count in Counter(values).items() if count > 1]:
+                raise ValueError(f"{name} has {twice[0]} more than once")
+        if (count := self.count) > MEMBERS_MOST:
+            raise ValueError(
+                f"this is {count:,} trainings; a line-up has at most {MEMBERS_MOST}: "
+                "choose fewer cells, layers, windows or seeds"
+            )
+        if self.parameters is not None and "hidden_size" in self.model:
+            raise ValueError("parameters decides how many units a member has; leave hidden_size out")
+
+    @property
+    def count(self) -> int:
+        """How many members there are."""
+        return len(self.cells) * len(self.num_layers) * len(self.bptt) * len(self.seeds)
+
+    def members(self, vocab_size: int) -> dict[str, RunConfig]:
+        """Every member by its name: its cell, and of the rest what not all have in common.
+
+        Raises:
+            ValueError: one of them is out of some range; the sentence names it.
+        """
+        found = {}
+        for cell, layers, bptt, seed in itertools.product(self.cells, self.num_layers, self.bptt, self.seeds):
+            model = {**self.model, "cell": cell, "num_layers": layers}
+            if cell in CELLS and not CELLS[cell].keeping:
+                model = {name: value for name, value in model.items() if name not in ("forget_bias", "chrono")}
+            if self.parameters is not None:
+                sized = widest(self.parameters, vocab_size=vocab_size, **model)
+                model |= {"hidden_size": sized.hidden_size, "embedding_size": sized.embedding_size}
+            units = ModelConfig(vocab_size, **model).hidden_size
+            name = cell
+            name += f"-{layers}x{units}" * (len(self.num_layers) > 1)
+            name += f"-bptt{bptt}" * (len(self.bptt) > 1)
+            name += f"-seed{seed}" * (len(self.seeds) > 1)
+            found[name] = RunConfig(dataclasses.replace(self.train, bptt=bptt, seed=seed), model, self.probe)
+        return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a member.
+
+    Args:
+        run: its folder.
+        state: "running" once it trains; "finished", "stopped" or "failed" when it is done.
+        digest: of the best checkpoint of a finished one.
+        reason: why it failed, in a sentence.
+    """
+
+    run: Run
+    state: State
+    digest: str = ""
+    reason: str = ""
+
+
+class Sweep:
+    """A line-up's folder, for whoever trains, watches or steers it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def create(cls, folder: Path, config: SweepConfig, vocab_size: int) -> Sweep:
+        """Make the folder, or take the one that is there if the same was asked of it.
+
+        Raises:
+            ValueError: something else was asked of it, or a member is out of some range.
+        """
+        sweep = cls(folder)
+        if (sweep.folder / LINEUP).exists():
+            if (before := sweep.config()) != config:
+                fields = [field.name for field in dataclasses.fields(config)]
+                other = [name for name in fields if getattr(before, name) != getattr(config, name)]
+                raise ValueError(
+                    f"the line-up in {folder} was begun with other {' and '.join(other)}; "
+                    f"python -m lstmviz sweep {folder} goes on with it, or choose another folder"
+                )
+            return sweep
+        if (sweep.folder / "config.json").exists():
+            raise ValueError(f"there is a training run in {folder}; choose another folder for the line-up")
+        config.members(vocab_size)
+        asked = {"format": 1, "vocab_size": vocab_size, **dataclasses.asdict(config)}
+        write_atomically(sweep.folder / LINEUP, json.dumps(asked, indent=2).encode())
+        return sweep
+
+    def _asked(self) -> tuple[SweepConfig, int]:
+        try:
+            asked = json.loads((self.folder / LINEUP).read_text())
+            vocab_size = asked.pop("vocab_size")
+            del asked["format"]
+            lists = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
+            return SweepConfig(**{**asked, **lists, "train": TrainConfig(**asked["train"])}), vocab_size
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"there is no line-up in {self.folder}: {error}") from error
+
+    def config(self) -> SweepConfig:
+        """What was asked.
+
+        Raises:
+            ValueError: there is no line-up in the folder.
+        """
+        return self._asked()[0]
+
+    def status(self) -> Status | None:
+        """How it stands, with the members that are done for steps; None before it began."""
+        return read_status(self.folder)
+
+    def runs(self) -> list[Run]:
+        """A run for each member, whether it was begun or not."""
+        config, vocab_size = self._asked()
+        return [Run(self.folder / name) for name in config.members(vocab_size)]
+
+    def stop(self) -> None:
+        """Stop all members between two steps; they can be gone on with."""
+        write_atomically(self.folder / "control", b"stop")
+
+    def execute(self, workers: int | None = None, ray: str | None = None) -> Iterator[Outcome | None]:
+        """Train all members that are not finished, each from wherever it stands, until they end or are stopped.
+
+        Args:
+            workers: members trained at once on this machine; one a core.
+            ray: address of a Ray cluster that trains them instead ("local": one on this machine for the while).
+
+        Yields:
+            An outcome when a member begins to train and when it is done, and None a few times a second.
+
+        Raises:
+            Busy: another process sees to this line-up.
+            ValueError: it takes more than the machine has, or there is no Ray.
+        """
+        config, vocab_size = self._asked()
+        members = config.members(vocab_size)
+        if ray is None:
+            workers = workers or min(len(members), os.cpu_count() or 1)
+            check_machine(members, vocab_size, workers)
+        with self._alone():
+            (self.folder / "control").unlink(missing_ok=True)
+            for name, member in members.items():
+                run = Run(self.folder / name)
+                with suppress(ValueError):
+                    run.config()
+                    continue
+                (run.folder / "config.json").unlink(missing_ok=True)  # half written when its process was killed
+                Run.create(run.folder, member)
+            needed = max(_needed(member, vocab_size) for member in members.values())
+            with _on_ray(ray, needed) if ray is not None else _here(workers or 1) as submit:
+                yield from self._follow([Run(self.folder / name) for name in members], submit)
+
+    def _follow(self, members: list[Run], submit: Submit) -> Iterator[Outcome | None]:
+        """Have the members trained and say how it goes."""
+        write_status(self.folder, "running", 0)
+        waiting = {submit(run.folder.resolve()): run for run in members}
+        done: list[Outcome] = []
+        begun: set[Path] = set()
+        beat = time.monotonic()
+        try:
+            while waiting or (_is_stopping(self.folder) and _living(members)):
+                ended, _ = wait(waiting, LOOK_EVERY, FIRST_COMPLETED)
+                if not waiting:
+                    time.sleep(LOOK_EVERY)  # for one whose process is no longer ours
+                if _is_stopping(self.folder):
+                    for run in _living(members):
+                        run.ask("stop")
+                for run in waiting.values():
+                    status = run.status()
+                    if run.folder not in begun and status and status.state == "running":
+                        begun.add(run.folder)
+                        yield Outcome(run, "running")
+                for future in ended:
+                    done.append(_outcome(waiting.pop(future), future))
+                    yield done[-1]
+                if time.monotonic() - beat > BEAT_EVERY:
+                    beat = time.monotonic()
+                    write_status(self.folder, "running", len(done))
+                yield None
+        finally:
+            if waiting:  # whoever looked on does so no longer
+                self.stop()
+                while waiting:
+                    ended, _ = wait(waiting, LOOK_EVERY)
+                    for run in _living(members):
+                        run.ask("stop")
+                    for future in ended:
+                        done.append(_outcome(waiting.pop(future), future))
+            (self.folder / "control").unlink(missing_ok=True)
+            states = [outcome.state for outcome in done]
+            state: State = "failed" if "failed" in states else "stopped" if "stopped" in states else "finished"
+            failed = states.count("failed")
+            write_status(self.folder, state, len(done), f"{failed} of {len(members)} failed" if failed else "")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process sees to this line-up meanwhile."""
+        try:
+            with FileLock(self.folder / "lock", timeout=0, thread_local=False):
+                yield
+        except Timeout as error:
+            raise Busy(f"another process is at the line-up in {self.folder} already") from error
+
+
+def train_member(folder: Path) -> str:
+    """Train one member in this process, from wherever it stands; this is what runs in every process of every machine.
+
+    Args:
+        folder: its run's.
+
+    Returns:
+        The digest of its best checkpoint; empty if it was stopped.
+
+    Raises:
+        ValueError, FloatingPointError: it failed; its status says why, too.
+    """
+    # As many processes as cores train, and sums must be added up in the same order everywhere.
+    torch.set_num_threads(1)
+    run = Run(folder)
+    run.config()  # without it, this machine does not see the folder, and must not make one of its own
+    while not _is_stopping(folder.parent):
+        if (status := run.status()) and status.state == "finished":
+            return checkpoints.load(folder / "best.safetensors").digest
+        try:
+            for _ in run.execute():
+                pass
+        except Busy:  # a process of a killed line-up that has not ended yet, or somebody's own
+            time.sleep(LOOK_EVERY)
+            continue
+        if (status := run.status()) and status.state != "finished":
+            break
+    return ""
+
+
+def check_machine(members: dict[str, RunConfig], vocab_size: int, workers: int) -> None:
+    """Refuse a line-up that takes more than this machine has, before anything of it is begun.
+
+    Args:
+        workers: members trained at once.
+
+    Raises:
+        ValueError: so it is, with the figures.
+    """
+    cores = os.cpu_count() or 1
+    if not 1 <= workers <= cores:
+        raise ValueError(f"workers is {workers}; this machine has {cores} cores, and each trains one member at once")
+    needs = heapq.nlargest(workers, (_needed(member, vocab_size) for member in members.values()))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if (needed := sum(needs)) > (there := memory_there(device)):
+        fewer = f"train fewer at once (--workers {workers - 1}), " if workers > 1 and needs[0] <= there else ""
+        raise ValueError(
+            f"training {len(needs)} of these models at once takes {needed / 2**30:,.1f} GB and there are "
+            f"{there / 2**30:,.1f} GB; {fewer}choose fewer units or layers, a shorter window or a smaller batch"
+        )
+
+
+def _needed(member: RunConfig, vocab_size: int) -> int:
+    """Bytes that a process takes which trains it."""
+    return PROCESS + memory_needed(ModelConfig(vocab_size, **member.model), member.train)
+
+
+def _is_stopping(lineup: Path) -> bool:
+    return (lineup / "control").exists()
+
+
+def _living(members: list[Run]) -> list[Run]:
+    """Those with a process of their own."""
+    return [run for run in members if (run.folder / "status.json").exists() and _state(run) in LIVING]
+
+
+def _state(run: Run) -> State | None:
+    return status.state if (status := run.status()) else None
+
+
+def _outcome(run: Run, future: Future) -> Outcome:
+    """What became of a member whose training is over."""
+    error = future.exception()
+    if error is None:
+        digest = future.result()
+        return Outcome(run, "finished" if digest else "stopped", digest)
+    status = run.status()
+    if status and status.state == "failed" and status.message:
+        return Outcome(run, "failed", reason=status.message)
+    if isinstance(error, BrokenProcessPool):
+        return Outcome(run, "failed", reason=f"its process was killed {1 + RETRIES} times")
+    return Outcome(run, "failed", reason=reason(getattr(error, "cause", None) or error))  # Ray's own holds the cause
+
+
+# ---- on this machine -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _here(workers: int) -> Iterator[Submit]:
+    """Train so many members at once, each in a process of its own."""
+    with _sigterm(signal.SIG_IGN):  # the server inherits this: sent to all processes at once, it is for the line-up
+        _fork_server()
+    with ThreadPoolExecutor(workers) as threads:
+        yield lambda folder: threads.submit(_in_a_process, folder)
+
+
+def _in_a_process(folder: Path) -> str:
+    """`train_member` in a process that is begun again when it is killed."""
+    for attempt in range(1 + RETRIES):
+        # A pool of one: another member's death is none of this one's concern.
+        with ProcessPoolExecutor(1, _fork_server(), _begin, (folder,)) as pool:
+            try:
+                return pool.submit(train_member, folder).result()
+            except BrokenProcessPool:
+                if attempt == RETRIES:
+                    raise
+    raise AssertionError
+
+
+def _fork_server() -> BaseContext:
+    """Where processes come from: one that has imported torch once for all of them, if the system can fork."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    from multiprocessing.forkserver import ensure_running
+
+    ensure_running()
+    return context
+
+
+def _begin(folder: Path) -> None:
+    """In a member's process: what ends it, and what does not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the line-up answers it, and stops all of them
+    signal.signal(signal.SIGTERM, lambda *_: Run(folder).ask("stop"))
+
+    def follow_parent() -> None:
+        """Into death; who goes on with the line-up must not find this process at it still."""
+        if parent := multiprocessing.parent_process():
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow_parent, daemon=True).start()
+
+
+@contextmanager
+def _sigterm(meanwhile: signal.Handlers | None = None) -> Iterator[None]:
+    """Whatever takes SIGTERM for itself meanwhile gives it back at the end."""
+    if threading.current_thread() is not threading.main_thread():  # only there can it be taken
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    if meanwhile is not None:
+        signal.signal(signal.SIGTERM, meanwhile)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# ---- on a cluster ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _on_ray(address: str, needed: int) -> Iterator[Submit]:
+    """Have Ray train the members; it decides where and how many at once, and begins one again whose process died.
+
+    Args:
+        address: of the cluster.
+        needed: bytes of memory that the largest member takes.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ValueError('a cluster is reached through Ray, which is not here: pip install ".[cluster]"') from error
+    with _sigterm():  # Ray would exit at once
+        try:
+            ray.init(address, log_to_driver=False, logging_level="WARNING", include_dashboard=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ValueError(f"there is no Ray cluster at {address}: {error}") from error
+    try:
+        there = max((node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]), default=math.inf)
+        if needed > there:
+            raise ValueError(
+                f"training the largest of these models takes {needed / 2**30:,.1f} GB and no machine of the cluster "
+                f"has more than {there / 2**30:,.1f} GB for it; choose fewer units or layers, a shorter window or a "
+                "smaller batch"
+            )
+        cards = int(ray.cluster_resources().get("GPU", 0) > 0)  # without one Ray hides the cards
+        remote = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=cards, memory=needed)(train_member)
+        yield lambda folder: remote.remote(folder).future()
+    finally:
+        ray.shutdown()

@@ -1,0 +1,229 @@
+"""Line-ups: who is in them, of what size; killed and gone on with; refused."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lstmviz import cli
+from lstmviz.cells import CELLS
+from lstmviz.checkpoint import TrainConfig, load
+from lstmviz.model import ModelConfig, parameter_count, widest
+from lstmviz.training.run import Busy, Run, runs
+from lstmviz.training.sweep import Sweep, SweepConfig, check_machine, train_member
+
+ROOT = Path(__file__).parents[2]
+TRAIN = TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30)
+SMALL = {"embedding_size": 4, "hidden_size": 6}
+TWO = SweepConfig(dataclasses.replace(TRAIN, steps=400, eval_every=200), SMALL, ("gru", "rnn"), bptt=(16,))
+VOCABULARY = 8  # of brackets, and of the text below
+
+
+def wait_until(true, seconds: float = 60) -> None:
+    give_up = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def process_of(lineup: Sweep) -> subprocess.Popen:
+    """In a session of its own, so that all its processes can be killed at once."""
+    command = [sys.executable, "-m", "lstmviz", "sweep", str(lineup.folder)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+def digests(lineup: Sweep) -> dict[str, str]:
+    return {run.folder.name: load(run.folder / "best.safetensors").digest for run in lineup.runs()}
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
+    """TWO on a text that is soon evaluated."""
+    text = tmp_path_factory.mktemp("text") / "text.txt"
+    text.write_text("((x)x)\n(x)\n" * 200)
+    return dataclasses.replace(TWO, train=dataclasses.replace(TWO.train, corpus=str(text)))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(quick: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of its members, each trained alone in this process."""
+    lineup = Sweep.create(tmp_path_factory.mktemp("undisturbed") / "lineup", quick, VOCABULARY)
+    for name, member in quick.members(VOCABULARY).items():
+        train_member(Run.create(lineup.folder / name, member).folder)
+    return digests(lineup)
+
+
+def test_a_member_is_named_by_what_distinguishes_it() -> None:
+    assert list(TWO.members(VOCABULARY)) == ["gru", "rnn"]
+    many = SweepConfig(TRAIN, SMALL, ("gru", "lstm"), (1, 2), (16, 32), (0, 7))
+    members = many.members(VOCABULARY)
+    assert len(members) == many.count == 16
+    member = members["gru-2x6-bptt32-seed7"]
+    assert (member.train.bptt, member.train.seed, member.model["num_layers"]) == (32, 7, 2)
+    assert "--cell gru" in member.command and "--bptt 32" in member.command
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_gets_as_many_units_as_the_parameters_allow(cell: str) -> None:
+    model = widest(4000, vocab_size=VOCABULARY, cell=cell, embedding_size=8)
+    wider = dataclasses.replace(model, hidden_size=model.hidden_size + 1)
+    assert parameter_count(model) <= 4000 < parameter_count(wider)
+    tied = widest(4000, vocab_size=VOCABULARY, cell=cell, tie_weights=True)
+    assert tied.embedding_size == CELLS[cell].output_of(tied.hidden_size)
+    assert 3000 < parameter_count(tied) <= 4000
+
+
+def test_a_line_up_of_one_size() -> None:
+    members = SweepConfig(TRAIN, {"embedding_size": 4}, tuple(CELLS), parameters=2000).members(VOCABULARY)
+    counts = [parameter_count(ModelConfig(VOCABULARY, **member.model)) for member in members.values()]
+    assert len(counts) == len(CELLS) and all(1700 < count <= 2000 for count in counts)
+
+
+def test_how_the_forget_gate_begins_is_for_those_that_have_one() -> None:
+    members = SweepConfig(TRAIN, {**SMALL, "forget_bias": 1.0}, ("lstm", "rnn")).members(VOCABULARY)
+    assert members["lstm"].model["forget_bias"] == 1.0 and "forget_bias" not in members["rnn"].model
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cells": ()}, "cells is empty"),
+        ({"seeds": (1, 1)}, "seeds has 1 more than once"),
+        ({"cells": tuple(CELLS), "seeds": tuple(range(200))}, "this is 4,600 trainings; a line-up has at most 500"),
+        ({"cells": ("gpt",)}, "cell is 'gpt'"),
+        ({"num_layers": (0,)}, "num_layers is 0"),
+        ({"parameters": 50, "model": {}}, "no lstm has at most 50 parameters here: with a single unit"),
+        ({"parameters": 5000}, "leave hidden_size out"),
+    ],
+)
+def test_what_cannot_be_is_said(options: dict, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sweep.create(tmp_path / "lineup", SweepConfig(**{"train": TRAIN, "model": SMALL, **options}), VOCABULARY)
+    assert not (tmp_path / "lineup").exists()
+
+
+def test_more_than_the_machine_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = TWO.members(VOCABULARY)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with pytest.raises(ValueError, match="workers is 3; this machine has 2 cores"):
+        check_machine(members, VOCABULARY, 3)
+    check_machine(members, VOCABULARY, 2)
+    monkeypatch.setattr("lstmviz.training.sweep.memory_there", lambda _: 500 * 2**20)
+    check_machine(members, VOCABULARY, 1)
+    with pytest.raises(ValueError, match=r"2 of these models at once takes 0.8 GB and there are 0.5 GB; .*--workers 1"):
+        check_machine(members, VOCABULARY, 2)
+
+
+def test_the_same_again_goes_on_and_another_is_refused(tmp_path: Path) -> None:
+    Sweep.create(tmp_path / "lineup", TWO, VOCABULARY)
+    assert Sweep.create(tmp_path / "lineup", TWO, VOCABULARY).config() == TWO
+    with pytest.raises(ValueError, match="was begun with other cells and seeds"):
+        Sweep.create(tmp_path / "lineup", dataclasses.replace(TWO, cells=("lstm",), seeds=(1,)), VOCABULARY)
+
+
+@pytest.mark.parametrize("whom", ["the whole group", "the line-up alone", "a worker"])
+def test_killed_and_gone_on_with_it_ends_with_the_same_bits(
+    whom: str, tmp_path: Path, quick: SweepConfig, undisturbed: dict
+) -> None:
+    lineup = Sweep.create(tmp_path / "lineup", quick, VOCABULARY)
+    process = process_of(lineup)
+    try:
+        gru = lineup.runs()[0]
+        wait_until(lambda: len(gru.metrics()[0]) > 2)
+        status = gru.status()
+        assert status is not None and status.state == "running"
+        if whom == "a worker":
+            os.kill(status.pid, signal.SIGKILL)  # its training is begun again without being asked
+            assert process.wait(60) == 0
+        else:
+            (os.killpg if whom == "the whole group" else os.kill)(process.pid, signal.SIGKILL)
+            process.wait()
+            again = process_of(lineup)  # at once: the killed one's workers may still be at it
+            assert again.wait(60) == 0
+    finally:
+        process.kill()
+    status = lineup.status()
+    assert status is not None and (status.state, status.step) == ("finished", 2)
+    assert digests(lineup) == undisturbed
+    for run in lineup.runs():
+        steps = [record["step"] for record in run.metrics()[0]]
+        assert steps == sorted(set(steps)) and steps[-1] == 400  # nobody else wrote into it
+
+
+def test_a_line_up_is_stopped_and_seen_like_runs(tmp_path: Path, quick: SweepConfig, capsys) -> None:
+    endless = dataclasses.replace(quick, train=dataclasses.replace(quick.train, steps=10**6))
+    lineup = Sweep.create(tmp_path / "lineup", endless, VOCABULARY)
+    process = process_of(lineup)
+    try:
+        first, second = lineup.runs()
+        wait_until(lambda: first.metrics()[0])
+        with pytest.raises(Busy, match="another process is at the line-up"):
+            next(lineup.execute())
+        assert [run.name for run in runs(tmp_path)] == ["lineup/gru", "lineup/rnn"]
+        cli.stop(lineup.folder)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    assert "asked the line-up lineup to stop" in capsys.readouterr().out
+    states = [status.state for run in (first, second) if (status := run.status())]
+    assert states == ["stopped", "stopped"]
+    status = lineup.status()
+    assert status is not None and status.state == "stopped"
+    assert (first.folder / "last.safetensors").exists()  # saved where it stood
+    with pytest.raises(ValueError, match="is not running"):
+        cli.stop(lineup.folder)
+
+
+def test_others_go_on_where_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abc " * 300)
+    options = "--bptt 16 1000 --batch-size 4 --steps 20 --eval-every 10 --hidden-size 4 --workers 1".split()
+    monkeypatch.setattr(sys, "argv", ["lstmviz", "sweep", f"{tmp_path}/lineup", "--corpus", str(text), *options])
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        with pytest.raises(SystemExit, match=r"1 of 2 members failed: lstm-bptt1000 \(.* needs at least 4,004\)"):
+            cli.main()
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
+            signal.signal(number, handler)
+    printed = capsys.readouterr().out
+    assert "lstm-bptt16: finished, valid" in printed and "lstm-bptt1000  failed" in printed
+    card = (tmp_path / "lineup" / "lstm-bptt16" / "card.md").read_text()
+    assert "python -m lstmviz train runs/lstm-bptt16 --corpus text.txt --bptt 16" in card
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{0}/none"], "there is no line-up in {0}/none; say what to train on with --corpus"),
+        (["{0}/known", "--steps", "7"], "say python -m lstmviz sweep {0}/known alone"),
+        (["{0}/known", "--corpus", "brackets"], "was begun with other train and model and cells"),
+        (["{0}/new", "--corpus", "brackets", "--ray", "auto", "--workers", "2"], "leave --workers out"),
+        (["{0}/new", "--corpus", "brackets", "--workers", "1000"], "workers is 1000"),
+    ],
+)
+def test_a_problem_is_one_sentence(arguments: list, message: str, tmp_path: Path, monkeypatch) -> None:
+    Sweep.create(tmp_path / "known", TWO, VOCABULARY)
+    monkeypatch.setattr(sys, "argv", ["lstmviz", "sweep", *(argument.format(tmp_path) for argument in arguments)])
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    assert message.format(tmp_path) in str(exit.value) and "\n" not in str(exit.value)
+
+
+def test_ray_ends_with_the_same_bits(tmp_path: Path, quick: SweepConfig, undisturbed: dict) -> None:
+    pytest.importorskip("ray", reason='there is no Ray: pip install ".[cluster]"')
+    lineup = Sweep.create(tmp_path / "lineup", quick, VOCABULARY)
+    outcomes = [outcome for outcome in lineup.execute(ray="local") if outcome]
+    assert {outcome.run.folder.name: outcome.digest for outcome in outcomes if outcome.digest} == undisturbed
+
+
+def test_without_ray_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    lineup = Sweep.create(tmp_path / "lineup", TWO, VOCABULARY)
+    with pytest.raises(ValueError, match=r'pip install "\.\[cluster\]"'):
+        next(lineup.execute(ray="auto"))
