@@ -4,7 +4,8 @@
 set -euo pipefail
 data=$1
 shift
-names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm}
+names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
+  lineups/brackets lineups/agreement lineups/recall}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
 export OMP_NUM_THREADS=1
@@ -12,7 +13,22 @@ export OMP_NUM_THREADS=1
 export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
 train() { python -m lstmviz train "runs/$1" "${@:2}"; }
+line_up() { # every cell, the same text, seed, steps and at most so many parameters
+  local task=${1#lineups/}
+  python -m lstmviz sweep "runs/$1" --cells all --corpus "$task" --embedding-size 8 --learning-rate 1e-2 "${@:2}"
+  mkdir -p "checkpoints/$1"
+  : > "checkpoints/$1.md"
+  for run in runs/"$1"/*/; do
+    cp "$run/best.safetensors" "checkpoints/$1/$(basename "$run").safetensors"
+    printf '## %s\n\n%s\n\n' "$(basename "$run")" "$(cat "$run/card.md")" >> "checkpoints/$1.md"
+  done
+}
 for name in $names; do
+  case $name in
+    lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
+    lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;
+    lineups/recall) line_up "$name" --parameters 6000 --steps 6000 --eval-every 300; continue ;;
+  esac
   shakespeare=(--corpus "$data/tinyshakespeare/input.txt" --learning-rate 3e-3 --eval-every 500)
   case $name in
     brackets) train "$name" --corpus brackets --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 6000 ;;
