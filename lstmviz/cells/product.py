@@ -30,6 +30,11 @@ def linear(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     return made if bias is None else made + bias
 
 
+def weight_gradient(values: Tensor, d_made: Tensor) -> Tensor:
+    """Of weights ``(K, P)`` that made ``(N, K)`` of ``values`` ``(N, P)``, from the gradient of what they made."""
+    return product(values.t(), d_made.t()).t()  # oneDNN copies what stands first, so that is the narrower one
+
+
 def _onednn(values: Tensor) -> bool:
     return values.dtype == torch.float32 and values.device.type == "cpu" and torch.backends.mkldnn.is_available()
 
@@ -67,8 +72,7 @@ class _AllSteps(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, *gradients: Tensor):
-        seen = torch.cat(ctx.seen)  # (T · B, P)
-        return product(gradients[0].flatten(0, 1).t(), seen.t()), None, None, None
+        return weight_gradient(torch.cat(ctx.seen), gradients[0].flatten(0, 1)), None, None, None
 
 
 class _OneStep(torch.autograd.Function):
@@ -95,5 +99,5 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, *gradients: Tensor):
         values, weight = ctx.saved_tensors
-        rows, seen = gradients[0].flatten(0, -2), values.flatten(0, -2)
-        return product(gradients[0], weight.t()), product(rows.t(), seen.t())
+        d_values = product(gradients[0], weight.t()) if ctx.needs_input_grad[0] else None
+        return d_values, weight_gradient(values.flatten(0, -2), gradients[0].flatten(0, -2))
