@@ -16,6 +16,7 @@ import tyro
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig, figures, strongest_unit
+from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ModelConfig, parameter_count, perplexity
 from lstmviz.trace import trace_sentence
@@ -289,6 +290,9 @@ def evaluate(
     print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary)}")
     if corpus in GRAMMARS:
         print(strongest_unit(carried_variable(loaded, opened)))
+        table = accuracy_by_distance(loaded.build(), loaded.vocabulary, corpus)
+        right = ", ".join(f"{row.accuracy:.0%} up to {row.distance}" for row in table.itertuples())
+        print(f"right answers by the distance in tokens to what they depend on: {right}")
 
 
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:

@@ -15,20 +15,21 @@ from lstmviz.text import Vocabulary
 
 REACH = 4  # times further back than in the training text
 LONGEST = 320  # tokens of a sentence
+CONTEXT = 10  # sentences
 
 
 @torch.no_grad()
 def accuracy_by_distance(
-    model: LanguageModel, vocabulary: Vocabulary, grammar: str, context: list[int], *, sentences: int = 400
+    model: LanguageModel, vocabulary: Vocabulary, grammar: str, *, sentences: int = 400
 ) -> pd.DataFrame:
     """Ask a model a grammar's questions in sentences that it never saw, many of them longer than those it learned from.
 
-    An answer is right if the likeliest of all right and wrong tokens is a right one.
+    An answer is right if the likeliest of all right and wrong tokens is a right one. Each sentence is read after the
+    same few others, as in training.
 
     Args:
         model, vocabulary: trained on the grammar.
         grammar: a name in ``GRAMMARS``.
-        context: ids of text that ends with an end of sentence: what each sentence is read after.
         sentences: how many; the same ones for every model.
 
     Returns:
@@ -44,7 +45,8 @@ def accuracy_by_distance(
     ids = torch.full((longest, sentences), vocabulary.end)  # (T, B); what follows a shorter sentence is never looked at
     for b, sentence in enumerate(drawn):
         ids[: len(sentence), b] = torch.tensor(vocabulary.encode_tokens(sentence))
-    _, state = model(torch.tensor(context)[:, None])
+    before = [token for _ in range(CONTEXT) for token in (*language.sentence(rng, 1), language.end)]
+    _, state = model(torch.tensor(vocabulary.encode_tokens(before))[:, None])
     state = [{name: value.expand(sentences, -1).contiguous() for name, value in layer.items()} for layer in state]
     logits, _ = model(ids, state)  # (T, B, V)
     right: dict[int, list[bool]] = defaultdict(list)

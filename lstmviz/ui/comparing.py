@@ -220,7 +220,7 @@ def speed(opened: OpenModel) -> float:
 def reach(opened: OpenModel) -> tuple[list[int], list[float]]:
     """Distances and the accuracy at each, of a model that learned a grammar."""
     checkpoint = opened.checkpoint
-    table = accuracy_by_distance(opened.model, checkpoint.vocabulary, checkpoint.corpus_name, opened.context)
+    table = accuracy_by_distance(opened.model, checkpoint.vocabulary, checkpoint.corpus_name)
     return table["distance"].tolist(), table["accuracy"].tolist()
 
 

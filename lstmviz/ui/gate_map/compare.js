@@ -123,7 +123,7 @@ class Comparison extends Picture {
     this.written = key;
     const cells = [make("span", "what", "")];
     for (const model of this.models) {
-      const mark = make("canvas", "mark"), name = make("span", "name", model.name);
+      const mark = make("canvas", "mark"), name = make("span", "name", model.title);
       name.title = model.name;
       Object.assign(mark, { width: 44, height: 8 });
       const pen = mark.getContext("2d");
