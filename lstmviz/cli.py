@@ -291,7 +291,8 @@ def evaluate(
     if corpus in GRAMMARS:
         print(strongest_unit(carried_variable(loaded, opened)))
         table = accuracy_by_distance(loaded.build(), loaded.vocabulary, corpus)
-        right = ", ".join(f"{row.accuracy:.0%} up to {row.distance}" for row in table.itertuples())
+        pairs = zip(table["distance"], table["accuracy"], strict=True)
+        right = ", ".join(f"{accuracy:.0%} up to {distance}" for distance, accuracy in pairs)
         print(f"right answers by the distance in tokens to what they depend on: {right}")
 
 

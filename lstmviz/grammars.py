@@ -28,7 +28,7 @@ class Question:
 
     Args:
         time: the token after which it is asked.
-        distance: how many tokens before the next one that stands on which the answer depends.
+        distance: how many tokens before that one stands the one on which the answer depends.
         right: tokens that may come next.
         wrong: tokens that may not, though they would fit if the other thing stood there.
     """
@@ -94,7 +94,7 @@ def _brackets_questions(tokens: Sequence[str]) -> Iterator[Question]:
     ends, goes_on = frozenset("\n"), frozenset("(x)")
     for time, (token, depth) in enumerate(zip(tokens, _brackets_depth(tokens), strict=True)):
         if token == ")":
-            yield Question(time, time + 1, *((goes_on, ends) if depth else (ends, goes_on)))
+            yield Question(time, time, *((goes_on, ends) if depth else (ends, goes_on)))
 
 
 _NOUNS = {
@@ -141,7 +141,8 @@ def _agreement_number(tokens: Sequence[str]) -> np.ndarray:
 def _agreement_questions(tokens: Sequence[str]) -> Iterator[Question]:
     singular, plural = frozenset(_VERBS), frozenset(_VERBS.values())
     subject, verb = (next(t for t, token in enumerate(tokens) if token in words) for words in (_PLURAL, _VERB_FORMS))
-    yield Question(verb - 1, verb - subject, *((plural, singular) if tokens[verb] in plural else (singular, plural)))
+    right, wrong = (plural, singular) if tokens[verb] in plural else (singular, plural)
+    yield Question(verb - 1, verb - 1 - subject, right, wrong)
 
 
 _SYMBOLS, _FILLERS = "abcd", "xyz"
@@ -172,7 +173,7 @@ def _recall_questions(tokens: Sequence[str]) -> Iterator[Question]:
     right, last = frozenset(tokens[0]), 0
     for time, token in enumerate(tokens):
         if token == "?":
-            yield Question(time, time + 1 - last, right, frozenset(_SYMBOLS) - right)
+            yield Question(time, time - last, right, frozenset(_SYMBOLS) - right)
             last = time + 1
 
 

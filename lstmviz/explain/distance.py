@@ -18,6 +18,12 @@ LONGEST = 320  # tokens of a sentence
 CONTEXT = 10  # sentences
 
 
+def knows(vocabulary: Vocabulary, grammar: str) -> bool:
+    """Whether a vocabulary has every token of a grammar."""
+    language, rng = GRAMMARS[grammar], random.Random(grammar)
+    return {token for _ in range(200) for token in (*language.sentence(rng, 1), language.end)} <= set(vocabulary.tokens)
+
+
 @torch.no_grad()
 def accuracy_by_distance(
     model: LanguageModel, vocabulary: Vocabulary, grammar: str, *, sentences: int = 400
@@ -57,7 +63,7 @@ def accuracy_by_distance(
             def best(tokens: frozenset[str], scores: torch.Tensor = scores) -> float:
                 return max(scores[vocabulary.ids[token]].item() for token in tokens)
 
-            octave = int(np.ceil(np.log2(question.distance)))
+            octave = int(np.ceil(np.log2(max(1, question.distance))))
             right[2**octave].append(best(question.right) > best(question.wrong))
     rows = [(distance, float(np.mean(found)), len(found)) for distance, found in sorted(right.items())]
     return pd.DataFrame(rows, columns=["distance", "accuracy", "questions"])

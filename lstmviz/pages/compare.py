@@ -9,10 +9,9 @@ import streamlit as st
 from lstmviz.cells.transplant import layouts
 from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.grammars import GRAMMARS
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
-from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Compared, draw, reach, titles
+from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Axis, Compared, draw, reach, shared_axis, titles
 from lstmviz.ui.controls import STYLE, example_buttons, from_url, is_grammar, to_url, token_buttons
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import comparison
@@ -20,7 +19,7 @@ from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
 
 GATES = ("keeps", "writes", "shows")
-TELLING = ("rnn", "gru", "lstm_split", "report_split")  # cells of a line-up that are shown first
+TELLING = ("rnn", "gru", "lstm_concat", "report_concat")  # cells of a line-up that are shown first
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ def choose_models() -> list[str]:
     # A copy stands in the menu once it is asked for: there are too many to list them all.
     asked = [*state.get("models", []), *linked]
     names += [name for name in dict.fromkeys(asked) if name not in names and models.is_copy(name, names)]
-    if lost := [name for name in asked if name not in names]:
-        st.warning(f"The link asks for models that are not here: {plain(', '.join(lost))}.")
+    if lost := [name for name in dict.fromkeys(asked) if name not in names]:
+        st.warning(f"These models are not here: {plain(', '.join(lost))}.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
         chosen = st.multiselect(
             "models",
@@ -77,18 +76,24 @@ def choose_models() -> list[str]:
 
 def first_models() -> list[str]:
     """What stands on the page when nobody asked for anything: one line-up's most telling cells."""
-    for names in models.line_ups().values():
-        if len(found := [name for name in names if name.split("/")[1] in TELLING]) > 1:
-            return found
-    return models.shipped()[:2]
+    return next(map(telling, models.line_ups().values()), models.shipped()[:2])
 
 
 def line_up_buttons() -> None:
     """A click puts a few cells of a line-up side by side; the menu has the others."""
-    st.caption("Every cell, trained on the same text from the same seed with the same number of parameters.")
+    st.caption(
+        "Every cell, trained on the same text from the same seed with at most so many parameters. A click takes a "
+        "telling few; the menu has them all."
+    )
     for task, names in models.line_ups().items():
-        telling = [name for name in names if name.split("/")[1] in TELLING]
-        st.button(f"{task}: {len(names)} cells", key=f"lineup_{task}", on_click=put, args=(telling,), width="stretch")
+        st.button(
+            f"{task}: {len(names)} cells", key=f"lineup_{task}", on_click=put, args=(telling(names),), width="stretch"
+        )
+
+
+def telling(names: list[str]) -> list[str]:
+    """Those of a line-up that show most side by side; where they are not there, the first."""
+    return [name for name in names if name.split("/")[1] in TELLING] or names[:4]
 
 
 def copy_buttons(chosen: list[str]) -> None:
@@ -97,12 +102,12 @@ def copy_buttons(chosen: list[str]) -> None:
         "nn.LSTM, eight separate maps, maps of [h′, x], a peephole LSTM with p = 0: the same function in other "
         "layouts. Add a copy, choose *difference*, and see."
     )
-    for name in chosen:
+    for name in (name for name in chosen if models.COPY not in name):
         try:
             possible = layouts(models.open_model(name).checkpoint.model.cell)
-        except CheckpointError:
+        except CheckpointError:  # it is said below
             continue
-        for cell in possible if models.COPY not in name else ():
+        for cell in possible:
             copy = f"{name}{models.COPY}{cell}"
             full = len(chosen) >= MOST or copy in chosen
             st.button(plain(copy), key=f"copy_{copy}", on_click=put, args=([*chosen, copy],), disabled=full)
@@ -213,13 +218,12 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
         compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
         if dropped := max(model.reading.dropped for model in compared):
             st.warning(f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown.")
-        said = state.get("comparison") or {}
-        reference = refer(list(opened), said.get("pinned"))
+        said, axis = state.get("comparison") or {}, shared_axis(text or "", compared)
         header, parts = draw(
-            text or "",
+            axis,
             compared,
-            reference=reference,
-            selection=select(compared, view.layer, said.get("selection")),
+            reference=refer(list(opened), said.get("pinned")),
+            selection=select(axis, compared, view.layer, said.get("selection")),
             held=said.get("held") or (),
             **vars(view),
         )
@@ -235,8 +239,8 @@ def figures(opened: dict[str, OpenModel]) -> None:
     learned = {}
     for title, each in zip(names, opened.values(), strict=True):
         history = each.checkpoint.history
-        pairs = zip(history["step"], history["valid_nll"], strict=True)
-        learned[title] = tuple(map(list, zip(*((s, v) for s, v in pairs if v is not None), strict=True)))
+        points = [(s, v) for s, v in zip(history["step"], history["valid_nll"], strict=True) if v is not None]
+        learned[title] = [s for s, _ in points], [v for _, v in points]
     left, right = st.columns(2, gap="medium")
     with left, st.container(border=True, gap="small"):
         st.markdown("**how they learned**")
@@ -246,59 +250,55 @@ def figures(opened: dict[str, OpenModel]) -> None:
             **plain_chart,
         )
         st.caption("Validation loss while they were trained, as each checkpoint holds it.")
-    if any(each.checkpoint.corpus_name in GRAMMARS for each in opened.values()):
+    if any(is_grammar(each) for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")
             with st.spinner("Asking each model 400 sentences…"):
-                known = {
-                    title: reach(each) if each.checkpoint.corpus_name in GRAMMARS else ([], [])
-                    for title, each in zip(names, opened.values(), strict=True)
-                }
+                known = {title: reach(each) for title, each in zip(names, opened.values(), strict=True)}
             st.plotly_chart(
                 lines_figure(known, x="distance in tokens", y="accuracy", doubling=True, whole=True, dark=dark),
                 key="reach",
                 **plain_chart,
             )
             st.caption(
-                "Share of right answers where the next token depends on one so far back; half of the sentences reach "
-                "further than any in training."
+                "Share of right answers where the next token depends on one so far back: the first bracket, the "
+                "subject, the symbol. The 400 sentences are new, and may reach further back than any in training."
             )
 
 
 def refer(names: list[str], pinned: str | None) -> int:
     """The number of the model that the others are compared with: the one pinned last, the link's, or the first."""
     state = st.session_state
-    if pinned != state.get("pinned"):
+    if pinned and pinned != state.get("pinned"):  # a page that was left and opened again has said nothing yet
         state["pinned"] = pinned
         to_url("reference", pinned)
     asked = st.query_params.get("reference")
     return names.index(asked) if asked in names else 0
 
 
-def select(compared: list[Compared], layer: int, chosen: dict | None) -> dict[str, int]:
-    """The selected time, unit and model: the last keystroke's token, until somebody chooses another."""
-    state, ids = st.session_state, compared[0].reading.ids
-    seen = state.get("compared_seen")
-    last = len(ids) - 1
-    if not seen:
-        config = compared[0].checkpoint.model
-        telling = telling_unit(compared[0].opened, min(layer, config.num_layers - 1))
-        selection = {"time": from_url("time", last), "unit": from_url("unit", telling), "model": from_url("of", 0)}
-    else:
-        selection = dict(seen["selection"])
+def select(axis: Axis, compared: list[Compared], layer: int, chosen: dict | None) -> dict[str, int]:
+    """The selected position, unit and model: the last keystroke's, until somebody chooses another. The URL follows."""
+    state, names, last = st.session_state, [model.name for model in compared], len(axis.labels) - 1
+    if seen := state.get("selected"):
+        time, unit, name = seen["time"], seen["unit"], seen["name"]
         if chosen and chosen != seen["chosen"]:
-            selection = {name: int(chosen[name]) for name in ("time", "unit", "model")}
-        if ids != seen["ids"]:
-            selection["time"] = last_changed(seen["ids"], ids)
-    selection["time"] = max(selection["time"], 0)
-    selection["model"] = min(max(selection["model"], 0), len(compared) - 1)
-    most = compared[selection["model"]].checkpoint.model.hidden_size - 1
-    selection["unit"] = min(max(selection["unit"], 0), most)
-    state["compared_seen"] = {"selection": selection, "chosen": chosen, "ids": ids}
-    to_url("time", str(selection["time"]) if selection["time"] < last else None)
-    to_url("unit", str(selection["unit"]))
-    to_url("of", str(selection["model"]) if selection["model"] else None)
-    return selection
+            time, unit, name = int(chosen["time"]), int(chosen["unit"]), names[min(chosen["model"], len(names) - 1)]
+        if axis.labels != seen["labels"]:
+            time = last_changed(seen["labels"], axis.labels)
+    else:
+        config = compared[0].checkpoint.model
+        first = telling_unit(compared[0].opened, min(layer, config.num_layers - 1))
+        time, unit, name = from_url("time", last), from_url("unit", first), st.query_params.get("of", names[0])
+    model = names.index(name) if name in names else 0
+    time = min(max(time, 0), last)
+    unit = min(max(unit, 0), compared[model].checkpoint.model.hidden_size - 1)
+    state["selected"] = {
+        "time": time, "unit": unit, "name": names[model], "chosen": chosen, "labels": axis.labels,
+    }  # fmt: skip
+    to_url("time", str(time) if time < last else None)
+    to_url("unit", str(unit))
+    to_url("of", names[model] if model else None)
+    return {"time": time, "unit": unit, "model": model}
 
 
 page()

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Container
 from dataclasses import dataclass
+from itertools import combinations
 from math import log
 from typing import Any
 
@@ -17,12 +18,14 @@ import torch
 from lstmviz.cells import CELLS
 from lstmviz.charts import ROLES, SIDE_BY_SIDE
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.explain.distance import accuracy_by_distance, knows
+from lstmviz.grammars import GRAMMARS
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
 from lstmviz.trace import kept
+from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import Reading, payload, running_mean, unit_order
+from lstmviz.ui.reading import Reading, likeliest, numbers, panels_of, running_mean, unit_order
 
 MOST = 6  # models side by side
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
@@ -67,8 +70,7 @@ ABSENT = {  # why a cell lacks something, where that is worth a word
     ("minlstm", "shows"): "no output gate: shows all of its memory",
     ("janet", "shows"): "no output gate: shows all of its memory",
     ("rnn", "keeps"): "no gate: everything is computed anew",
-    ("rnn", "writes"): "no input gate",
-    ("rnn", "shows"): "no output gate",
+    ("lstmp", "hidden"): "its output is a projection, which belongs to no unit",
 }
 
 
@@ -109,31 +111,33 @@ class Axis:
 
 
 def shared_axis(text: str, models: list[Compared]) -> Axis:
-    """Align what the models read."""
-    begun = [_begun(text, model) for model in models]
-    first = int(any(begun))  # a column for the ⏎ that a grammar's sentence is read after
-    typed = [model.reading.pieces[skip:] for model, skip in zip(models, begun, strict=True)]
-    if all(pieces == typed[0] for pieces in typed):
-        labels = [NEWLINE_SIGN] * first + _labels(models[0], begun[0])
-        at = [
-            np.concatenate([np.full(first, 0 if skip else -1), np.arange(len(pieces)) + skip]).astype(int)
-            for pieces, skip in zip(typed, begun, strict=True)
+    """Align what the models read; past the last token that each of them read, nothing is shown."""
+    splits = [model.checkpoint.vocabulary.split(text) for model in models]
+    # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after.
+    begun = [
+        len(model.reading.pieces) + model.reading.dropped - len(split)
+        for model, split in zip(models, splits, strict=True)
+    ]
+    first = int(any(begun))  # a column for that
+    before = [np.full(first, 0 if skip else -1) for skip in begun]
+    whole = [len(split) - model.reading.dropped for model, split in zip(models, splits, strict=True)]
+    if all(split == splits[0] for split in splits):
+        tokens = [np.arange(min(whole)) + skip for skip in begun]
+        labels = _labels(models[0], begun[0])[: min(whole)]
+        by = "token"
+    else:
+        plain = text.replace("\r\n", "\n").replace(NEWLINE_SIGN, "\n").replace(SPACE_SIGN, " ")
+        starts = [_starts(plain, split) for split in splits]
+        ends = [each[count] for each, count in zip(starts, whole, strict=True) if count < len(each)]
+        plain = plain[: min(ends, default=len(plain))]
+        places = np.arange(len(plain))
+        tokens = [
+            np.searchsorted(each, places, side="right") - 1 + skip for each, skip in zip(starts, begun, strict=True)
         ]
-        return Axis(labels, at, "token")
-    plain = text.replace("\r\n", "\n").replace(NEWLINE_SIGN, "\n").replace(SPACE_SIGN, " ")
-    labels = [NEWLINE_SIGN] * first + [{"\n": NEWLINE_SIGN, " ": SPACE_SIGN}.get(c, c) for c in plain]
-    at = []
-    for pieces, skip in zip(typed, begun, strict=True):
-        starts = _starts(plain, pieces)
-        tokens = np.searchsorted(starts, np.arange(len(plain)), side="right") - 1 + skip
-        at.append(np.concatenate([np.full(first, 0 if skip else -1), tokens]).astype(int))
-    return Axis(labels, at, "character")
-
-
-def _begun(text: str, model: Compared) -> int:
-    """How many tokens the model read before those that were typed."""
-    reading = model.reading
-    return len(reading.pieces) + reading.dropped - len(model.checkpoint.vocabulary.split(text))
+        labels = [{"\n": NEWLINE_SIGN, " ": SPACE_SIGN}.get(c, c) for c in plain]
+        by = "character"
+    at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
+    return Axis([NEWLINE_SIGN] * first + labels, at, by)
 
 
 def _labels(model: Compared, skip: int) -> list[str]:
@@ -147,10 +151,13 @@ def _starts(text: str, pieces: list[str]) -> list[int]:
     """Where each piece begins in the text; white space belongs to the piece before it."""
     starts, place = [], 0
     for piece in pieces:
-        written = "\n" if piece == EOS and EOS not in text[place:] else piece
-        found = next((f for w in (written, written.strip("@")) if (f := text.find(w, place)) >= 0), place)
+        # A line's end is a token of its own; so is WikiText's @-@, which stands for the - that was typed.
+        written = [piece, piece.strip("@"), *(["\n"] if piece == EOS else [])]
+        found, length = min(
+            ((at, len(form)) for form in written if form and (at := text.find(form, place)) >= 0), default=(place, 0)
+        )
         starts.append(found)
-        place = found + 1
+        place = found + length
     return starts
 
 
@@ -218,18 +225,23 @@ def speed(opened: OpenModel) -> float:
 
 @st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
 def reach(opened: OpenModel) -> tuple[list[int], list[float]]:
-    """Distances and the accuracy at each, of a model that learned a grammar."""
+    """Distances and the accuracy at each, of a model that learned a grammar; of another nothing.
+
+    A file may call any text by a grammar's name, so the tokens decide.
+    """
     checkpoint = opened.checkpoint
+    if checkpoint.corpus_name not in GRAMMARS or not knows(checkpoint.vocabulary, checkpoint.corpus_name):
+        return [], []
     table = accuracy_by_distance(opened.model, checkpoint.vocabulary, checkpoint.corpus_name)
     return table["distance"].tolist(), table["accuracy"].tolist()
 
 
 def kinship(models: list[Compared]) -> list[int]:
-    """Numbers that two models share if their units correspond, one by one."""
-    kin: list[int] = []
-    for k, model in enumerate(models):
-        relative = next((j for j in range(k) if corresponding(models[j].checkpoint, model.checkpoint)), None)
-        kin.append(k if relative is None else kin[relative])
+    """Numbers that two models share if their units correspond, one by one; also by way of a third model."""
+    kin = list(range(len(models)))
+    for k, j in combinations(range(len(models)), 2):
+        if kin[j] != kin[k] and corresponding(models[k].checkpoint, models[j].checkpoint):
+            kin = [kin[k] if group == kin[j] else group for group in kin]
     return kin
 
 
@@ -250,7 +262,7 @@ def corresponding(a: Checkpoint, b: Checkpoint) -> bool:
 
 
 def draw(
-    text: str,
+    axis: Axis,
     models: list[Compared],
     *,
     layer: int,
@@ -266,7 +278,7 @@ def draw(
     """Everything the comparison draws: its header, and a gate map's message a model.
 
     Args:
-        text: what was read.
+        axis: that of these models.
         models: two to six.
         layer: which to show, from 0; a model with fewer shows that it has none.
         slots: rows of maps, of ``SLOTS``.
@@ -278,7 +290,7 @@ def draw(
         selection: time, unit and model.
         held: blocks of values that the browser holds.
     """
-    axis, kin = shared_axis(text, models), kinship(models)
+    kin = kinship(models)
     names = titles([(model.name, model.checkpoint.model.cell) for model in models])
     lines = [measures(model, layer, gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
     ends = common_scales(models, layer)
@@ -292,6 +304,16 @@ def draw(
         taken = {slot: role for slot in slots if (role := _role(slot, available))}
         if taken.get("memory") == "hidden":
             taken.pop("hidden", None)  # it is shown already
+        panels, planes = panels_of(model.opened, reading.trace, layers, list(taken.values()), ends)
+        slot_of = {role: slot for slot, role in taken.items()}
+        body = {
+            "layers": layers,
+            "units": [order.tolist() for order in units],
+            "panels": [{**panel, "slot": slot_of.get(panel["role"])} for panel in panels],
+            "top": likeliest(model.opened, reading, 3),
+        }
+        parts.append(pack(body, planes, identity=model.checkpoint.digest, ids=reading.ids, held=held))
+        alike = difference and layers and kin[k] == kin[reference]
         described.append(
             {
                 "id": model.name,
@@ -301,25 +323,12 @@ def draw(
                 "dark": SIDE_BY_SIDE["dark"][k],
                 "at": axis.at[k].tolist(),
                 "kin": kin[k],
-                "loss": _rounded(lines[k]["loss"]),
+                "loss": _line(lines[k]["loss"]),
                 "equations": re.sub(r" {3,}", "\n", CELLS[config.cell].equations()),  # one a line: columns are narrow
                 "remark": CELLS[config.cell].note(),
                 "absent": {slot: _absent(config.cell, slot, layer, config.num_layers) for slot in slots},
-                "differences": _most(models[reference], model, layer) if kin[k] == kin[reference] else {},
+                "differences": _most(models[reference], model, layer) if alike else {},
             }
-        )
-        parts.append(
-            payload(
-                model.opened,
-                reading,
-                layers=layers,
-                roles=list(taken.values()),
-                units=units,
-                selection={"time": 0, "unit": 0, "layer": layer},
-                scales=ends,
-                slots={role: slot for slot, role in taken.items()},
-                held=held,
-            )
         )
     facts, same = differences(models)
     noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
@@ -379,8 +388,9 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     if share is not None:
         values = share.values[layer]  # (T, H)
         found["mean"] = placed(values.mean(-1))
-        found["below 0.1"] = placed((values < 0.1).mean(-1))
-        found["above 0.9"] = placed((values > 0.9).mean(-1))
+        there = np.where(np.isfinite(values).all(-1), 0.0, np.nan)  # what was kept at an sLSTM's first step is unknown
+        found["below 0.1"] = placed((values < 0.1).mean(-1) + there)
+        found["above 0.9"] = placed((values > 0.9).mean(-1) + there)
     if keeps is not None:
         found["half-life"] = placed(half_life(keeps.values[layer]))
     return found
@@ -411,8 +421,7 @@ def _absent(cell: str, slot: str, layer: int, layers: int) -> str:
     if layer >= layers:
         return f"no layer {layer + 1}: this model has {layers}"
     names = {"keeps": "forget gate", "writes": "input gate", "shows": "output gate", "looks back": "reset gate"}
-    if slot == "hidden":
-        return "shown above: its memory is what it shows"
+    names["hidden"] = "row of its own: its memory, above, is what it shows"
     return ABSENT.get((cell, slot), f"no {names.get(slot, slot)}")
 
 
@@ -450,8 +459,7 @@ def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: 
         "low": low,
         "high": high,
         "log": name == "half-life",
-        "told": True,
-        "lines": [_rounded(v) for v in values],
+        "lines": [_line(v) for v in values],
     }
 
 
@@ -487,5 +495,5 @@ def _note(
     return " · ".join(notes)
 
 
-def _rounded(values: np.ndarray | None) -> list[float | None]:
-    return [] if values is None else [None if not np.isfinite(v) else round(float(v), 4) for v in values]
+def _line(values: np.ndarray | None) -> list[float | None]:
+    return [] if values is None else numbers(values)

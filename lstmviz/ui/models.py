@@ -55,9 +55,10 @@ def shipped() -> list[str]:
 def line_ups() -> dict[str, list[str]]:
     """Tasks that every cell was trained on, and for each the names of its models in the order of ``CELLS``."""
     found: dict[str, list[str]] = {}
-    for path in sorted((FOLDER / LINE_UPS).glob("*/*.safetensors"), key=lambda path: [*CELLS].index(path.stem)):
+    paths = (path for path in (FOLDER / LINE_UPS).glob("*/*.safetensors") if path.stem in CELLS)
+    for path in sorted(paths, key=lambda path: [*CELLS].index(path.stem)):
         found.setdefault(path.parent.name, []).append(f"{path.parent.name}/{path.stem}")
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), reverse=True))  # recall in front: there the cells differ most
 
 
 def every() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,12 +95,12 @@ def _last_column(opened: OpenModel) -> Reading:
     return Reading([sign], [end], 0, column, best.indices.numpy(), best.values.exp().numpy(), opened.model)
 
 
-def common(a: list[int], b: list[int]) -> int:
+def common(a: list, b: list) -> int:
     """How many tokens both begin with."""
     return next((t for t, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def last_changed(before: list[int], after: list[int]) -> int:
+def last_changed(before: list, after: list) -> int:
     """The last token that is new, or the one before what was taken out; what follows it ended the old text too."""
     head = common(before, after)
     tail = common(before[head:][::-1], after[head:][::-1])
@@ -120,8 +121,6 @@ def payload(
     roles: list[str],
     units: list[np.ndarray],
     selection: dict[str, int],
-    scales: dict[str, tuple[float, float]] | None = None,
-    slots: dict[str, str] | None = None,
     generated_from: int | None = None,
     held: Container[str] = (),
     identity: str = "",
@@ -133,15 +132,46 @@ def payload(
         roles: which to draw as panels; the others travel too, for the readout.
         units: for each of these layers, the units in the order of their rows.
         selection: time, unit and layer.
-        scales: role -> (low, high), the ends of its colours; by default the model's own.
-        slots: role -> the row of a comparison in which it stands.
         generated_from: time of the first token that the model wrote itself.
         held: blocks of values that the browser holds, which are not sent again.
         identity: of whatever else than the checkpoint and the tokens the values depend on.
     """
-    checkpoint, trace = opened.checkpoint, reading.trace
+    checkpoint, nll = opened.checkpoint, reading.trace["nll"].values
     vocabulary = checkpoint.vocabulary
-    several = checkpoint.model.num_layers > 1
+    panels, planes = panels_of(opened, reading.trace, layers, roles)
+    unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
+    header = {
+        "level": vocabulary.level,
+        "tokens": [opened.signs[i] for i in reading.ids],
+        "unknown": [i == unknown for i in reading.ids],
+        "typed": typed,
+        "generated_from": generated_from,
+        "nll": numbers(nll),
+        "running_nll": numbers(running_mean(nll)),
+        "top": likeliest(opened, reading, 5),
+        "panels": panels,
+        "units": [order.tolist() for order in units],
+        "layers": layers,
+        "selection": selection,
+        "annotation": annotation(checkpoint, selection["layer"]),
+    }
+    return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
+
+
+def panels_of(
+    opened: OpenModel,
+    trace: GateTrace,
+    layers: list[int],
+    roles: Container[str],
+    scales: dict[str, tuple[float, float]] | None = None,
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """A description and the values ``(T, U)`` of every gate and state of these layers, for ``pack``.
+
+    Args:
+        roles: those to draw.
+        scales: role -> (low, high), the ends of its colours; by default the model's own.
+    """
+    several = opened.checkpoint.model.num_layers > 1
     panels, planes = [], []
     for layer in layers:
         for name in (role for role in ROLES if role in opened.scales[layer]):
@@ -170,30 +200,17 @@ def payload(
                     "signed": low < 0,
                     "mean": float(values.mean()),
                     "shown": name in roles,
-                    "slot": (slots or {}).get(name),
                 }
             )
-    nll = trace["nll"].values
-    unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
-    header = {
-        "level": vocabulary.level,
-        "tokens": [opened.signs[i] for i in reading.ids],
-        "unknown": [i == unknown for i in reading.ids],
-        "typed": typed,
-        "generated_from": generated_from,
-        "nll": _numbers(nll),
-        "running_nll": _numbers(running_mean(nll)),
-        "top": {
-            "tokens": [[opened.signs[i] for i in row] for row in reading.likely.tolist()],
-            "probabilities": reading.probabilities.round(4).astype(float).tolist(),
-        },
-        "panels": panels,
-        "units": [order.tolist() for order in units],
-        "layers": layers,
-        "selection": selection,
-        "annotation": annotation(checkpoint, selection["layer"]),
+    return panels, planes
+
+
+def likeliest(opened: OpenModel, reading: Reading, count: int) -> dict[str, list]:
+    """The likeliest next tokens after each token, as they can be seen, and their probabilities."""
+    return {
+        "tokens": [[opened.signs[i] for i in row] for row in reading.likely[:, :count].tolist()],
+        "probabilities": reading.probabilities[:, :count].astype(float).round(4).tolist(),
     }
-    return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
 
 def running_mean(nll: np.ndarray) -> np.ndarray:
@@ -231,5 +248,7 @@ def annotation(checkpoint, layer: int) -> dict[str, str]:
     return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, |correlation| {correlations[unit]:.2f}"}
 
 
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(v) else round(float(v), 4) for v in values]
+def numbers(values: np.ndarray) -> list[float | None]:
+    """As JSON takes them: None where there is no finite number."""
+    rounded = values.astype(float).round(4).tolist()
+    return [v if known else None for v, known in zip(rounded, np.isfinite(values).tolist(), strict=True)]

@@ -41,6 +41,10 @@ def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
     return found
 
 
+def drawn(text: str, models: list[Compared], **view) -> tuple[dict, list[bytes]]:
+    return draw(shared_axis(text, models), models, **view)
+
+
 def panels_of(part: bytes) -> list[dict]:
     length = int.from_bytes(part[:4], "little")
     return json.loads(part[4 : 4 + length])["panels"]
@@ -79,6 +83,25 @@ def test_words_and_characters_are_aligned_by_characters(make_checkpoint):
     assert axis.at[1].tolist() == [0, 0, 0, 0, 1, 2, 2, 3, 4, 5]
 
 
+def test_a_word_that_stands_in_another_is_not_taken_for_it(make_checkpoint):
+    text = "that a cat"
+    two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["that", "a", "cat"])))
+    assert shared_axis(text, two).at[1].tolist() == [0] * 5 + [1] * 2 + [2] * 3
+
+
+def test_past_what_the_first_of_them_read_nothing_is_shown(make_checkpoint):
+    text = "abc " * 700  # 2,800 characters, 700 words
+    two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["abc"])))
+    axis = shared_axis(text, two)
+    assert [len(axis.labels), *map(len, axis.at)] == [2000] * 3
+    assert axis.at[0].tolist() == list(range(2000)) and axis.at[1].tolist() == [t // 4 for t in range(2000)]
+    grammar = dataclasses.replace(
+        make_checkpoint(seed=1), hidden_variable={"name": "depth", "correlations": [[0.1, 0.2, 0.3, 0.4]]}
+    )
+    axis = shared_axis("a" * 2000, compared("a" * 2000, make_checkpoint(), grammar))
+    assert axis.by == "token" and len(axis.labels) == 2000  # the ⏎ and 1,999 characters
+
+
 def test_a_words_loss_is_spread_over_its_characters(make_checkpoint):
     text = "ab c"
     two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["ab", "c"])))
@@ -113,21 +136,36 @@ def test_what_a_cell_lacks_is_absent_and_not_zero(make_checkpoint):
     assert measures(gru, 0, "shows", np.arange(3), "token")["mean"] is None
     assert measures(gru, 0, "keeps", np.arange(3), "token")["mean"] is not None
     assert measures(rnn, 0, "keeps", np.arange(3), "token")["half-life"] is None
-    header, parts = draw("abc", [gru, rnn], **view())
+    header, parts = drawn("abc", [gru, rnn], **view())
     assert header["models"][0]["absent"]["shows"].startswith("no output gate")
     slots = [{panel["slot"] for panel in panels_of(part) if panel["shown"]} for part in parts]
     assert slots == [{"keeps", "looks back", "candidate", "memory"}, {"memory"}]
 
 
 def test_a_layer_that_a_model_lacks_is_absent(make_checkpoint):
-    header, parts = draw("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), **view(layer=1))
+    header, parts = drawn("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), **view(layer=1))
     assert header["models"][1]["absent"]["keeps"] == "no layer 2: this model has 1"
     assert panels_of(parts[1]) == []
 
 
+def test_kin_that_lack_a_layer_are_drawn_beside_a_deeper_model(make_checkpoint):
+    one = make_checkpoint()
+    grammar = dataclasses.replace(one, hidden_variable={"name": "depth", "correlations": [[0.1, 0.2, 0.3, 0.4]]})
+    three = compared("abc", grammar, with_layout(grammar, "lstm_concat"), make_checkpoint(num_layers=3))
+    header, _ = drawn("abc", three, **view(layer=2, difference=True))
+    assert [model["differences"] for model in header["models"]] == [{}, {}, {}]
+
+
+def test_what_an_slstm_kept_at_its_first_step_is_unknown(make_checkpoint):
+    (model,) = compared("abc", make_checkpoint(cell="slstm"))
+    found = measures(model, 0, "keeps", np.arange(3), "token")
+    for name in ("mean", "below 0.1", "above 0.9"):
+        assert np.isfinite(found[name]).tolist() == [False, True, True]
+
+
 def test_the_same_weights_in_another_layout_differ_by_rounding_alone(make_checkpoint):
     one = make_checkpoint(num_layers=2)
-    header, _ = draw("abc cab", compared("abc cab", one, with_layout(one, "lstm_concat")), **view(difference=True))
+    header, _ = drawn("abc cab", compared("abc cab", one, with_layout(one, "lstm_concat")), **view(difference=True))
     assert [model["kin"] for model in header["models"]] == [0, 0]
     found = header["models"][1]["differences"]
     assert {"forget_gate", "input_gate", "output_gate", "candidate", "cell", "hidden"} <= set(found)
@@ -145,6 +183,9 @@ def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):
     assert not corresponding.__wrapped__(a, other)
     assert not corresponding.__wrapped__(a, make_checkpoint(cell="lstm_split", hidden_size=5))
     assert kinship(compared("abc", a, make_checkpoint(cell="gru", seed=2), b)) == [0, 1, 0]
+    copy = with_layout(b, "report_concat")
+    for order in ((a, b, copy), (a, copy, b), (copy, a, b)):  # a and the copy are kin by way of b
+        assert len(set(kinship(compared("abc", *order)))) == 1
 
 
 def test_what_differs_comes_first(make_checkpoint):
@@ -161,7 +202,7 @@ def test_a_title_is_the_cell_where_that_tells_the_models_apart():
 def test_the_colours_of_a_role_reach_equally_far_in_all(make_checkpoint):
     wide = make_checkpoint(seed=3)
     wide = dataclasses.replace(wide, weights={name: 40 * weight for name, weight in wide.weights.items()})
-    _, parts = draw("abcabc", compared("abcabc", make_checkpoint(), wide), **view())
+    _, parts = drawn("abcabc", compared("abcabc", make_checkpoint(), wide), **view())
     limits = [
         {
             panel["role"]: panel["limit"]

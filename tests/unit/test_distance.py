@@ -22,7 +22,7 @@ class Knows:
             for t, token in enumerate(tokens[:, b].tolist()):
                 if token in symbols:
                     last, at = token, t
-                logits[t, b, last if t + 1 - at <= self.reach else self.vocabulary.ids["a"]] = 1.0
+                logits[t, b, last if t - at <= self.reach else self.vocabulary.ids["a"]] = 1.0
         return logits, [{"hidden": torch.zeros(1, 1)}]
 
 
@@ -34,7 +34,7 @@ def vocabulary() -> Vocabulary:
 def test_who_remembers_is_right_at_every_distance(vocabulary):
     table = accuracy_by_distance(Knows(vocabulary, LONGEST), vocabulary, "recall", sentences=40)
     assert (table["accuracy"] == 1).all()
-    assert table["distance"].tolist() == [4, 8, 16, 32, 64, 128, 256][: len(table)]
+    assert table["distance"].tolist() == [2, 4, 8, 16, 32, 64, 128, 256][: len(table)]
     assert table["distance"].max() > 64  # further than in any training text
 
 

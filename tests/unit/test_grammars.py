@@ -58,8 +58,8 @@ def test_recall_asks_for_the_same_symbol_over_growing_distances():
         answers = [sentence[t + 1] for t, c in enumerate(sentence) if c == "?"]
         assert set(answers) == {symbol} and sentence[-1] == symbol
         distances = [question.distance for question in GRAMMARS["recall"].questions(sentence)]
-        assert distances == [len(gap) + 1 for gap in sentence[1:].split(symbol)[:-1]]
-        assert all(a < b for a, b in pairwise(distances)) and max(distances) <= MAX_DISTANCE + 1
+        assert distances == [len(gap) for gap in sentence[1:].split(symbol)[:-1]]  # the fillers and the ?
+        assert all(a < b for a, b in pairwise(distances)) and max(distances) <= MAX_DISTANCE
         assert len(set(hidden_variable("recall", sentence))) == 1
     assert np.isnan(hidden_variable("recall", "xa?\nx")).tolist() == [True, False, False, True, True]
 
@@ -75,7 +75,7 @@ def test_the_text_itself_answers_every_question(name):
             for question in questions:
                 assert sentence[question.time + 1] in question.right
                 assert not question.right & question.wrong
-                assert 0 < question.distance <= question.time + 1
+                assert 0 <= question.distance <= question.time
 
 
 def test_bad_requests_are_refused():

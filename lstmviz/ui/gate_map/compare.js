@@ -96,7 +96,8 @@ class Comparison extends Picture {
       model.data.panels = model.data.panels.map((panel) => {
         const other = reference.data.panels.find(({ role }) => role === panel.role);
         if (!other) return panel;
-        const high = panel.high - Math.min(panel.low, 0), codes = new Uint16Array(panel.codes.length);
+        const high = Math.max(panel.high, other.high) - Math.min(panel.low, other.low, 0); // no difference is larger
+        const codes = new Uint16Array(panel.codes.length);
         const value = ({ low, high }, code) => low + (code / 65534) * (high - low);
         for (let i = 0; i < codes.length; i++) {
           const [a, b] = [other.codes[i], panel.codes[i]];
@@ -163,7 +164,7 @@ class Comparison extends Picture {
   }
 
   writeAhead(time) { // what each model made of a token, and what it expects after it
-    const cells = [], { header } = this, charts = header.charts.filter(({ told }) => told);
+    const cells = [], { charts } = this.header;
     const line = (label, value) => {
       cells.push(make("span", "what", label), ...this.models.map((model) => value(model)), make("span", "", ""));
     };
@@ -272,9 +273,10 @@ class Comparison extends Picture {
     this.frame(0, this.mapsTop - 18);
     for (const { slot, y } of this.slots) this.drawSlotName(slot, y);
     for (const model of models) this.drawModel(model);
-    for (const slot of this.slots) {
-      const place = slot.places.find((place, k) => place && !models[k].subtracted);
-      if (place) this.drawScaleAt(place.panel, slot);
+    this.end = this.width - RIGHT;
+    for (const { places, y, height } of this.slots) {
+      const panels = places.filter(Boolean).map(({ panel }) => panel);
+      if (panels.length) this.drawScales(panels, y, Math.min(height, 120));
     }
     this.cost = performance.now() - start;
   }
@@ -353,7 +355,8 @@ class Comparison extends Picture {
 
   drawCaption(model, panel, y) { // its name in this cell, how far its colours reach, and a number
     const { theme, paint } = this, most = model.differences[panel.role], alpha = 0.7;
-    const told = panel.difference ? `max |Δ| ${most ? most.toPrecision(2) : 0}` : `mean ${number(panel.mean)}`;
+    const difference = missing(most) ? "Δ" : `max |Δ| ${most ? most.toPrecision(2) : 0}`;
+    const told = panel.difference ? difference : `mean ${number(panel.mean)}`;
     const serif = { size: 13, weight: "italic", family: "serif" };
     this.setFont(serif.size, serif.weight, serif.family);
     const begin = this.left + paint.measureText(panel.symbol).width + 6;
@@ -388,7 +391,7 @@ class Comparison extends Picture {
     }
     paint.stroke();
     this.setFont(12);
-    const said = model.absent[slot.key] ?? `no ${slot.label}`, lines = this.wrap(said, right - left - 24);
+    const said = model.absent[slot.key], lines = this.wrap(said, right - left - 24);
     const widest = Math.max(...lines.map((line) => paint.measureText(line).width));
     const [x, middle] = [(left + right) / 2, y + height / 2];
     paint.fillStyle = theme.page;
@@ -408,9 +411,14 @@ class Comparison extends Picture {
     return lines;
   }
 
-  drawScaleAt(panel, { y, height }) {
-    this.end = this.width - RIGHT;
-    this.drawScale(panel, y, Math.min(height, 120));
+  drawScales(panels, y, height) { // one for gates and one for signed values, whichever there are
+    const kinds = [false, true].map((signed) => panels.filter((panel) => panel.signed === signed));
+    const shown = kinds.filter((some) => some.length), each = (height - 8 * (shown.length - 1)) / shown.length;
+    shown.forEach((some, k) => {
+      const [first] = some, alike = some.every(({ limit, difference }) => limit === first.limit && difference === first.difference);
+      // Where maps reach differently far, it says what the colours mean, and the captions say how much.
+      this.drawScale(alike ? first : { ...first, ends: ["+", "−"] }, y + k * (each + 8), each);
+    });
   }
 
   frame(top, bottom) { // around the selected token's column
@@ -448,7 +456,7 @@ class Comparison extends Picture {
       const last = this.labels.length - 1, rows = this.models[this.model].data.units[0] ?? [];
       const row = rows.indexOf(this.unit);
       const to = (time) => this.select({ time: clamp(time, 0, last) });
-      const unit = (next) => this.select({ unit: rows[clamp(next, 0, rows.length - 1)] });
+      const unit = (next) => rows.length && this.select({ unit: rows[clamp(next, 0, rows.length - 1)] });
       const act = {
         ArrowLeft: () => to(this.time - 1), ArrowRight: () => to(this.time + 1), Home: () => to(0), End: () => to(last),
         ArrowUp: () => unit(row - 1), ArrowDown: () => unit(row + 1), PageUp: () => unit(row - 10),
@@ -464,8 +472,8 @@ class Comparison extends Picture {
     const inside = (from, to) => offsetX >= from && offsetX < to;
     if (offsetY < this.mapsTop - 14) {
       this.inSentence();
-      const time = Math.floor((offsetX - LEFT + this.along) / this.wide);
-      return inside(LEFT, this.end) && time < this.labels.length ? { time } : null;
+      const lean = this.leanAt(offsetY, [0]), time = Math.floor((offsetX - LEFT - lean + this.along) / this.wide);
+      return inside(LEFT, this.end + lean) && time >= 0 && time < this.labels.length ? { time } : null;
     }
     const model = this.models.findIndex((_, k) => inside(this.blockLeft(k), this.blockLeft(k) + this.blockWidth));
     if (model < 0) return null;

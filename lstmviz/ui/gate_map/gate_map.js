@@ -35,6 +35,8 @@ class GateMap extends Picture {
   receive(bytes, send) {
     const data = decode(bytes.subarray(4), this.held);
     if (data) {
+      // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
+      data.labels = data.tokens.map((token, t) => visible((data.unknown[t] && data.typed[t]) || token));
       data.height = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
       this.update(data, send);
     }
@@ -176,17 +178,12 @@ class GateMap extends Picture {
   at({ offsetX, offsetY }) {
     const place = this.placeAt(offsetY);
     if (offsetX < LEFT) return { role: place?.panel ?? this.roles[Math.floor((offsetY - this.rolesTop) / ROLE)] };
-    const time = Math.floor((offsetX - LEFT - this.leanAt(offsetY) + this.scroll.scrollLeft) / this.column);
-    const inside = offsetX < this.width - RIGHT || this.leanAt(offsetY) > 0;
+    const time = Math.floor((offsetX - LEFT - this.leanAt(offsetY, [0, this.unitTop]) + this.scroll.scrollLeft) / this.column);
+    const inside = offsetX < this.width - RIGHT || this.leanAt(offsetY, [0, this.unitTop]) > 0;
     if (!inside || time < 0 || time >= this.data.tokens.length) return null;
     if (!place) return { time };
     const step = Math.floor(((offsetY - place.y) * this.dpr) / place.pitch), row = this.firstRow(place) + step;
     return { time, panel: place.panel, row, unit: place.panel.units[row], layer: place.panel.layer };
-  }
-
-  leanAt(y) { // how far a slanted token has moved right at this height
-    const strip = [0, this.unitTop].find((top) => y >= top && y < top + this.strip);
-    return strip === undefined ? 0 : this.lean * (1 - (y - strip) / this.strip);
   }
 
   select(time, unit = this.unit, layer = this.layer) {

@@ -9,7 +9,7 @@ function decode(bytes, held) {
   let offset = 4 + view.getUint32(0, true);
   const data = JSON.parse(new TextDecoder().decode(bytes.subarray(4, offset)));
   for (const panel of data.panels) panel.units = data.units[data.layers.indexOf(panel.layer)];
-  const width = data.panels.reduce((sum, panel) => sum + panel.units.length, 0), count = data.tokens.length;
+  const width = data.panels.reduce((sum, panel) => sum + panel.units.length, 0), count = data.blocks.reduce((sum, [, tokens]) => sum + tokens, 0);
   for (const [name, tokens, sent] of data.blocks)
     if (sent) held.set(name, new Uint16Array(bytes.slice(offset, (offset += 2 * tokens * width)).buffer)); // a copy
   if (!data.blocks.every(([name]) => held.has(name))) return null;
@@ -24,8 +24,6 @@ function decode(bytes, held) {
     }
     before += size;
   }
-  // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
-  data.labels = data.tokens.map((token, t) => visible((data.unknown[t] && data.typed[t]) || token));
   return data;
 }
 

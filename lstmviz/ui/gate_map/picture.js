@@ -135,6 +135,11 @@ class Picture {
     return { height: height / this.dpr, pitch, rows: Math.min(count, Math.max(1, Math.floor(height / pitch + 1e-6))) };
   }
 
+  leanAt(y, tops) { // how far a slanted token has moved right at this height, of strips that begin at these
+    const strip = tops.find((top) => y >= top && y < top + this.strip);
+    return strip === undefined ? 0 : this.lean * (1 - (y - strip) / this.strip);
+  }
+
   setTokenFont() { this.setFont(13, "", this.data.level === "char" ? this.theme.code : this.theme.font); }
   labelWidth(label) { // in the token font, which must be set
     const key = this.paint.font + label;
@@ -284,7 +289,7 @@ class Picture {
     paint.setLineDash(dash);
     paint.beginPath();
     for (let t = Math.max(0, this.from - 1); t < Math.min(this.to + 1, values.length); t++)
-      if (!missing(values[t])) paint.lineTo(middle(t), y(values[t]));
+      if (!missing(values[t])) paint[missing(values[t - 1]) ? "moveTo" : "lineTo"](middle(t), y(values[t]));
     paint.stroke();
     paint.setLineDash([]);
     if (missing(values[this.time])) return;
@@ -391,8 +396,10 @@ class Picture {
     paint.strokeRect(end + 7.5, y - 0.5, 9, height + 1);
     const { low, high, limit = high } = panel, style = { size: 11, align: "left", alpha: 0.75 };
     const [above, below] = limit < high ? ["≥", "≤"] : ["", ""]; // the colours stop before the values do
-    this.text(above + this.bound(panel, limit), end + 21, y + 6, style);
-    this.text(below + this.bound(panel, limit < high ? -limit : low), end + 21, y + height - 6, style);
+    const ends = [above + this.bound(panel, limit), below + this.bound(panel, limit < high ? -limit : low)];
+    const [upper, lower] = panel.ends ?? ends;
+    this.text(upper, end + 21, y + 6, style);
+    this.text(lower, end + 21, y + height - 6, style);
   }
 
   bound(panel, value) {
