@@ -51,7 +51,7 @@ def shipped() -> list[str]:
 
 def trained() -> list[str]:
     """The models of the Train page's runs that have been evaluated, the newest first."""
-    return [f"run {run.folder.name}" for run in trainings.every() if (run.folder / "best.safetensors").exists()]
+    return [f"run {run.name}" for run in trainings.every() if (run.folder / "best.safetensors").exists()]
 
 
 def uploaded() -> dict[str, OpenModel]:
@@ -82,7 +82,10 @@ def open_model(name: str) -> OpenModel:
         return uploaded()[name]
     path = FOLDER / f"{name}.safetensors"
     if name.startswith("run "):
-        path = trainings.FOLDER / Path(name.removeprefix("run ")).name / "best.safetensors"
+        parts = name.removeprefix("run ").split("/")  # a run's, or its line-up's and its own
+        if len(parts) > 2 or {"", "..", "."} & set(parts):
+            raise checkpoints.CheckpointError(f"there is no checkpoint called {name}")
+        path = trainings.FOLDER.joinpath(*parts, "best.safetensors")
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
