@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -158,7 +159,7 @@ def kill_workers(kills: int, folder: Path, workers: int) -> None:
 
 def kill_lineup(kills: int, folder: Path, ray: bool) -> None:
     options = "--corpus brackets --parameters 6000 --embedding-size 8 --batch-size 16 --eval-every 400".split()
-    asked = (*options, "--cells", "lstm", "gru", "rnn", "janet", "--steps", max(2000, 800 * kills))
+    asked = (*options, "--cells", "lstm", "gru", "rnn", "janet", "--steps", max(1500, 600 * kills))
     assert start(command("sweep", folder / "alone", *asked)).wait() == 0
     with cluster() if ray else nullcontext() as address:
         where = ("--ray", address) if ray else ()
@@ -184,22 +185,23 @@ def kill_lineup(kills: int, folder: Path, ray: bool) -> None:
     where = "two Ray workers" if ray else "this machine"
     print(f"{kills} SIGKILLs during a line-up on {where}; digests of its members:")
     print(f"  {'':<6} {'left alone':<20} killed")
-    same = True
+    found = []
     for run in runs(folder):
         if run.folder.parent.name == "alone":
-            one, other = (
-                load(folder / which / run.folder.name / "best.safetensors").digest for which in ("alone", "killed")
-            )
-            same = same and one == other and not differences(run.folder, folder / "killed" / run.folder.name)
+            twin = folder / "killed" / run.folder.name
+            one, other = (load(member / "best.safetensors").digest for member in (run.folder, twin))
+            found += [f"{run.folder.name}: {what}" for what in differences(run.folder, twin)]
+            found += [f"{run.folder.name}: the digest"] * (one != other)
             print(f"  {run.folder.name:<6} {one[:20]} {other[:20]}")
-    print(f"  {'every bit is the same' if same else 'THEY DIFFER'}")
-    if not same:
-        sys.exit("the members differ")
+    print(f"  {'every bit is the same' if not found else 'these differ: ' + ', '.join(found)}")
+    if found:
+        sys.exit(f"different: {found}")
 
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """The address of a Ray cluster of this machine with two workers; gone at the end."""
+    """The address of a Ray cluster of this machine with two workers, whose token only we know; gone at the end."""
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -207,8 +209,9 @@ def cluster() -> Iterator[str]:
     options = f"--head --block --num-cpus=2 --node-ip-address=127.0.0.1 --port={port} --include-dashboard=false"
     process = start([sys.executable, "-m", "ray.scripts.scripts", "start", *options.split(), "--disable-usage-stats"])
     try:
+        give_up = time.monotonic() + 120
         while start([sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]).wait():
-            assert process.poll() is None, "Ray did not start"
+            assert process.poll() is None and time.monotonic() < give_up, "Ray did not start"
         yield address
     finally:
         process.terminate()

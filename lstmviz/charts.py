@@ -324,6 +324,8 @@ def runs_figure(
     )
     several = len(runs) > 1
     for colour, (name, records) in zip(RUN_COLOURS * 10, runs.items(), strict=False):
+        if not records:  # it waits for its turn, and for its colour
+            continue
         n = 1 + len(records) // DRAWN_MOST
         drawn = sorted({*range(0, len(records), n), len(records) - 1})
         at = [records[i][x] for i in drawn]
@@ -337,9 +339,10 @@ def runs_figure(
             place = {"row": 1, "col": column}
             line = {"color": colour, "width": 1}
             raw = [*map(change, train)]
-            figure.add_scatter(x=at, y=raw, line=line, opacity=0.3, hoverinfo="skip", showlegend=False, **place)
+            lines = {"mode": "lines", **place}  # of few points, too, that Plotly would mark
+            figure.add_scatter(x=at, y=raw, line=line, opacity=0.3, hoverinfo="skip", showlegend=False, **lines)
             line = {"color": colour, "width": 2, "dash": "dot"}
-            figure.add_scatter(x=at, y=[*map(change, smooth)], line=line, showlegend=column == 1, **curve, **place)
+            figure.add_scatter(x=at, y=[*map(change, smooth)], line=line, showlegend=column == 1, **curve, **lines)
             figure.add_scatter(
                 x=[when for when, _ in evaluated],
                 y=[change(nll) for _, nll in evaluated],
@@ -354,8 +357,8 @@ def runs_figure(
         for row, value in ((1, "gradient_norm"), (2, "learning_rate")):
             values = [max(record[value] for record in records[i : i + n]) for i in drawn]
             figure.add_scatter(
-                x=at, y=values, line={"color": colour, "width": 1.2}, name=value.replace("_", " "), showlegend=False,
-                row=row, col=3,
+                x=at, y=values, mode="lines", line={"color": colour, "width": 1.2}, name=value.replace("_", " "),
+                showlegend=False, row=row, col=3,
             )  # fmt: skip
     if clip_norm is not None:
         figure.add_hline(y=clip_norm, line={"color": text, "dash": "dash", "width": 1}, row=1, col=3)  # pyright: ignore[reportArgumentType]

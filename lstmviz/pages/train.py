@@ -15,10 +15,11 @@ from lstmviz.text import plain
 from lstmviz.trace import unit_correlations
 from lstmviz.training.parallel import World
 from lstmviz.training.run import LIVING, Run, Status, reason
+from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
 from lstmviz.ui.gate_map import gate_map
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
-from lstmviz.ui.training_form import form
+from lstmviz.ui.training_form import duration, form
 
 PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
@@ -44,14 +45,15 @@ def is_moving(every: list[Run]) -> bool:
 
 
 def table(every: list[Run]) -> list[Run]:
-    """All trainings; those selected are drawn."""
-    rows = []
+    """All trainings; those selected are drawn, and the members of a line-up together until some are selected."""
+    rows, together = [], any(run.lineup for run in every)
     for run in every:
         status, records, config = run.status(), trainings.records(run), run.config()
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         rows.append(
             {
                 "run": run.folder.name,
+                **({"line-up": run.lineup.name if run.lineup else None} if together else {}),
                 "state": status.state if status else "starting",
                 "step": f"{status.step if status else 0:,} / {config.train.steps:,}",
                 "best perplexity": perplexity(min(losses)) if losses else None,
@@ -60,15 +62,15 @@ def table(every: list[Run]) -> list[Run]:
                 "seconds": round(records[-1]["seconds"]) if records else None,
             }
         )
-    names = [row["run"] for row in rows]
-    default = names.index(st.session_state["run"]) if st.session_state.get("run") in names else 0
+    names = [run.name for run in every]
+    default = every[names.index(st.session_state["run"]) if st.session_state.get("run") in names else 0]
     picked = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
         key=f"runs_{st.session_state.get('table_key', 0)} {' '.join(names)}",  # other rows are another table
-        height=min(35 * (len(rows) + 1) + 2, 142),  # three rows; more scroll
+        height=min(35 * (len(rows) + 1) + 2, 177 if together else 142),  # three rows, or four; more scroll
         column_config={
             "state": st.column_config.TextColumn(width=75),
             "best perplexity": st.column_config.NumberColumn(
@@ -79,10 +81,12 @@ def table(every: list[Run]) -> list[Run]:
             "seconds": st.column_config.NumberColumn(format="localized", width=70),
         },
     )
-    chosen = [every[row] for row in picked.selection.rows] or [every[default]]
+    chosen = [every[row] for row in picked.selection.rows]
     if len(chosen) == 1:
-        st.session_state["run"] = chosen[0].folder.name
-    return chosen
+        st.session_state["run"] = chosen[0].name
+    if not chosen and default.lineup:
+        return [run for run in every if run.lineup == default.lineup]
+    return chosen or [default]
 
 
 def live(was_moving: bool) -> None:
@@ -92,8 +96,10 @@ def live(was_moving: bool) -> None:
     run = chosen[0]
     status, config, records = run.status(), run.config(), trainings.records(run)
     state = status.state if status else "starting"
-    if st.session_state.get("playing") != run.folder.name:
+    if st.session_state.get("playing") != run.name:
         st.session_state["playing"] = None
+    if run.lineup:
+        steer_lineup(Sweep(run.lineup), every)
     steer(run, status, state)
     if problem := st.session_state.pop("problem", None):
         st.error(f"{plain(problem)}.")
@@ -121,9 +127,10 @@ def live(was_moving: bool) -> None:
             label_visibility="collapsed",
         )
         log = st.toggle("logarithmic", key="log")
-    everything = {other.folder.name: trainings.records(other) for other in chosen}
+    one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
+    everything = {(other.folder.name if one else other.name): trainings.records(other) for other in chosen}
     dark = st.context.theme.type == "dark"
-    if records:
+    if any(everything.values()):
         figure = runs_figure(everything, config.train.clip_norm, x=x, log=log, dark=dark)
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
     gates(run)
@@ -131,23 +138,37 @@ def live(was_moving: bool) -> None:
         st.rerun()  # to look again twice a second, or no longer
 
 
-def duration(seconds: float) -> str:
-    """A time as a person says it."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+def attempt(action: Callable[..., object], *arguments: object) -> None:
+    """Do what a button says; the page says why where that cannot be done."""
+    try:
+        action(*arguments)
+    except (OSError, ValueError) as error:
+        st.session_state["problem"] = reason(error)
+
+
+def steer_lineup(lineup: Sweep, every: list[Run]) -> None:
+    """Stop, resume and delete all members of a line-up, and how many are done."""
+    status = lineup.status()
+    state = status.state if status else "starting"
+    members = [run for run in every if run.lineup == lineup.folder]
+    finished = sum((status := run.status()) is not None and status.state == "finished" for run in members)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = f"line-up **{plain(lineup.folder.name)}** · {state} · {finished} of {len(members)} finished"
+        st.markdown(words, width="stretch")
+        if state in LIVING:
+            st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
+        elif finished < len(members):
+            st.button("resume all", on_click=attempt, args=(trainings.start, lineup), key="restart_all")
+        if state not in LIVING:
+            with st.popover("delete all"):
+                st.caption(f"The folder of {plain(lineup.folder.name)}, with all its members, is removed for good.")
+                st.button(
+                    "delete them", on_click=attempt, args=(trainings.delete, lineup), key="delete_all", type="primary"
+                )
 
 
 def steer(run: Run, status: Status | None, state: str) -> None:
     """Pause, resume, stop, delete: what the state allows."""
-
-    def attempt(action: Callable[..., object], *arguments: object) -> None:
-        try:
-            action(*arguments)
-        except OSError as error:
-            st.session_state["problem"] = reason(error)
-
     several = status.processes if status else 1
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(run.folder.name)}**", width="stretch")
@@ -155,18 +176,18 @@ def steer(run: Run, status: Status | None, state: str) -> None:
             st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
             st.button("resume", on_click=attempt, args=(run.ask, "resume"), key="unpause")
-        if state in LIVING:
+        if state in LIVING and (run.folder / "status.json").exists():  # a member that waits has no process yet
             st.button("stop", on_click=attempt, args=(run.ask, "stop"), key="stop")
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(trainings.start, run), key="restart")
         if (run.folder / "best.safetensors").exists() and st.button("open in Watch", key="open"):
-            st.switch_page("lstmviz/pages/watch.py", query_params={"model": f"run {run.folder.name}"})
-        if state not in LIVING:
+            st.switch_page("lstmviz/pages/watch.py", query_params={"model": f"run {run.name}"})
+        if state not in LIVING and not run.lineup:
             with st.popover("delete"):
-                st.caption(f"The folder of {plain(run.folder.name)}, with its weights and curves, is removed for good.")
+                st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
                 st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete", type="primary")
     if state in ("stopped", "crashed", "failed") and several > 1:
-        command = f"{World(size=several).command} resume runs/{run.folder.name}"
+        command = f"{World(size=several).command} resume runs/{run.name}"
         st.caption(f"{several} processes trained it; `{command}` goes on with it.")
 
 
@@ -193,7 +214,7 @@ def health(records: list[dict], clip_norm: float) -> list[str]:
 
 def gates(run: Run) -> None:
     """The probe sentence's gates at any moment of the training: the newest, until somebody moves the slider."""
-    steps, best = run.probes(), f"run {run.folder.name}"
+    steps, best = run.probes(), f"run {run.name}"
     if not steps or best not in models.trained():
         st.caption("The gates of the probe sentence appear after the first evaluation.")
         return
@@ -234,7 +255,7 @@ def gates(run: Run) -> None:
 def moment(run: Run, steps: list[int]) -> int:
     """The slider over training time: the step that is shown."""
     # The slider forgets where it is when an evaluation gives it one more step; what was chosen is kept beside it.
-    state, name = st.session_state, run.folder.name
+    state, name = st.session_state, run.name
     moments: dict[str, int] = state.setdefault("moments", {})  # run -> step; none while it follows the newest
     if state.get("playing") == name:
         later = [step for step in steps if step > moments.get(name, 0)]

@@ -405,6 +405,9 @@ class Run:
         if world.rank == 0:
             with suppress(FileNotFoundError):
                 (self.folder / "control").unlink()  # what was asked of the process before
+            for pattern in (".*.safetensors.*", "probes/.*.npz.*"):  # what it had half written when it was killed
+                for path in self.folder.glob(pattern):
+                    path.unlink(missing_ok=True)
             with suppress(FileNotFoundError):
                 data = (self.folder / "last.safetensors").read_bytes()
         data = world.broadcast(data)

@@ -172,9 +172,10 @@ class Sweep:
             return sweep
         if (sweep.folder / "config.json").exists():
             raise ValueError(f"there is a training run in {folder}; choose another folder for the line-up")
-        config.members(vocab_size)
+        config.members(vocab_size)  # before anything is written
         asked = {"format": 1, "vocab_size": vocab_size, **dataclasses.asdict(config)}
         write_atomically(sweep.folder / LINEUP, json.dumps(asked, indent=2).encode())
+        sweep.lay_out()
         return sweep
 
     def _asked(self) -> tuple[SweepConfig, int]:
@@ -204,6 +205,17 @@ class Sweep:
         config, vocab_size = self._asked()
         return [Run(self.folder / name) for name in config.members(vocab_size)]
 
+    def lay_out(self) -> None:
+        """Make what is not there yet of the members' folders."""
+        config, vocab_size = self._asked()
+        for name, member in config.members(vocab_size).items():
+            run = Run(self.folder / name)
+            with suppress(ValueError):
+                run.config()
+                continue
+            (run.folder / "config.json").unlink(missing_ok=True)  # half written when its process was killed
+            Run.create(run.folder, member)
+
     def stop(self) -> None:
         """Stop all members between two steps; they can be gone on with."""
         write_atomically(self.folder / "control", b"stop")
@@ -229,13 +241,7 @@ class Sweep:
             check_machine(members, vocab_size, workers)
         with self._alone():
             (self.folder / "control").unlink(missing_ok=True)
-            for name, member in members.items():
-                run = Run(self.folder / name)
-                with suppress(ValueError):
-                    run.config()
-                    continue
-                (run.folder / "config.json").unlink(missing_ok=True)  # half written when its process was killed
-                Run.create(run.folder, member)
+            self.lay_out()
             needed = max(_needed(member, vocab_size) for member in members.values())
             with _on_ray(ray, needed) if ray is not None else _here(workers or 1) as submit:
                 yield from self._follow([Run(self.folder / name) for name in members], submit)
@@ -337,7 +343,7 @@ def check_machine(members: dict[str, RunConfig], vocab_size: int, workers: int) 
     needs = heapq.nlargest(workers, (_needed(member, vocab_size) for member in members.values()))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if (needed := sum(needs)) > (there := memory_there(device)):
-        fewer = f"train fewer at once (--workers {workers - 1}), " if workers > 1 and needs[0] <= there else ""
+        fewer = "train fewer at once (sweep --workers), " if workers > 1 and needs[0] <= there else ""
         raise ValueError(
             f"training {len(needs)} of these models at once takes {needed / 2**30:,.1f} GB and there are "
             f"{there / 2**30:,.1f} GB; {fewer}choose fewer units or layers, a shorter window or a smaller batch"
@@ -461,8 +467,9 @@ def _on_ray(address: str, needed: int) -> Iterator[Submit]:
     with _sigterm():  # Ray would exit at once
         try:
             ray.init(address, log_to_driver=False, logging_level="WARNING", include_dashboard=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ValueError(f"there is no Ray cluster at {address}: {error}") from error
+        except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            said = f"{error}".partition("\n")[0]
+            raise ValueError(f"the Ray cluster at {address!r} cannot be used: {said}") from error
     try:
         there = max((node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]), default=math.inf)
         if needed > there:

@@ -75,7 +75,7 @@ def is_copy(name: str, names: list[str]) -> bool:
 
 def trained() -> list[str]:
     """The models of the Train page's runs that have been evaluated, the newest first."""
-    return [f"run {run.folder.name}" for run in trainings.every() if (run.folder / "best.safetensors").exists()]
+    return [f"run {run.name}" for run in trainings.every() if (run.folder / "best.safetensors").exists()]
 
 
 def uploaded() -> dict[str, OpenModel]:
@@ -109,7 +109,10 @@ def open_model(name: str) -> OpenModel:
         return _copy(open_model(original), cell)
     path = (FOLDER / LINE_UPS if "/" in name else FOLDER) / f"{name}.safetensors"
     if name.startswith("run "):
-        path = trainings.FOLDER / Path(name.removeprefix("run ")).name / "best.safetensors"
+        parts = name.removeprefix("run ").split("/")  # a run's, or its line-up's and its own
+        if len(parts) > 2 or {"", "..", "."} & set(parts):
+            raise checkpoints.CheckpointError(f"there is no checkpoint called {name}")
+        path = trainings.FOLDER.joinpath(*parts, "best.safetensors")
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:

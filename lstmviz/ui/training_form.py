@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_c
 from lstmviz.text import UNK, Corpus, Level, plain
 from lstmviz.training import corpora
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
-from lstmviz.training.run import RunConfig, reason
+from lstmviz.training.run import reason
+from lstmviz.training.sweep import SweepConfig, check_machine
 from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card
 
@@ -33,8 +35,8 @@ PROBES = {
 TRIED_MOST = 10**9  # bytes that a step may take which is timed here, in the server
 # What the keys of the form's fields begin with; "units_brackets" is one.
 KEPT = (
-    *("text_pasted", "level", "words", "times", "cell", "budget", "units_", "layers", "embedding_", "dropout"),
-    *("bptt", "batch", "rate", "clip", "seed", "begins", "adaptive", "probe_"),
+    *("text_pasted", "level", "words", "times", "cells", "same", "budget", "units_", "layers", "embedding_", "dropout"),
+    *("bptt", "batch", "rate", "clip", "seed", "seeds", "begins", "adaptive", "probe_"),
 )
 EVALUATING = 0.15  # share of a budget that goes into evaluations, where the validation part is not too long for that
 
@@ -74,8 +76,12 @@ def form() -> None:
     if text is None:
         return
     small = text.name in GRAMMARS
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        cell = st.selectbox("cell", list(CELLS), index=list(CELLS).index("lstm"), key="cell")
+    cells = st.multiselect("cells", list(CELLS), ["lstm"], key="cells", help="Several are trained as a line-up.")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        same = st.toggle(
+            "equal parameters", True, key="same", disabled=len(cells) < 2,
+            help="Each gets as many units as its whole model can have with at most the parameters of the first.",
+        )  # fmt: skip
         about = st.popover("equations", help="What the cell computes, where it comes from, and its parameters")
     choices = [*BUDGETS, OTHER]
     budget = st.segmented_control("budget", choices, default="30 seconds", required=True, key="budget")
@@ -94,16 +100,22 @@ def form() -> None:
         rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate")
         clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip")
         seed = st.number_input("seed", 0, 2**31, 0, key="seed")
+        seeds = st.number_input("seeds, from that one on", 1, 100, 1, key="seeds", help="Several are a line-up, too.")
         begins = st.selectbox(
-            "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", disabled=not CELLS[cell].keeping,
+            "the forget gate begins", ["as drawn", "open", "chrono"], key="begins",
+            disabled=not any(CELLS[cell].keeping for cell in cells),
             help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
             "anything up to a BPTT window.",
         )  # fmt: skip
         adaptive = st.toggle(
             "adaptive softmax", key="adaptive", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."
         )
+    if not cells:
+        action.caption("Choose a cell, or several to compare them.")
+        return
     with about:
-        cell_card(cell, int(embedding), int(units))
+        for cell in cells:
+            cell_card(cell, int(embedding), int(units))
     try:
         train = TrainConfig(
             text.path,
@@ -118,54 +130,103 @@ def form() -> None:
         )
         corpus = read_corpus(text)
         sizes = {
-            "cell": cell,
             "embedding_size": int(embedding),
             "hidden_size": int(units),
-            "num_layers": int(layers),
             "dropout": float(dropout),
             "adaptive_softmax": adaptive,
-            **({"forget_bias": 1.0} if begins == "open" and CELLS[cell].keeping else {}),
-            **({"chrono": max(3, int(bptt))} if begins == "chrono" and CELLS[cell].keeping else {}),
+            **({"forget_bias": 1.0} if begins == "open" else {}),
+            **({"chrono": max(3, int(bptt))} if begins == "chrono" else {}),
         }
-        model = ModelConfig(len(corpus.vocabulary), **sizes)
-        check_memory(model, train)
-        parameters = parameter_count(model)
-        if memory_needed(model, train) > TRIED_MOST:
-            raise ValueError(
-                f"this model has {parameters:,} parameters and is too large to be tried out in the page; choose fewer "
-                "units or layers, a shorter window or a smaller batch, or train it with python -m lstmviz train"
-            )
-        step, evaluation = costs(corpus, model, train)
+        lists = (int(layers),), (int(bptt),), tuple(range(int(seed), int(seed) + int(seeds)))
+        config = SweepConfig(train, sizes, tuple(cells), *lists, probe=probe)
+        if same and len(cells) > 1:
+            first = next(iter(config.members(len(corpus.vocabulary)).values()))
+            allowed = parameter_count(ModelConfig(len(corpus.vocabulary), **first.model))
+            narrowed = {name: value for name, value in sizes.items() if name != "hidden_size"}
+            config = replace(config, model=narrowed, parameters=allowed)
+        models = check(config, corpus)
+        measured = [costs(corpus, model, train) for model in models]
     except (ValueError, OSError, RuntimeError) as error:  # torch says with the last that the memory is used up
         action.error(f"This cannot be trained: {plain(reason(error))}.")
         return
     epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
+    step, evaluation = (sum(cost) / len(measured) for cost in zip(*measured, strict=True))
     train = replace(train, **plan(amount, unit, step, evaluation, epoch))
+    config = replace(config, train=train)
     preview(corpus)
     with action:
         epochs = train.steps / epoch
-        st.caption(
-            f"A step costs {1000 * step:.1f} ms, so this is about {train.steps:,} steps or "
-            f"{epochs:,.{0 if epochs > 20 else 1}f} epochs, with an evaluation every {train.eval_every:,} steps. "
-            f"{parameters:,} parameters."
-        )
+        length = f"about {train.steps:,} steps or {epochs:,.{0 if epochs > 20 else 1}f} epochs"
+        if config.count == 1:
+            st.caption(
+                f"A step costs {1000 * step:.1f} ms, so this is {length}, with an evaluation every "
+                f"{train.eval_every:,} steps. {parameter_count(models[0]):,} parameters."
+            )
+        else:
+            each = step * train.steps + evaluation * train.steps / train.eval_every
+            whole = each * config.count / min(config.count, os.cpu_count() or 1)
+            if config.parameters:
+                widths = ", ".join(f"{model.cell} {model.hidden_size:,} units" for model in models)
+                said = f"At most {config.parameters:,} parameters each: {widths}."
+            else:
+                said = ", ".join(f"{model.cell} {parameter_count(model):,} parameters" for model in models) + "."
+            st.caption(f"{config.count} trainings of {length} each, in all about {duration(whole)}. {said}")
         if not trainings.room():
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
-        if st.button("Train", type="primary", width="stretch", key="train"):
-            start(RunConfig(train, sizes, probe), text)
+        several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
+        if st.button(f"Train{several if config.count > 1 else ''}", type="primary", width="stretch", key="train"):
+            start(config, corpus, text)
 
 
-def start(config: RunConfig, text: Text) -> None:
-    """Begin a training and show it."""
-    name = f"{'text' if text.own else text.name}-{config.model['cell']}"
+def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
+    """The models of a line-up, or of a single training, one a cell.
+
+    Raises:
+        ValueError: one of them, or all that train at once, are more than the machine has, or than the page tries out.
+    """
+    members = config.members(len(corpus.vocabulary))
+    models = []
+    for member in members.values():
+        model = ModelConfig(len(corpus.vocabulary), **member.model)
+        if model in models:  # another seed
+            continue
+        check_memory(model, member.train)
+        if memory_needed(model, member.train) > TRIED_MOST:
+            raise ValueError(
+                f"this model has {parameter_count(model):,} parameters and is too large to be tried out in the page; "
+                "choose fewer units or layers, a shorter window or a smaller batch, or train it with "
+                "python -m lstmviz train"
+            )
+        models.append(model)
+    if config.count > 1:
+        check_machine(members, len(corpus.vocabulary), min(config.count, os.cpu_count() or 1))
+    return models
+
+
+def start(config: SweepConfig, corpus: Corpus, text: Text) -> None:
+    """Begin a training or a line-up and show it."""
+    name = "text" if text.own else text.name
     try:
-        run = trainings.begin(config, name, text.own)
+        if config.count > 1:
+            lineup = trainings.begin_lineup(config, len(corpus.vocabulary), f"{name}-lineup", text.own)
+            run = lineup.runs()[0]
+        else:
+            (member,) = config.members(len(corpus.vocabulary)).values()
+            run = trainings.begin(member, f"{name}-{config.cells[0]}", text.own)
     except (ValueError, OSError) as error:
         st.error(f"The training could not be started: {plain(reason(error))}.")
         return
-    st.session_state["run"] = run.folder.name
+    st.session_state["run"] = run.name
     st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
     st.rerun()
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lstmviz.checkpoint import TrainConfig
 from lstmviz.training.corpora import import_text
-from lstmviz.training.run import LIVING, Run, RunConfig, runs
+from lstmviz.training.run import LINEUP, LIVING, Run, RunConfig, runs
+from lstmviz.training.sweep import Sweep, SweepConfig
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
@@ -24,13 +26,17 @@ NICE = ("nice", "-n", "10") if shutil.which("nice") else ()  # typing goes befor
 
 
 def every() -> list[Run]:
-    """All runs whose configuration can be read, the newest first; one may be half made, or just being deleted."""
+    """All runs whose configuration can be read, the newest first, the members of a line-up side by side.
+
+    One may be half made, or just being deleted.
+    """
     found = []
     for run in runs(FOLDER):
         with suppress(ValueError, OSError):
             run.config()
-            found.append(((run.folder / "config.json").stat().st_mtime, run.folder.name, run))
-    return [run for *_, run in sorted(found, key=lambda entry: entry[:2], reverse=True)]
+            asked = run.lineup / LINEUP if run.lineup else run.folder / "config.json"
+            found.append((-asked.stat().st_mtime, run.name, run))
+    return [run for *_, run in sorted(found, key=lambda entry: entry[:2])]
 
 
 _read: dict[Path, tuple[int, int, list[dict[str, Any]]]] = {}  # file -> which, how far, what
@@ -72,22 +78,37 @@ def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
     Raises:
         ValueError: there is such a run already.
     """
+    folder, train = _prepare(name, config.train, text)
+    run = Run.create(folder, replace(config, train=train))
+    start(run)
+    return run
+
+
+def begin_lineup(config: SweepConfig, vocab_size: int, name: str, text: str | None = None) -> Sweep:
+    """As ``begin``, for a line-up: one process sees to all its members."""
+    folder, train = _prepare(name, config.train, text)
+    lineup = Sweep.create(folder, replace(config, train=train), vocab_size)
+    start(lineup)
+    return lineup
+
+
+def _prepare(name: str, train: TrainConfig, text: str | None) -> tuple[Path, TrainConfig]:
+    """A new folder's path, and the configuration with a person's own corpus kept in it."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
     folder = FOLDER / f"{plain}-{time.strftime('%m%d-%H%M%S')}"
     if text is not None:
         folder.mkdir(parents=True)
         (folder / "corpus.txt").write_text(text, encoding="utf-8")
-        config = replace(config, train=replace(config.train, corpus=str(folder / "corpus.txt")))
-    run = Run.create(folder, config)
-    start(run)
-    return run
+        train = replace(train, corpus=str(folder / "corpus.txt"))
+    return folder, train
 
 
-def start(run: Run) -> None:
+def start(what: Run | Sweep) -> None:
     """A process of its own, in a session of its own: neither the page nor the server takes it along when they end."""
-    with (run.folder / "log.txt").open("ab") as log:
+    command = "resume" if isinstance(what, Run) else "sweep"
+    with (what.folder / "log.txt").open("ab") as log:
         subprocess.Popen(
-            [*NICE, sys.executable, "-m", "lstmviz", "resume", str(run.folder)],
+            [*NICE, sys.executable, "-m", "lstmviz", command, str(what.folder)],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
@@ -97,10 +118,10 @@ def start(run: Run) -> None:
         )
 
 
-def delete(run: Run) -> None:
-    """Remove a run that is not training."""
+def delete(what: Run | Sweep) -> None:
+    """Remove a run, or a line-up with all its members, that is not training."""
     with suppress(FileNotFoundError):  # another page was faster
-        shutil.rmtree(run.folder)
+        shutil.rmtree(what.folder)
 
 
 def keep(text: str, name: str) -> None:

@@ -13,6 +13,7 @@ from lstmviz.checkpoint import TrainConfig
 from lstmviz.training import corpora
 from lstmviz.training.corpora import import_text
 from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.sweep import Sweep
 from lstmviz.ui import trainings
 from lstmviz.ui.training_form import plan
 
@@ -63,6 +64,52 @@ def test_train_starts_a_process_that_can_be_stopped_and_seen(folder: Path) -> No
     app.button(key="delete").click().run()
     assert not app.exception
     assert runs(folder) == []
+
+
+def test_several_cells_are_a_line_up(folder: Path) -> None:
+    app = open_page()
+    app.multiselect(key="cells").set_value([]).run()
+    assert "Choose a cell, or several" in spoken(app)
+    app.multiselect(key="cells").set_value(["lstm", "rnn", "gru"]).run()
+    assert not app.exception
+    assert "At most 3,944 parameters each: lstm 24 units, rnn 51 units, gru 28 units." in spoken(app)
+    app.toggle(key="same").set_value(False).run()
+    assert "lstm 3,944 parameters, rnn" in spoken(app)
+    app.number_input(key="seeds").set_value(200 // 3).run()
+    assert app.button(key="train").label == "Train 198 models"
+    app.number_input(key="seeds").set_value(1).run()
+    app.segmented_control(key="budget").set_value("5 minutes").run()
+    assert app.button(key="train").label == "Train 3 cells"
+    app.button(key="train").click().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["run"]) == ["gru", "lstm", "rnn"]  # before anything has begun
+    lineup = Sweep(next(folder.glob("*/sweep.json")).parent)
+    members = lineup.runs()
+    give_up = time.monotonic() + 60
+    while not any(run.metrics()[0] for run in members):
+        assert time.monotonic() < give_up, (lineup.folder / "log.txt").read_text()
+        time.sleep(0.1)
+    app.run()
+    assert not app.exception  # one draws, another waits
+    app.button(key="stop_all").click().run()
+    while (status := lineup.status()) is None or status.state != "stopped":
+        assert time.monotonic() < give_up, status
+        time.sleep(0.1)
+    app.run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["state"]) == ["stopped"] * 3
+    assert app.button(key="restart_all").label == "resume all"
+    app.button(key="delete_all").click().run()
+    assert not app.exception
+    assert runs(folder) == [] and not lineup.folder.exists()
+
+
+def test_a_line_up_that_does_not_fit_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lstmviz.training.sweep.memory_there", lambda _: 2**20)
+    app = open_page()
+    app.multiselect(key="cells").set_value(["lstm", "rnn"]).run()
+    assert not app.exception
+    assert "This cannot be trained: training 2 of these models at once takes 0.8 GB" in spoken(app)
 
 
 def test_what_is_damaged_does_not_take_the_page_along(folder: Path) -> None:

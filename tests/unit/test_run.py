@@ -138,9 +138,13 @@ def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
     (twin.folder / "status.json").write_text(json.dumps({**status, "state": "running", "started": "long ago"}))
     with (twin.folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 51, "train')  # torn
+    half = [twin.folder / name for name in (".last.safetensors.abcd1234", "probes/.00000031.npz.abcd1234")]
+    for path in half:
+        path.write_bytes(b"half")
     crashed = twin.status()
     assert crashed is not None and crashed.state == "crashed"
     list(twin.execute())
+    assert not any(path.exists() for path in half)
     records, _ = twin.metrics()
     for record in (*records, *expected):
         del record["seconds"], record["tokens_per_second"]
