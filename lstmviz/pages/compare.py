@@ -12,7 +12,16 @@ from lstmviz.checkpoint import CheckpointError
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
 from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Axis, Compared, draw, reach, shared_axis, titles
-from lstmviz.ui.controls import STYLE, example_buttons, from_url, is_grammar, to_url, token_buttons
+from lstmviz.ui.controls import (
+    STYLE,
+    example_buttons,
+    from_url,
+    is_grammar,
+    keep_text,
+    remember_text,
+    to_url,
+    token_buttons,
+)  # fmt: skip
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import comparison
 from lstmviz.ui.models import OpenModel
@@ -41,7 +50,8 @@ def page() -> None:
     if len(opened) < 2:
         st.info("Choose at least two models above; up to six can stand side by side.")
         return
-    keep_text(next(iter(opened.values())))
+    first = next(iter(opened.values()))
+    keep_text(f"compare {first.checkpoint.corpus_name}", first)
     compare(opened, controls(opened))
     figures(opened)
 
@@ -130,18 +140,6 @@ def open_models(names: list[str]) -> dict[str, OpenModel]:
     return opened
 
 
-def keep_text(first: OpenModel) -> None:
-    """When the first model reads another corpus, bring back what was last typed for that, or its first example."""
-    state, corpus = st.session_state, first.checkpoint.corpus_name
-    before, state["compared"] = state.get("compared"), corpus
-    if before == corpus and "text" in state:
-        return
-    texts = state.setdefault("texts", {})
-    if before is None and "text" in st.query_params:
-        return
-    state["text"] = texts.get(corpus) or examples_for(first)[0].text
-
-
 def controls(opened: dict[str, OpenModel]) -> View:
     """The row over the sentence."""
     hidden = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
@@ -208,7 +206,7 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
         )
         if is_grammar(first):
             token_buttons(first.checkpoint.vocabulary)
-        state.setdefault("texts", {})[first.checkpoint.corpus_name] = text
+        remember_text(first, text)
         before = state.setdefault("readings", {})
         readings = {name: read(each, text or "", before.get(name)) for name, each in opened.items()}
         state["readings"] = readings

@@ -17,6 +17,7 @@ from lstmviz.training.parallel import World
 from lstmviz.training.run import LIVING, Run, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
+from lstmviz.ui.comparing import MOST
 from lstmviz.ui.gate_map import gate_map
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
 from lstmviz.ui.training_form import duration, form
@@ -104,7 +105,8 @@ def live(was_moving: bool) -> None:
     if problem := st.session_state.pop("problem", None):
         st.error(f"{plain(problem)}.")
     if status and status.message:
-        st.error(f"It failed: {plain(status.message)}. The best weights until then are kept.")
+        failed = "It failed: " if state == "failed" else ""
+        st.error(f"{failed}{plain(status.message)}. The best weights until then are kept.")
     done = status.step if status else 0
     left = records[-1]["seconds"] / max(1, records[-1]["step"]) * (config.train.steps - done) if records else None
     words = f"{state} · step {done:,} of {config.train.steps:,}"
@@ -127,6 +129,9 @@ def live(was_moving: bool) -> None:
             label_visibility="collapsed",
         )
         log = st.toggle("logarithmic", key="log")
+        ready = [f"run {other.name}" for other in chosen if (other.folder / "best.safetensors").exists()]
+        if len(ready) > 1 and st.button("open in Compare", key="compare"):
+            st.switch_page("lstmviz/pages/compare.py", query_params={"models": ready[:MOST]})
     one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
     everything = {(other.folder.name if one else other.name): trainings.records(other) for other in chosen}
     dark = st.context.theme.type == "dark"

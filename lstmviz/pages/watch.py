@@ -9,7 +9,17 @@ from lstmviz.checkpoint import CheckpointError, card
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
 from lstmviz.ui.cell_card import cell_card
-from lstmviz.ui.controls import STYLE, controls, from_url, generated_from, is_grammar, to_url, token_buttons
+from lstmviz.ui.controls import (
+    STYLE,
+    controls,
+    from_url,
+    generated_from,
+    is_grammar,
+    keep_text,
+    remember_text,
+    to_url,
+    token_buttons,
+)  # fmt: skip
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
@@ -30,7 +40,7 @@ def page() -> None:
     except CheckpointError as error:
         left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
         return
-    keep_text(name, opened)
+    begin(name, opened)
     with right:
         beside(opened)
     with left:
@@ -112,24 +122,15 @@ def take_upload() -> None:
         state["upload_problem"] = str(error)
 
 
-def keep_text(name: str, opened: OpenModel) -> None:
-    """When the model changes, keep the text if it reads the same corpus; else bring back what was last typed for that
-    corpus, or its first example. Nothing typed is lost.
-    """
-    state, corpus = st.session_state, opened.checkpoint.corpus_name
-    texts = state.setdefault("texts", {})
-    if state.get("watched") == name:
-        return
-    first = "watched" not in state
-    if not first:
-        texts[state["corpus"]] = state.get("last_text", "")
-        state.pop("layer", None)
-        for place in ("time", "unit"):  # of the model before
-            st.query_params.pop(place, None)
-    state["watched"], state["corpus"], state["seen"] = name, corpus, {}
-    if first and "text" in st.query_params:
-        return
-    state["text"] = texts.get(corpus, examples_for(opened)[0].text)
+def begin(name: str, opened: OpenModel) -> None:
+    """When the model changes, what was chosen for the one before is forgotten, but no text."""
+    state, known = st.session_state, "seen" in st.session_state
+    if keep_text(f"watch {name}", opened) or not known:
+        state["seen"] = {}
+        if known:
+            state.pop("layer", None)
+            for place in ("time", "unit"):
+                st.query_params.pop(place, None)
 
 
 @st.fragment
@@ -148,7 +149,7 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
         )
         if is_grammar(opened):
             token_buttons(opened.checkpoint.vocabulary)
-        st.session_state["last_text"] = text
+        remember_text(opened, text)
         reading = read(opened, text or "", st.session_state["seen"].get("reading"))
         if example := next((e for e in examples_for(opened) if e.text == text), None):
             st.caption(f"**Look for:** {example.look}")

@@ -119,6 +119,30 @@ def append(sign: str, level: str) -> None:
     put_text(text + sign if level == "char" or not text else f"{text} {sign}")
 
 
+def keep_text(reader: str, opened: OpenModel) -> bool:
+    """Put the right text on the page when another reader begins: what was last typed for its corpus, or an example.
+
+    Args:
+        reader: the page, and what on it decides of the text.
+        opened: the model whose corpus counts.
+
+    Returns:
+        Whether it is another reader than before. The first one takes the text of the link, if that has one.
+    """
+    state, corpus = st.session_state, opened.checkpoint.corpus_name
+    before, state["reader"] = state.get("reader"), reader
+    if before == reader and "text" in state:
+        return False
+    if before is not None or "text" not in st.query_params:
+        state["text"] = state.get("texts", {}).get(corpus, examples_for(opened)[0].text)
+    return before != reader
+
+
+def remember_text(opened: OpenModel, text: str | None) -> None:
+    """What stands on the page is what was last typed for this corpus."""
+    st.session_state.setdefault("texts", {})[opened.checkpoint.corpus_name] = text or ""
+
+
 def put_text(text: str) -> None:
     """Replace the sentence."""
     st.session_state["text"] = text

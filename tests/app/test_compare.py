@@ -126,6 +126,21 @@ def test_the_sentence_survives_a_change_of_models(folder: Path) -> None:
     assert app.text_input(key="text").value == "cab cab"
 
 
+def test_each_page_keeps_its_sentence(folder: Path, make_checkpoint) -> None:
+    other = dataclasses.replace(make_checkpoint(), corpus_name="another")
+    checkpoints.save(other, folder / "shakespeare-char-lstm.safetensors")  # what Watch opens first
+    app = open_page(models=["small", "deep"])
+    app.text_input(key="text").set_value("cab cab").run()
+    app.switch_page("lstmviz/pages/watch.py").run()
+    assert app.selectbox(key="model").value == "shakespeare-char-lstm"
+    app.text_input(key="text").set_value("bac").run()
+    app.switch_page("lstmviz/pages/compare.py").run()
+    assert app.text_input(key="text").value == "cab cab"
+    app.switch_page("lstmviz/pages/watch.py").run()
+    assert app.text_input(key="text").value == "bac"
+    assert not app.exception
+
+
 def test_a_line_up_is_one_click_away(folder: Path) -> None:
     app = open_page(models=["small", "deep"])
     app.button(key="lineup_task").click().run()
