@@ -22,7 +22,7 @@ from lstmviz.ui.controls import (
     to_url,
     token_buttons,
 )  # fmt: skip
-from lstmviz.ui.examples import examples_for
+from lstmviz.ui.examples import SIDE_BY_SIDE, examples_for
 from lstmviz.ui.gate_map import comparison
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
@@ -52,6 +52,8 @@ def page() -> None:
         return
     first = next(iter(opened.values()))
     keep_text(f"compare {first.checkpoint.corpus_name}", first)
+    if look := SIDE_BY_SIDE.get(first.checkpoint.corpus_name):
+        st.caption(f"**Look for:** {look}")
     compare(opened, controls(opened))
     figures(opened)
 

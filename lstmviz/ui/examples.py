@@ -65,9 +65,10 @@ EXAMPLES = {
     ],
     "recall": [
         Example(
-            "bz?bxyx?bzyxyxz?b",
+            "bz?bxyx?bzyxyxz?bxzyyxzxyzzyxyxzyx?b",
             "After every ? stands the first symbol again, each time further from where it stood last. A cell that "
-            "remembers is surprised by none of them; x, y and z cannot be known and always cost about ln 3 = 1.1 nats.",
+            "remembers is surprised by none of them; one that forgot pays ln 4 = 1.4 nats at the last. x, y and z "
+            "cannot be known and always cost about ln 3 = 1.1.",
         ),
         Example(
             "dxyzzyxyxzyzxyxyzxzyzyxxzyzyxyxzx?d",
@@ -94,6 +95,16 @@ EXAMPLES = {
         ),
     ],
 }
+
+
+SIDE_BY_SIDE = {
+    "recall": "After every ? stands the first symbol again, each time about twice as far from where it stood last. Who "
+    "still knows it at the last one (loss)? And what did each keep until then?",
+    "brackets": "To know whether a sentence may end after ) one has to count brackets. Which memories step up and down "
+    "with them? A gate that stayed near 0.5 everywhere never learned anything.",
+    "agreement": "The verb must agree with the first noun, whatever stands between. At which verb is who surprised, "
+    "and which memories hold one colour from that noun to the verb?",
+}  # what to look for when several models read a grammar
 
 
 def examples_for(opened: OpenModel) -> list[Example]:
