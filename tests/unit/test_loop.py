@@ -52,6 +52,21 @@ def test_the_same_seed_gives_the_same_weights():
         assert torch.equal(one, other)
 
 
+def assert_same_bits(one: Trainer, other: Trainer) -> None:
+    a, b = one.state_dict(), other.state_dict()
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a if name != "clock")
+
+
+def learns_and_resumes_bitwise(whole: Trainer, first: Trainer, second: Trainer) -> None:
+    losses = [metrics.valid_nll for metrics in whole if metrics and metrics.valid_nll]
+    assert losses[1] < losses[0]
+    list(zip(range(5), first, strict=False))
+    second.load_state_dict(first.state_dict())
+    list(second)
+    assert_same_bits(whole, second)
+
+
 @pytest.mark.parametrize("stop", [1, 7, 25, 40])
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, schedule):
@@ -67,9 +82,7 @@ def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, schedule):
     second.load_state_dict(saved)
     seen += [metrics for metrics in second if metrics]
 
-    one, other = whole.state_dict(), second.state_dict()
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one if name != "clock")
+    assert_same_bits(whole, second)
     timed = ("seconds", "tokens_per_second")
     plain = [
         [{k: v for k, v in dataclasses.asdict(m).items() if k not in timed} for m in ms] for ms in (expected, seen)
@@ -85,14 +98,7 @@ def test_every_cell_learns_and_resumes_bitwise(cell, bfloat16):
     def trainer() -> Trainer:
         return Trainer(small_model(cell=cell, num_layers=2), CORPUS, config)
 
-    whole, first, second = trainer(), trainer(), trainer()
-    losses = [metrics.valid_nll for metrics in whole if metrics and metrics.valid_nll]
-    assert losses[1] < losses[0]
-    list(zip(range(5), first, strict=False))
-    second.load_state_dict(first.state_dict())
-    list(second)
-    one, other = whole.state_dict(), second.state_dict()
-    assert all(torch.equal(one[name], other[name]) for name in one if name != "clock")
+    learns_and_resumes_bitwise(trainer(), trainer(), trainer())
 
 
 def test_an_adaptive_softmax_learns_and_resumes_bitwise():
@@ -104,14 +110,7 @@ def test_an_adaptive_softmax_learns_and_resumes_bitwise():
         torch.manual_seed(0)
         return Trainer(LanguageModel(ModelConfig(10_000, "lstm", 8, 8, adaptive_softmax=True)), corpus, config)
 
-    whole, first, second = trainer(), trainer(), trainer()
-    losses = [metrics.valid_nll for metrics in whole if metrics and metrics.valid_nll]
-    assert losses[1] < losses[0]
-    list(zip(range(5), first, strict=False))
-    second.load_state_dict(first.state_dict())
-    list(second)
-    one, other = whole.state_dict(), second.state_dict()
-    assert all(torch.equal(one[name], other[name]) for name in one if name != "clock")
+    learns_and_resumes_bitwise(trainer(), trainer(), trainer())
 
 
 def test_windows_follow_each_other_and_wrap_around():
