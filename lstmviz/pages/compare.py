@@ -11,7 +11,7 @@ from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.text import NEWLINE_SIGN, plain
 from lstmviz.ui import models
-from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Axis, Compared, draw, reach, shared_axis, titles
+from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Axis, Compared, draw, kinship, reach, shared_axis, titles
 from lstmviz.ui.controls import (
     STYLE,
     example_buttons,
@@ -28,7 +28,7 @@ from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
 
 GATES = ("keeps", "writes", "shows")
-TELLING = ("rnn", "gru", "lstm_concat", "report_concat")  # cells of a line-up that are shown first
+TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,14 @@ def page() -> None:
     st.html(STYLE)
     opened = open_models(choose_models())
     if len(opened) < 2:
-        st.info("Choose at least two models above; up to six can stand side by side.")
+        st.info("Choose at least two models above, up to six, or take a few of a line-up:")
+        with st.container(width=420):
+            line_up_buttons("few")
         return
     first = next(iter(opened.values()))
     keep_text(f"compare {first.checkpoint.corpus_name}", first)
-    if look := SIDE_BY_SIDE.get(first.checkpoint.corpus_name):
+    corpora = {each.checkpoint.corpus_name for each in opened.values()}
+    if len(corpora) == 1 and (look := SIDE_BY_SIDE.get(corpora.pop())):
         st.caption(f"**Look for:** {look}")
     compare(opened, controls(opened))
     figures(opened)
@@ -80,7 +83,7 @@ def choose_models() -> list[str]:
             placeholder="Choose two to six models",
         )
         with st.popover("line-ups"):
-            line_up_buttons()
+            line_up_buttons("menu")
         with st.popover("same weights"):
             copy_buttons(chosen)
     return chosen
@@ -91,28 +94,29 @@ def first_models() -> list[str]:
     return next(map(telling, models.line_ups().values()), models.shipped()[:2])
 
 
-def line_up_buttons() -> None:
+def line_up_buttons(where: str) -> None:
     """A click puts a few cells of a line-up side by side; the menu has the others."""
     st.caption(
-        "Every cell, trained on the same text from the same seed with at most so many parameters. A click takes a "
-        "telling few; the menu has them all."
+        "A line-up is every cell, trained on the same text from the same seed for as many steps, with about as many "
+        "parameters. A click takes four of its cells; the menu has them all."
     )
     for task, names in models.line_ups().items():
         st.button(
-            f"{task}: {len(names)} cells", key=f"lineup_{task}", on_click=put, args=(telling(names),), width="stretch"
+            f"{task}: {len(names)} cells", key=f"{where}_{task}", on_click=put, args=(telling(names),), width="stretch"
         )
 
 
 def telling(names: list[str]) -> list[str]:
     """Those of a line-up that show most side by side; where they are not there, the first."""
-    return [name for name in names if name.split("/")[1] in TELLING] or names[:4]
+    cells = {name.split("/")[1]: name for name in names}
+    return [cells[cell] for cell in TELLING if cell in cells] or names[:4]
 
 
 def copy_buttons(chosen: list[str]) -> None:
     """A click adds a copy of a model's weights in another layout, to see that it is the same function."""
     st.caption(
         "nn.LSTM, eight separate maps, maps of [h′, x], a peephole LSTM with p = 0: the same function in other "
-        "layouts. Add a copy, choose *difference*, and see."
+        "layouts. Add a copy, choose *difference*, and its maps are empty: not one unit differs."
     )
     for name in (name for name in chosen if models.COPY not in name):
         try:
@@ -155,7 +159,12 @@ def controls(opened: dict[str, OpenModel]) -> View:
             layer = st.segmented_control(
                 "layer", [str(k + 1) for k in range(deepest)], default="1", key="layer", **hidden
             )
-        st.markdown("show", width="content", help="Difference: what a model has more or less than the reference")
+        st.markdown(
+            "show",
+            width="content",
+            help="Difference: what a model has more (red) or less (blue) than the "
+            "reference, where their units correspond. Pin another reference below.",
+        )
         shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
         meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
         st.markdown("order", width="content", help=meaning)
@@ -218,11 +227,12 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
         compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
         if dropped := max(model.reading.dropped for model in compared):
             st.warning(f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown.")
-        said, axis = state.get("comparison") or {}, shared_axis(text or "", compared)
+        said, axis, kin = state.get("comparison") or {}, shared_axis(text or "", compared), kinship(compared)
         header, parts = draw(
             axis,
             compared,
-            reference=refer(list(opened), said.get("pinned")),
+            kin=kin,
+            reference=refer(list(opened), kin, said.get("pinned")),
             selection=select(axis, compared, view.layer, said.get("selection")),
             held=said.get("held") or (),
             **vars(view),
@@ -249,7 +259,10 @@ def figures(opened: dict[str, OpenModel]) -> None:
             key="learned",
             **plain_chart,
         )
-        st.caption("Validation loss while they were trained, as each checkpoint holds it.")
+        if len({each.checkpoint.vocabulary.level for each in opened.values()}) > 1:
+            st.caption("Some count in nats a word and some in nats a character: these are not comparable.")
+        else:
+            st.caption("Validation loss while they were trained; the lower, the better.")
     if any(is_grammar(each) for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")
@@ -266,14 +279,20 @@ def figures(opened: dict[str, OpenModel]) -> None:
             )
 
 
-def refer(names: list[str], pinned: str | None) -> int:
-    """The number of the model that the others are compared with: the one pinned last, the link's, or the first."""
+def refer(names: list[str], kin: list[int], pinned: str | None) -> int:
+    """The number of the model that the others are compared with.
+
+    The one pinned last or the link's; else the first whose units are those of another one, so that a difference can be
+    seen; else the first.
+    """
     state = st.session_state
     if pinned and pinned != state.get("pinned"):  # a page that was left and opened again has said nothing yet
-        state["pinned"] = pinned
-        to_url("reference", pinned)
-    asked = st.query_params.get("reference")
-    return names.index(asked) if asked in names else 0
+        state["pinned"] = state["reference"] = pinned
+    asked = state.setdefault("reference", st.query_params.get("reference"))
+    to_url("reference", asked if asked in names else None)
+    if asked in names:
+        return names.index(asked)
+    return next((k for k, group in enumerate(kin) if kin.count(group) > 1), 0)
 
 
 def select(axis: Axis, compared: list[Compared], layer: int, chosen: dict | None) -> dict[str, int]:

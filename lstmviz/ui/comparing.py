@@ -103,11 +103,13 @@ class Axis:
         labels: one a position.
         at: for each model the token that stands at each position, ``(A,)``; −1 where none does.
         by: "token" or "character".
+        typed: how many of the positions a person wrote.
     """
 
     labels: list[str]
     at: list[np.ndarray]
     by: str
+    typed: int
 
 
 def shared_axis(text: str, models: list[Compared]) -> Axis:
@@ -137,7 +139,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         labels = [{"\n": NEWLINE_SIGN, " ": SPACE_SIGN}.get(c, c) for c in plain]
         by = "character"
     at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
-    return Axis([NEWLINE_SIGN] * first + labels, at, by)
+    return Axis([NEWLINE_SIGN] * first + labels, at, by, len(labels))
 
 
 def _labels(model: Compared, skip: int) -> list[str]:
@@ -196,6 +198,8 @@ def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool
         }.items():
             table.setdefault(label, []).append(value)
     always = ("cell", "parameters", "validation", "perplexity", "reads")
+    if len(set(table["cell"])) == len(models):
+        del table["cell"]  # each is called by it
     rows = [(label, values, len(set(values)) > 1) for label, values in table.items()]
     first = [row for row in rows if row[2]] + [row for row in rows if not row[2] and row[0] in always]
     usual = {"tied weights": "no", "adaptive softmax": "no", "forget bias": "as drawn", "chrono": "no", "dropout": "0"}
@@ -271,6 +275,7 @@ def draw(
     gate: str,
     order: str,
     difference: bool,
+    kin: list[int],
     reference: int,
     selection: dict[str, int],
     held: Container[str] = (),
@@ -286,11 +291,11 @@ def draw(
         gate: the slot whose mean and saturation are charted.
         order: of the units.
         difference: show what a model has more than the reference, where their units correspond.
-        reference: number of the model.
+        kin: of these models, by ``kinship``.
+        reference: number of the model that the others are compared with.
         selection: time, unit and model.
         held: blocks of values that the browser holds.
     """
-    kin = kinship(models)
     names = titles([(model.name, model.checkpoint.model.cell) for model in models])
     lines = [measures(model, layer, gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
     ends = common_scales(models, layer)
@@ -337,6 +342,7 @@ def draw(
         "level": "char" if noun == "characters" else "word",
         "noun": noun[:-1],
         "labels": axis.labels,
+        "count": axis.typed,
         "unknown": _unknown(models, axis),
         "models": described,
         "reference": reference,
@@ -345,9 +351,7 @@ def draw(
         "same": same,
         "note": _note(models, names, axis, kin, reference, difference),
         "charts": [_chart(name, gate, lines, axis.by) for name in charts],
-        "slots": [
-            {"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} | _colours(slot) for slot in slots
-        ],
+        "slots": [{"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} for slot in slots],
         "selection": selection,
     }
     return header, parts
@@ -425,11 +429,6 @@ def _absent(cell: str, slot: str, layer: int, layers: int) -> str:
     return ABSENT.get((cell, slot), f"no {names.get(slot, slot)}")
 
 
-def _colours(slot: str) -> dict[str, str]:
-    role = ROLES[SLOTS[slot].roles[0]]
-    return {"light": role.light, "dark": role.dark}
-
-
 def _most(a: Compared, b: Compared, layer: int) -> dict[str, float]:
     """The largest difference of every role that both have."""
     if a is b or len(a.reading.ids) != len(b.reading.ids):
@@ -445,7 +444,7 @@ def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: 
     known = np.concatenate([v[np.isfinite(v)] for v in values if v is not None] or [np.zeros(0)])
     most = float(known.max()) if len(known) else 1.0
     if name == "loss":
-        low, high = 0, max(5, float(np.ceil(most)))
+        low, high = 0, max(2, float(np.ceil(most)))
     elif name == "perplexity":
         settled = [v[np.isfinite(v)][-1] for v in values if v is not None and np.isfinite(v).any()]
         low, high = 1, max(4, float(np.ceil(3 * max(settled, default=1))))
@@ -484,6 +483,10 @@ def _note(
         )
     elif len({model.checkpoint.corpus_sha256 for model in models}) > 1:
         notes.append("trained on different texts: their losses here say how well each knows this one")
+    ids = [np.array(model.reading.ids) for model in models]
+    unknown = [model.checkpoint.vocabulary.ids[UNK] for model in models]
+    if lacking := [name for name, read, unk in zip(names, ids, unknown, strict=True) if (read == unk).any()]:
+        notes.append(f"dashed: not in the vocabulary of {', '.join(lacking)}")
     others = [k for k in range(len(models)) if k != reference]
     if difference:
         alike = [k for k in others if kin[k] == kin[reference]]
@@ -491,7 +494,7 @@ def _note(
             notes.append(f"no other model's units correspond to those of {names[reference]}: compare the lines")
         else:
             whose = ", ".join(names[k] for k in alike)
-            notes.append(f"{whose}: what is more (red) or less (blue) than in {names[reference]}")
+            notes.append(f"{whose}: more (red) or less (blue) than {names[reference]}; the others as they are")
     return " · ".join(notes)
 
 

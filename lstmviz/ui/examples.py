@@ -98,12 +98,11 @@ EXAMPLES = {
 
 
 SIDE_BY_SIDE = {
-    "recall": "After every ? stands the first symbol again, each time about twice as far from where it stood last. Who "
-    "still knows it at the last one (loss)? And what did each keep until then?",
-    "brackets": "To know whether a sentence may end after ) one has to count brackets. Which memories step up and down "
-    "with them? A gate that stayed near 0.5 everywhere never learned anything.",
-    "agreement": "The verb must agree with the first noun, whatever stands between. At which verb is who surprised, "
-    "and which memories hold one colour from that noun to the verb?",
+    "recall": "After every ? stands the first symbol again, each time further back. Who still knows it at the last?",
+    "brackets": "Whether a sentence ends after ) takes counting. Which memories step with the brackets, and which "
+    "gates stay near 0.5?",
+    "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
+    "then?",
 }  # what to look for when several models read a grammar
 
 

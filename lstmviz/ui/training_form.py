@@ -113,9 +113,6 @@ def form() -> None:
     if not cells:
         action.caption("Choose a cell, or several to compare them.")
         return
-    with about:
-        for cell in cells:
-            cell_card(cell, int(embedding), int(units))
     try:
         train = TrainConfig(
             text.path,
@@ -145,6 +142,9 @@ def form() -> None:
             narrowed = {name: value for name, value in sizes.items() if name != "hidden_size"}
             config = replace(config, model=narrowed, parameters=allowed)
         models = check(config, corpus)
+        with about:
+            for model in models:
+                cell_card(model.cell, model.embedding_size, model.hidden_size)
         measured = [costs(corpus, model, train) for model in models]
     except (ValueError, OSError, RuntimeError) as error:  # torch says with the last that the memory is used up
         action.error(f"This cannot be trained: {plain(reason(error))}.")

@@ -44,7 +44,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> 
 def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:
     app = open_page()
     assert not app.exception and not spoken(app)
-    assert app.multiselect(key="models").value == ["task/rnn", "task/lstm_concat", "task/report_concat"]
+    assert app.multiselect(key="models").value == ["task/lstm_concat", "task/report_concat", "task/rnn"]
     assert app.text_input(key="text").value
 
 
@@ -143,5 +143,5 @@ def test_each_page_keeps_its_sentence(folder: Path, make_checkpoint) -> None:
 
 def test_a_line_up_is_one_click_away(folder: Path) -> None:
     app = open_page(models=["small", "deep"])
-    app.button(key="lineup_task").click().run()
-    assert app.multiselect(key="models").value == ["task/rnn", "task/lstm_concat", "task/report_concat"]
+    app.button(key="menu_task").click().run()
+    assert app.multiselect(key="models").value == ["task/lstm_concat", "task/report_concat", "task/rnn"]

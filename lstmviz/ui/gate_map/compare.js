@@ -1,7 +1,7 @@
 // Several models reading one sentence: what differs between them, then the sentence with a line a model in each chart,
 // then the gate maps side by side, and what each model expects next. All of it shares one window of tokens.
 
-const FACTS = 4; // rows of what differs, until more are asked for
+const FACTS = 3; // rows of what differs, until more are asked for
 const TITLE = 26, CHART = 64, CAPTION = 18, BETWEEN = 16; // CSS pixels
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
 
@@ -124,7 +124,7 @@ class Comparison extends Picture {
     this.written = key;
     const cells = [make("span", "what", "")];
     for (const model of this.models) {
-      const mark = make("canvas", "mark"), name = make("span", "name", model.title);
+      const mark = make("canvas", "mark"), name = make("span", "name", model.title.replace(/[_/]/g, "$&\u200b")); // breaks there
       name.title = model.name;
       Object.assign(mark, { width: 44, height: 8 });
       const pen = mark.getContext("2d");
@@ -170,6 +170,13 @@ class Comparison extends Picture {
     };
     for (const chart of charts)
       line(chart.title, (model) => make("span", "figure", number(chart.lines[model.number][time])));
+    line(`unit ${this.unit}`, ({ data }) => {
+      if (!this.chosen(data)) return make("span", "quiet", "has other units");
+      const row = (panel) => panel.units.indexOf(this.unit);
+      const values = data.panels.filter((panel) => panel.slot).map((panel) =>
+        make("span", "likely", "", [make("i", "", panel.symbol), ` ${number(this.value(panel, row(panel), time))}`]));
+      return make("span", "", "", values);
+    });
     line("expects next", (model) => {
       const t = model.at[time], { top } = model.data;
       if (t < 0) return make("span", "quiet", "reads nothing here");
@@ -196,9 +203,9 @@ class Comparison extends Picture {
     this.along = this.scroll.scrollLeft; // CSS pixels of the sentence that are hidden at the left
     this.draw();
     this.writeAhead(this.time);
-    const count = this.labels.length, { header } = this;
+    const { header } = this, { count } = header;
     const parts = [`${count} ${header.noun}${count === 1 ? "" : "s"}`];
-    if (this.to - this.from < count) parts.push(`showing ${this.from}–${this.to - 1}`);
+    if (this.to - this.from < this.labels.length) parts.push(`showing ${this.from}–${this.to - 1}`);
     this.note.textContent = [...parts, header.note].filter(Boolean).join(" · ");
     this.note.title = this.note.textContent;
     this.narrower.disabled = this.wide <= 3;
@@ -301,7 +308,7 @@ class Comparison extends Picture {
   }
 
   drawSlotName(slot, y) {
-    this.text(slot.label, LEFT - 12, y + 10, { size: 13, weight: 700, colour: slot[this.theme.mode] });
+    this.text(slot.label, LEFT - 12, y + 10, { size: 13, weight: 700 }); // colours are the models' here
     slot.hint.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 27 + 14 * k, { size: 11, alpha: 0.65 }));
   }
 
@@ -318,7 +325,9 @@ class Comparison extends Picture {
     paint.stroke();
     paint.setLineDash([]);
     this.setFont(13, 700);
-    this.text(this.ending(model.title, this.blockWidth), left, this.mapsTop + 10, style);
+    const { header, models } = this, shown = model.subtracted ? `${model.title} − ${models[header.reference].title}` :
+      header.difference ? `${model.title} as it is` : model.title;
+    this.text(this.ending(shown, this.blockWidth), left, this.mapsTop + 10, style);
     for (const { slot, y, height, places } of this.slots) {
       const place = places[k];
       if (!place) this.drawAbsent(model, slot, y, height);
