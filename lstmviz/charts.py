@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -98,6 +99,8 @@ ROLES = {
     "hidden": Role("hidden state", "h", *GREY, -1, 1, "What the unit shows at this token: the layer's output."),
 }
 
+INKS = {False: ("#6b7280", "#e5e7eb"), True: ("#9ca3af", "#2a3039")}  # dark page -> of text, of the grid
+CLEAR: dict[str, Any] = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}  # the page shows through
 DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]
 
 
@@ -180,7 +183,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
         dark: colours for a dark page.
     """
     orange, violet = LOSS[dark], PERPLEXITY[dark]
-    text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
+    text, grid = INKS[dark]
     steps, losses = history["step"], history["train_nll"]
     evaluated = [(s, v) for s, v in zip(steps, history["valid_nll"], strict=True) if v is not None]
     figure = go.Figure()
@@ -203,9 +206,8 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     figure.update_layout(
         height=215,
         margin={"l": 46, "r": 54, "t": 22, "b": 30},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 11, "color": text},
+        **CLEAR,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         xaxis={"showgrid": False, "zeroline": False, "nticks": 4, "title": {"text": "optimiser steps", "standoff": 4}},
         yaxis={
@@ -255,7 +257,7 @@ def lines_figure(
         whole: y is a share, from 0 to 1.
         dark: colours for a dark page.
     """
-    text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
+    text, grid = INKS[dark]
     figure = go.Figure()
     colours = SIDE_BY_SIDE["dark" if dark else "light"]
     for (name, (at, values)), colour, dash in zip(lines.items(), colours, DASHES, strict=False):
@@ -279,9 +281,8 @@ def lines_figure(
     figure.update_layout(
         height=260,
         margin={"l": 54, "r": 10, "t": 26, "b": 40},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 11, "color": text},
+        **CLEAR,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         hovermode="x unified",
         hoverlabel={"bgcolor": "#1b2129" if dark else "#ffffff"},
@@ -313,7 +314,7 @@ def runs_figure(
         log: the vertical axes of loss and perplexity are logarithmic.
         dark: colours for a dark page.
     """
-    text, grid = ("#9ca3af", "#2a3039") if dark else ("#6b7280", "#e5e7eb")
+    text, grid = INKS[dark]
     figure = make_subplots(
         rows=2,
         cols=3,
@@ -374,9 +375,8 @@ def runs_figure(
     figure.update_layout(
         height=290,
         margin={"l": 50, "r": 10, "t": 26, "b": 36},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 11, "color": text},
+        **CLEAR,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         uirevision="keep",
     )

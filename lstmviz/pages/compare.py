@@ -9,7 +9,7 @@ import streamlit as st
 from lstmviz.cells.transplant import layouts
 from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.text import NEWLINE_SIGN, plain
+from lstmviz.text import plain
 from lstmviz.ui import models
 from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Axis, Compared, draw, kinship, reach, shared_axis, titles
 from lstmviz.ui.controls import (
@@ -18,9 +18,8 @@ from lstmviz.ui.controls import (
     from_url,
     is_grammar,
     keep_text,
-    remember_text,
     to_url,
-    token_buttons,
+    type_sentence,
 )  # fmt: skip
 from lstmviz.ui.examples import SIDE_BY_SIDE, examples_for
 from lstmviz.ui.gate_map import comparison
@@ -206,20 +205,9 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
     """Everything that answers a keystroke."""
     state, first = st.session_state, next(iter(opened.values()))
     with st.container(key="compare"):
-        text = st.text_input(
-            "sentence",
-            key="text",
-            live="0ms",
-            bind="query-params",
-            label_visibility="collapsed",
-            placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
-            autocomplete="off",
-        )
-        if is_grammar(first):
-            token_buttons(first.checkpoint.vocabulary)
-        remember_text(first, text)
+        text = type_sentence(first)
         before = state.setdefault("readings", {})
-        readings = {name: read(each, text or "", before.get(name)) for name, each in opened.items()}
+        readings = {name: read(each, text, before.get(name)) for name, each in opened.items()}
         state["readings"] = readings
         if not all(readings.values()):
             st.info("There is nothing to read yet. Type above, and every model answers each key.")
@@ -227,7 +215,7 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
         compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
         if dropped := max(model.reading.dropped for model in compared):
             st.warning(f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown.")
-        said, axis, kin = state.get("comparison") or {}, shared_axis(text or "", compared), kinship(compared)
+        said, axis, kin = state.get("comparison") or {}, shared_axis(text, compared), kinship(compared)
         header, parts = draw(
             axis,
             compared,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError, card
-from lstmviz.text import NEWLINE_SIGN, plain
+from lstmviz.text import plain
 from lstmviz.ui import models
 from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.controls import (
@@ -16,9 +16,8 @@ from lstmviz.ui.controls import (
     generated_from,
     is_grammar,
     keep_text,
-    remember_text,
     to_url,
-    token_buttons,
+    type_sentence,
 )  # fmt: skip
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
@@ -138,19 +137,8 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
     """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key."""
     opened = models.open_model(name)
     with st.container(key="watch"):
-        text = st.text_input(
-            "sentence",
-            key="text",
-            live="0ms",
-            bind="query-params",
-            label_visibility="collapsed",
-            placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
-            autocomplete="off",
-        )
-        if is_grammar(opened):
-            token_buttons(opened.checkpoint.vocabulary)
-        remember_text(opened, text)
-        reading = read(opened, text or "", st.session_state["seen"].get("reading"))
+        text = type_sentence(opened)
+        reading = read(opened, text, st.session_state["seen"].get("reading"))
         if example := next((e for e in examples_for(opened) if e.text == text), None):
             st.caption(f"**Look for:** {example.look}")
         if reading is None:

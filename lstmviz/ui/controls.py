@@ -119,6 +119,23 @@ def append(sign: str, level: str) -> None:
     put_text(text + sign if level == "char" or not text else f"{text} {sign}")
 
 
+def type_sentence(opened: OpenModel) -> str:
+    """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus."""
+    text = st.text_input(
+        "sentence",
+        key="text",
+        live="0ms",
+        bind="query-params",
+        label_visibility="collapsed",
+        placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
+        autocomplete="off",
+    )
+    if is_grammar(opened):
+        token_buttons(opened.checkpoint.vocabulary)
+    st.session_state.setdefault("texts", {})[opened.checkpoint.corpus_name] = text or ""
+    return text or ""
+
+
 def keep_text(reader: str, opened: OpenModel) -> bool:
     """Put the right text on the page when another reader begins: what was last typed for its corpus, or an example.
 
@@ -136,11 +153,6 @@ def keep_text(reader: str, opened: OpenModel) -> bool:
     if before is not None or "text" not in st.query_params:
         state["text"] = state.get("texts", {}).get(corpus, examples_for(opened)[0].text)
     return before != reader
-
-
-def remember_text(opened: OpenModel, text: str | None) -> None:
-    """What stands on the page is what was last typed for this corpus."""
-    st.session_state.setdefault("texts", {})[opened.checkpoint.corpus_name] = text or ""
 
 
 def put_text(text: str) -> None:
