@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 import signal
@@ -392,3 +393,8 @@ def main() -> None:
         app.cli(prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+    if World.of_torchrun().size > 1:
+        # All is written. A thread of torch's may abort an interpreter that winds up ("terminate called without an
+        # active exception"), which for torchrun would be a death.
+        sys.stdout.flush()
+        os._exit(0)
