@@ -11,7 +11,20 @@ from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.text import plain
 from lstmviz.ui import models
-from lstmviz.ui.comparing import CHARTS, MOST, SLOTS, USUAL, Axis, Compared, draw, kinship, reach, shared_axis, titles
+from lstmviz.ui.comparing import (
+    CHARTS,
+    MOST,
+    SLOTS,
+    USUAL,
+    Axis,
+    Compared,
+    differences,
+    draw,
+    kinship,
+    reach,
+    shared_axis,
+    titles,
+)
 from lstmviz.ui.controls import (
     STYLE,
     example_buttons,
@@ -56,7 +69,8 @@ def page() -> None:
     corpora = {each.checkpoint.corpus_name for each in opened.values()}
     if len(corpora) == 1 and (look := SIDE_BY_SIDE.get(corpora.pop())):
         st.caption(f"**Look for:** {look}")
-    compare(opened, controls(opened))
+    every = list(opened.values())
+    compare(opened, controls(opened), differences(every), kinship(every))
     figures(opened)
 
 
@@ -201,8 +215,10 @@ def controls(opened: dict[str, OpenModel]) -> View:
 
 
 @st.fragment
-def compare(opened: dict[str, OpenModel], view: View) -> None:
-    """Everything that answers a keystroke."""
+def compare(
+    opened: dict[str, OpenModel], view: View, facts: tuple[list[tuple[str, list[str], bool]], str], kin: list[int]
+) -> None:
+    """Everything that answers a keystroke; ``facts`` and ``kin`` are as ``comparing.draw`` takes them."""
     state, first = st.session_state, next(iter(opened.values()))
     with st.container(key="compare"):
         text = type_sentence(first)
@@ -215,10 +231,11 @@ def compare(opened: dict[str, OpenModel], view: View) -> None:
         compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
         if dropped := max(model.reading.dropped for model in compared):
             st.warning(f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown.")
-        said, axis, kin = state.get("comparison") or {}, shared_axis(text, compared), kinship(compared)
+        said, axis = state.get("comparison") or {}, shared_axis(text, compared)
         header, parts = draw(
             axis,
             compared,
+            facts=facts,
             kin=kin,
             reference=refer(list(opened), kin, said.get("pinned")),
             selection=select(axis, compared, view.layer, said.get("selection")),

@@ -236,7 +236,7 @@ class Run:
             ConnectionError: another process of this world ended.
         """
         with (
-            self._alone() if world.rank == 0 else nullcontext(),
+            alone(self.folder, "training") if world.rank == 0 else nullcontext(),
             self._heartbeat() if world.rank == 0 else nullcontext(),
         ):
             trainer = None
@@ -514,14 +514,22 @@ class Run:
             over.set()
             thread.join()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other process trains this run meanwhile. The system lets go of the lock however this process ends."""
-        try:
-            with FileLock(self.folder / "lock", timeout=0, thread_local=False):
-                yield
-        except Timeout as error:
-            raise Busy(f"another process is training {self.folder} already") from error
+
+@contextmanager
+def alone(folder: Path, doing: str) -> Iterator[None]:
+    """No other process does the same with a folder meanwhile. The system lets go of the lock however this one ends.
+
+    Args:
+        doing: what is done, to be said before the folder's name.
+
+    Raises:
+        Busy: one does.
+    """
+    try:
+        with FileLock(folder / "lock", timeout=0, thread_local=False):
+            yield
+    except Timeout as error:
+        raise Busy(f"another process is {doing} {folder} already") from error
 
 
 def read_status(folder: Path) -> Status | None:

@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
@@ -51,6 +50,7 @@ from lstmviz.training.run import (
     RunConfig,
     State,
     Status,
+    alone,
     read_status,
     reason,
     write_status,
@@ -239,7 +239,7 @@ class Sweep:
         if ray is None:
             workers = workers or min(len(members), os.cpu_count() or 1)
             check_machine(members, vocab_size, workers)
-        with self._alone():
+        with alone(self.folder, "at the line-up in"):
             (self.folder / "control").unlink(missing_ok=True)
             self.lay_out()
             needed = max(_needed(member, vocab_size) for member in members.values())
@@ -287,15 +287,6 @@ class Sweep:
             state: State = "failed" if "failed" in states else "stopped" if "stopped" in states else "finished"
             failed = states.count("failed")
             write_status(self.folder, state, len(done), f"{failed} of {len(members)} failed" if failed else "")
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other process sees to this line-up meanwhile."""
-        try:
-            with FileLock(self.folder / "lock", timeout=0, thread_local=False):
-                yield
-        except Timeout as error:
-            raise Busy(f"another process is at the line-up in {self.folder} already") from error
 
 
 def train_member(folder: Path) -> str:

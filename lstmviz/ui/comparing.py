@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from math import log
 from typing import Any
@@ -166,7 +167,7 @@ def _starts(text: str, pieces: list[str]) -> list[int]:
 # ---- what differs ----------------------------------------------------------------------------------------------------
 
 
-def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool]], str]:
+def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], bool]], str]:
     """What differs between the models, first; and in a sentence what is the same in all.
 
     Returns:
@@ -184,7 +185,7 @@ def differences(models: list[Compared]) -> tuple[list[tuple[str, list[str], bool
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
             "perplexity": f"{perplexity(nll):.2f}",
-            "reads": f"{speed(model.opened):,.0f} tokens/s",
+            "reads": f"{speed(model):,.0f} tokens/s",
             "embedding": f"{config.embedding_size}",
             "seed": f"{train.seed}",
             "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
@@ -240,7 +241,7 @@ def reach(opened: OpenModel) -> tuple[list[int], list[float]]:
     return table["distance"].tolist(), table["accuracy"].tolist()
 
 
-def kinship(models: list[Compared]) -> list[int]:
+def kinship(models: list[OpenModel]) -> list[int]:
     """Numbers that two models share if their units correspond, one by one; also by way of a third model."""
     kin = list(range(len(models)))
     for k, j in combinations(range(len(models)), 2):
@@ -275,6 +276,7 @@ def draw(
     gate: str,
     order: str,
     difference: bool,
+    facts: tuple[list[tuple[str, list[str], bool]], str],
     kin: list[int],
     reference: int,
     selection: dict[str, int],
@@ -291,7 +293,7 @@ def draw(
         gate: the slot whose mean and saturation are charted.
         order: of the units.
         difference: show what a model has more than the reference, where their units correspond.
-        kin: of these models, by ``kinship``.
+        facts, kin: of these models, by ``differences`` and ``kinship``, which no key changes.
         reference: number of the model that the others are compared with.
         selection: time, unit and model.
         held: blocks of values that the browser holds.
@@ -329,13 +331,12 @@ def draw(
                 "at": axis.at[k].tolist(),
                 "kin": kin[k],
                 "loss": _line(lines[k]["loss"]),
-                "equations": re.sub(r" {3,}", "\n", CELLS[config.cell].equations()),  # one a line: columns are narrow
-                "remark": CELLS[config.cell].note(),
+                "equations": _equations(config.cell),
+                "remark": _remark(config.cell),
                 "absent": {slot: _absent(config.cell, slot, layer, config.num_layers) for slot in slots},
                 "differences": _most(models[reference], model, layer) if alike else {},
             }
         )
-    facts, same = differences(models)
     noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
     header = {
         "height": 760,
@@ -347,8 +348,8 @@ def draw(
         "models": described,
         "reference": reference,
         "difference": difference,
-        "facts": facts,
-        "same": same,
+        "facts": facts[0],
+        "same": facts[1],
         "note": _note(models, names, axis, kin, reference, difference),
         "charts": [_chart(name, gate, lines, axis.by) for name in charts],
         "slots": [{"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} for slot in slots],
@@ -415,6 +416,17 @@ def common_scales(models: list[Compared], layer: int) -> dict[str, tuple[float, 
                 before = found.get(role, (low, high))
                 found[role] = (min(before[0], low), max(before[1], high))
     return found
+
+
+@cache
+def _equations(cell: str) -> str:
+    """One a line: the columns are narrow."""
+    return re.sub(r" {3,}", "\n", CELLS[cell].equations())
+
+
+@cache
+def _remark(cell: str) -> str:
+    return CELLS[cell].note()
 
 
 def _role(slot: str, available: Container[str]) -> str | None:

@@ -42,7 +42,8 @@ def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
 
 
 def drawn(text: str, models: list[Compared], **view) -> tuple[dict, list[bytes]]:
-    return draw(shared_axis(text, models), models, kin=kinship(models), **view)
+    every = [model.opened for model in models]
+    return draw(shared_axis(text, models), models, facts=differences(every), kin=kinship(every), **view)
 
 
 def panels_of(part: bytes) -> list[dict]:
@@ -182,14 +183,14 @@ def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):
     )
     assert not corresponding.__wrapped__(a, other)
     assert not corresponding.__wrapped__(a, make_checkpoint(cell="lstm_split", hidden_size=5))
-    assert kinship(compared("abc", a, make_checkpoint(cell="gru", seed=2), b)) == [0, 1, 0]
+    assert kinship([*map(opened, (a, make_checkpoint(cell="gru", seed=2), b))]) == [0, 1, 0]
     copy = with_layout(b, "report_concat")
     for order in ((a, b, copy), (a, copy, b), (copy, a, b)):  # a and the copy are kin by way of b
-        assert len(set(kinship(compared("abc", *order)))) == 1
+        assert len(set(kinship([*map(opened, order)]))) == 1
 
 
 def test_what_differs_comes_first(make_checkpoint):
-    rows, same = differences(compared("abc", make_checkpoint(), make_checkpoint(cell="gru")))
+    rows, same = differences([opened(make_checkpoint()), opened(make_checkpoint(cell="gru"))])
     assert rows[0][0] == "parameters"  # the cells are the models' titles already
     assert [differs for *_, differs in rows] == sorted((differs for *_, differs in rows), reverse=True)
     assert "units 4" in same and "cell" not in same
