@@ -245,7 +245,7 @@ def main() -> None:
         print(f"{'case (ms)':<34} {'p50':>7} {'p95':>7} {'drawn':>8}  {'target':<22} {header}")
         with server() as address:
             with browser_page(browser) as page:
-                page.goto(f"{address}/?{urlencode({'model': arguments.model, 'text': SPEECH[:35]})}")
+                page.goto(f"{address}/?{urlencode({'model': arguments.model, 'sentence': SPEECH[:35]})}")
                 wait_for_tokens(page, 35)
                 type_ten(page, SPEECH[:35])  # not counted
                 times = [t for _ in range(arguments.rounds) for t in type_ten(page, SPEECH[:35])]
@@ -260,7 +260,7 @@ def main() -> None:
                 times = [t for _ in range(arguments.rounds) for t in type_ten(page, SPEECH[:195])]
                 print(row("512 units × 200 tokens × 4 panels", times, "p50 ≤ 100"))
             with browser_page(browser) as page:
-                page.goto(f"{address}/compare?{urlencode({'models': COMPARED, 'text': SPEECH[:35]}, doseq=True)}")
+                page.goto(f"{address}/compare?{urlencode({'models': COMPARED, 'sentence': SPEECH[:35]}, doseq=True)}")
                 wait_for_tokens(page, 35)
                 type_ten(page, SPEECH[:35])
                 times = [t for _ in range(arguments.rounds) for t in type_ten(page, SPEECH[:35])]

@@ -308,7 +308,8 @@ def runs_figure(
 
     Args:
         runs: name -> records of ``lstmviz.training``; loss in nats. Faint: the training loss as it is; dotted: its
-            debiased moving average; with dots: the validation loss.
+            debiased moving average; with dots: the validation loss. A perplexity that begins far above all that
+            comes after the first evaluation is cut off where the axis is linear.
         clip_norm: drawn as the threshold of the gradient norm.
         x: "step", "epoch" or "seconds".
         log: the vertical axes of loss and perplexity are logarithmic.
@@ -366,6 +367,12 @@ def runs_figure(
     kind = "log" if log else "linear"
     for row, column, title in ((1, 1, "loss (nats/token)"), (1, 2, "perplexity")):
         figure.update_yaxes(title=title, type=kind, gridcolor=grid, row=row, col=column)
+    every = [record for records in runs.values() for record in records]
+    evaluated = [perplexity(record["valid_nll"]) for record in every if record["valid_nll"] is not None]
+    learning = [perplexity(record["train_nll"]) for record in every]
+    if evaluated and not log and max(learning) > 4 * max(evaluated):
+        low, high = min(*learning, *evaluated), max(evaluated)
+        figure.update_yaxes(range=[0.9 * low, 1.1 * high], row=1, col=2)
     for row, title in ((1, "gradient norm"), (2, "learning rate")):
         figure.update_yaxes(title=title, gridcolor=grid, nticks=4, rangemode="tozero", row=row, col=3)
     figure.update_xaxes(showgrid=False, zeroline=False)
@@ -383,8 +390,12 @@ def runs_figure(
     return figure
 
 
-def debiased_average(values: list[float], decay: float = 0.9) -> list[float]:
-    """An exponential moving average that does not lean to 0 at the start (Kingma & Ba 2015, section 3)."""
+def debiased_average(values: list[float]) -> list[float]:
+    """An exponential moving average that does not lean to 0 at the start (Kingma & Ba 2015, section 3).
+
+    It looks back over a fortieth of the curve, and 20 values at most: a short one is not drawn later than it is.
+    """
+    decay = 1 - 1 / min(20, max(1, len(values) / 40))
     averages, total = [], 0.0
     for count, value in enumerate(values, start=1):
         total = decay * total + (1 - decay) * value

@@ -40,6 +40,7 @@ from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
 
 GATES = ("keeps", "writes", "shows")
+BOX = "sentence"  # the key of the box, and what a link calls it
 TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
 
 
@@ -65,7 +66,7 @@ def page() -> None:
             line_up_buttons("few")
         return
     first = next(iter(opened.values()))
-    keep_text(f"compare {first.checkpoint.corpus_name}", first)
+    keep_text(f"compare {first.checkpoint.corpus_name}", first, BOX)
     corpora = {each.checkpoint.corpus_name for each in opened.values()}
     if len(corpora) == 1 and (look := SIDE_BY_SIDE.get(corpora.pop())):
         st.caption(f"**Look for:** {look}")
@@ -78,8 +79,6 @@ def choose_models() -> list[str]:
     """The menu of all models, of line-ups, and of copies in another layout."""
     state, linked = st.session_state, st.query_params.get_all("models")
     names = models.every()
-    if "models" not in state and not linked:
-        state["models"] = first_models()
     # A copy stands in the menu once it is asked for: there are too many to list them all.
     asked = [*state.get("models", []), *linked]
     names += [name for name in dict.fromkeys(asked) if name not in names and models.is_copy(name, names)]
@@ -89,11 +88,13 @@ def choose_models() -> list[str]:
         chosen = st.multiselect(
             "models",
             names,
+            first_models(),
             key="models",
             max_selections=MOST,
             bind="query-params",
             label_visibility="collapsed",
             placeholder="Choose two to six models",
+            select_all=False,  # Enter would take all that match
         )
         with st.popover("line-ups"):
             line_up_buttons("menu")
@@ -166,11 +167,11 @@ def controls(opened: dict[str, OpenModel]) -> View:
     layer = "1"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
         with st.popover("examples"):
-            example_buttons(examples_for(next(iter(opened.values()))))
+            example_buttons(examples_for(next(iter(opened.values()))), BOX)
         if deepest > 1:
             st.markdown("layer", width="content")
             layer = st.segmented_control(
-                "layer", [str(k + 1) for k in range(deepest)], default="1", key="layer", **hidden
+                "layer", [str(k + 1) for k in range(deepest)], default="1", key="depth", **hidden
             )
         st.markdown(
             "show",
@@ -181,7 +182,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
         shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
         meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
         st.markdown("order", width="content", help=meaning)
-        order = st.segmented_control("order of units", ORDERS, default="similar", key="order", **hidden)
+        order = st.segmented_control("order of units", ORDERS, default="similar", key="rows", **hidden)
         with st.popover("panels"):
             slots = st.pills(
                 "rows of gate maps",
@@ -221,7 +222,7 @@ def compare(
     """Everything that answers a keystroke; ``facts`` and ``kin`` are as ``comparing.draw`` takes them."""
     state, first = st.session_state, next(iter(opened.values()))
     with st.container(key="compare"):
-        text = type_sentence(first)
+        text = type_sentence(first, BOX)
         before = state.setdefault("readings", {})
         readings = {name: read(each, text, before.get(name)) for name, each in opened.items()}
         state["readings"] = readings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import median
 from zipfile import BadZipFile
 
 import pandas as pd
@@ -47,24 +48,24 @@ def is_moving(every: list[Run]) -> bool:
 
 def table(every: list[Run]) -> list[Run]:
     """All trainings; those selected are drawn, and the members of a line-up together until some are selected."""
-    rows, together = [], any(run.lineup for run in every)
+    rows = []
     for run in every:
-        status, records, config = run.status(), trainings.records(run), run.config()
+        status, records = run.status(), trainings.records(run)
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         rows.append(
             {
-                "run": run.folder.name,
-                **({"line-up": run.lineup.name if run.lineup else None} if together else {}),
+                "run": run.name,
                 "state": status.state if status else "starting",
-                "step": f"{status.step if status else 0:,} / {config.train.steps:,}",
+                "done": share_done(run, status),
                 "best perplexity": perplexity(min(losses)) if losses else None,
                 "parameters": status.parameters if status and status.parameters else None,
-                "tokens/s": round(records[-1]["tokens_per_second"]) if records else None,
+                "tokens/s": round(median(record["tokens_per_second"] for record in records)) if records else None,
                 "seconds": round(records[-1]["seconds"]) if records else None,
             }
         )
     names = [run.name for run in every]
     default = every[names.index(st.session_state["run"]) if st.session_state.get("run") in names else 0]
+    together = any(run.lineup for run in every)
     picked = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -72,13 +73,16 @@ def table(every: list[Run]) -> list[Run]:
         selection_mode="multi-row",
         key=f"runs_{st.session_state.get('table_key', 0)} {' '.join(names)}",  # other rows are another table
         height=min(35 * (len(rows) + 1) + 2, 177 if together else 142),  # three rows, or four; more scroll
+        placeholder="–",
         column_config={
+            "run": st.column_config.TextColumn(width=min(300, 50 + 7 * max(map(len, names)))),
             "state": st.column_config.TextColumn(width=75),
+            "done": st.column_config.ProgressColumn(format="percent", width=90),
             "best perplexity": st.column_config.NumberColumn(
                 "perplexity", format="%.2f", width=75, help="the best, on the validation part"
             ),
             "parameters": st.column_config.NumberColumn(format="localized", width=85),
-            "tokens/s": st.column_config.NumberColumn(format="localized", width=75),
+            "tokens/s": st.column_config.NumberColumn(format="localized", width=75, help="the median"),
             "seconds": st.column_config.NumberColumn(format="localized", width=70),
         },
     )
@@ -90,35 +94,29 @@ def table(every: list[Run]) -> list[Run]:
     return chosen or [default]
 
 
+def share_done(run: Run, status: Status | None) -> float:
+    """From 0 to 1; a training that needed fewer steps than it might have taken is done, too."""
+    if status is None:
+        return 0.0
+    return 1.0 if status.state == "finished" else min(1.0, status.step / run.config().train.steps)
+
+
 def live(was_moving: bool) -> None:
     """The table of trainings, and what moves while the chosen ones learn."""
     every = trainings.every()
     chosen = table(every)
-    run = chosen[0]
-    status, config, records = run.status(), run.config(), trainings.records(run)
-    state = status.state if status else "starting"
+    run, alone = chosen[0], len(chosen) == 1
     if st.session_state.get("playing") != run.name:
         st.session_state["playing"] = None
-    if run.lineup:
-        steer_lineup(Sweep(run.lineup), every)
-    steer(run, status, state)
+    if run.lineup and len({other.lineup for other in chosen}) == 1:
+        steer_lineup(Sweep(run.lineup), every, together=not alone)
+    if alone:
+        steer(run)
     if problem := st.session_state.pop("problem", None):
         st.error(f"{plain(problem)}.")
-    if status and status.message:
-        failed = "It failed: " if state == "failed" else ""
-        st.error(f"{failed}{plain(status.message)}. The best weights until then are kept.")
-    done = status.step if status else 0
-    left = records[-1]["seconds"] / max(1, records[-1]["step"]) * (config.train.steps - done) if records else None
-    words = f"{state} · step {done:,} of {config.train.steps:,}"
-    if records:
-        words += f" · loss {records[-1]['train_nll']:.3f} · {records[-1]['tokens_per_second']:,.0f} tokens/s"
-    if state == "running" and done >= config.train.steps:
-        words += " · reckoning the exact figures of the best weights"
-    elif left and state == "running":
-        words += f" · {duration(left)} left"
-    st.progress(min(1.0, done / config.train.steps), words)
-    for remark in health(records, config.train.clip_norm):
-        st.caption(remark)
+    one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
+    named = {(other.folder.name if one else other.name): other for other in chosen}
+    remarks(named)
     with st.container(horizontal=True, vertical_alignment="center"):
         x = st.segmented_control(
             "axis",
@@ -129,15 +127,18 @@ def live(was_moving: bool) -> None:
             label_visibility="collapsed",
         )
         log = st.toggle("logarithmic", key="log")
-        ready = [f"run {other.name}" for other in chosen if (other.folder / "best.safetensors").exists()]
-        if len(ready) > 1 and st.button("open in Compare", key="compare"):
-            st.switch_page("lstmviz/pages/compare.py", query_params={"models": ready[:MOST]})
-    one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
-    everything = {(other.folder.name if one else other.name): trainings.records(other) for other in chosen}
-    dark = st.context.theme.type == "dark"
+        ready = [f"run {other.name}" for other in chosen if (other.folder / "best.safetensors").exists()][:MOST]
+        if len(ready) > 1:
+            count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
+            if st.button(f"open {count}in Compare", key="compare"):
+                st.switch_page("lstmviz/pages/compare.py", query_params={"models": ready})
+    everything = {name: trainings.records(other) for name, other in named.items()}
     if any(everything.values()):
-        figure = runs_figure(everything, config.train.clip_norm, x=x, log=log, dark=dark)
+        dark = st.context.theme.type == "dark"
+        figure = runs_figure(everything, run.config().train.clip_norm, x=x, log=log, dark=dark)
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
+    if not alone:
+        st.caption(f"Below, the gates of **{plain(run.folder.name)}**. Select another training above to see its own.")
     gates(run)
     if was_moving != is_moving(every):
         st.rerun()  # to look again twice a second, or no longer
@@ -151,15 +152,14 @@ def attempt(action: Callable[..., object], *arguments: object) -> None:
         st.session_state["problem"] = reason(error)
 
 
-def steer_lineup(lineup: Sweep, every: list[Run]) -> None:
-    """Stop, resume and delete all members of a line-up, and how many are done."""
+def steer_lineup(lineup: Sweep, every: list[Run], *, together: bool) -> None:
+    """Stop, resume and delete all members of a line-up; and how far they are, where they are shown together."""
     status = lineup.status()
     state = status.state if status else "starting"
-    members = [run for run in every if run.lineup == lineup.folder]
-    finished = sum((status := run.status()) is not None and status.state == "finished" for run in members)
+    members = [(run, run.status()) for run in every if run.lineup == lineup.folder]
+    finished = sum(status is not None and status.state == "finished" for _, status in members)
     with st.container(horizontal=True, vertical_alignment="center"):
-        words = f"line-up **{plain(lineup.folder.name)}** · {state} · {finished} of {len(members)} finished"
-        st.markdown(words, width="stretch")
+        st.markdown(f"line-up **{plain(lineup.folder.name)}**", width="stretch")
         if state in LIVING:
             st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
         elif finished < len(members):
@@ -167,14 +167,16 @@ def steer_lineup(lineup: Sweep, every: list[Run]) -> None:
         if state not in LIVING:
             with st.popover("delete all"):
                 st.caption(f"The folder of {plain(lineup.folder.name)}, with all its members, is removed for good.")
-                st.button(
-                    "delete them", on_click=attempt, args=(trainings.delete, lineup), key="delete_all", type="primary"
-                )
+                st.button("delete them", on_click=attempt, args=(trainings.delete, lineup), key="delete_all")
+    if together:
+        done = sum(share_done(run, status) for run, status in members) / len(members)
+        st.progress(done, f"{state} · {finished} of {len(members)} finished")
 
 
-def steer(run: Run, status: Status | None, state: str) -> None:
-    """Pause, resume, stop, delete: what the state allows."""
-    several = status.processes if status else 1
+def steer(run: Run) -> None:
+    """Pause, resume, stop, delete: what the state allows; and how far it is."""
+    status = run.status()
+    state, several = (status.state, status.processes) if status else ("starting", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(run.folder.name)}**", width="stretch")
         if state == "running":
@@ -190,18 +192,50 @@ def steer(run: Run, status: Status | None, state: str) -> None:
         if state not in LIVING and not run.lineup:
             with st.popover("delete"):
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
-                st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete", type="primary")
+                st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete")
     if state in ("stopped", "crashed", "failed") and several > 1:
         command = f"{World(size=several).command} resume runs/{run.name}"
         st.caption(f"{several} processes trained it; `{command}` goes on with it.")
+    st.progress(share_done(run, status), standing(run, status))
+
+
+def standing(run: Run, status: Status | None) -> str:
+    """How a training stands, in one line."""
+    if status is None:
+        return "starting"
+    records, steps = trainings.records(run), run.config().train.steps
+    words = f"{status.state} · step {status.step:,} of {steps:,}"
+    if status.state == "finished" and status.step < steps:
+        words = f"finished after {status.step:,} of {steps:,} steps: its validation loss fell no further"
+    if records:
+        last = records[-1]
+        words += f" · loss {last['train_nll']:.3f} · {last['tokens_per_second']:,.0f} tokens/s"
+        if status.state == "running" and status.step >= steps:
+            words += " · reckoning the exact figures of the best weights"
+        elif status.state == "running":
+            words += f" · {duration(last['seconds'] / max(1, last['step']) * (steps - status.step))} left"
+    return words
+
+
+def remarks(named: dict[str, Run]) -> None:
+    """What went wrong in the trainings, and what a teacher would remark."""
+    for name, run in named.items():
+        who = f"**{plain(name)}**: " if len(named) > 1 else ""
+        status, records = run.status(), trainings.records(run)
+        if status and status.message:
+            failed = "It failed: " if status.state == "failed" else ""
+            st.error(f"{who}{failed}{plain(status.message)}. The best weights until then are kept.")
+        for remark in health(records, run.config().train.clip_norm):
+            st.caption(who + remark)
 
 
 def health(records: list[dict], clip_norm: float) -> list[str]:
     """What a teacher would remark, in words."""
     remarks = []
     if records and records[0]["zero_gradients"]:
-        names = ", ".join(f"`{name}`" for name in records[0]["zero_gradients"])
-        remarks.append(f"No gradient reaches {names} at the first step: it will not learn.")
+        names = [f"`{name}`" for name in records[0]["zero_gradients"]]
+        they = "they" if len(names) > 1 else "it"
+        remarks.append(f"No gradient reaches {', '.join(names)} at the first step: {they} will not learn.")
     recent = records[-10:]
     if recent and sum(record["gradient_norm"] > clip_norm for record in recent) > len(recent) / 2:
         remarks.append("The gradient is longer than the clip threshold most of the time and is being cut down.")

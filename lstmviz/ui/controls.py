@@ -17,8 +17,9 @@ from lstmviz.ui.reading import MAX_TOKENS, ORDERS, drawn_roles
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 STYLE = """<style>
-.st-key-text input {font-family: var(--st-code-font, monospace); font-size: 1.2rem; padding: .7rem .9rem}
-.st-key-text [data-baseweb="input"], .st-key-text [data-testid="stTextInputRootElement"] {height: 3.1rem}
+.st-key-text input, .st-key-sentence input {font-size: 1.2rem; padding: .7rem .9rem}
+.st-key-text input, .st-key-sentence input {font-family: var(--st-code-font, monospace)}
+:is(.st-key-text, .st-key-sentence) :is([data-baseweb="input"], [data-testid="stTextInputRootElement"]) {height: 3.1rem}
 .st-key-choice {flex-wrap: wrap}
 .st-key-choice .st-key-model {min-width: min(100%, 14.5rem)}
 .st-key-watch, .st-key-compare {gap: .55rem}
@@ -71,11 +72,11 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
     return layers, roles, order
 
 
-def example_buttons(examples: list[Example]) -> None:
-    """A click puts the sentence on the page; beside each stands what to look for."""
+def example_buttons(examples: list[Example], key: str = "text") -> None:
+    """A click puts the sentence into the box of that key; beside each stands what to look for."""
     for number, example in enumerate(examples):
         sentence = visible(example.text).replace("␣", " ")
-        st.button(plain(sentence), key=f"example{number}", on_click=put_text, args=(example.text,), width="stretch")
+        st.button(plain(sentence), key=f"example{number}", on_click=put_text, args=(example.text, key), width="stretch")
         st.caption(example.look)
 
 
@@ -102,7 +103,7 @@ def is_grammar(opened: OpenModel) -> bool:
     return opened.checkpoint.hidden_variable is not None and len(opened.checkpoint.vocabulary) <= MAX_BUTTONS
 
 
-def token_buttons(vocabulary: Vocabulary) -> None:
+def token_buttons(vocabulary: Vocabulary, key: str) -> None:
     """The few tokens of a grammar, to write a sentence by pressing them."""
     tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
         [EOS] if vocabulary.level == "word" else []
@@ -110,20 +111,24 @@ def token_buttons(vocabulary: Vocabulary) -> None:
     with st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
-            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level))
+            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign, vocabulary.level, key))
 
 
-def append(sign: str, level: str) -> None:
+def append(sign: str, level: str, key: str) -> None:
     """Add a token to the sentence."""
-    text = st.session_state.get("text") or ""
-    put_text(text + sign if level == "char" or not text else f"{text} {sign}")
+    text = st.session_state.get(key) or ""
+    put_text(text + sign if level == "char" or not text else f"{text} {sign}", key)
 
 
-def type_sentence(opened: OpenModel) -> str:
-    """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus."""
+def type_sentence(opened: OpenModel, key: str = "text") -> str:
+    """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus.
+
+    Pages have keys of their own for what their links tell: a shared one Streamlit empties when the browser goes back
+    from one page to the other.
+    """
     text = st.text_input(
         "sentence",
-        key="text",
+        key=key,
         live="0ms",
         bind="query-params",
         label_visibility="collapsed",
@@ -131,33 +136,34 @@ def type_sentence(opened: OpenModel) -> str:
         autocomplete="off",
     )
     if is_grammar(opened):
-        token_buttons(opened.checkpoint.vocabulary)
+        token_buttons(opened.checkpoint.vocabulary, key)
     st.session_state.setdefault("texts", {})[opened.checkpoint.corpus_name] = text or ""
     return text or ""
 
 
-def keep_text(reader: str, opened: OpenModel) -> bool:
+def keep_text(reader: str, opened: OpenModel, key: str = "text") -> bool:
     """Put the right text on the page when another reader begins: what was last typed for its corpus, or an example.
 
     Args:
         reader: the page, and what on it decides of the text.
         opened: the model whose corpus counts.
+        key: of the page's box.
 
     Returns:
         Whether it is another reader than before. The first one takes the text of the link, if that has one.
     """
     state, corpus = st.session_state, opened.checkpoint.corpus_name
     before, state["reader"] = state.get("reader"), reader
-    if before == reader and "text" in state:
+    if before == reader and key in state:
         return False
-    if before is not None or "text" not in st.query_params:
-        state["text"] = state.get("texts", {}).get(corpus, examples_for(opened)[0].text)
+    if before is not None or key not in st.query_params:
+        state[key] = state.get("texts", {}).get(corpus, examples_for(opened)[0].text)
     return before != reader
 
 
-def put_text(text: str) -> None:
+def put_text(text: str, key: str = "text") -> None:
     """Replace the sentence."""
-    st.session_state["text"] = text
+    st.session_state[key] = text
 
 
 def continue_controls(opened: OpenModel) -> None:

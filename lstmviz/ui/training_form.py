@@ -25,6 +25,7 @@ from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card
 
 OWN = "a text of your own"
+ALL = f"all {len(CELLS)}"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
 PROBES = {
@@ -76,7 +77,12 @@ def form() -> None:
     if text is None:
         return
     small = text.name in GRAMMARS
-    cells = st.multiselect("cells", list(CELLS), ["lstm"], key="cells", help="Several are trained as a line-up.")
+    cells = st.multiselect(
+        "cells", [*CELLS, ALL], ["lstm"], key="cells", help="Several are trained as a line-up.",
+        select_all=False,  # Enter would take all that match
+    )  # fmt: skip
+    if ALL in cells:
+        cells = list(CELLS)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         same = st.toggle(
             "equal parameters", True, key="same", disabled=len(cells) < 2,

@@ -45,7 +45,7 @@ def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:
     app = open_page()
     assert not app.exception and not spoken(app)
     assert app.multiselect(key="models").value == ["task/lstm_concat", "task/report_concat", "task/rnn"]
-    assert app.text_input(key="text").value
+    assert app.text_input(key="sentence").value
 
 
 def test_one_model_is_too_few(folder: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_unknown_cell_is_said_and_the_others_stay(folder: Path) -> None:
     app = open_page(models=["small", "deep", "odd"])
     assert not app.exception
     assert "odd cannot be opened" in spoken(app) and "lstx" in spoken(app)
-    assert app.text_input(key="text").value is not None
+    assert app.text_input(key="sentence").value is not None
 
 
 def test_a_copy_in_another_layout_opens_by_its_link(folder: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_copy_that_cannot_be_made_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["abc", "a", "ab c ab\nzz", " ", ""])
 def test_any_models_read_any_text(folder: Path, chosen: list[str], text: str) -> None:
     app = open_page(models=chosen)
-    app.text_input(key="text").set_value(text).run()
+    app.text_input(key="sentence").set_value(text).run()
     assert not app.exception
     words = "words" in chosen  # which a space is none of
     assert ("nothing to read" in spoken(app)) == (text == "" or (words and not text.strip()))
@@ -109,33 +109,33 @@ def test_a_text_that_calls_itself_a_grammar_is_not_examined(folder: Path, make_c
 def test_the_newest_position_is_selected_also_where_the_models_split_differently(folder: Path) -> None:
     app = open_page(models=["words", "small"])
     for text in ("ab c", "ab c ab"):
-        app.text_input(key="text").set_value(text).run()
+        app.text_input(key="sentence").set_value(text).run()
     assert app.session_state["selected"]["time"] == len("ab c ab") - 1
 
 
 def test_a_deeper_layer_can_be_chosen(folder: Path) -> None:
     app = open_page(models=["small", "deep"])
-    app.segmented_control(key="layer").set_value("3").run()
+    app.segmented_control(key="depth").set_value("3").run()
     assert not app.exception
 
 
 def test_the_sentence_survives_a_change_of_models(folder: Path) -> None:
     app = open_page(models=["small", "deep"])
-    app.text_input(key="text").set_value("cab cab").run()
+    app.text_input(key="sentence").set_value("cab cab").run()
     app.multiselect(key="models").set_value(["small", "deep", "task/rnn"]).run()
-    assert app.text_input(key="text").value == "cab cab"
+    assert app.text_input(key="sentence").value == "cab cab"
 
 
 def test_each_page_keeps_its_sentence(folder: Path, make_checkpoint) -> None:
     other = dataclasses.replace(make_checkpoint(), corpus_name="another")
     checkpoints.save(other, folder / "shakespeare-char-lstm.safetensors")  # what Watch opens first
     app = open_page(models=["small", "deep"])
-    app.text_input(key="text").set_value("cab cab").run()
+    app.text_input(key="sentence").set_value("cab cab").run()
     app.switch_page("lstmviz/pages/watch.py").run()
     assert app.selectbox(key="model").value == "shakespeare-char-lstm"
     app.text_input(key="text").set_value("bac").run()
     app.switch_page("lstmviz/pages/compare.py").run()
-    assert app.text_input(key="text").value == "cab cab"
+    assert app.text_input(key="sentence").value == "cab cab"
     app.switch_page("lstmviz/pages/watch.py").run()
     assert app.text_input(key="text").value == "bac"
     assert not app.exception

@@ -70,6 +70,8 @@ def test_several_cells_are_a_line_up(folder: Path) -> None:
     app = open_page()
     app.multiselect(key="cells").set_value([]).run()
     assert "Choose a cell, or several" in spoken(app)
+    app.multiselect(key="cells").set_value(["all 23"]).run()
+    assert app.button(key="train").label == "Train 23 cells"
     app.multiselect(key="cells").set_value(["lstm", "rnn", "gru"]).run()
     assert not app.exception
     assert "At most 3,944 parameters each: lstm 24 units, rnn 51 units, gru 28 units." in spoken(app)
@@ -82,7 +84,8 @@ def test_several_cells_are_a_line_up(folder: Path) -> None:
     assert app.button(key="train").label == "Train 3 cells"
     app.button(key="train").click().run()
     assert not app.exception
-    assert list(app.dataframe[0].value["run"]) == ["gru", "lstm", "rnn"]  # before anything has begun
+    names = app.dataframe[0].value["run"]  # before anything has begun
+    assert [name.split("/")[1] for name in names] == ["gru", "lstm", "rnn"]
     lineup = Sweep(next(folder.glob("*/sweep.json")).parent)
     members = lineup.runs()
     give_up = time.monotonic() + 60
@@ -98,6 +101,8 @@ def test_several_cells_are_a_line_up(folder: Path) -> None:
     app.run()
     assert not app.exception
     assert list(app.dataframe[0].value["state"]) == ["stopped"] * 3
+    assert all(0 <= done < 1 for done in app.dataframe[0].value["done"])
+    assert [bar.proto.text for bar in app.get("progress")] == ["stopped · 0 of 3 finished"]
     assert app.button(key="restart_all").label == "resume all"
     app.button(key="delete_all").click().run()
     assert not app.exception

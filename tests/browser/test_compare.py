@@ -15,7 +15,7 @@ def compare(page: Open) -> Callable[..., Page]:
     """Opens three models and waits for their maps."""
 
     def open_compare(text: str = "to be", **query) -> Page:
-        opened = page("compare?" + urlencode({"models": MODELS, "text": text, **query}, doseq=True))
+        opened = page("compare?" + urlencode({"models": MODELS, "sentence": text, **query}, doseq=True))
         opened.problems = []
         opened.on("pageerror", lambda error: opened.problems.append(str(error)))
         wait_for_tokens(opened, len(text))

@@ -155,6 +155,27 @@ def test_link_reopens_the_view(watch: Open, page: Open) -> None:
     assert second.get_by_label("sentence").input_value() == TEXT
 
 
+def test_back_leaves_the_page_as_it_was_left(watch: Open) -> None:
+    page = watch()
+    page.get_by_label("sentence").press("End")
+    page.keyboard.type("((x)")
+    wait_for_tokens(page, COLUMNS + 4)
+    page.wait_for_timeout(500)  # until the address tells it
+    page.get_by_role("link", name="Compare").click()
+    page.locator(".compared canvas").first.wait_for(timeout=40_000)
+    page.get_by_label("sentence").press("End")
+    page.keyboard.type("?a")
+    page.wait_for_function("new URLSearchParams(location.search).get('sentence')?.endsWith('?a')")
+    compared = page.url
+    page.go_back()
+    wait_for_tokens(page, COLUMNS + 4)
+    assert page.get_by_label("sentence").input_value() == TEXT + "((x)"
+    page.go_forward()
+    page.locator(".compared canvas").first.wait_for(timeout=40_000)
+    assert page.url == compared
+    assert not page.problems
+
+
 @pytest.mark.parametrize("text", ["<script>alert(1)</script><img src=x onerror=alert(2)>", "🙂שלום漢a\u0301%{x}<unk>"])
 def test_hostile_tokens_are_only_text(watch: Open, text: str) -> None:
     page = watch(text=text)

@@ -2,6 +2,16 @@
 
 const BLOCK = 32; // tokens that travel together
 
+// Streamlit makes an entry in the browser's history of every change of the view that the address tells, and of an empty
+// address on the way to another page. Here a view takes the place of the one before: Back leaves the page, as it was left.
+if (!Object.hasOwn(history, "pushState")) {
+  history.pushState = (state, title, url) => {
+    const { pathname, search } = new URL(url ?? "", location.href);
+    if (pathname !== location.pathname) History.prototype.pushState.call(history, state, title, url);
+    else if (search) history.replaceState(state, title, url);
+  };
+}
+
 // See gate_map.py: header length, header, blocks. `held` has the blocks of earlier messages and gets the new ones.
 // Null where a block was left out that is not held (any more).
 function decode(bytes, held) {
