@@ -213,6 +213,7 @@ def loads(data: bytes) -> Checkpoint:
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint so that at every moment the path holds either the old file or the whole new one."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_atomically(Path(path), dumps(checkpoint))
 
 
@@ -279,8 +280,7 @@ def _token(vocabulary: Vocabulary) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside the target, flush to disk, then rename over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write beside the target, flush to disk, then rename over it. A folder that was removed is not made again."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -25,7 +25,8 @@ from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
-from lstmviz.training.run import LINEUP, LIVING, Run, RunConfig, carried_variable, reason, runs
+from lstmviz.training.run import Run, RunConfig, carried_variable, runs
+from lstmviz.training.status import LINEUP, LIVING, reason
 from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
 
 
@@ -161,11 +162,16 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         folder: where they are.
     """
     for run in runs(folder):
+        try:
+            config = run.config()
+        except ValueError as error:
+            print(f"{run.name:<32} cannot be read: {error}")
+            continue
         status, (records, _) = run.status(), run.metrics()
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
         state, step = (status.state, status.step) if status else ("not begun", 0)
-        print(f"{run.name:<32} {state:<10} step {step:>7,}/{run.config().train.steps:,}  {best}")
+        print(f"{run.name:<32} {state:<10} step {step:>7,}/{config.train.steps:,}  {best}")
 
 
 def follow(run: Run, world: World) -> None:

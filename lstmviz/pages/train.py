@@ -15,7 +15,8 @@ from lstmviz.model import perplexity
 from lstmviz.text import plain
 from lstmviz.trace import unit_correlations
 from lstmviz.training.parallel import World
-from lstmviz.training.run import LIVING, Run, Status, reason
+from lstmviz.training.run import Run
+from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
 from lstmviz.ui.comparing import MOST
@@ -104,6 +105,8 @@ def share_done(run: Run, status: Status | None) -> float:
 def live(was_moving: bool) -> None:
     """The table of trainings, and what moves while the chosen ones learn."""
     every = trainings.every()
+    if not every:  # the last one was deleted
+        st.rerun()
     chosen = table(every)
     run, alone = chosen[0], len(chosen) == 1
     if st.session_state.get("playing") != run.name:
@@ -160,9 +163,9 @@ def steer_lineup(lineup: Sweep, every: list[Run], *, together: bool) -> None:
     finished = sum(status is not None and status.state == "finished" for _, status in members)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"line-up **{plain(lineup.folder.name)}**", width="stretch")
-        if state in LIVING:
+        if state in LIVING and (lineup.folder / "status.json").exists():
             st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
-        elif finished < len(members):
+        elif state not in LIVING and finished < len(members):
             st.button("resume all", on_click=attempt, args=(trainings.start, lineup), key="restart_all")
         if state not in LIVING:
             with st.popover("delete all"):

@@ -148,6 +148,10 @@ class Trainer:
             if self.world.rank == 0:
                 valid_nll = evaluate(model, self.corpus.valid, config.batch_size)
             valid_nll = self.world.broadcast(valid_nll)
+            if not math.isfinite(valid_nll):
+                raise FloatingPointError(
+                    f"the validation loss became {valid_nll} at step {self.step}; try a lower learning rate"
+                )
         is_best = valid_nll is not None and valid_nll < self.best
         if valid_nll is not None and is_best:
             self.best = valid_nll

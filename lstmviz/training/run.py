@@ -14,9 +14,9 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import io
 import json
+import math
 import os
 import platform
 import shlex
@@ -43,20 +43,13 @@ from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
 from lstmviz.training.loop import Metrics, Trainer, check_memory, evaluate
 from lstmviz.training.parallel import ALONE, World
+from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status
 
-State = Literal["starting", "queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
-LIVING = ("starting", "queued", "running", "paused")
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
 BEAT_EVERY = 2.0  # seconds between two heartbeats
-STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
 LOOK_EVERY = 0.2  # seconds between two looks at what somebody asks for
 MEET_EVERY = 5  # steps between two moments at which rank 0 tells the other processes what is asked
-LINEUP = "sweep.json"  # the file that makes a folder of runs a line-up; see lstmviz.training.sweep
 HISTORY = ("step", "train_nll", "valid_nll")
-
-
-class Busy(ValueError):
-    """Another process is at it already."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ class RunConfig:
 
     @property
     def command(self) -> str:
-        """The command line that asks for the same: what differs from the defaults, paths cut down to names."""
+        """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=Path(self.train.corpus).name)
         given = _differing(TrainConfig(corpus=""), dataclasses.asdict(train))
         given |= _differing(ModelConfig(vocab_size=1), self.model)
@@ -86,32 +79,6 @@ class RunConfig:
         return "python -m lstmviz train runs/NAME " + shlex.join(flags)
 
 
-@dataclass(frozen=True)
-class Status:
-    """How a run stands.
-
-    Args:
-        state: "starting", "queued", "running" and "paused" have a living process; "crashed" should have one.
-        step: optimiser steps taken.
-        pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
-        heartbeat: when it was written, seconds since 1970.
-        message: why it failed, in a sentence.
-        parameters: numbers that the model learns; 0 while it is not built.
-        host: the machine that process runs on.
-        processes: how many train it together.
-    """
-
-    state: State
-    step: int
-    pid: int
-    started: str
-    heartbeat: float
-    message: str = ""
-    parameters: int = 0
-    host: str = ""
-    processes: int = 1
-
-
 class Run:
     """A run's folder, for whoever trains, watches or steers it."""
 
@@ -119,6 +86,7 @@ class Run:
         self.folder = Path(folder)
         self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
         self._saying = threading.Lock()
+        self._slot: FileLock | None = None  # the turn that this run has
 
     @property
     def lineup(self) -> Path | None:
@@ -250,9 +218,11 @@ class Run:
                 self._go_on(trainer)
                 if world.rank:
                     return self._assist(trainer)
-                with self._turn(trainer) as mine:
-                    if mine:
-                        yield from self._train(trainer, config)
+                if self._take_turn(trainer):
+                    yield from self._train(trainer, config)
+                else:
+                    world.broadcast("stop")
+                    self._say("stopped", trainer)
             except GeneratorExit:
                 raise
             except BaseException as error:
@@ -261,6 +231,8 @@ class Run:
                     with suppress(OSError):  # a full disk does not take even this; then the run counts as crashed
                         self._say("stopped" if stopped else "failed", trainer, "" if stopped else reason(error))
                 raise
+            finally:
+                self._leave_turn()
 
     def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
         if world.broadcast(corpus.sha256) != corpus.sha256:
@@ -350,7 +322,7 @@ class Run:
             )
             if config.train.corpus in GRAMMARS:
                 checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus, 1000))
-            checkpoints.save(checkpoint, self.folder / "best.safetensors")
+            write_atomically(self.folder / "best.safetensors", checkpoints.dumps(checkpoint))
         self._trace_probe(trainer, config.probe)
 
     def _trace_probe(self, trainer: Trainer, sentence: str) -> None:
@@ -378,6 +350,7 @@ class Run:
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
+        (self.folder / "probes").mkdir(exist_ok=True)
         write_atomically(self.folder / "probes" / f"{trainer.step:08d}.npz", buffer.getvalue())
 
     def _finish(self, trainer: Trainer) -> None:
@@ -392,7 +365,7 @@ class Run:
             results={part: evaluate(model, getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
             hidden_variable=best.hidden_variable and carried_variable(best, corpus),
         )
-        checkpoints.save(best, self.folder / "best.safetensors")
+        write_atomically(self.folder / "best.safetensors", checkpoints.dumps(best))
         write_atomically(self.folder / "card.md", card(best).encode())
 
     def _save(self, trainer: Trainer) -> None:
@@ -403,8 +376,6 @@ class Run:
         """From the last save; records made after it will be made again."""
         world, data = trainer.world, None
         if world.rank == 0:
-            with suppress(FileNotFoundError):
-                (self.folder / "control").unlink()  # what was asked of the process before
             for pattern in (".*.safetensors.*", "probes/.*.npz.*"):  # what it had half written when it was killed
                 for path in self.folder.glob(pattern):
                     path.unlink(missing_ok=True)
@@ -432,48 +403,48 @@ class Run:
         write_atomically(self.folder / "metrics.jsonl", "".join(kept).encode())
 
     def _wait_while_paused(self, trainer: Trainer) -> bool:
-        """Do what the control file says; whether it says to stop."""
-        saved = False
+        """Do what the control file says; whether it says to stop. Who pauses lets another run have the turn."""
+        waiting = False
         while True:
             try:
                 asked = (self.folder / "control").read_text()
             except FileNotFoundError:
-                return False
+                asked = "resume"
             if asked != "pause":
                 (self.folder / "control").unlink(missing_ok=True)
-                return asked == "stop"
-            if not saved:
+                return asked == "stop" or (waiting and not self._take_turn(trainer))
+            if self._slot:
                 self._save(trainer)
-                saved = True
+                self._leave_turn()
+                waiting = True
             self._say("paused", trainer)
             time.sleep(LOOK_EVERY)
 
-    @contextmanager
-    def _turn(self, trainer: Trainer) -> Iterator[bool]:
+    def _take_turn(self, trainer: Trainer) -> bool:
         """Wait until fewer runs of this folder, those of its line-ups included, train than the machine has cores.
 
-        False if told to stop meanwhile. On a disk that several machines share, each has its own turns.
+        On a disk that several machines share, each has its own turns.
+
+        Returns:
+            False if told to stop meanwhile.
         """
         home, machine = (self.lineup or self.folder).parent, platform.node()
-        slots = [home / f".turn-{machine}-{number}" for number in range(os.cpu_count() or 1)]
         while True:
-            for slot in slots:
-                lock = FileLock(slot, timeout=0, thread_local=False)
+            for number in range(os.cpu_count() or 1):
+                lock = FileLock(home / f".turn-{machine}-{number}", timeout=0, thread_local=False)
                 with suppress(Timeout):
                     lock.acquire()
-                if lock.is_locked:
-                    try:
-                        yield True
-                    finally:
-                        lock.release()
-                    return
+                    self._slot = lock
+                    return True
             self._say("queued", trainer)
             if self._wait_while_paused(trainer):
-                trainer.world.broadcast("stop")
-                self._say("stopped", trainer)
-                yield False
-                return
+                return False
             time.sleep(LOOK_EVERY)
+
+    def _leave_turn(self) -> None:
+        if self._slot:
+            self._slot.release()
+            self._slot = None
 
     def _say(self, state: State, trainer: Trainer | None, message: str = "") -> None:
         """Change the status; the heartbeat repeats it."""
@@ -504,6 +475,7 @@ class Run:
                 with self._saying, suppress(OSError):
                     self._write_status()
 
+        (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
         self._said = "starting", None, ""
         self._write_status()
         thread = threading.Thread(target=beat, daemon=True)
@@ -513,63 +485,6 @@ class Run:
         finally:
             over.set()
             thread.join()
-
-
-@contextmanager
-def alone(folder: Path, doing: str) -> Iterator[None]:
-    """No other process does the same with a folder meanwhile. The system lets go of the lock however this one ends.
-
-    Args:
-        doing: what is done, to be said before the folder's name.
-
-    Raises:
-        Busy: one does.
-    """
-    try:
-        with FileLock(folder / "lock", timeout=0, thread_local=False):
-            yield
-    except Timeout as error:
-        raise Busy(f"another process is {doing} {folder} already") from error
-
-
-def read_status(folder: Path) -> Status | None:
-    """What a folder's status.json says, and whether the process that wrote it still lives; None before there is one."""
-    try:
-        status = Status(**json.loads((folder / "status.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        for asked in ("config.json", LINEUP):
-            with suppress(OSError):
-                made = (folder / asked).stat().st_mtime
-                if time.time() - made > STALE_AFTER:  # its process died before it could say anything
-                    return Status("crashed", 0, 0, "", made)
-        return None
-    dead = time.time() - status.heartbeat > STALE_AFTER
-    if status.host == platform.node():
-        dead = dead or _started(status.pid) != status.started
-    return dataclasses.replace(status, state="crashed") if status.state in LIVING and dead else status
-
-
-def write_status(
-    folder: Path, state: State, step: int, message: str = "", parameters: int = 0, processes: int = 1
-) -> None:
-    """Say how it stands, in the name of this process."""
-    pid = os.getpid()
-    status = Status(state, step, pid, _started(pid), time.time(), message, parameters, platform.node(), processes)
-    write_atomically(folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
-
-
-def reason(error: BaseException) -> str:
-    """Why something failed, as a sentence for a person."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; make room and try again: what was saved before is whole"
-    if isinstance(error, OSError) and number == errno.EROFS:
-        return f"{error.filename or 'the folder'} cannot be written ({error.strerror}); choose another folder"
-    if isinstance(error, OSError) and number in (errno.EACCES, errno.EPERM):
-        return (
-            f"{error.filename or 'the folder'} may not be used ({error.strerror}); change its rights or choose another"
-        )
-    return str(error)
 
 
 def runs(folder: Path) -> list[Run]:
@@ -590,8 +505,8 @@ def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) 
 
 
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
-    """A history of at most about ``most`` rows: every evaluation, and every n-th other row."""
-    n = max(1, len(history["step"]) // most)
+    """A history of every evaluation and every n-th other row, of these at most ``most``."""
+    n = max(1, math.ceil(len(history["step"]) / most))
     keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
     return {name: [column[i] for i in keep] for name, column in history.items()}
 
@@ -613,14 +528,6 @@ def _sample(trainer: Trainer) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return value if value is None or isinstance(value, int) else round(value, 4)
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the system's own ticks; empty where there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
 
 
 def _differing(default: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -40,21 +40,8 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig, write_atomically
 from lstmviz.model import ModelConfig, widest
 from lstmviz.training.loop import memory_needed, memory_there
-from lstmviz.training.run import (
-    BEAT_EVERY,
-    LINEUP,
-    LIVING,
-    LOOK_EVERY,
-    Busy,
-    Run,
-    RunConfig,
-    State,
-    Status,
-    alone,
-    read_status,
-    reason,
-    write_status,
-)  # fmt: skip
+from lstmviz.training.run import BEAT_EVERY, LOOK_EVERY, Run, RunConfig
+from lstmviz.training.status import LINEUP, LIVING, Busy, State, Status, alone, read_status, reason, write_status
 
 MEMBERS_MOST = 500
 RETRIES = 3  # times that a member is begun again whose process was killed
@@ -174,6 +161,7 @@ class Sweep:
             raise ValueError(f"there is a training run in {folder}; choose another folder for the line-up")
         config.members(vocab_size)  # before anything is written
         asked = {"format": 1, "vocab_size": vocab_size, **dataclasses.asdict(config)}
+        sweep.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(sweep.folder / LINEUP, json.dumps(asked, indent=2).encode())
         sweep.lay_out()
         return sweep
@@ -240,7 +228,8 @@ class Sweep:
             workers = workers or min(len(members), os.cpu_count() or 1)
             check_machine(members, vocab_size, workers)
         with alone(self.folder, "at the line-up in"):
-            (self.folder / "control").unlink(missing_ok=True)
+            (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
+            write_status(self.folder, "starting", 0)
             self.lay_out()
             needed = max(_needed(member, vocab_size) for member in members.values())
             with _on_ray(ray, needed) if ray is not None else _here(workers or 1) as submit:

@@ -19,7 +19,7 @@ from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_c
 from lstmviz.text import UNK, Corpus, Level, plain
 from lstmviz.training import corpora
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
-from lstmviz.training.run import reason
+from lstmviz.training.status import reason
 from lstmviz.training.sweep import SweepConfig, check_machine
 from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card

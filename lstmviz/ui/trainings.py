@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.training.corpora import import_text
-from lstmviz.training.run import LINEUP, LIVING, Run, RunConfig, runs
+from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.status import LINEUP, LIVING, alone
 from lstmviz.training.sweep import Sweep, SweepConfig
 
 ROOT = Path(__file__).parents[2]
@@ -119,8 +120,15 @@ def start(what: Run | Sweep) -> None:
 
 
 def delete(what: Run | Sweep) -> None:
-    """Remove a run, or a line-up with all its members, that is not training."""
-    with suppress(FileNotFoundError):  # another page was faster
+    """Remove a run, or a line-up with all its members.
+
+    Raises:
+        Busy: it trains, or a member does.
+    """
+    with ExitStack() as nobody, suppress(FileNotFoundError):  # another page was faster
+        members = what.runs() if isinstance(what, Sweep) else []
+        for folder in [what.folder, *(run.folder for run in members)]:
+            nobody.enter_context(alone(folder, "training"))
         shutil.rmtree(what.folder)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lstmviz.training.run import LIVING, Run
+from lstmviz.training.run import Run
+from lstmviz.training.status import LIVING
 from lstmviz.ui import trainings
 
 

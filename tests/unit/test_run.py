@@ -18,7 +18,8 @@ from lstmviz.checkpoint import TrainConfig, load
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
-from lstmviz.training.run import Run, RunConfig, reason, runs
+from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.status import reason
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(
@@ -239,7 +240,7 @@ def test_why_a_disk_does_not_take_anything_is_a_sentence(tmp_path: Path) -> None
 
 def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lstmviz.training.run.BEAT_EVERY", 0.05)
-    monkeypatch.setattr("lstmviz.training.run.STALE_AFTER", 0.5)
+    monkeypatch.setattr("lstmviz.training.status.STALE_AFTER", 0.5)
     run = Run.create(tmp_path / "run", CONFIG)
     seen = []
 

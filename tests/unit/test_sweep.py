@@ -14,7 +14,8 @@ from lstmviz import cli
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig, load
 from lstmviz.model import ModelConfig, parameter_count, widest
-from lstmviz.training.run import Busy, Run, runs
+from lstmviz.training.run import Run, runs
+from lstmviz.training.status import Busy
 from lstmviz.training.sweep import Sweep, SweepConfig, check_machine, train_member
 
 ROOT = Path(__file__).parents[2]
