@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import math
 import os
 import subprocess
 import sys
@@ -17,9 +18,12 @@ import torch
 from lstmviz.checkpoint import TrainConfig, load
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel
+from lstmviz.text import Corpus
 from lstmviz.trace import trace_tokens
+from lstmviz.training import run as run_module
 from lstmviz.training.run import Run, RunConfig, runs
-from lstmviz.training.status import reason
+from lstmviz.training.status import Busy, reason
+from lstmviz.ui import trainings
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(
@@ -197,6 +201,61 @@ def test_more_runs_than_cores_wait_for_their_turn(tmp_path: Path, monkeypatch: p
     list(training)
     waiting.join(60)
     wait_for(second, "finished")
+
+
+def test_a_pause_lets_another_run_have_the_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    first, second = Run.create(tmp_path / "first", LONG), Run.create(tmp_path / "second", CONFIG)
+    training = threading.Thread(target=lambda: list(first.execute()))
+    training.start()
+    try:
+        wait_for(first, "running")
+        first.ask("pause")
+        wait_for(first, "paused")
+        list(second.execute())
+        wait_for(second, "finished")
+        first.ask("resume")
+        wait_for(first, "running")
+    finally:
+        first.ask("stop")
+        training.join(60)
+    wait_for(first, "stopped")
+
+
+def test_a_stop_counts_from_the_moment_it_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.create(tmp_path / "run", LONG)
+    open_corpus = run_module.open_corpus
+
+    def open_slowly(config: TrainConfig) -> Corpus:
+        wait_for(run, "starting")
+        run.ask("stop")
+        return open_corpus(config)
+
+    monkeypatch.setattr(run_module, "open_corpus", open_slowly)
+    list(run.execute())
+    wait_for(run, "stopped")
+
+
+def test_a_run_that_trains_is_not_deleted(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    training = run.execute()
+    next(training)
+    with pytest.raises(Busy):
+        trainings.delete(run)
+    assert (run.folder / "config.json").exists()
+    list(training)
+    trainings.delete(run)
+    assert not run.folder.exists()
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([1.0, math.inf])
+    monkeypatch.setattr("lstmviz.training.loop.evaluate", lambda *_: next(losses))
+    run = Run.create(tmp_path / "run", CONFIG)
+    with pytest.raises(FloatingPointError, match="validation loss became inf at step 60"):
+        list(run.execute())
+    assert load(run.folder / "best.safetensors").step == 30
+    assert [record["valid_nll"] for record in run.metrics()[0] if record["valid_nll"] is not None] == [1.0]
 
 
 def test_each_evaluation_leaves_a_sample(tmp_path: Path) -> None:
