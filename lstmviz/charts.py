@@ -111,7 +111,8 @@ def scale(name: str, values: np.ndarray) -> tuple[float, float]:
     the others would otherwise leave all of them pale; values past the ends take the end's colour; the legend says so.
     """
     role = ROLES[name]
-    if role.low is not None and role.high is not None and role.low <= values.min() and values.max() <= role.high:
+    least, most = np.nanmin(values), np.nanmax(values)  # padded steps are NaN
+    if role.low is not None and role.high is not None and role.low <= least and most <= role.high:
         return role.low, role.high
     end = max(3, math.ceil(np.nanquantile(np.abs(values), 0.8)))
     return -end, end
@@ -126,7 +127,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None 
         roles: names of variables; by default all that the trace has.
 
     Returns:
-        A figure to zoom, hover and export; gates on [0, 1], candidate and hidden on [−1, 1], cell on ±max|c|.
+        A figure to zoom, hover and export; gates on [0, 1], candidate and hidden on [−1, 1], others as ``scale`` says.
 
     Raises:
         ValueError: the trace has no such role.
@@ -198,10 +199,9 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     figure.add_scatter(x=steps[:1], y=losses[:1], yaxis="y2", showlegend=False, opacity=0, hoverinfo="skip")
     values = losses + [v for _, v in evaluated]
     low, high = min(values), sorted(losses)[max(0, int(0.98 * len(losses)) - 1)]
-    high = max(high, low + 0.1)
+    high = max(min(high, 1.5 * losses[0]), low + 0.1)  # what went far above the beginning would hide all the rest
     pad = 0.08 * (high - low)
-    ticks = np.linspace(low, high, 4)
-    digits = 1 if high - low > 0.6 else 2
+    ticks, digits = round_ticks(low, high)
     shared = {"range": [low - pad, high + pad], "zeroline": False, "tickvals": ticks}
     figure.update_layout(
         height=215,
@@ -232,6 +232,14 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
     return figure
 
 
+def round_ticks(low: float, high: float) -> tuple[np.ndarray, int]:
+    """Three to six round numbers between two ends, and how many decimals they have."""
+    power = 10.0 ** math.floor(math.log10((high - low) / 3))
+    step = power * max(factor for factor in (1, 2, 5) if factor * power <= (high - low) / 3)
+    count = np.arange(math.ceil(low / step), math.floor(high / step) + 1)
+    return count * step, max(0, -math.floor(math.log10(power)))
+
+
 SIDE_BY_SIDE = {  # models, told apart by colour-blind people too; their dashes tell them apart once more
     "light": ("#0b6fb8", "#c2570c", "#0f8a68", "#a8438c", "#7a6a00", "#5b6472"),
     "dark": ("#56b4e9", "#f0883e", "#2fc79a", "#e58fc6", "#d8c230", "#aab4c0"),
@@ -246,6 +254,7 @@ def lines_figure(
     y: str,
     doubling: bool = False,
     whole: bool = False,
+    most: float | None = None,
     dark: bool = False,
 ) -> go.Figure:
     """A line for each of up to six models, in the colours and dashes that it has on the Compare page.
@@ -255,6 +264,7 @@ def lines_figure(
         x, y: titles of the axes.
         doubling: x grows by doublings.
         whole: y is a share, from 0 to 1.
+        most: what is above that is cut off.
         dark: colours for a dark page.
     """
     text, grid = INKS[dark]
@@ -275,9 +285,11 @@ def lines_figure(
         title={"text": x, "standoff": 4}, showgrid=False, zeroline=False, type="log" if doubling else "linear",
         tickvals=every, ticktext=every and [f"{value:,}" for value in every],
     )  # fmt: skip
-    figure.update_yaxes(
-        title={"text": y, "standoff": 6}, gridcolor=grid, zeroline=False, range=[0, 1.04] if whole else None
-    )
+    ends = [0, 1.04] if whole else None
+    values = [value for _, found in lines.values() for value in found]
+    if most is not None and values and max(values) > most:
+        ends = [min(values) - 0.05 * (most - min(values)), most]
+    figure.update_yaxes(title={"text": y, "standoff": 6}, gridcolor=grid, zeroline=False, range=ends)
     figure.update_layout(
         height=260,
         margin={"l": 54, "r": 10, "t": 26, "b": 40},

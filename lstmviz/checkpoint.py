@@ -20,8 +20,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lstmviz.cells.transplant import transplant
+from lstmviz.grammars import measure
 from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
-from lstmviz.text import Level, Vocabulary, plain
+from lstmviz.text import SPECIALS, Level, Vocabulary, plain
 
 FORMAT = 1
 
@@ -104,7 +105,7 @@ class Checkpoint:
         results: figures of these weights, in nats per token: valid_nll, test_nll.
         corpus_name, corpus_sha256, licence: of the text.
         command: the one that trained it.
-        hidden_variable: for a grammar, ``{"name": …, "correlations": [[|r| of each unit] of each layer]}``.
+        hidden_variable: for a grammar, ``{"name": …, "correlations": [[how much each unit carries] of each layer]}``.
     """
 
     model: ModelConfig
@@ -235,21 +236,24 @@ def figures(nll: float, vocabulary: Vocabulary) -> str:
     return f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {shown} ({vocabulary.level} level)"
 
 
-def strongest_unit(variable: dict) -> str:
+def strongest_unit(checkpoint: Checkpoint) -> str:
     """The unit that carries most of a grammar's hidden variable, in a sentence."""
+    variable = checkpoint.hidden_variable or {}
     value, layer, unit = max(
         (value, layer, unit) for layer, row in enumerate(variable["correlations"]) for unit, value in enumerate(row)
     )
-    return f"{variable['name']}: unit {unit} of layer {layer + 1} carries most of it, |correlation| {value:.3f}"
+    how = f"{measure(checkpoint.corpus_name)} {value:.3f}"
+    return f"{plain(variable['name'])}: unit {unit} of layer {layer + 1} carries most of it, {how}"
 
 
 def card(checkpoint: Checkpoint) -> str:
     """What a person should know of a checkpoint before trusting it, as Markdown."""
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     rows = {
-        "data": f"{plain(checkpoint.corpus_name)} (sha256 {checkpoint.corpus_sha256[:16]}…)",
+        "data": f"{plain(checkpoint.corpus_name)} (sha256 {plain(checkpoint.corpus_sha256[:16])}…)",
         "licence of the data": plain(checkpoint.licence),
-        "vocabulary": f"{len(vocabulary):,} {'characters' if vocabulary.level == 'char' else 'words'}",
+        "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
+        f"and {', '.join(plain(token) for token in SPECIALS)}",
         "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
@@ -259,7 +263,7 @@ def card(checkpoint: Checkpoint) -> str:
         + f"; {parameter_count(model):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
         f"seed {checkpoint.train.seed}",
-        "command": f"`{checkpoint.command.replace('`', '')}`",  # nothing can end the code
+        "command": f"`{' '.join(checkpoint.command.replace('`', '').split())}`",  # nothing can end the code
     }
     results = checkpoint.results
     if len(results) == 2 and results["valid_nll"] == results["test_nll"]:
@@ -269,7 +273,7 @@ def card(checkpoint: Checkpoint) -> str:
             if part in results:
                 rows[label] = figures(results[part], vocabulary)
     if checkpoint.hidden_variable:
-        rows["hidden variable"] = strongest_unit(checkpoint.hidden_variable)
+        rows["hidden variable"] = strongest_unit(checkpoint)
     cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
     first, *others = (f"| {name} | {value} |" for name, value in cells)
     return "\n".join([first, "|---|---|", *others])

@@ -20,7 +20,7 @@ from lstmviz.checkpoint import TrainConfig, figures, strongest_unit
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ModelConfig, parameter_count, perplexity
-from lstmviz.trace import trace_sentence
+from lstmviz.trace import as_table, trace_sentence
 from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics
 from lstmviz.training.loop import evaluate as mean_nll
@@ -296,7 +296,7 @@ def evaluate(
     nll = mean_nll(loaded.build(), getattr(opened, part))
     print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary)}")
     if corpus in GRAMMARS:
-        print(strongest_unit(carried_variable(loaded, opened)))
+        print(strongest_unit(dataclasses.replace(loaded, hidden_variable=carried_variable(loaded, opened))))
         table = accuracy_by_distance(loaded.build(), loaded.vocabulary, corpus)
         pairs = zip(table["distance"], table["accuracy"], strict=True)
         right = ", ".join(f"{accuracy:.0%} up to {distance}" for distance, accuracy in pairs)
@@ -314,7 +314,7 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"the file to write is {out.name}; its name must end in .parquet or .csv")
     loaded = checkpoints.load(checkpoint)
-    frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe().reset_index()
+    frame = as_table(trace_sentence(loaded.build(), loaded.vocabulary, text))
     frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 

@@ -153,8 +153,13 @@ def visible(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text that Markdown shows as it is: what comes from a file or a person can be neither link nor image."""
-    return re.sub(r"([\\`*_{}\[\]<>!$:~#]|^[-+])", r"\\\1", text)
+    """A text that Markdown shows as it is, in a line: what comes from a file or a person can be neither link nor image.
+
+    Markdown makes links of bare addresses, too: into those goes a zero-width space, which nobody sees.
+    """
+    text = re.sub(r"(?i)(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", "\u200b", " ".join(text.split()))
+    text = re.sub(r"([\\`*_{}\[\]<>!$:~#&]|^[-+])", r"\\\1", text)
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", text)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor, nn
@@ -256,7 +257,7 @@ def _records(model: LanguageModel, trace: GateTrace) -> list[dict[str, Tensor]]:
 def kept(trace: GateTrace) -> xr.DataArray | None:
     """The share of what it holds that every unit keeps at every step.
 
-    What is held is c; in an sLSTM the mean c / n; in a cell that has no c, h. So, with the gates taken as constants,
+    What it holds is what `held` gives. So, with the gates taken as constants,
     ``held_t = kept_t ⊙ held_{t-1} + what is written``, and ``kept_t`` is the gradient's factor on that path. What
     flows through the gates comes on top of it.
 
@@ -280,22 +281,49 @@ def kept(trace: GateTrace) -> xr.DataArray | None:
     return share.rename("kept")
 
 
-def unit_correlations(trace: GateTrace, variable: np.ndarray) -> np.ndarray:
-    """How much of a known variable each unit's state carries.
+def as_table(trace: GateTrace) -> pd.DataFrame:
+    """One row for every layer, token and unit, with a column for each gate and state.
+
+    A projection's values stand in the rows of as many units, though they belong to none; NaN in the rows beyond.
+    """
+    if "projection" in trace.dims:
+        projected = trace[[name for name in trace.data_vars if "projection" in trace[name].dims]]
+        renamed = projected.rename(projection="unit")
+        trace = xr.merge([trace.drop_dims("projection"), renamed], join="outer", compat="equals")
+    return trace.to_dataframe().reset_index()
+
+
+def held(trace: GateTrace) -> xr.DataArray:
+    """What every unit holds: c; in an sLSTM the mean c / n; in a cell that has no c, h. The axes of the trace."""
+    if "normalizer" in trace:
+        return trace["cell"] / trace["normalizer"]
+    return trace["cell" if "cell" in trace else "hidden"]
+
+
+def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool = False) -> np.ndarray:
+    """How much of a known variable each unit carries in what it holds.
 
     Args:
         trace: of a sequence of T tokens.
         variable: ``(T,)``; NaN where it is not defined.
+        nominal: its values are names that have no order.
 
     Returns:
-        |Pearson correlation| of the cell state (hidden, where the cell has no other) with the variable,
-        ``(layer, unit)``; 0 for a unit that never moves.
+        ``(layer, unit)``, in [0, 1]: |Pearson correlation|; for a nominal variable the correlation ratio (Fisher 1925),
+        the root of the share of the unit's variance that the variable explains, which for two values is the same. 0 for
+        a unit that never moves.
     """
-    states = trace["cell" if "cell" in trace else "hidden"].values.astype(float)  # (L, T, U)
+    states = held(trace).values.astype(float)  # (L, T, U)
     defined = ~np.isnan(variable)
     states, variable = states[:, defined], variable[defined]
     states = states - states.mean(1, keepdims=True)
-    variable = variable - variable.mean()
-    scale = np.linalg.norm(states, axis=1) * np.linalg.norm(variable)
-    covariance = np.abs(np.einsum("ltu,t->lu", states, variable))
-    return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+    if nominal:
+        groups = variable == np.unique(variable)[:, None]  # (G, T)
+        sums = np.einsum("gt,ltu->glu", groups, states)
+        shared = np.sqrt((sums**2 / groups.sum(1)[:, None, None]).sum(0))  # (L, U)
+        scale = np.linalg.norm(states, axis=1)
+    else:
+        variable = variable - variable.mean()
+        shared = np.abs(np.einsum("ltu,t->lu", states, variable))
+        scale = np.linalg.norm(states, axis=1) * np.linalg.norm(variable)
+    return np.divide(shared, scale, out=np.zeros_like(scale), where=scale > 0)

@@ -28,6 +28,7 @@ class Cell(nn.Module):
         paper: where the cell comes from.
         keeping: which gates decide how much is kept, as the k of their equations: 1 where an open gate keeps more, −1
             where it keeps less.
+        lets_out: what an output gate lets out.
         count: the number of parameters as a formula in h, x and, where ``hidden`` is a projection, p.
 
     Args:
@@ -40,6 +41,7 @@ class Cell(nn.Module):
     paper: ClassVar[str]
     count: ClassVar[str]
     keeping: ClassVar[dict[str, int]] = {}
+    lets_out: ClassVar[str] = "memory"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

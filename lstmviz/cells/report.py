@@ -31,6 +31,7 @@ class ReportSplit(LSTMSplit):
     """
 
     paper = "a course report's printed code"
+    lets_out = "candidate"
     update = staticmethod(report_update)
 
 
@@ -50,4 +51,5 @@ class ReportConcat(LSTMConcat):
     """
 
     paper = "a course report's printed code"
+    lets_out = "candidate"
     update = staticmethod(report_update)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import streamlit as st
 
@@ -258,10 +259,11 @@ def figures(opened: dict[str, OpenModel]) -> None:
         points = [(s, v) for s, v in zip(history["step"], history["valid_nll"], strict=True) if v is not None]
         learned[title] = [s for s, _ in points], [v for _, v in points]
     left, right = st.columns(2, gap="medium")
+    most = 1.5 * max(log(len(each.checkpoint.vocabulary)) for each in opened.values())
     with left, st.container(border=True, gap="small"):
         st.markdown("**how they learned**")
         st.plotly_chart(
-            lines_figure(learned, x="optimiser steps", y="validation loss (nats/token)", dark=dark),
+            lines_figure(learned, x="optimiser steps", y="validation loss (nats/token)", most=most, dark=dark),
             key="learned",
             **plain_chart,
         )
@@ -269,6 +271,8 @@ def figures(opened: dict[str, OpenModel]) -> None:
             st.caption("Some count in nats a word and some in nats a character: these are not comparable.")
         else:
             st.caption("Validation loss while they were trained; the lower, the better.")
+        if any(loss > most for _, losses in learned.values() for loss in losses):
+            st.caption(f"What is above {most:.1f}, half as much again as guessing costs, is cut off.")
     if any(is_grammar(each) for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from statistics import median
 from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
-from lstmviz.grammars import GRAMMARS, hidden_variable
+from lstmviz.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.model import perplexity
 from lstmviz.text import plain
 from lstmviz.trace import unit_correlations
@@ -140,6 +141,10 @@ def live(was_moving: bool) -> None:
         dark = st.context.theme.type == "dark"
         figure = runs_figure(everything, run.config().train.clip_norm, x=x, log=log, dark=dark)
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
+        st.caption(
+            "With dots: the validation loss. Dotted: the training loss, averaged; pale: as it is. "
+            "Dashed, beside the gradient's norm: where it is clipped."
+        )
     if not alone:
         st.caption(f"Below, the gates of **{plain(run.folder.name)}**. Select another training above to see its own.")
     gates(run)
@@ -168,7 +173,7 @@ def steer_lineup(lineup: Sweep, every: list[Run], *, together: bool) -> None:
         elif state not in LIVING and finished < len(members):
             st.button("resume all", on_click=attempt, args=(trainings.start, lineup), key="restart_all")
         if state not in LIVING:
-            with st.popover("delete all"):
+            with st.popover("delete all", key=f"ask {lineup.folder.name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(lineup.folder.name)}, with all its members, is removed for good.")
                 st.button("delete them", on_click=attempt, args=(trainings.delete, lineup), key="delete_all")
     if together:
@@ -193,7 +198,7 @@ def steer(run: Run) -> None:
         if (run.folder / "best.safetensors").exists() and st.button("open in Watch", key="open"):
             st.switch_page("lstmviz/pages/watch.py", query_params={"model": f"run {run.name}"})
         if state not in LIVING and not run.lineup:
-            with st.popover("delete"):
+            with st.popover("delete", key=f"ask {run.name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
                 st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete")
     if state in ("stopped", "crashed", "failed") and several > 1:
@@ -273,8 +278,12 @@ def gates(run: Run) -> None:
     said = st.session_state.get("probe") or {}
     chosen = said.get("selection") or {"time": len(ids) - 1, "unit": telling_unit(opened, 0), "layer": 0}
     chosen = {**chosen, "time": min(chosen["time"], len(ids) - 1)}
-    if opened.checkpoint.corpus_name in GRAMMARS:
-        st.caption(follows(reading, opened.checkpoint.corpus_name, chosen["layer"], chosen["unit"]))
+    if not all(np.isfinite(values).all() for name, values in trace.data_vars.items() if name not in ("id", "nll")):
+        st.caption(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")
+        return
+    grammar = opened.checkpoint.corpus_name
+    if grammar in GRAMMARS and (said_so := follows(reading, grammar, chosen["layer"], chosen["unit"])):
+        st.caption(said_so)
     roles = drawn_roles([str(name) for name in trace.data_vars])
     message = payload(
         opened,
@@ -296,50 +305,57 @@ def gates(run: Run) -> None:
 
 def moment(run: Run, steps: list[int]) -> int:
     """The slider over training time: the step that is shown."""
-    # The slider forgets where it is when an evaluation gives it one more step; what was chosen is kept beside it.
+    # While it follows the newest, every new step makes it another slider: what the browser still says of the one before
+    # then moves nothing. From the moment somebody moves it, it stays the one that was moved.
     state, name = st.session_state, run.name
-    moments: dict[str, int] = state.setdefault("moments", {})  # run -> step; none while it follows the newest
+    moments: dict[str, tuple[int, int]] = state.setdefault("moments", {})  # run -> step, which slider; none: it follows
+    at, which = moments.get(name, (steps[-1], len(steps)))
     if state.get("playing") == name:
-        later = [step for step in steps if step > moments.get(name, 0)]
-        moments[name] = later[min(len(steps) // PLAYED_IN, len(later) - 1)] if later else steps[-1]
-        if moments[name] == steps[-1]:
+        later = [step for step in steps if step > at] or steps[-1:]
+        at = later[min(len(steps) // PLAYED_IN, len(later) - 1)]
+        moments[name] = at, which
+        if at == steps[-1]:
             del moments[name]
             state["playing"] = None
     if len(steps) == 1:
         return steps[0]
-    key, playing = f"moment {name}", state.get("playing") == name
-    state[key] = moments.get(name, steps[-1])
+    key, playing = f"moment {name} {which}", state.get("playing") == name
+    state[key] = at
     with st.container(horizontal=True, vertical_alignment="bottom"):
         icon = ":material/stop:" if playing else ":material/play_arrow:"
-        st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
+        label = "stop playing" if playing else "play"
+        st.button(label, key="play", icon=icon, on_click=play, args=(name, which))
         label = "training time: the gates of the probe sentence after so many steps"
-        return st.select_slider(label, steps, key=key, width="stretch", on_change=move, args=(name, steps[-1]))
+        return st.select_slider(label, steps, key=key, width="stretch", on_change=move, args=(name, which, steps[-1]))
 
 
-def play(name: str) -> None:
+def play(name: str, which: int) -> None:
     """Let the slider move by itself, or stop that; where it follows the newest it starts at the first step."""
     state = st.session_state
     state["playing"] = None if state.get("playing") == name else name
     if state["playing"]:
-        state["moments"].setdefault(name, 0)
+        state["moments"].setdefault(name, (0, which))
 
 
-def move(name: str, newest: int) -> None:
+def move(name: str, which: int, newest: int) -> None:
     """Somebody moved the slider; at its end it follows the newest again."""
     state = st.session_state
     state["playing"] = None
-    state["moments"][name] = state[f"moment {name}"]
-    if state["moments"][name] == newest:
+    at = state[f"moment {name} {which}"]
+    state["moments"][name] = at, which
+    if at == newest:
         del state["moments"][name]
 
 
 def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:
-    """How well a unit carries what is hidden, in this sentence and at this moment."""
+    """How well a unit carries what is hidden, in this sentence and at this moment; nothing where that never changes."""
     variable = hidden_variable(grammar, reading.pieces)
-    correlation = unit_correlations(reading.trace, variable)[layer]  # (U,)
+    if len(set(variable[~np.isnan(variable)])) < 2:
+        return ""
+    correlation = unit_correlations(reading.trace, variable, nominal=GRAMMARS[grammar].nominal)[layer]  # (U,)
     best = int(correlation.argmax())
     hidden = GRAMMARS[grammar].variable
-    words = f"In this sentence unit {unit} follows the {hidden} with |correlation| {correlation[unit]:.2f}"
+    words = f"In this sentence unit {unit} follows the {hidden} with {measure(grammar)} {correlation[unit]:.2f}"
     return words + (
         f"; best is unit {best} with {correlation[best]:.2f}." if best != unit else ", the best of all units."
     )

@@ -66,7 +66,7 @@ def training_curves(opened: OpenModel) -> None:
 
 
 def choose_model() -> str | None:
-    """The menu of models with the card of the chosen one, and the upload."""
+    """The menu of models, the card of the chosen one, and the upload."""
     names = models.every()
     if not names:
         st.warning(
@@ -86,6 +86,7 @@ def choose_model() -> str | None:
         name = st.selectbox("model", names, key="model", bind="query-params", label_visibility="collapsed")
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
             show_card(name)
+        with st.popover("open", help="A checkpoint of your own"):
             upload()
     return name
 

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from lstmviz.checkpoint import TrainConfig, write_atomically
 from lstmviz.grammars import GRAMMARS, generate
@@ -373,27 +374,32 @@ def _kept_ids(
     """The ids of a kept text, made at the first time they are asked for."""
     stem = path / f"{level}-{max_words or 'all'}-{min_count}"
     index = stem.with_suffix(".json")
-    if not (index.is_file() and _is_whole(index)):
-        handle, temporary = tempfile.mkstemp(dir=path, prefix=".ids.")
-        try:
-            with os.fdopen(handle, "w+b") as file:
-                vocabulary, bounds = _encode(files, file, level, max_words, min_count)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, stem.with_suffix(".ids"))
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        write_atomically(index, json.dumps({"tokens": vocabulary.tokens, "bounds": bounds}).encode())
-        # Every other vocabulary that was tried left its own; those being read stay until they are closed.
-        for old in sorted(path.glob("*.ids"), key=lambda ids: ids.stat().st_mtime)[:-KEPT_IDS]:
-            old.with_suffix(".json").unlink(missing_ok=True)
-            old.unlink()
+    if not _is_whole(index):
+        with FileLock(path / ".lock"):
+            if not _is_whole(index):  # another process may have made them meanwhile
+                _keep_ids(stem, files, level, max_words, min_count)
     found = json.loads(index.read_text(encoding="utf-8"))
-    return (
-        Vocabulary(level, tuple(found["tokens"])),
-        found["bounds"],
-        np.memmap(stem.with_suffix(".ids"), np.int32, "c"),
-    )
+    ids = np.memmap(stem.with_suffix(".ids"), np.int32, "c")
+    return Vocabulary(level, tuple(found["tokens"])), found["bounds"], ids
+
+
+def _keep_ids(stem: Path, files: list[Path], level: Level, max_words: int | None, min_count: int) -> None:
+    for left in stem.parent.glob(".ids.*"):  # by a process that was killed
+        left.unlink()
+    handle, temporary = tempfile.mkstemp(dir=stem.parent, prefix=".ids.")
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            vocabulary, bounds = _encode(files, file, level, max_words, min_count)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, stem.with_suffix(".ids"))
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    write_atomically(stem.with_suffix(".json"), json.dumps({"tokens": vocabulary.tokens, "bounds": bounds}).encode())
+    # Every other vocabulary that was tried left its own; those being read stay until they are closed.
+    for old in sorted(stem.parent.glob("*.ids"), key=lambda ids: ids.stat().st_mtime)[:-KEPT_IDS]:
+        old.with_suffix(".json").unlink(missing_ok=True)
+        old.unlink()
 
 
 def _is_whole(index: Path) -> bool:

@@ -267,7 +267,7 @@ class Run:
         with (self.folder / "metrics.jsonl").open("ab") as log:
             while True:
                 now = time.monotonic()
-                if meeting and now - looked > LOOK_EVERY:
+                if meeting and now - looked > LOOK_EVERY and trainer.step < config.train.steps:
                     looked = now
                     if self._wait_while_paused(trainer):
                         self._save(trainer)
@@ -496,12 +496,13 @@ def runs(folder: Path) -> list[Run]:
 
 
 def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:
-    """|correlation| of each unit's state with a grammar's hidden variable, over so many validation tokens."""
+    """How much of a grammar's hidden variable each unit carries, over so many validation tokens."""
+    grammar = GRAMMARS[corpus.name]
     tokens = corpus.valid[:count]
     trace, _ = trace_tokens(checkpoint.build(), tokens)
     variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
-    correlations = unit_correlations(trace, variable).round(4).tolist()
-    return {"name": GRAMMARS[corpus.name].variable, "correlations": correlations}
+    correlations = unit_correlations(trace, variable, nominal=grammar.nominal).round(4).tolist()
+    return {"name": grammar.variable, "correlations": correlations}
 
 
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:

@@ -56,7 +56,7 @@ class Slot:
 SLOTS = {
     "keeps": Slot("keeps", "1 keeps all,\n0 erases it", ("forget_gate", "update_gate", "log_forget_gate")),
     "writes": Slot("writes", "how much of\nthe candidate", ("input_gate", "log_input_gate")),
-    "shows": Slot("shows", "how much of\nthe memory", ("output_gate",)),
+    "shows": Slot("shows", "how much\ngets out", ("output_gate",)),
     "looks back": Slot("looks back", "when it forms\nthe candidate", ("reset_gate",)),
     "candidate": Slot("candidate", "what it would\nwrite", ("candidate",)),
     "memory": Slot("memory", "what is held", ("cell", "hidden")),
@@ -185,7 +185,6 @@ def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], boo
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
             "perplexity": f"{perplexity(nll):.2f}",
-            "reads": f"{speed(model):,.0f} tokens/s",
             "embedding": f"{config.embedding_size}",
             "seed": f"{train.seed}",
             "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
@@ -196,9 +195,10 @@ def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], boo
             "adaptive softmax": "yes" if config.adaptive_softmax else "no",
             "forget bias": "as drawn" if config.forget_bias is None else f"{config.forget_bias:g}",
             "chrono": "no" if config.chrono is None else f"{config.chrono}",
+            "reads here": f"{speed(model):,.0f} tokens/s",
         }.items():
             table.setdefault(label, []).append(value)
-    always = ("cell", "parameters", "validation", "perplexity", "reads")
+    always = ("cell", "parameters", "validation", "perplexity", "reads here")
     if len(set(table["cell"])) == len(models):
         del table["cell"]  # each is called by it
     rows = [(label, values, len(set(values)) > 1) for label, values in table.items()]

@@ -10,7 +10,7 @@ import torch
 
 from lstmviz.charts import ROLES, gate_figure
 from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
-from lstmviz.trace import GateTrace
+from lstmviz.trace import GateTrace, as_table
 from lstmviz.ui.examples import Example, examples_for
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, drawn_roles
@@ -219,7 +219,7 @@ def export_controls(opened: OpenModel) -> None:
         return reading.trace.assign_coords(token=("time", tokens))
 
     def table() -> pd.DataFrame:
-        return trace().to_dataframe().reset_index()
+        return as_table(trace())
 
     def parquet() -> bytes:
         buffer = io.BytesIO()

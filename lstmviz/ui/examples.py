@@ -54,25 +54,28 @@ EXAMPLES = {
     "brackets": [
         Example(
             "(x(xx(x(x)x))(x)x)",
-            "The depth unit is selected (named at the right). Below the map its cell takes one step at every ( and one "
-            "step back at every ): counting, learned from prediction alone.",
+            "Whether the sentence may end after a ) depends on how many brackets are open. Below the map: does the "
+            "selected unit take one step at every ( and one back at every )? That is counting, learned from prediction "
+            "alone.",
         ),
         Example(
             "(((((((())))))))",
-            "Straight in and out again: the depth unit's cell draws a pyramid, and closing gets likelier with depth.",
+            "Straight in and straight out again. A unit that counts draws a triangle below the map, upwards or "
+            "downwards; and the deeper, the likelier is a closing bracket.",
         ),
-        Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: the counter must go back to nothing at once."),
+        Example("(x)⏎((x))⏎(x", "After ⏎ a new sentence begins: a counter must go back to nothing at once."),
     ],
     "recall": [
         Example(
             "bz?bxyx?bzyxyxz?bxzyyxzxyzzyxyxzyx?b",
             "After every ? stands the first symbol again, each time further from where it stood last. A cell that "
             "remembers is surprised by none of them; one that forgot pays ln 4 = 1.4 nats at the last. x, y and z "
-            "cannot be known and always cost about ln 3 = 1.1.",
+            "cannot be known: each costs about ln 3 = 1.1, and more where a ? might have come.",
         ),
         Example(
-            "dxyzzyxyxzyzxyxyzxzyzyxxzyzyxyxzx?d",
-            "One long silence between d and the question. What is kept through it must stay one colour in the memory.",
+            "dz?dxx?dxzyxxz?dyyyxyyzzy?dyyyzyxyxzzzyxzxzxzxz?dzyxzzyxxxyzxxxzyyzyyxzzxyxxxxzyyzxyyxzzxyzzxzyxxyzzzzx?d",
+            "More than fifty tokens lie between d and the last question; in training it was never over 64. A unit that "
+            "keeps d through them stays one colour.",
         ),
         Example(
             "bz?bxyx?d", "The wrong symbol at the end. Whoever remembers b is surprised; whoever forgot it is not."
@@ -81,17 +84,17 @@ EXAMPLES = {
     "agreement": [
         Example(
             "the key near the cabinets with the dogs is lost .",
-            "The subject is key, so the verb must be is; cabinets and dogs must not count. The cell of the number unit "
-            "(selected) falls after key and stays low over both.",
+            "The subject is key, so the verb must be is; cabinets and dogs must not count. Does the "
+            "selected unit change at key, and stay as it is over both?",
         ),
         Example(
             "the keys near the cabinet with the dog are lost .",
-            "The same sentence with the numbers turned round: now the cell of the number unit stays high from keys to "
-            "are, over cabinet and dog.",
+            "The same sentence with the numbers turned round: a unit that carries the number goes the other way at "
+            "keys and stays there until are, over cabinet and dog.",
         ),
         Example(
             "the key near the cabinets are lost .",
-            "A mistake that people make too. The loss jumps at are: the model expected is, sees and was.",
+            "A mistake that people make too. A model that knows the subject expects is, sees or was, and pays for are.",
         ),
     ],
 }

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from lstmviz.cells import CELLS
 from lstmviz.charts import ROLES
+from lstmviz.grammars import measure
 from lstmviz.model import LanguageModel
 from lstmviz.text import UNK, visible
-from lstmviz.trace import GateTrace, trace_tokens
+from lstmviz.trace import GateTrace, held, trace_tokens
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import OpenModel
 
 MAX_TOKENS = 2000
+CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 DRAWN_FIRST = (
     "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate",
     "reset_gate", "update_gate", "cell",
@@ -134,7 +137,8 @@ def payload(
         selection: time, unit and layer.
         generated_from: time of the first token that the model wrote itself.
         held: blocks of values that the browser holds, which are not sent again.
-        identity: of whatever else than the checkpoint and the tokens the values depend on.
+        identity: of whatever else than the checkpoint and the tokens the values depend on; then what the checkpoint
+            says of its units is left out.
     """
     checkpoint, nll = opened.checkpoint, reading.trace["nll"].values
     vocabulary = checkpoint.vocabulary
@@ -153,7 +157,9 @@ def payload(
         "units": [order.tolist() for order in units],
         "layers": layers,
         "selection": selection,
-        "annotation": annotation(checkpoint, selection["layer"]),
+        "annotation": {} if identity else annotation(checkpoint, selection["layer"]),
+        "begins": not opened.context,
+        "shown": CELLS[checkpoint.model.cell].lets_out,
     }
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
@@ -224,7 +230,7 @@ def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> n
     """Units in the order in which their rows are drawn, ``(H,)``."""
     if order == "similar":
         return opened.similar[layer]
-    states = trace["cell" if "cell" in trace else "hidden"].values[layer]  # (T, H)
+    states = held(trace).values[layer]  # (T, H)
     if order == "active":
         return np.argsort(-states.std(0), kind="stable")
     return np.arange(states.shape[1])
@@ -240,12 +246,15 @@ def telling_unit(opened: OpenModel, layer: int) -> int:
 
 
 def annotation(checkpoint, layer: int) -> dict[str, str]:
-    """For a grammar: the unit of this layer that carries most of its hidden variable, and how much."""
+    """For a grammar: the unit of this layer that carries most of its hidden variable, if one does, and how much."""
     if not checkpoint.hidden_variable:
         return {}
     correlations = checkpoint.hidden_variable["correlations"][layer]
     unit = int(np.argmax(correlations))
-    return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, |correlation| {correlations[unit]:.2f}"}
+    if correlations[unit] < CARRIES:
+        return {}
+    how = f"{measure(checkpoint.corpus_name)} {correlations[unit]:.2f}"
+    return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, {how}"}
 
 
 def numbers(values: np.ndarray) -> list[float | None]:

@@ -30,8 +30,9 @@ BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
 PROBES = {
     "brackets": "(x(xx(x(x)x))(x)x)",
-    "agreement": "the key near the cabinets with the dogs is lost .",
-    "recall": "bz?bxyx?bzyxyxz?b",
+    # Of two sentences, so that what is hidden changes.
+    "agreement": "the key near the cabinets is lost . ⏎ the dogs behind the box are old .",
+    "recall": "bz?bxyx?bzyxyxz?b⏎dx?dzy?dxyzzyx?d",
 }
 TRIED_MOST = 10**9  # bytes that a step may take which is timed here, in the server
 # What the keys of the form's fields begin with; "units_brackets" is one.
@@ -162,14 +163,15 @@ def form() -> None:
     preview(corpus)
     with action:
         epochs = train.steps / epoch
+        each = step * train.steps + evaluation * train.steps / train.eval_every
         length = f"about {train.steps:,} steps or {epochs:,.{0 if epochs > 20 else 1}f} epochs"
         if config.count == 1:
+            takes = f"; it takes about {duration(each)}" if unit != "seconds" else ""
             st.caption(
                 f"A step costs {1000 * step:.1f} ms, so this is {length}, with an evaluation every "
-                f"{train.eval_every:,} steps. {parameter_count(models[0]):,} parameters."
+                f"{train.eval_every:,} steps{takes}. {parameter_count(models[0]):,} parameters."
             )
         else:
-            each = step * train.steps + evaluation * train.steps / train.eval_every
             whole = each * config.count / min(config.count, os.cpu_count() or 1)
             if config.parameters:
                 widths = ", ".join(f"{model.cell} {model.hidden_size:,} units" for model in models)
@@ -177,6 +179,9 @@ def form() -> None:
             else:
                 said = ", ".join(f"{model.cell} {parameter_count(model):,} parameters" for model in models) + "."
             st.caption(f"{config.count} trainings of {length} each, in all about {duration(whole)}. {said}")
+        read = corpus.vocabulary.encode(probe)
+        if read and set(read) == {corpus.vocabulary.ids[UNK]}:
+            st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
         if not trainings.room():
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
         several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
@@ -232,7 +237,9 @@ def duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 48 * 60 else f"{minutes // 1440:,} days"
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------

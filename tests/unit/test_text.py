@@ -98,7 +98,8 @@ def test_a_long_text_of_unknown_words_is_encoded_in_time():
     assert time.perf_counter() - begun < 10
 
 
-@pytest.mark.parametrize("text", ["![x](http://a.b)", "[a](b)", "**b**", "`c`", ":red[d]", "$e$", "- f", "<g>", "~h~"])
+@pytest.mark.parametrize("text", ["![x](http://a.b)", "[a](b)", "**b**", "`c`", ":red[d]", "$e$", "- f", "<g>", "~h~",
+    "https://a.b/c", "see WWW.a.b", "a@b.cd", "1. i", "2) j", "&lt;k&gt;"])  # fmt: skip
 def test_plain_text_leaves_no_markdown(text):
-    assert re.sub(r"\\(.)", r"\1", plain(text)) == text
-    assert not re.search(r"(?<!\\)[\[\]*`$<>~]", plain(text))
+    assert re.sub(r"\\(.)", r"\1", plain(text)).replace("\u200b", "") == text
+    assert not re.search(r"(?<!\\)[\[\]*`$<>~&]|://|(?i:www\.)|\w@|^\d[.)]", plain(text))

@@ -8,7 +8,7 @@ from torch import nn
 
 from lstmviz.cells import CELLS
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.trace import kept, trace_module, trace_sentence, trace_tokens, unit_correlations
+from lstmviz.trace import held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -89,6 +89,25 @@ def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
     assert correlations[0, 0] == 0
     expected = abs(np.corrcoef(trace.cell.values[0, 3:, 1], variable[3:])[0, 1])
     assert correlations[0, 1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_names_need_no_order(make_checkpoint):
+    checkpoint = make_checkpoint()
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
+    names = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, np.nan])
+    trace["cell"][0, :, 0] = xr.DataArray([5, -3, 4] * 4, dims="time")  # the middle name has the extreme value
+    assert unit_correlations(trace, names)[0, 0] < 0.5
+    assert unit_correlations(trace, names, nominal=True)[0, 0] == pytest.approx(1)
+    two = np.where(np.isnan(names), np.nan, names > 0)
+    np.testing.assert_allclose(unit_correlations(trace, two), unit_correlations(trace, two, nominal=True), atol=1e-12)
+
+
+def test_an_slstm_holds_a_mean(make_checkpoint):
+    checkpoint = make_checkpoint(cell="slstm")
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
+    mean = trace["cell"].values / trace["normalizer"].values
+    np.testing.assert_array_equal(held(trace).values, mean)
+    assert unit_correlations(trace, mean[0, :, 1].astype(float))[0, 1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("cell", CELLS)

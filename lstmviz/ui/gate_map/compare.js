@@ -442,13 +442,7 @@ class Comparison extends Picture {
 
   listen() {
     const { canvas, scroll } = this;
-    document.fonts.addEventListener("loadingdone", () => {
-      this.labelWidths.clear();
-      if (this.header) this.arrange();
-    });
-    new ResizeObserver(() => {
-      if (this.header && scroll.clientWidth && scroll.clientWidth !== this.width) this.arrange();
-    }).observe(scroll);
+    this.unfollow = follow(this);
     scroll.addEventListener("scroll", () => {
       if (!this.header || scroll.scrollLeft === this.along) return;
       this.leave();
@@ -577,6 +571,7 @@ export default function ({ parentElement, data, setStateValue }) {
   if (!comparisons.has(parentElement)) comparisons.set(parentElement, new Comparison(parentElement));
   if (data) comparisons.get(parentElement).receive(data, setStateValue);
   return () => {
+    comparisons.get(parentElement)?.unfollow();
     comparisons.delete(parentElement);
     window.__lstmvizPainted = null;
   };

@@ -110,13 +110,7 @@ class GateMap extends Picture {
   listen() {
     const { canvas, scroll } = this;
     let grip = null; // where a press began
-    document.fonts.addEventListener("loadingdone", () => { // until then a label was as wide as in another font
-      this.labelWidths.clear();
-      if (this.data) this.arrange();
-    });
-    new ResizeObserver(() => {
-      if (this.data && scroll.clientWidth && scroll.clientWidth !== this.width) this.arrange();
-    }).observe(scroll);
+    this.unfollow = follow(this);
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.scrolled) return;
       this.leave();
@@ -260,7 +254,7 @@ class GateMap extends Picture {
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
-      annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
+      begins: data.begins, shown: data.shown, annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
       next: { tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time] },
     };
     window.dispatchEvent(new CustomEvent("lstmviz:readout", { detail: window.__lstmviz }));
@@ -279,6 +273,7 @@ export default function ({ parentElement, data, setStateValue }) {
   if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
   if (data) maps.get(parentElement).receive(data, setStateValue);
   return () => { // the map leaves the page, and with it what the readout shows
+    maps.get(parentElement)?.unfollow();
     maps.delete(parentElement);
     window.__lstmviz = window.__lstmvizPainted = null;
     window.dispatchEvent(new CustomEvent("lstmviz:readout"));

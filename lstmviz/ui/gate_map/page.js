@@ -51,6 +51,29 @@ function hold(map, parts, send) {
   }, parts.every(Boolean) && map.reported ? 300 : 0);
 }
 
+// Lay a map out again when its room, the fonts or the screen's pixels change, until what is returned is called: whoever
+// listens to the page keeps the map, and all that it holds, alive.
+function follow(map) {
+  const over = new AbortController(), { signal } = over;
+  const again = () => { if (map.width && map.scroll.clientWidth) map.arrange(); };
+  const watchPixels = () => {
+    const now = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    now.addEventListener("change", () => { again(); watchPixels(); }, { once: true, signal });
+  };
+  watchPixels();
+  document.fonts.addEventListener("loadingdone", () => { // until then a label was as wide as in another font
+    map.labelWidths.clear();
+    again();
+  }, { signal });
+  const room = new ResizeObserver(() => { if (map.scroll.clientWidth !== map.width) again(); });
+  room.observe(map.scroll);
+  return () => {
+    over.abort();
+    room.disconnect();
+    for (const timer of [map.timer, map.reporting, map.speech]) clearTimeout(timer);
+  };
+}
+
 function button(text, label, act) {
   const element = Object.assign(make("button", "", text), { type: "button", title: label, onclick: act });
   element.setAttribute("aria-label", label);

@@ -14,7 +14,8 @@ function bar(share, colour, fromMiddle = false) {
 }
 
 // What the unit did at this token, in one sentence.
-function sentence({ roles }) {
+function sentence({ roles, time, begins, shown }) {
+  if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map((role) => [role.role, role.value]));
   const before = Object.fromEntries(roles.map((role) => [role.role, role.previous]));
   const known = (...values) => values.every((value) => Number.isFinite(value));
@@ -23,7 +24,7 @@ function sentence({ roles }) {
   const memory = known(now.cell) ? "cell" : "hidden";
   if (known(now.forget_gate, now[memory])) { // an LSTM, whatever computes what it writes
     const written = now[memory] - (known(before[memory]) ? now.forget_gate * before[memory] : 0);
-    const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}` : "";
+    const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}${shown === "memory" ? "" : ` of its ${shown}`}` : "";
     return `${keeps(now.forget_gate, before[memory])}, writes ${signed(written)}${shows}.`;
   }
   if (known(now.log_forget_gate, now.normalizer)) { // an sLSTM: what it holds is the mean c / n
@@ -61,7 +62,7 @@ function cellCard(seen) {
   const card = make("div", "card cell", "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
   const losses = `loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}`;
-  const surprise = missing(seen.nll) ? "The first token: nothing predicted it." :
+  const surprise = missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
   return card;
