@@ -210,12 +210,12 @@ def untrained(units: int) -> bytes:
 
 def upload(page: Page, data: bytes) -> None:
     """Open a checkpoint through the page, as a person would."""
-    page.get_by_role("button", name="card", exact=True).click()
+    page.get_by_role("button", name="open", exact=True).click()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         path.write_bytes(data)
         page.locator("input[type=file]").set_input_files(path)
-        page.get_by_text("uploaded nothing", exact=False).first.wait_for()
+        page.wait_for_function("document.querySelector('.st-key-model input').value.startsWith('uploaded nothing')")
     page.keyboard.press("Escape")
     page.wait_for_timeout(1500)
 
@@ -245,7 +245,7 @@ def main() -> None:
         print(f"{'case (ms)':<34} {'p50':>7} {'p95':>7} {'drawn':>8}  {'target':<22} {header}")
         with server() as address:
             with browser_page(browser) as page:
-                page.goto(f"{address}/?{urlencode({'model': arguments.model, 'sentence': SPEECH[:35]})}")
+                page.goto(f"{address}/?{urlencode({'model': arguments.model, 'text': SPEECH[:35]})}")
                 wait_for_tokens(page, 35)
                 type_ten(page, SPEECH[:35])  # not counted
                 times = [t for _ in range(arguments.rounds) for t in type_ten(page, SPEECH[:35])]

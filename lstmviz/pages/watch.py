@@ -86,7 +86,7 @@ def choose_model() -> str | None:
         name = st.selectbox("model", names, key="model", bind="query-params", label_visibility="collapsed")
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
             show_card(name)
-        with st.popover("open", help="A checkpoint of your own"):
+        with st.popover("open"):
             upload()
     return name
 

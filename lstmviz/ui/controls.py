@@ -21,7 +21,7 @@ STYLE = """<style>
 .st-key-text input, .st-key-sentence input {font-family: var(--st-code-font, monospace)}
 :is(.st-key-text, .st-key-sentence) :is([data-baseweb="input"], [data-testid="stTextInputRootElement"]) {height: 3.1rem}
 .st-key-choice {flex-wrap: wrap}
-.st-key-choice .st-key-model {min-width: min(100%, 14.5rem)}
+.st-key-choice .st-key-model {min-width: 100%}
 .st-key-watch, .st-key-compare {gap: .55rem}
 .st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
 .st-key-bar p, .st-key-bar button {font-size: .86rem}

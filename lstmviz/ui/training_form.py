@@ -16,7 +16,7 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
-from lstmviz.text import UNK, Corpus, Level, plain
+from lstmviz.text import SPECIALS, UNK, Corpus, Level, plain
 from lstmviz.training import corpora
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
 from lstmviz.training.status import reason
@@ -355,8 +355,9 @@ def preview(corpus: Corpus) -> None:
     vocabulary = corpus.vocabulary
     st.code(" ".join(vocabulary.display(i) for i in corpus.train[:48].tolist()), language=None, wrap_lines=True)
     unknown = share_unknown(corpus)
+    own = len(vocabulary) - len(SPECIALS)
     st.caption(
-        f"How the text begins, as tokens. {len(corpus.train):,} training tokens, {len(vocabulary):,} in the vocabulary"
+        f"How the text begins, as tokens. {len(corpus.train):,} training tokens, {own:,} in the vocabulary"
         + (f", {unknown:.1%} of the text is \\<unk\\>." if unknown else ".")
     )
 
