@@ -21,7 +21,7 @@ from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
 from lstmviz.ui.comparing import MOST
-from lstmviz.ui.gate_map import gate_map
+from lstmviz.ui.gate_map import gate_map, moments, moved_to
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
 from lstmviz.ui.training_form import duration, form
 
@@ -58,7 +58,7 @@ def table(every: list[Run]) -> list[Run]:
             {
                 "run": run.name,
                 "state": status.state if status else "starting",
-                "done": share_done(run, status),
+                "done": 100 * share_done(run, status),
                 "best perplexity": perplexity(min(losses)) if losses else None,
                 "parameters": status.parameters if status and status.parameters else None,
                 "tokens/s": round(median(record["tokens_per_second"] for record in records)) if records else None,
@@ -79,7 +79,7 @@ def table(every: list[Run]) -> list[Run]:
         column_config={
             "run": st.column_config.TextColumn(width=min(300, 50 + 7 * max(map(len, names)))),
             "state": st.column_config.TextColumn(width=75),
-            "done": st.column_config.ProgressColumn(format="percent", width=90),
+            "done": st.column_config.ProgressColumn(format="%d %%", min_value=0, max_value=100, width=90),
             "best perplexity": st.column_config.NumberColumn(
                 "perplexity", format="%.2f", width=75, help="the best, on the validation part"
             ),
@@ -305,46 +305,34 @@ def gates(run: Run) -> None:
 
 def moment(run: Run, steps: list[int]) -> int:
     """The slider over training time: the step that is shown."""
-    # While it follows the newest, every new step makes it another slider: what the browser still says of the one before
-    # then moves nothing. From the moment somebody moves it, it stays the one that was moved.
-    state, name = st.session_state, run.name
-    moments: dict[str, tuple[int, int]] = state.setdefault("moments", {})  # run -> step, which slider; none: it follows
-    at, which = moments.get(name, (steps[-1], len(steps)))
+    state, name, key = st.session_state, run.name, f"moment {run.name}"
+    at: dict[str, int] = state.setdefault("moments", {})  # run -> step; none while it follows the newest
+    if (moved := moved_to(key)) in steps:
+        state["playing"], at[name] = None, moved
     if state.get("playing") == name:
-        later = [step for step in steps if step > at] or steps[-1:]
-        at = later[min(len(steps) // PLAYED_IN, len(later) - 1)]
-        moments[name] = at, which
-        if at == steps[-1]:
-            del moments[name]
-            state["playing"] = None
-    if len(steps) == 1:
-        return steps[0]
-    key, playing = f"moment {name} {which}", state.get("playing") == name
-    state[key] = at
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        icon = ":material/stop:" if playing else ":material/play_arrow:"
-        label = "stop playing" if playing else "play"
-        st.button(label, key="play", icon=icon, on_click=play, args=(name, which))
-        label = "training time: the gates of the probe sentence after so many steps"
-        return st.select_slider(label, steps, key=key, width="stretch", on_change=move, args=(name, which, steps[-1]))
+        later = [step for step in steps if step > at.setdefault(name, 0)] or steps[-1:]
+        at[name] = later[min(len(steps) // PLAYED_IN, len(later) - 1)]
+    step = at.get(name, steps[-1])
+    if step not in steps[:-1]:  # at its end it follows the newest again
+        step = steps[-1]
+        at.pop(name, None)
+        state["playing"] = None
+    if len(steps) > 1:
+        playing = state.get("playing") == name
+        with st.container(horizontal=True, vertical_alignment="center"):
+            icon = ":material/stop:" if playing else ":material/play_arrow:"
+            st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
+            label = "training time: the gates of the probe sentence after so many steps"
+            moments(label, steps, step, key=key)
+    return step
 
 
-def play(name: str, which: int) -> None:
+def play(name: str) -> None:
     """Let the slider move by itself, or stop that; where it follows the newest it starts at the first step."""
     state = st.session_state
     state["playing"] = None if state.get("playing") == name else name
     if state["playing"]:
-        state["moments"].setdefault(name, (0, which))
-
-
-def move(name: str, which: int, newest: int) -> None:
-    """Somebody moved the slider; at its end it follows the newest again."""
-    state = st.session_state
-    state["playing"] = None
-    at = state[f"moment {name} {which}"]
-    state["moments"][name] = at, which
-    if at == newest:
-        del state["moments"][name]
+        state["moments"].setdefault(name, 0)
 
 
 def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:

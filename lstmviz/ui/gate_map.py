@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from streamlit.components import v2 as components
 
 ASSETS = Path(__file__).with_name("gate_map")
@@ -36,6 +37,7 @@ _comparison = components.component(
     js=_assets("common.js", "picture.js", "page.js", "compare.js"),
     css=_assets("gate_map.css", "compare.css"),
 )
+_moments = components.component("lstmviz_moments", js=_assets("common.js", "moments.js"), css=_assets("moments.css"))
 _readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
 
 
@@ -140,6 +142,24 @@ def comparison(header: dict[str, Any], parts: list[bytes], *, key: str) -> Any:
         on_held_change=lambda: None,
         on_pinned_change=lambda: None,
     )
+
+
+def moments(label: str, steps: list[int], at: int, *, key: str) -> None:
+    """Show a slider over the steps of a training; `moved_to` says where somebody moved it.
+
+    Args:
+        label: over it.
+        steps: in order.
+        at: the one that it shows.
+        key: the component's identity.
+    """
+    data = json.dumps({"label": label, "steps": steps, "at": at}).encode()
+    _moments(data=data, key=key, on_moved_change=lambda: None)
+
+
+def moved_to(key: str) -> int | None:
+    """The step that somebody moved the slider to, in this run of the page; to be asked before it is shown again."""
+    return (st.session_state.get(key) or {}).get("moved")
 
 
 def readout(*, key: str) -> bool:

@@ -1,5 +1,6 @@
 """The Train page without a browser."""
 
+import json
 import os
 import shutil
 import time
@@ -36,11 +37,18 @@ def spoken(app: AppTest) -> str:
     return "\n".join(element.value for kind in (app.error, app.warning, app.info, app.caption) for element in kind)
 
 
+def moment_shown(app: AppTest) -> int:
+    """The step at which the slider over training time stands."""
+    sent = [element.proto for element in app.get("bidi_component")]
+    (data,) = (each.bytes for each in sent if each.component_name == "lstmviz_moments")
+    return json.loads(data)["at"]
+
+
 def test_an_empty_page_says_what_to_do(folder: Path) -> None:
     app = open_page()
     assert not app.exception
     assert "Nothing has been trained yet" in spoken(app)
-    assert "training tokens, 8 in the vocabulary" in spoken(app)
+    assert "training tokens, 4 in the vocabulary" in spoken(app)
 
 
 def test_train_starts_a_process_that_can_be_stopped_and_seen(folder: Path) -> None:
@@ -101,7 +109,7 @@ def test_several_cells_are_a_line_up(folder: Path) -> None:
     app.run()
     assert not app.exception
     assert list(app.dataframe[0].value["state"]) == ["stopped"] * 3
-    assert all(0 <= done < 1 for done in app.dataframe[0].value["done"])
+    assert all(0 <= done < 100 for done in app.dataframe[0].value["done"])
     assert [bar.proto.text for bar in app.get("progress")] == ["stopped · 0 of 3 finished"]
     assert app.button(key="restart_all").label == "resume all"
     app.button(key="delete_all").click().run()
@@ -161,24 +169,26 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     list(run.execute())
     app = open_page()
     assert not app.exception
-    assert app.select_slider[0].value == 60
+    assert moment_shown(app) == 60
     assert "follows the nesting depth with |correlation|" in spoken(app)
-    app.select_slider[0].set_value(20).run()
+    app.session_state["moments"] = {"one": 20}
+    app.run()
     assert not app.exception
-    assert app.select_slider[0].value == 20
+    assert moment_shown(app) == 20
     # One more evaluation: what was chosen stays; what follows goes along.
     (run.folder / "probes" / "00000080.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
     app.run()
-    assert app.select_slider[0].value == 20
-    app.select_slider[0].set_value(80).run()
+    assert moment_shown(app) == 20
+    app.session_state["moments"] = {"one": 80}
+    app.run()
     (run.folder / "probes" / "00000090.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
     app.run()
-    assert app.select_slider[0].value == 90
+    assert moment_shown(app) == 90
     app.button(key="play").click().run()
-    seen = [app.select_slider[0].value]
+    seen = [moment_shown(app)]
     while app.button(key="play").label == "stop playing":
         app.run()
-        seen.append(app.select_slider[0].value)
+        seen.append(moment_shown(app))
     assert not app.exception
     assert seen == [1, 2, 4, 8, 16, 20, 40, 60, 80, 90]
 
@@ -194,11 +204,11 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     assert not app.exception
     assert "training tokens" in spoken(app)
     app.segmented_control(key="level").set_value("words").run()
-    assert "10 in the vocabulary" in spoken(app)
+    assert " 6 in the vocabulary" in spoken(app)
     assert "the cat sat on the mat . ⏎" in [element.value for element in app.code][-1]
     app.number_input(key="words").set_value(10).run()
     app.number_input(key="times").set_value(600).run()
-    assert "5 in the vocabulary, 62.5% of the text" in spoken(app)
+    assert " 1 in the vocabulary, 62.5% of the text" in spoken(app)
     app.text_input(key="text_name").set_value("../up").run()
     app.button(key="text_keep").click().run()
     assert not app.exception
