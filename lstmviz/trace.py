@@ -290,7 +290,8 @@ def as_table(trace: GateTrace) -> pd.DataFrame:
         projected = trace[[name for name in trace.data_vars if "projection" in trace[name].dims]]
         renamed = projected.rename(projection="unit")
         trace = xr.merge([trace.drop_dims("projection"), renamed], join="outer", compat="equals")
-    return trace.to_dataframe().reset_index()
+    order = [axis for axis in ("layer", "direction", "batch", "time", "unit") if axis in trace.dims]
+    return trace.to_dataframe(order).reset_index()
 
 
 def held(trace: GateTrace) -> xr.DataArray:

@@ -6,6 +6,7 @@ import http.server
 import json
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +198,17 @@ def test_a_kept_text_goes_before_a_folder_and_heals(tmp_path, monkeypatch):
         load_corpus(folder, "word", words)
     assert len(list(folder.glob("*.ids"))) == corpora.KEPT_IDS
     assert torch.equal(load_corpus(folder, "char").train, train)
+
+
+def test_several_cut_a_kept_text_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "KEPT_IDS", 1)
+    (tmp_path / "text.txt").write_text("the cat sat on the mat .\n" * 300)
+    folder = import_text([tmp_path / "text.txt"], "cats", tmp_path / "corpora")
+    (folder / ".ids.left").write_bytes(b"half")  # by a process that was killed
+    with ThreadPoolExecutor(4) as pool:
+        cut = list(pool.map(lambda words: load_corpus(folder, "word", words), [10, 11, 12, 10]))
+    assert [len(corpus.vocabulary) for corpus in cut] == [len(cut[0].vocabulary)] * 4
+    assert not list(folder.glob(".ids.*"))
 
 
 @pytest.mark.parametrize("name", ["../up", "", ".hidden", "a/b", "a b", "x" * 101, "brackets"])

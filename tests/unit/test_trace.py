@@ -8,7 +8,7 @@ from torch import nn
 
 from lstmviz.cells import CELLS
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.trace import held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
+from lstmviz.trace import as_table, held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -75,6 +75,17 @@ def test_a_text_without_tokens_is_refused(make_checkpoint):
     checkpoint = make_checkpoint()
     with pytest.raises(ValueError, match="at least one"):
         trace_sentence(checkpoint.build(), checkpoint.vocabulary, "")
+
+
+def test_a_table_has_one_row_a_unit(make_checkpoint):
+    for cell in ("lstm", "lstmp"):
+        checkpoint = make_checkpoint(cell=cell)
+        trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
+        table = as_table(trace)
+        assert len(table) == 6 * 4 and {"layer", "time", "unit", "cell", "hidden", "nll"} <= set(table)
+        width = trace.hidden.shape[-1]
+        np.testing.assert_array_equal(table["hidden"].notna(), table["unit"] < width)
+        np.testing.assert_array_equal(table["cell"], trace.cell.values.ravel())
 
 
 def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
