@@ -25,7 +25,7 @@ from lstmviz.model import parameter_count, perplexity
 from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
 from lstmviz.trace import kept
 from lstmviz.ui.gate_map import pack
-from lstmviz.ui.models import OpenModel
+from lstmviz.ui.models import COPY, OpenModel
 from lstmviz.ui.reading import Reading, likeliest, numbers, panels_of, running_mean, unit_order
 
 MOST = 6  # models side by side
@@ -203,6 +203,7 @@ def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], boo
         del table["cell"]  # each is called by it
     rows = [(label, values, len(set(values)) > 1) for label, values in table.items()]
     first = [row for row in rows if row[2]] + [row for row in rows if not row[2] and row[0] in always]
+    first.sort(key=lambda row: row[0] == "reads here")  # a matter of this machine and of how the cell is run: last
     usual = {"tied weights": "no", "adaptive softmax": "no", "forget bias": "as drawn", "chrono": "no", "dropout": "0"}
     same = [f"{label} {v[0]}" for label, v, differs in rows if not differs and label not in always]
     same = [text for text in same if text not in {f"{label} {value}" for label, value in usual.items()}]
@@ -360,8 +361,8 @@ def draw(
 
 def titles(models: list[tuple[str, str]]) -> list[str]:
     """As short a name as tells each model, given by name and cell, from the others: its cell, where that does."""
-    cells = [cell for _, cell in models]
-    return [cell if cells.count(cell) == 1 else name for name, cell in models]
+    cells = [f"copy{COPY}{cell}" if COPY in name else cell for name, cell in models]
+    return [short if cells.count(short) == 1 else name for short, (name, _) in zip(cells, models, strict=True)]
 
 
 def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:

@@ -192,12 +192,15 @@ def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):
 def test_what_differs_comes_first(make_checkpoint):
     rows, same = differences([opened(make_checkpoint()), opened(make_checkpoint(cell="gru"))])
     assert rows[0][0] == "parameters"  # the cells are the models' titles already
+    *rows, speed = rows
     assert [differs for *_, differs in rows] == sorted((differs for *_, differs in rows), reverse=True)
+    assert speed[0] == "reads here"  # differs always, and says little of the cells
     assert "units 4" in same and "cell" not in same
 
 
 def test_a_title_is_the_cell_where_that_tells_the_models_apart():
     assert titles([("x", "lstm"), ("y", "gru"), ("z", "lstm")]) == ["x", "gru", "z"]
+    assert titles([("x", "lstm"), ("x as lstm_split", "lstm_split")]) == ["lstm", "copy as lstm_split"]
 
 
 def test_the_colours_of_a_role_reach_equally_far_in_all(make_checkpoint):

@@ -512,7 +512,9 @@ class Comparison extends Picture {
   }
 
   tell({ time, model, panel, row, unit }) {
-    const lines = [make("b", "", `“${this.labels[time]}” (${time})`)];
+    // Where characters align the models, one that reads words has one token over several of them.
+    const at = this.models[model]?.at ?? [], token = at[time] >= 0 ? this.labels.filter((_, a) => at[a] === at[time]).join("") : this.labels[time];
+    const lines = [make("b", "", `“${token}” (${time})`)];
     const say = (text, colour) => {
       const line = make("span", "", text);
       if (colour) line.style.color = colour;
