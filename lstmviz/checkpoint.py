@@ -263,7 +263,7 @@ def card(checkpoint: Checkpoint) -> str:
         + f"; {parameter_count(model):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
         f"seed {checkpoint.train.seed}",
-        "command": f"`{' '.join(checkpoint.command.replace('`', '').split())}`",  # nothing can end the code
+        "command": f"`{' '.join(checkpoint.command.replace('`', '').splitlines())}`",  # nothing can end the code
     }
     results = checkpoint.results
     if len(results) == 2 and results["valid_nll"] == results["test_nll"]:
