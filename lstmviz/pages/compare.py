@@ -28,14 +28,14 @@ from lstmviz.ui.comparing import (
 )
 from lstmviz.ui.controls import (
     STYLE,
-    example_buttons,
+    examples_menu,
     from_url,
     is_grammar,
     keep_text,
     to_url,
     type_sentence,
 )  # fmt: skip
-from lstmviz.ui.examples import SIDE_BY_SIDE, examples_for
+from lstmviz.ui.examples import SIDE_BY_SIDE
 from lstmviz.ui.gate_map import comparison
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
@@ -167,8 +167,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
     deepest = max(each.checkpoint.model.num_layers for each in opened.values())
     layer = "1"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        with st.popover("examples"):
-            example_buttons(examples_for(next(iter(opened.values()))), BOX)
+        examples_menu(next(iter(opened.values())), BOX)
         if deepest > 1:
             st.markdown("layer", width="content")
             layer = st.segmented_control(

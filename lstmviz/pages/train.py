@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from statistics import median
 from zipfile import BadZipFile
@@ -25,6 +27,7 @@ from lstmviz.ui.gate_map import gate_map, moments, moved_to
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
 from lstmviz.ui.training_form import duration, form
 
+ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
 PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
 
@@ -45,7 +48,8 @@ def page() -> None:
 def is_moving(every: list[Run]) -> bool:
     """Whether anything on the page changes by itself."""
     living = any((status := run.status()) is None or status.state in LIVING for run in every)
-    return living or bool(st.session_state.get("playing"))
+    answering = time.monotonic() - st.session_state.get("pressed", -math.inf) < ANSWER_WITHIN
+    return living or answering or bool(st.session_state.get("playing"))
 
 
 def table(every: list[Run]) -> list[Run]:
@@ -154,6 +158,7 @@ def live(was_moving: bool) -> None:
 
 def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do what a button says; the page says why where that cannot be done."""
+    st.session_state["pressed"] = time.monotonic()
     try:
         action(*arguments)
     except (OSError, ValueError) as error:

@@ -63,6 +63,9 @@ def training_curves(opened: OpenModel) -> None:
         st.markdown("**how this model learned**")
         figure = training_figure(opened.checkpoint.history, dark=st.context.theme.type == "dark")
         st.plotly_chart(figure, key="training", theme=None, config={"displayModeBar": False})
+        top = figure.layout.yaxis.range[1]  # pyright: ignore[reportAttributeAccessIssue]
+        if any(loss is not None and loss > top for loss in opened.checkpoint.history["valid_nll"]):
+            st.caption(f"What is above {top:.1f} nats is cut off.")
 
 
 def choose_model() -> str | None:
@@ -78,7 +81,9 @@ def choose_model() -> str | None:
     if st.session_state.get("model") not in names:
         asked = st.query_params.get("model")
         if asked is not None and asked not in names:
-            st.warning("The link asks for a model that is not here; this is another one.")
+            st.warning(
+                "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
+            )
             del st.query_params["model"]
         st.session_state.pop("model", None)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice")

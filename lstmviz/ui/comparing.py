@@ -301,17 +301,14 @@ def draw(
     """
     names = titles([(model.name, model.checkpoint.model.cell) for model in models])
     lines = [measures(model, layer, gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
-    ends = common_scales(models, layer)
+    drawn = [_drawn(model, layer, slots) for model in models]
+    ends = common_scales(models, layer, drawn)
     described, parts = [], []
-    for k, model in enumerate(models):
+    for k, (model, taken) in enumerate(zip(models, drawn, strict=True)):
         config, reading = model.checkpoint.model, model.reading
         layers = [layer] if layer < config.num_layers else []
         root = models[reference] if kin[k] == kin[reference] else models[kin[k]]
         units = [unit_order(root.opened, root.reading.trace, layer, order) for layer in layers]
-        available = [role for role in ROLES if layers and role in model.opened.scales[layer]]
-        taken = {slot: role for slot in slots if (role := _role(slot, available))}
-        if taken.get("memory") == "hidden":
-            taken.pop("hidden", None)  # it is shown already
         panels, planes = panels_of(model.opened, reading.trace, layers, list(taken.values()), ends)
         slot_of = {role: slot for slot, role in taken.items()}
         body = {
@@ -408,15 +405,29 @@ def half_life(share: np.ndarray) -> np.ndarray:
     return log(0.5) / np.log(median)
 
 
-def common_scales(models: list[Compared], layer: int) -> dict[str, tuple[float, float]]:
-    """The ends of each role's colours: the widest that one of the models asks for."""
+def common_scales(models: list[Compared], layer: int, drawn: list[dict[str, str]]) -> dict[str, tuple[float, float]]:
+    """The ends of each role's colours: the widest that one of the models asks for that draw it.
+
+    Args:
+        drawn: slot -> role, of every model.
+    """
     found: dict[str, tuple[float, float]] = {}
-    for model in models:
-        if layer < model.checkpoint.model.num_layers:
-            for role, (low, high) in model.opened.scales[layer].items():
-                before = found.get(role, (low, high))
-                found[role] = (min(before[0], low), max(before[1], high))
+    scales = [model.opened.scales[layer] if layer < model.checkpoint.model.num_layers else {} for model in models]
+    for role in dict.fromkeys(role for each in scales for role in each):
+        drawing = [each[role] for each, taken in zip(scales, drawn, strict=True) if role in taken.values()]
+        asked = drawing or [each[role] for each in scales if role in each]
+        found[role] = min(low for low, _ in asked), max(high for _, high in asked)
     return found
+
+
+def _drawn(model: Compared, layer: int, slots: list[str]) -> dict[str, str]:
+    """Which role of a model stands in each slot, where it has one."""
+    scales = model.opened.scales
+    available = [role for role in ROLES if layer < len(scales) and role in scales[layer]]
+    taken = {slot: role for slot in slots if (role := _role(slot, available))}
+    if taken.get("memory") == "hidden":
+        taken.pop("hidden", None)  # it is shown already
+    return taken
 
 
 @cache

@@ -11,7 +11,7 @@ import torch
 from lstmviz.charts import ROLES, gate_figure
 from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.trace import GateTrace, as_table
-from lstmviz.ui.examples import Example, examples_for
+from lstmviz.ui.examples import examples_for
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, drawn_roles
 
@@ -31,8 +31,7 @@ STYLE = """<style>
 def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
     """The row over the sentence: examples, layer, order of units, panels, continue, export."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        with st.popover("examples"):
-            example_buttons(examples_for(opened))
+        examples_menu(opened)
         layer = "1"
         if opened.checkpoint.model.num_layers > 1:
             choices = [str(k + 1) for k in range(opened.checkpoint.model.num_layers)] + ["all"]
@@ -72,12 +71,19 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
     return layers, roles, order
 
 
-def example_buttons(examples: list[Example], key: str = "text") -> None:
-    """A click puts the sentence into the box of that key; beside each stands what to look for."""
-    for number, example in enumerate(examples):
-        sentence = visible(example.text).replace("␣", " ")
-        st.button(plain(sentence), key=f"example{number}", on_click=put_text, args=(example.text, key), width="stretch")
-        st.caption(example.look)
+def examples_menu(opened: OpenModel, key: str = "text") -> None:
+    """A click puts a sentence into the box of that key; beside each stands what to look for."""
+
+    def choose(text: str) -> None:
+        put_text(text, key)
+        st.session_state["chosen_examples"] = chosen + 1
+
+    chosen = st.session_state.get("chosen_examples", 0)
+    with st.popover("examples", key=f"examples {chosen}"):  # after a choice it is another one, and closed
+        for number, example in enumerate(examples_for(opened)):
+            sentence = visible(example.text).replace("␣", " ")
+            st.button(plain(sentence), key=f"example{number}", on_click=choose, args=(example.text,), width="stretch")
+            st.caption(example.look)
 
 
 def role_boxes(available: list[str]) -> list[str]:

@@ -35,11 +35,6 @@ PROBES = {
     "recall": "bz?bxyx?bzyxyxz?b⏎dx?dzy?dxyzzyx?d",
 }
 TRIED_MOST = 10**9  # bytes that a step may take which is timed here, in the server
-# What the keys of the form's fields begin with; "units_brackets" is one.
-KEPT = (
-    *("text_pasted", "level", "words", "times", "cells", "same", "budget", "units_", "layers", "embedding_", "dropout"),
-    *("bptt", "batch", "rate", "clip", "seed", "seeds", "begins", "adaptive", "probe_"),
-)
 EVALUATING = 0.15  # share of a budget that goes into evaluations, where the validation part is not too long for that
 
 
@@ -69,53 +64,70 @@ class Text:
 
 def form() -> None:
     """Everything a training needs, with sensible values in place."""
-    state = st.session_state
-    for key in state:  # what is not shown for another corpus would be forgotten
-        if str(key).startswith(KEPT):
-            state[key] = state[key]
     st.markdown("**train a model**")
     text = choose_text()
     if text is None:
         return
     small = text.name in GRAMMARS
     cells = st.multiselect(
-        "cells", [*CELLS, ALL], ["lstm"], key="cells", help="Several are trained as a line-up.",
+        "cells", [*CELLS, ALL], ["lstm"], key="cells", persist_state="session",
+        help="Several are trained as a line-up.",
         select_all=False,  # Enter would take all that match
     )  # fmt: skip
     if ALL in cells:
         cells = list(CELLS)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         same = st.toggle(
-            "equal parameters", True, key="same", disabled=len(cells) < 2,
+            "equal parameters", True, key="same", persist_state="session", disabled=len(cells) < 2,
             help="Each gets as many units as its whole model can have with at most the parameters of the first.",
         )  # fmt: skip
         about = st.popover("equations", help="What the cell computes, where it comes from, and its parameters")
     choices = [*BUDGETS, OTHER]
-    budget = st.segmented_control("budget", choices, default="30 seconds", required=True, key="budget")
+    budget = st.segmented_control(
+        "budget", choices, default="30 seconds", required=True, key="budget", persist_state="session"
+    )
     amount, unit = (BUDGETS[budget], "seconds") if budget in BUDGETS else other_budget()
     action = st.container()
     probe = st.text_input(
-        "probe sentence, whose gates are kept as they learn", PROBES.get(text.name, ""), key=f"probe_{text.name}"
+        "probe sentence, whose gates are kept as they learn",
+        PROBES.get(text.name, ""),
+        key=f"probe_{text.name}",
+        persist_state="session",
     )
     with st.expander("more"):
-        units = st.number_input("units a layer", 1, 10_000_000, 24 if small else 128, key=f"units_{text.name}")
-        layers = st.number_input("layers", 1, 8, 1, key="layers")
-        embedding = st.number_input("embedding", 1, 4096, 12 if small else 64, key=f"embedding_{text.name}")
-        dropout = st.number_input("dropout", 0.0, 0.9, 0.0, 0.05, key="dropout")
-        bptt = st.number_input("BPTT window (tokens)", 1, 1000, 32, key="bptt")
-        batch = st.number_input("batch (streams)", 1, 1024, 32, key="batch")
-        rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate")
-        clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip")
-        seed = st.number_input("seed", 0, 2**31, 0, key="seed")
-        seeds = st.number_input("seeds, from that one on", 1, 100, 1, key="seeds", help="Several are a line-up, too.")
+        units = st.number_input(
+            "units a layer", 1, 10_000_000, 24 if small else 128, key=f"units_{text.name}", persist_state="session"
+        )
+        layers = st.number_input("layers", 1, 8, 1, key="layers", persist_state="session")
+        embedding = st.number_input(
+            "embedding", 1, 4096, 12 if small else 64, key=f"embedding_{text.name}", persist_state="session"
+        )
+        dropout = st.number_input("dropout", 0.0, 0.9, 0.0, 0.05, key="dropout", persist_state="session")
+        bptt = st.number_input("BPTT window (tokens)", 1, 1000, 32, key="bptt", persist_state="session")
+        batch = st.number_input("batch (streams)", 1, 1024, 32, key="batch", persist_state="session")
+        rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate", persist_state="session")
+        clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip", persist_state="session")
+        seed = st.number_input("seed", 0, 2**31, 0, key="seed", persist_state="session")
+        seeds = st.number_input(
+            "seeds, from that one on",
+            1,
+            100,
+            1,
+            key="seeds",
+            persist_state="session",
+            help="Several are a line-up, too.",
+        )
         begins = st.selectbox(
-            "the forget gate begins", ["as drawn", "open", "chrono"], key="begins",
+            "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", persist_state="session",
             disabled=not any(CELLS[cell].keeping for cell in cells),
             help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
             "anything up to a BPTT window.",
         )  # fmt: skip
         adaptive = st.toggle(
-            "adaptive softmax", key="adaptive", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."
+            "adaptive softmax",
+            key="adaptive",
+            persist_state="session",
+            help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more.",
         )
     if not cells:
         action.caption("Choose a cell, or several to compare them.")
@@ -253,7 +265,9 @@ def choose_text() -> Text | None:
     def label(name: str) -> str:
         return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else name
 
-    name = st.selectbox("corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key="corpus")
+    name = st.selectbox(
+        "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key="corpus", persist_state="session"
+    )
     if name in GRAMMARS:
         return Text(name)
     if name in missing:
@@ -262,13 +276,17 @@ def choose_text() -> Text | None:
     if name == OWN and own is None:
         return None
     levels: dict[str, Level] = {"characters": "char", "words": "word"}
-    level = levels[st.segmented_control("cut into", list(levels), default="characters", required=True, key="level")]
+    level = levels[
+        st.segmented_control(
+            "cut into", list(levels), default="characters", required=True, key="level", persist_state="session"
+        )
+    ]
     sha256 = corpora.about(fetched[name])["sha256"] if own is None else ""
     if level == "char":
         return Text(name, sha256, own)
     first, second = st.columns(2)
-    words = first.number_input("commonest words kept", 10, 500_000, 10_000, 1000, key="words")
-    times = second.number_input("that occur so often", 1, 1000, 1, key="times")
+    words = first.number_input("commonest words kept", 10, 500_000, 10_000, 1000, key="words", persist_state="session")
+    times = second.number_input("that occur so often", 1, 1000, 1, key="times", persist_state="session")
     return Text(name, sha256, own, level, int(words), int(times))
 
 
@@ -295,7 +313,7 @@ def offer_to_fetch(name: str) -> None:
 def own_text() -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
     upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    text = st.text_area("or paste a text", key="text_pasted", height=120)
+    text = st.text_area("or paste a text", key="text_pasted", persist_state="session", height=120)
     if upload is not None:
         try:
             text = read_upload(upload)
@@ -373,9 +391,11 @@ def share_unknown(corpus: Corpus) -> float:
 def other_budget() -> tuple[float, str]:
     """An amount and its unit."""
     first, second = st.columns([1, 1.4], vertical_alignment="bottom")
-    unit = second.selectbox("of", ["epochs", "minutes", "steps"], key="budget_unit", label_visibility="collapsed")
+    unit = second.selectbox(
+        "of", ["epochs", "minutes", "steps"], key="budget_unit", persist_state="session", label_visibility="collapsed"
+    )
     low, start = (1.0, {"epochs": 10.0, "minutes": 10.0, "steps": 2000.0}[unit])
-    amount = first.number_input("how many", low, 1e7, start, format="%g", key=f"budget_{unit}")
+    amount = first.number_input("how many", low, 1e7, start, format="%g", key=f"budget_{unit}", persist_state="session")
     return (amount * 60, "seconds") if unit == "minutes" else (amount, unit)
 
 

@@ -59,7 +59,8 @@ function cellCard(seen) {
     const parts = [symbol, name, bar(role.value / most, colour, role.signed), value];
     return row("", parts, `${role.label}: ${role.meaning ?? ""}`);
   });
-  const card = make("div", "card cell", "", [title, ...rows, make("p", "quiet", sentence(seen))]);
+  const wide = seen.roles.some((role) => role.symbol.length > 2) ? " wide" : "";
+  const card = make("div", `card cell${wide}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
   const losses = `loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}`;
   const surprise = missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
