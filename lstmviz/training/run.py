@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import math
 import os
 import platform
 import shlex
@@ -506,8 +505,8 @@ def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) 
 
 
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
-    """A history of every evaluation and every n-th other row, of these at most ``most``."""
-    n = max(1, math.ceil(len(history["step"]) / most))
+    """A history of every evaluation and every n-th other row, of these fewer than twice ``most``."""
+    n = max(1, len(history["step"]) // most)
     keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
     return {name: [column[i] for i in keep] for name, column in history.items()}
 
