@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import ClassVar
 
 import torch
@@ -68,11 +69,21 @@ class LSTM(Cell):
         return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        hidden, (h, c) = self.native(inputs, (state["hidden"][None], state["cell"][None]))
+        # Autocast asks oneDNN for a kernel that it has on some processors only; on the others float32 is the faster.
+        with torch.autocast("cpu", enabled=False) if _lacks_kernel(inputs) else nullcontext():
+            hidden, (h, c) = self.native(inputs, (state["hidden"][None], state["cell"][None]))
         return hidden, {"hidden": h[0], "cell": c[0]}
 
     def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
         return record_native("lstm", inputs, state, self.native.all_weights[0])
+
+
+def _lacks_kernel(inputs: Tensor) -> bool:
+    """Whether autocast would run the native LSTM in a precision that this processor has no kernel for."""
+    if inputs.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or not torch.backends.mkldnn.is_available():
+        return False
+    half = torch.get_autocast_dtype("cpu") == torch.float16
+    return not (torch.ops.mkldnn._is_mkldnn_fp16_supported if half else torch.ops.mkldnn._is_mkldnn_bf16_supported)()
 
 
 class LSTMSplit(Cell):
