@@ -36,7 +36,7 @@ from lstmviz.ui.controls import (
     type_sentence,
 )  # fmt: skip
 from lstmviz.ui.examples import SIDE_BY_SIDE
-from lstmviz.ui.gate_map import comparison
+from lstmviz.ui.gate_map import Note, comparison
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
 
@@ -60,7 +60,8 @@ class View:
 def page() -> None:
     """Which models, how they are shown, and the sentence with all that answers it."""
     st.html(STYLE)
-    opened = open_models(choose_models())
+    with st.container():  # with what is said of the choice, so that what follows stays in its place
+        opened = open_models(choose_models())
     if len(opened) < 2:
         st.info("Choose at least two models above, up to six, or take a few of a line-up:")
         with st.container(width=420):
@@ -68,9 +69,6 @@ def page() -> None:
         return
     first = next(iter(opened.values()))
     keep_text(f"compare {first.checkpoint.corpus_name}", first, BOX)
-    corpora = {each.checkpoint.corpus_name for each in opened.values()}
-    if len(corpora) == 1 and (look := SIDE_BY_SIDE.get(corpora.pop())):
-        st.caption(f"**Look for:** {look}")
     every = list(opened.values())
     compare(opened, controls(opened), differences(every), kinship(every))
     figures(opened)
@@ -219,19 +217,21 @@ def controls(opened: dict[str, OpenModel]) -> View:
 def compare(
     opened: dict[str, OpenModel], view: View, facts: tuple[list[tuple[str, list[str], bool]], str], kin: list[int]
 ) -> None:
-    """Everything that answers a keystroke; ``facts`` and ``kin`` are as ``comparing.draw`` takes them."""
+    """Everything that answers a keystroke, always the same elements: see ``ui.gate_map``.
+
+    ``facts`` and ``kin`` are as ``comparing.draw`` takes them.
+    """
     state, first = st.session_state, next(iter(opened.values()))
     with st.container(key="compare"):
         text = type_sentence(first, BOX)
         before = state.setdefault("readings", {})
         readings = {name: read(each, text, before.get(name)) for name, each in opened.items()}
         state["readings"] = readings
-        if not all(readings.values()):
-            st.info("There is nothing to read yet. Type above, and every model answers each key.")
-            return
         compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
-        if dropped := max(model.reading.dropped for model in compared):
-            st.warning(f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown.")
+        if len(compared) < len(opened):
+            nothing = "There is nothing to read yet. Type above, and every model answers each key."
+            comparison({}, [], key="comparison", notes=[("info", nothing)])
+            return
         said, axis = state.get("comparison") or {}, shared_axis(text, compared)
         header, parts = draw(
             axis,
@@ -243,7 +243,16 @@ def compare(
             held=said.get("held") or (),
             **vars(view),
         )
-        comparison(header, parts, key="comparison")
+        comparison(header, parts, key="comparison", notes=notes_on(compared))
+
+
+def notes_on(compared: list[Compared]) -> list[Note]:
+    """What to look for when several models read a grammar, and whether all of the text is shown."""
+    corpora = {model.checkpoint.corpus_name for model in compared}
+    notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
+    if dropped := max(model.reading.dropped for model in compared):
+        notes.append(("warning", f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown."))
+    return notes
 
 
 @st.fragment

@@ -108,24 +108,27 @@ def share_done(run: Run, status: Status | None) -> float:
 
 
 def live(was_moving: bool) -> None:
-    """The table of trainings, and what moves while the chosen ones learn."""
+    """The table of trainings, and what moves while the chosen ones learn: always the same places (``ui.gate_map``)."""
     every = trainings.every()
     if not every:  # the last one was deleted
         st.rerun()
     chosen = table(every)
+    steering, said, axes, curves, below = (st.container() for _ in range(5))  # all of them always, in this order
     run, alone = chosen[0], len(chosen) == 1
     if st.session_state.get("playing") != run.name:
         st.session_state["playing"] = None
-    if run.lineup and len({other.lineup for other in chosen}) == 1:
-        steer_lineup(Sweep(run.lineup), every, together=not alone)
-    if alone:
-        steer(run)
-    if problem := st.session_state.pop("problem", None):
-        st.error(f"{plain(problem)}.")
     one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
     named = {(other.folder.name if one else other.name): other for other in chosen}
-    remarks(named)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with steering:
+        if run.lineup and one:
+            steer_lineup(Sweep(run.lineup), every, together=not alone)
+        if alone:
+            steer(run)
+    with said:
+        if problem := st.session_state.pop("problem", None):
+            st.error(f"{plain(problem)}.")
+        remarks(named)
+    with axes, st.container(horizontal=True, vertical_alignment="center"):
         x = st.segmented_control(
             "axis",
             ["step", "epoch", "seconds"],
@@ -141,17 +144,20 @@ def live(was_moving: bool) -> None:
             if st.button(f"open {count}in Compare", key="compare"):
                 st.switch_page("lstmviz/pages/compare.py", query_params={"models": ready})
     everything = {name: trainings.records(other) for name, other in named.items()}
-    if any(everything.values()):
-        dark = st.context.theme.type == "dark"
-        figure = runs_figure(everything, run.config().train.clip_norm, x=x, log=log, dark=dark)
-        st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
-        st.caption(
-            "With dots: the validation loss. Dotted: the training loss, averaged; pale: as it is. "
-            "Dashed, beside the gradient's norm: where it is clipped."
-        )
-    if not alone:
-        st.caption(f"Below, the gates of **{plain(run.folder.name)}**. Select another training above to see its own.")
-    gates(run)
+    with curves:
+        if any(everything.values()):
+            dark = st.context.theme.type == "dark"
+            figure = runs_figure(everything, run.config().train.clip_norm, x=x, log=log, dark=dark)
+            st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
+            st.caption(
+                "With dots: the validation loss. Dotted: the training loss, averaged; pale: as it is. "
+                "Dashed, beside the gradient's norm: where it is clipped."
+            )
+        if not alone:
+            whose = plain(run.folder.name)
+            st.caption(f"Below, the gates of **{whose}**. Select another training above to see its own.")
+    with below:
+        gates(run)
     if was_moving != is_moving(every):
         st.rerun()  # to look again twice a second, or no longer
 
@@ -266,16 +272,33 @@ def health(records: list[dict], clip_norm: float) -> list[str]:
 
 def gates(run: Run) -> None:
     """The probe sentence's gates at any moment of the training: the newest, until somebody moves the slider."""
-    steps, best = run.probes(), f"run {run.name}"
-    if not steps or best not in models.trained():
-        st.caption("The gates of the probe sentence appear after the first evaluation.")
+    slider, picture, sample = (st.container() for _ in range(3))
+    steps = run.probes()
+    if not steps or f"run {run.name}" not in models.trained():
+        with picture:
+            gate_map(
+                b"", key="probe", notes=[("note", "The gates of the probe sentence appear after the first evaluation.")]
+            )
         return
-    step = moment(run, steps)
+    with slider:
+        step = moment(run, steps)
+    with picture:
+        probe(run, step)
+    samples = [(record["step"], record["sample"]) for record in trainings.records(run) if "sample" in record]
+    if earlier := [sample for sample in samples if sample[0] <= step]:
+        at, text = earlier[-1]
+        with sample:
+            st.caption(f"What it writes after {at:,} steps:")
+            st.code(text, language=None, wrap_lines=True)
+
+
+def probe(run: Run, step: int) -> None:
+    """The map of the probe sentence at one moment, or why there is none."""
     try:
-        opened = models.open_model(best)
+        opened = models.open_model(f"run {run.name}")
         trace, likely, probabilities = run.probe(step)
     except (ValueError, OSError, KeyError, BadZipFile) as error:
-        st.caption(f"The gates after {step:,} steps cannot be shown: {plain(str(error))}.")
+        gate_map(b"", key="probe", notes=[("note", f"The gates after {step:,} steps cannot be shown: {error}.")])
         return
     ids = trace["id"].values.tolist()
     pieces = [opened.checkpoint.vocabulary.tokens[i] for i in ids]
@@ -284,11 +307,11 @@ def gates(run: Run) -> None:
     chosen = said.get("selection") or {"time": len(ids) - 1, "unit": telling_unit(opened, 0), "layer": 0}
     chosen = {**chosen, "time": min(chosen["time"], len(ids) - 1)}
     if not all(np.isfinite(values).all() for name, values in trace.data_vars.items() if name not in ("id", "nll")):
-        st.caption(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")
+        why = f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw."
+        gate_map(b"", key="probe", notes=[("note", why)])
         return
     grammar = opened.checkpoint.corpus_name
-    if grammar in GRAMMARS and (said_so := follows(reading, grammar, chosen["layer"], chosen["unit"])):
-        st.caption(said_so)
+    said_so = follows(reading, grammar, chosen["layer"], chosen["unit"]) if grammar in GRAMMARS else ""
     roles = drawn_roles([str(name) for name in trace.data_vars])
     message = payload(
         opened,
@@ -300,12 +323,8 @@ def gates(run: Run) -> None:
         held=said.get("held") or (),
         identity=f"step {step}",
     )
-    gate_map(message, key="probe", height=max(420, 122 * len(roles) + 96))
-    samples = [(record["step"], record["sample"]) for record in trainings.records(run) if "sample" in record]
-    if earlier := [sample for sample in samples if sample[0] <= step]:
-        at, sample = earlier[-1]
-        st.caption(f"What it writes after {at:,} steps:")
-        st.code(sample, language=None, wrap_lines=True)
+    height = max(420, 122 * len(roles) + 96)
+    gate_map(message, key="probe", height=height, notes=[("note", said_so)] if said_so else [])
 
 
 def moment(run: Run, steps: list[int]) -> int:

@@ -20,7 +20,7 @@ from lstmviz.ui.controls import (
     type_sentence,
 )  # fmt: skip
 from lstmviz.ui.examples import examples_for
-from lstmviz.ui.gate_map import gate_map, readout
+from lstmviz.ui.gate_map import Note, gate_map, readout
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, payload, read, telling_unit, unit_order
 
@@ -29,7 +29,7 @@ def page() -> None:
     """The whole page: the sentence and its map at the left, the numbers and the model at the right."""
     st.html(STYLE)
     left, right = st.columns([3.1, 1], gap="medium")
-    with right:
+    with right, st.container():  # with what is said of the choice, so that what follows stays in its place
         name = choose_model()
     if name is None:
         return
@@ -140,51 +140,50 @@ def begin(name: str, opened: OpenModel) -> None:
 
 @st.fragment
 def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
-    """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key."""
+    """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key.
+
+    They are always the same: see ``ui.gate_map``.
+    """
     opened = models.open_model(name)
     with st.container(key="watch"):
         text = type_sentence(opened)
         reading = read(opened, text, st.session_state["seen"].get("reading"))
-        if example := next((e for e in examples_for(opened) if e.text == text), None):
-            st.caption(f"**Look for:** {example.look}")
+        said = st.session_state.get("map") or {}
+        message = b""
         if reading is None:
             st.session_state["seen"].clear()
-            st.info(
-                "There is nothing to read yet. Type above, "
-                + ("or press a token" if is_grammar(opened) else "or pick an example")
-                + ", and a column appears for every token."
-            )
-            return
-        say_what_is_odd(opened, reading)
-        said = st.session_state.get("map") or {}
-        selection = select(opened, reading, layers, said.get("selection"))
-        gate_map(
-            payload(
+        else:
+            message = payload(
                 opened,
                 reading,
                 layers=layers,
                 roles=roles,
                 units=[unit_order(opened, reading.trace, layer, order) for layer in layers],
-                selection=selection,
+                selection=select(opened, reading, layers, said.get("selection")),
                 generated_from=generated_from(text),
                 held=said.get("held") or (),
-            ),
-            key="map",
-            height=max(420, 122 * len(roles) * len(layers) + 96),
-        )
+            )
+        height = max(420, 122 * len(roles) * len(layers) + 96)
+        gate_map(message, key="map", height=height, notes=notes_on(opened, text, reading))
 
 
-def say_what_is_odd(opened: OpenModel, reading: Reading) -> None:
-    """One sentence for each thing a person should know about what was read."""
-    level = opened.checkpoint.vocabulary.level
-    noun = "characters" if level == "char" else "words"
+def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
+    """One sentence for each thing a person should know about a text."""
+    if reading is None:
+        other = "press a token" if is_grammar(opened) else "pick an example"
+        return [
+            ("info", f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.")
+        ]
+    notes: list[Note] = [("look", example.look) for example in examples_for(opened) if example.text == text]
+    vocabulary = opened.checkpoint.vocabulary
+    noun = "characters" if vocabulary.level == "char" else "words"
     if reading.dropped:
-        st.warning(
-            f"The text has {len(reading.pieces) + reading.dropped:,} {noun}; the first {MAX_TOKENS:,} are shown."
-        )
-    unknown = sum(i == opened.checkpoint.vocabulary.ids["<unk>"] for i in reading.ids)
-    if unknown == len(reading.ids):
-        st.warning(f"The model knows none of these {noun}: to it each is the same <unk>, marked by a dashed underline.")
+        count = len(reading.pieces) + reading.dropped
+        notes.append(("warning", f"The text has {count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
+    if all(i == vocabulary.ids["<unk>"] for i in reading.ids):
+        same = "to it each is the same <unk>, marked by a dashed underline"
+        notes.append(("warning", f"The model knows none of these {noun}: {same}."))
+    return notes
 
 
 def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict | None) -> dict[str, int]:

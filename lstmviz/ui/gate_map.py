@@ -5,14 +5,19 @@ The server sends bytes; the browser draws them, answers hover and selection with
 
 A keystroke changes one column of many. So the values travel in blocks of 32 tokens, each named by all that it depends
 on; the browser reports which whole blocks it holds, and those are not sent to it again.
+
+**One fixed place.** What a fragment draws anew has the same elements in the same order at every run: when the next run
+overtakes one, the browser may keep what that one left out. So the map itself says what there is to say of a text, also
+that there is none; and where elements must come and go, a container that is always made holds them (empty, it takes no
+room).
 """
 
 import hashlib
 import json
 import struct
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -105,35 +110,42 @@ def pack(
     return b"".join([struct.pack("<I", len(text)), text, *(part.tobytes() for part in parts)])
 
 
-def gate_map(payload: bytes, *, key: str, height: int = 600) -> Any:
+Note = tuple[Literal["look", "note", "info", "warning"], str]  # a sentence over the map; text, not Markdown
+
+
+def gate_map(payload: bytes, *, key: str, height: int = 600, notes: Sequence[Note] = ()) -> Any:
     """Show the gate map.
 
     Args:
-        payload: from `pack`.
+        payload: from `pack`; empty where there is nothing to draw.
         key: the component's identity; keep it, and the canvas stays mounted while the data change.
         height: pixels that tokens, loss and gate panels share (the strip of the selected unit comes below them).
+        notes: what is said over the map.
 
     Returns:
         Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
         names of the blocks that the browser holds; each None until reported.
     """
-    data = struct.pack("<I", height) + payload
+    text = json.dumps({"height": height, "notes": notes}, separators=(",", ":")).encode()
+    data = struct.pack("<I", len(text)) + text + payload
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
-def comparison(header: dict[str, Any], parts: list[bytes], *, key: str) -> Any:
+def comparison(header: dict[str, Any], parts: list[bytes], *, key: str, notes: Sequence[Note] = ()) -> Any:
     """Show several models side by side.
 
     Args:
         header: what `compare.js` reads of all of them together (JSON types only); ``models`` has one entry a part.
+            Empty where there is nothing to draw.
         parts: from `pack`, one a model.
         key: the component's identity.
+        notes: what is said over them.
 
     Returns:
         Has ``selection``: ``{"time": int, "unit": int, "model": int}`` as last chosen in the browser, ``held`` as in
         `gate_map`, and ``pinned``: the ``id`` of the model that was made the reference; each None until reported.
     """
-    text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps({**header, "notes": notes}, allow_nan=False, separators=(",", ":")).encode()
     sized = (piece for part in (text, *parts) for piece in (struct.pack("<I", len(part)), part))
     return _comparison(
         data=b"".join(sized),

@@ -1,6 +1,7 @@
 """The Compare page without a browser: what it opens with, links, and what it says of bad input."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,16 @@ def open_page(**query: str | list[str]) -> AppTest:
     return app.run().switch_page("lstmviz/pages/compare.py").run()
 
 
+def notes(app: AppTest) -> list[str]:
+    """What the map says over itself."""
+    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name == "lstmviz_comparison"]
+    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
+    return [text for head in heads for _, text in head["notes"]]
+
+
 def spoken(app: AppTest) -> str:
-    return "\n".join(element.value for kind in (app.error, app.warning, app.info) for element in kind)
+    said = [element.value for kind in (app.error, app.warning, app.info) for element in kind]
+    return "\n".join([*said, *notes(app)])
 
 
 @pytest.fixture

@@ -33,8 +33,16 @@ def open_page() -> AppTest:
     return app.switch_page("lstmviz/pages/train.py").run()
 
 
+def notes(app: AppTest) -> list[str]:
+    """What the map says over itself."""
+    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name == "lstmviz_gate_map"]
+    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
+    return [text for head in heads for _, text in head["notes"]]
+
+
 def spoken(app: AppTest) -> str:
-    return "\n".join(element.value for kind in (app.error, app.warning, app.info, app.caption) for element in kind)
+    said = [element.value for kind in (app.error, app.warning, app.info, app.caption) for element in kind]
+    return "\n".join([*said, *notes(app)])
 
 
 def moment_shown(app: AppTest) -> int:

@@ -1,6 +1,7 @@
 """The Watch page without a browser: every model opens, and bad input gets a sentence."""
 
 import dataclasses
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,9 +27,17 @@ def open_page(**query: str) -> AppTest:
     return app.run()
 
 
+def notes(app: AppTest) -> list[str]:
+    """What the map says over itself."""
+    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name == "lstmviz_gate_map"]
+    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
+    return [text for head in heads for _, text in head["notes"]]
+
+
 def spoken(app: AppTest) -> str:
     """Every message on the page."""
-    return "\n".join(element.value for kind in (app.error, app.warning, app.info) for element in kind)
+    said = [element.value for kind in (app.error, app.warning, app.info) for element in kind]
+    return "\n".join([*said, *notes(app)])
 
 
 def type_text(app: AppTest, text: str) -> AppTest:

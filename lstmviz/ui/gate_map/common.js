@@ -1,4 +1,9 @@
-// What the gate map and the readout share; gate_map.py puts this file in front of both.
+// What the gate map and the readout share; gate_map.py puts this file in front of all.
+
+// What a component gives back to Streamlit, to be done when its place has left the page. Streamlit awaits a component's
+// function; a message that comes meanwhile makes it call what the one before gave back, although the place and all that is
+// in it stay. Whoever let go of them then would draw a second map below the first.
+const whenGone = (place, act) => () => { if (!place.isConnected) act(); };
 
 const clamp = (x, low, high) => Math.max(low, Math.min(high, x));
 

@@ -17,6 +17,7 @@ class Comparison extends Picture {
     this.box.setAttribute(
       "aria-label", "Models side by side. Left and right choose a token, up and down a unit, 1 to 6 a model.",
     );
+    this.notes = noteLines();
     this.facts = make("div", "facts");
     this.same = make("div", "same");
     this.note = make("span", "note");
@@ -36,15 +37,18 @@ class Comparison extends Picture {
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
     const bar = make("div", "bar", "", [this.note, columns, this.fit, this.image]);
-    this.box.append(this.facts, this.same, bar, this.scroll, this.ahead, this.tip, this.spoken);
+    this.box.append(this.notes, this.facts, this.same, bar, this.scroll, this.ahead, this.tip, this.spoken);
     this.listen();
   }
 
-  // See gate_map.py: a header, and a gate map's message a model.
+  // See gate_map.py: a header, and a gate map's message a model. Without a text there are none, and the place waits.
   receive(bytes, send) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let offset = 4 + view.getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, offset)));
+    writeNotes(this.notes, header.notes);
+    this.box.classList.toggle("empty", !header.models);
+    if (!header.models) return this.clear();
     const parts = header.models.map(() => {
       const size = view.getUint32(offset, true), part = bytes.subarray(offset + 4, offset + 4 + size);
       offset += 4 + size;
@@ -52,6 +56,12 @@ class Comparison extends Picture {
     });
     if (parts.every(Boolean)) this.update(header, parts, send);
     hold(this, parts, send);
+  }
+
+  clear() {
+    clearTimeout(this.timer);
+    this.header = this.told = this.sent = null;
+    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
   }
 
   update(header, parts, send) {
@@ -455,7 +465,7 @@ class Comparison extends Picture {
       if (hit) this.select({ time: hit.time, model: hit.model ?? this.model, unit: hit.unit ?? this.unit });
     });
     this.box.addEventListener("keydown", (event) => {
-      if (event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!this.header || event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
       const last = this.labels.length - 1, rows = this.models[this.model].data.units[0] ?? [];
       const row = rows.indexOf(this.unit);
       const to = (time) => this.select({ time: clamp(time, 0, last) });
@@ -572,9 +582,9 @@ const comparisons = new WeakMap(); // one a mount
 export default function ({ parentElement, data, setStateValue }) {
   if (!comparisons.has(parentElement)) comparisons.set(parentElement, new Comparison(parentElement));
   if (data) comparisons.get(parentElement).receive(data, setStateValue);
-  return () => {
+  return whenGone(parentElement, () => {
     comparisons.get(parentElement)?.unfollow();
     comparisons.delete(parentElement);
     window.__lstmvizPainted = null;
-  };
+  });
 }

@@ -10,6 +10,7 @@ class GateMap extends Picture {
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "application");
     this.box.setAttribute("aria-label", "Gate map. Left and right choose a token, up and down a unit, + and - zoom.");
+    this.notes = noteLines();
     this.note = make("span", "note");
     this.narrower = button("−", "narrower columns", () => this.zoom(0.5, 1));
     this.wider = button("+", "wider columns", () => this.zoom(2, 1));
@@ -27,20 +28,35 @@ class GateMap extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit, this.image]), this.scroll, this.tip, this.spoken);
+    const bar = make("div", "bar", "", [this.note, columns, units, this.fit, this.image]);
+    this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
-  // A message, which may leave out what this page holds already.
+  // A message: notes and height, then the map, which may leave out what this page holds already. Without a text there is
+  // no map, and its place waits for one.
   receive(bytes, send) {
-    const data = decode(bytes.subarray(4), this.held);
+    const end = 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    const { notes, height } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, end)));
+    writeNotes(this.notes, notes);
+    this.box.classList.toggle("empty", end === bytes.length);
+    if (end === bytes.length) return this.clear();
+    const data = decode(bytes.subarray(end), this.held);
     if (data) {
       // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
       data.labels = data.tokens.map((token, t) => visible((data.unknown[t] && data.typed[t]) || token));
-      data.height = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+      data.height = height;
       this.update(data, send);
     }
     hold(this, [data], send);
+  }
+
+  clear() { // and with it goes what the readout shows
+    clearTimeout(this.timer);
+    clearTimeout(this.speech);
+    this.data = this.told = this.sent = window.__lstmviz = null;
+    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
+    window.dispatchEvent(new CustomEvent("lstmviz:readout"));
   }
 
   // New data or a new theme. The server's selection wins only if it is neither what it said before nor what we sent.
@@ -150,7 +166,7 @@ class GateMap extends Picture {
   }
 
   key(event) {
-    if (event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.data || event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
     const rows = this.rows(), row = rows.indexOf(this.unit), last = this.data.tokens.length - 1;
     const to = (time, next) => this.select(clamp(time, 0, last), rows[clamp(next, 0, rows.length - 1)]);
     const act = {
@@ -272,10 +288,10 @@ const maps = new WeakMap(); // one a mount: Streamlit calls the function below f
 export default function ({ parentElement, data, setStateValue }) {
   if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
   if (data) maps.get(parentElement).receive(data, setStateValue);
-  return () => { // the map leaves the page, and with it what the readout shows
+  return whenGone(parentElement, () => { // and with it goes what the readout shows
     maps.get(parentElement)?.unfollow();
     maps.delete(parentElement);
     window.__lstmviz = window.__lstmvizPainted = null;
     window.dispatchEvent(new CustomEvent("lstmviz:readout"));
-  };
+  });
 }

@@ -74,6 +74,21 @@ function follow(map) {
   };
 }
 
+// What is to be said of the text, over its map: each note a kind (look, note, info, warning) and a sentence.
+function writeNotes(element, notes) {
+  const key = JSON.stringify(notes); // what stays is not read aloud again
+  if (element.written === key) return;
+  element.written = key;
+  element.replaceChildren(...notes.map(([kind, text]) =>
+    make("p", kind, "", kind === "look" ? [make("b", "", "Look for: "), text] : [text])));
+}
+
+function noteLines() {
+  const lines = make("div", "notes");
+  lines.setAttribute("role", "status");
+  return lines;
+}
+
 function button(text, label, act) {
   const element = Object.assign(make("button", "", text), { type: "button", title: label, onclick: act });
   element.setAttribute("aria-label", label);

@@ -94,7 +94,7 @@ export default function ({ parentElement, setStateValue }) {
     };
     setTimeout(tell, 3000); // without a text there is no map
     window.addEventListener("lstmviz:readout", show);
-    box.forget = () => window.removeEventListener("lstmviz:readout", show);
+    box.forget = whenGone(parentElement, () => window.removeEventListener("lstmviz:readout", show));
     show();
   }
   return box.forget;
