@@ -40,7 +40,7 @@ from lstmviz.ui.controls import (
 from lstmviz.ui.examples import SIDE_BY_SIDE
 from lstmviz.ui.gate_map import comparison
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, TELLING, last_changed, read, telling_unit
+from lstmviz.ui.reading import MAX_TOKENS, last_changed, read, telling_unit
 
 GATES = ("keeps", "writes", "shows")
 BOX = "sentence"  # the key of the box, and what a link calls it
@@ -183,7 +183,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
         )
         shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
         many = max(each.checkpoint.model.hidden_size for each in opened.values()) > rows.MOST
-        order = units_control("all", "rows") if many else TELLING
+        only = many and units_control("all", "rows")
         with st.popover("panels"):
             slots = st.pills(
                 "rows of gate maps",
@@ -193,8 +193,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
                 key="slots",
                 bind="query-params",
             )
-            if order != TELLING or not many:
-                order = order_control("order_of_rows")
+            order = order_control(only, "order_of_rows")
         with st.popover("charts"):
             charts = st.pills(
                 "a line for every model",

@@ -46,14 +46,12 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
                 bind="query-params",
                 label_visibility="collapsed",
             )
-        order = TELLING
-        if (count := opened.checkpoint.model.hidden_size) > MOST:
-            order = units_control(f"all {count}")
+        count = opened.checkpoint.model.hidden_size
+        only = count > MOST and units_control(f"all {count}")
         available = [role for role in ROLES if role in opened.scales[0]]
         with st.popover("panels"):
             roles = role_boxes(available) if len(available) > 1 else available
-            if order != TELLING or count <= MOST:
-                order = order_control()
+            order = order_control(only)
         with st.popover("continue"):
             continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
@@ -64,8 +62,8 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
     return layers, roles, order
 
 
-def units_control(all_units: str, key: str = "units") -> str:
-    """Whether only the telling units are shown, or all of them, by similarity."""
+def units_control(all_units: str, key: str = "units") -> bool:
+    """Whether only the telling units are shown."""
     meaning = (
         "Telling: the two dozen units that move most in this sentence, and unlike one another. All: every unit; where "
         "rows are too many, a line is the mean of several."
@@ -81,11 +79,13 @@ def units_control(all_units: str, key: str = "units") -> str:
         bind="query-params",
         label_visibility="collapsed",
     )
-    return TELLING if shown == TELLING else ORDERS[0]
+    return shown == TELLING
 
 
-def order_control(key: str = "order") -> str:
-    """The order of the rows where all units are shown."""
+def order_control(only_telling: bool, key: str = "order") -> str:
+    """The order of the rows; where only the telling units are shown, it is theirs."""
+    if only_telling:
+        return TELLING
     return st.segmented_control(
         "order of the units: alike ones side by side, by index, or by how much they move in this sentence",
         ORDERS,

@@ -98,8 +98,8 @@ def telling(
 def worth(did: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
     """How much of what each unit does the eye can follow, ``(H,)``, from ``(T, R, H)`` of mean 0.
 
-    A row can be read where it goes with the text (it opens or shuts at a space, a capital, a bracket) or where it lasts:
-    the variance that is left when its values are averaged over all tokens of a kind, and over four tokens in turn.
+    A row can be read where it goes with the text (opens or shuts at a space, a capital, a bracket) or lasts: the
+    variance that is left when its values are averaged over all tokens of a kind, and over four tokens in turn.
     """
     _, kinds, counts = np.unique([kind_of(token) for token in tokens], return_inverse=True, return_counts=True)
     share = (np.eye(len(counts))[kinds] / counts).T.astype(np.float32)  # (K, T)
