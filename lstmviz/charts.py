@@ -24,6 +24,7 @@ class Role:
         light, dark: its colour on a light and on a dark page.
         low, high: its fixed scale; None where the values are unbounded.
         meaning: one plain sentence for somebody who has never seen an LSTM.
+        does: "keeps", "writes", "shows" or "holds"; empty where none of them.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Role:
     low: float | None
     high: float | None
     meaning: str
+    does: str = ""
 
 
 GREY = ("#6b7280", "#9ca3af")
@@ -46,7 +48,13 @@ LOSS, PERPLEXITY = ("#ea580c", "#fb923c"), VIOLET
 
 ROLES = {
     "forget_gate": Role(
-        "forget gate", "f", *AMBER, 0, 1, "How much of its memory the unit keeps: 1 keeps everything, 0 erases it."
+        "forget gate",
+        "f",
+        *AMBER,
+        0,
+        1,
+        "How much of its memory the unit keeps: 1 keeps everything, 0 erases it.",
+        does="keeps",
     ),
     "log_forget_gate": Role(
         "log forget gate",
@@ -55,9 +63,16 @@ ROLES = {
         None,
         None,
         "How much of its memory the unit keeps, as a logarithm beside that of the input gate: the larger counts more.",
+        does="keeps",
     ),
     "input_gate": Role(
-        "input gate", "i", *GREEN, 0, 1, "How much of the new candidate is written into memory: 1 all of it, 0 nothing."
+        "input gate",
+        "i",
+        *GREEN,
+        0,
+        1,
+        "How much of the new candidate is written into memory: 1 all of it, 0 nothing.",
+        does="writes",
     ),
     "log_input_gate": Role(
         "log input gate",
@@ -66,6 +81,7 @@ ROLES = {
         None,
         None,
         "How much of the candidate is written, as a logarithm beside that of the forget gate: the larger counts more.",
+        does="writes",
     ),
     "output_gate": Role(
         "output gate",
@@ -74,9 +90,16 @@ ROLES = {
         0,
         1,
         "How much of its memory the unit shows to the rest of the network: 1 all, 0 none.",
+        does="shows",
     ),
     "cell": Role(
-        "cell state", "c", *VIOLET, None, None, "The memory itself, a running sum that is kept, written and erased."
+        "cell state",
+        "c",
+        *VIOLET,
+        None,
+        None,
+        "The memory itself, a running sum that is kept, written and erased.",
+        does="holds",
     ),
     "normalizer": Role(
         "normalizer",
@@ -93,7 +116,13 @@ ROLES = {
         "reset gate", "r", *BLUE, 0, 1, "How much of the old state is looked at when the new candidate is formed."
     ),
     "update_gate": Role(
-        "keep (update) gate", "z", *AMBER, 0, 1, "How much of the old state is kept: 1 keeps it, 0 replaces it."
+        "keep (update) gate",
+        "z",
+        *AMBER,
+        0,
+        1,
+        "How much of the old state is kept: 1 keeps it, 0 replaces it.",
+        does="keeps",
     ),
     "candidate": Role("candidate", "g", *GREY, -1, 1, "What the unit would write into memory at this token."),
     "hidden": Role("hidden state", "h", *GREY, -1, 1, "What the unit shows at this token: the layer's output."),

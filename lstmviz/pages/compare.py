@@ -11,7 +11,7 @@ from lstmviz.cells.transplant import layouts
 from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.text import plain
-from lstmviz.ui import models
+from lstmviz.ui import models, rows
 from lstmviz.ui.comparing import (
     CHARTS,
     MOST,
@@ -32,13 +32,15 @@ from lstmviz.ui.controls import (
     from_url,
     is_grammar,
     keep_text,
+    order_control,
     to_url,
     type_sentence,
+    units_control,
 )  # fmt: skip
 from lstmviz.ui.examples import SIDE_BY_SIDE
 from lstmviz.ui.gate_map import Note, comparison
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, ORDERS, last_changed, read, telling_unit
+from lstmviz.ui.reading import MAX_TOKENS, last_changed, read, telling_unit
 
 GATES = ("keeps", "writes", "shows")
 BOX = "sentence"  # the key of the box, and what a link calls it
@@ -178,9 +180,8 @@ def controls(opened: dict[str, OpenModel]) -> View:
             "reference, where their units correspond. Pin another reference below.",
         )
         shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
-        meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
-        st.markdown("order", width="content", help=meaning)
-        order = st.segmented_control("order of units", ORDERS, default="similar", key="rows", **hidden)
+        many = max(each.checkpoint.model.hidden_size for each in opened.values()) > rows.MOST
+        only = many and units_control("all", "rows")
         with st.popover("panels"):
             slots = st.pills(
                 "rows of gate maps",
@@ -190,6 +191,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
                 key="slots",
                 bind="query-params",
             )
+            order = order_control(only, "order_of_rows")
         with st.popover("charts"):
             charts = st.pills(
                 "a line for every model",

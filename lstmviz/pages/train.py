@@ -24,7 +24,8 @@ from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
 from lstmviz.ui.comparing import MOST
 from lstmviz.ui.gate_map import gate_map, moments, moved_to
-from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
+from lstmviz.ui.reading import Reading, payload, telling_unit
+from lstmviz.ui.rows import drawn_roles
 from lstmviz.ui.training_form import duration, form
 
 ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
@@ -318,7 +319,7 @@ def probe(run: Run, step: int) -> None:
         reading,
         layers=[0],
         roles=roles,
-        units=[unit_order(opened, trace, 0, "index")],
+        order="index",
         selection=chosen,
         held=said.get("held") or (),
         identity=f"step {step}",

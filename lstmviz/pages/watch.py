@@ -22,7 +22,7 @@ from lstmviz.ui.controls import (
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import Note, gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, payload, read, telling_unit, unit_order
+from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, payload, read, telling_unit
 
 
 def page() -> None:
@@ -158,13 +158,12 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 reading,
                 layers=layers,
                 roles=roles,
-                units=[unit_order(opened, reading.trace, layer, order) for layer in layers],
+                order=order,
                 selection=select(opened, reading, layers, said.get("selection")),
                 generated_from=generated_from(text),
                 held=said.get("held") or (),
             )
-        height = max(420, 122 * len(roles) * len(layers) + 96)
-        gate_map(message, key="map", height=height, notes=notes_on(opened, text, reading))
+        gate_map(message, key="map", notes=notes_on(opened, text, reading))
 
 
 def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:

@@ -26,7 +26,7 @@ from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
 from lstmviz.trace import kept
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import COPY, OpenModel
-from lstmviz.ui.reading import Reading, likeliest, numbers, panels_of, running_mean, unit_order
+from lstmviz.ui.reading import Reading, likeliest, numbers, panels_of, rows_of, running_mean
 
 MOST = 6  # models side by side
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
@@ -308,12 +308,11 @@ def draw(
         config, reading = model.checkpoint.model, model.reading
         layers = [layer] if layer < config.num_layers else []
         root = models[reference] if kin[k] == kin[reference] else models[kin[k]]
-        units = [unit_order(root.opened, root.reading.trace, layer, order) for layer in layers]
         panels, planes = panels_of(model.opened, reading.trace, layers, list(taken.values()), ends)
         slot_of = {role: slot for slot, role in taken.items()}
         body = {
             "layers": layers,
-            "units": [order.tolist() for order in units],
+            **rows_of(root.opened, root.reading, layers, order),
             "panels": [{**panel, "slot": slot_of.get(panel["role"])} for panel in panels],
             "top": likeliest(model.opened, reading, 3),
         }

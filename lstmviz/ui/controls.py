@@ -13,7 +13,8 @@ from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.trace import GateTrace, as_table
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, ORDERS, drawn_roles
+from lstmviz.ui.reading import MAX_TOKENS, ORDERS, TELLING
+from lstmviz.ui.rows import MOST, drawn_roles
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 STYLE = """<style>
@@ -29,7 +30,7 @@ STYLE = """<style>
 
 
 def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
-    """The row over the sentence: examples, layer, order of units, panels, continue, export."""
+    """The row over the sentence: examples, layer, units, panels, continue, export."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
         examples_menu(opened)
         layer = "1"
@@ -45,22 +46,12 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
                 bind="query-params",
                 label_visibility="collapsed",
             )
-        meaning = "Rows by similarity (alike units side by side), by index, or by how much they move in this sentence"
-        st.markdown("order", width="content", help=meaning)
-        order = st.segmented_control(
-            "order of units",
-            ORDERS,
-            default="similar",
-            key="order",
-            required=True,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        count = opened.checkpoint.model.hidden_size
+        only = count > MOST and units_control(f"all {count}")
         available = [role for role in ROLES if role in opened.scales[0]]
-        roles = available
-        if len(available) > 1:
-            with st.popover("panels"):
-                roles = role_boxes(available)
+        with st.popover("panels"):
+            roles = role_boxes(available) if len(available) > 1 else available
+            order = order_control(only)
         with st.popover("continue"):
             continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
@@ -69,6 +60,40 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
                 export_controls(opened)
     layers = list(range(opened.checkpoint.model.num_layers)) if layer == "all" else [int(layer) - 1]
     return layers, roles, order
+
+
+def units_control(all_units: str, key: str = "units") -> bool:
+    """Whether only the telling units are shown."""
+    meaning = (
+        "Telling: the two dozen units that move most in this sentence, and unlike one another. All: every unit; where "
+        "rows are too many, a line is the mean of several."
+    )
+    st.markdown("units", width="content", help=meaning)
+    shown = st.segmented_control(
+        "units",
+        [TELLING, "all"],
+        format_func=lambda name: all_units if name == "all" else name,
+        default=TELLING,
+        key=key,
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return shown == TELLING
+
+
+def order_control(only_telling: bool, key: str = "order") -> str:
+    """The order of the rows; where only the telling units are shown, it is theirs."""
+    if only_telling:
+        return TELLING
+    return st.segmented_control(
+        "order of the units: alike ones side by side, by index, or by how much they move in this sentence",
+        ORDERS,
+        default=ORDERS[0],
+        key=key,
+        required=True,
+        bind="query-params",
+    )
 
 
 def examples_menu(opened: OpenModel, key: str = "text") -> None:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lstmviz.cells import CELLS
+from lstmviz.charts import ROLES
 from lstmviz.text import NEWLINE_SIGN
 from lstmviz.ui.models import OpenModel
 
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence and what to look for in it."""
+    """A sentence and what to look for in it.
+
+    Args:
+        text: as it is put into the box.
+        look: for any model.
+        keeping: and this, for a model with a gate that keeps, which is called "{gate}" here.
+    """
 
     text: str
     look: str
+    keeping: str = ""
 
 
 EXAMPLES = {
     "shakespeare": [
         Example(
             "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
-            "A name in capitals: the loss is high on its first letters and falls as soon as the name can be guessed. "
-            "If the cell has a forget gate, follow one of its rows: many units let go at spaces and at ⏎.",
+            "A name in capitals: the loss is high until the name can be guessed.",
+            "Follow the {gate}: which units let go at spaces, and which at ⏎?",
         ),
         Example(
             "⏎⏎First Citizen:⏎We are accounted poor citizens, the patricians good.⏎",
@@ -114,6 +123,14 @@ def examples_for(opened: OpenModel) -> list[Example]:
     name = opened.checkpoint.corpus_name.lower()
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
-            return examples
+            return [replace(example, look=look_for(example, opened)) for example in examples]
     text = opened.written.replace("\n", NEWLINE_SIGN)
     return [Example(text, "A sentence that the model wrote itself.")]
+
+
+def look_for(example: Example, opened: OpenModel) -> str:
+    """What can be seen in this model: of a gate it speaks where the cell has one, and by its name."""
+    gates = [
+        ROLES[role].label for role in CELLS[opened.checkpoint.model.cell].recorded() if ROLES[role].does == "keeps"
+    ]
+    return f"{example.look} {example.keeping.format(gate=gates[0])}" if gates and example.keeping else example.look

@@ -62,7 +62,8 @@ def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """
     if not high > low:
         raise ValueError(f"high must be above low, got low={low} and high={high}")
-    scaled = (np.asarray(values, dtype=np.float32) - low) * (65534 / (high - low))
+    dtype = np.float32 if high - low < 1e30 else np.float64  # which has room for what float32 only just holds
+    scaled = (np.asarray(values, dtype) - low) * (65534 / (high - low))
     codes = np.nan_to_num(np.clip(np.rint(scaled), 0, 65534), nan=NAN)
     return codes.astype("<u2")
 
@@ -113,13 +114,14 @@ def pack(
 Note = tuple[Literal["look", "note", "info", "warning"], str]  # a sentence over the map; text, not Markdown
 
 
-def gate_map(payload: bytes, *, key: str, height: int = 600, notes: Sequence[Note] = ()) -> Any:
+def gate_map(payload: bytes, *, key: str, height: int = 0, notes: Sequence[Note] = ()) -> Any:
     """Show the gate map.
 
     Args:
         payload: from `pack`; empty where there is nothing to draw.
         key: the component's identity; keep it, and the canvas stays mounted while the data change.
-        height: pixels that tokens, loss and gate panels share (the strip of the selected unit comes below them).
+        height: pixels that tokens, loss and gate panels share; 0 for what the window has room for, with the strips of
+            the selected unit below them.
         notes: what is said over the map.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from lstmviz.cells import CELLS
 from lstmviz.charts import scale
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.model import LanguageModel
+from lstmviz.text import Vocabulary
 from lstmviz.trace import trace_tokens
 from lstmviz.ui import trainings
+from lstmviz.ui.rows import Usual, by_similarity, drawn_roles, usual
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
@@ -30,8 +33,10 @@ class OpenModel:
     Args:
         checkpoint, model: what was loaded.
         signs: every token of the vocabulary as a person should see it, by id.
+        typed: and as it is typed; None where it cannot be.
+        usual: for each layer how its units move in a text that the model wrote itself.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
-        scales: for each layer, role -> (low, high), the ends of its colours, from a text that the model wrote itself.
+        scales: for each layer, role -> (low, high), the ends of its colours, from that text.
         written: that text's beginning.
         context: what a sentence is read after. Empty, but for a grammar's model sentences that it wrote itself, up to
             an end: in training it never met a sentence that begins from nothing, and there it fails.
@@ -40,6 +45,8 @@ class OpenModel:
     checkpoint: Checkpoint
     model: LanguageModel
     signs: list[str]
+    typed: list[str | None]
+    usual: list[Usual]
     similar: list[np.ndarray]
     scales: list[dict[str, tuple[float, float]]]
     written: str
@@ -154,30 +161,36 @@ def _prepare(data: bytes) -> OpenModel:
     names = [str(name) for name in trace.data_vars if name != "nll"]
     if not all(np.isfinite(trace[name].values).all() for name in names):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
-    similar, scales = [], []
+    vocabulary, ids = checkpoint.vocabulary, text.tolist()
+    pieces = [vocabulary.tokens[i] for i in ids]
+    similar, moves, scales = [], [], []
     for layer in range(checkpoint.model.num_layers):
         # A projection's values belong to no unit: the map cannot draw them.
         values = {name: trace[name].values[layer] for name in names if "unit" in trace[name].dims}  # (T, H)
         scales.append({name: scale(name, values[name]) for name in values})
         # All that a unit did, each role on its own scale: (H, roles · T)
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
-        similar.append(_by_similarity(did))
-    vocabulary, ids = checkpoint.vocabulary, text.tolist()
+        similar.append(by_similarity(did @ did.T))
+        moves.append(usual(acts(values, scales[-1]), pieces))
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
-    return OpenModel(checkpoint, model, signs, similar, scales, vocabulary.decode(ids[1:61]), context)
+    written = vocabulary.decode(ids[1:61])
+    typed = [how_to_type(vocabulary, i) for i in range(len(vocabulary))]
+    return OpenModel(checkpoint, model, signs, typed, moves, similar, scales, written, context)
 
 
-def _by_similarity(rows: np.ndarray) -> np.ndarray:
-    """An order of the rows of ``(H, …)`` that puts alike ones next to each other, so that blocks show.
+def acts(values: Mapping[str, np.ndarray], scales: dict[str, tuple[float, float]]) -> np.ndarray:
+    """What every unit of a layer did in the roles that are shown at first, as far as their colours go: ``(T, R, H)``.
 
-    Rows are sorted by their angle in the plane of the two leading principal components (Friendly 2002), and the circle
-    is cut at its widest gap.
+    Args:
+        values: role -> ``(T, H)``.
+        scales: role -> (low, high).
     """
-    if len(rows) < 3:
-        return np.arange(len(rows))
-    centred = rows - rows.mean(0)
-    _, vectors = np.linalg.eigh(centred @ centred.T)  # (H, H), eigenvalues ascending
-    angles = np.arctan2(vectors[:, -2], vectors[:, -1])  # (H,)
-    order = np.argsort(angles, kind="stable")
-    gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)
-    return np.roll(order, -1 - int(np.argmax(gaps)))
+    roles = drawn_roles(scales)
+    did = [np.clip(values[role] / np.float32(scales[role][1]), -1, 1) for role in roles]
+    return np.nan_to_num(np.stack(did, axis=1).astype(np.float32))
+
+
+def how_to_type(vocabulary: Vocabulary, i: int) -> str | None:
+    """What to type, in a box of one line, to get just this token; None where nothing does."""
+    forms = (vocabulary.tokens[i], vocabulary.display(i))
+    return next((form for form in forms if "\n" not in form and vocabulary.encode(form) == [i]), None)

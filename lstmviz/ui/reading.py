@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, log2
 from typing import Any
 
@@ -17,14 +17,12 @@ from lstmviz.model import LanguageModel
 from lstmviz.text import UNK, visible
 from lstmviz.trace import GateTrace, held, trace_tokens
 from lstmviz.ui.gate_map import pack
-from lstmviz.ui.models import OpenModel
+from lstmviz.ui.models import OpenModel, acts
+from lstmviz.ui.rows import MOST, looked_at, telling
 
 MAX_TOKENS = 2000
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
-DRAWN_FIRST = (
-    "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate",
-    "reset_gate", "update_gate", "cell",
-)  # fmt: skip
+TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
 
 
@@ -40,6 +38,7 @@ class Reading:
         likely: ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
         probabilities: theirs, ``(T, 5)``.
         model: that read it.
+        chosen: (layer, number of tokens) -> the units that `telling` chose on so many of them.
     """
 
     pieces: list[str]
@@ -49,6 +48,7 @@ class Reading:
     likely: np.ndarray
     probabilities: np.ndarray
     model: LanguageModel
+    chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
 
 
 def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading | None:
@@ -85,7 +85,8 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
         new = log_p.topk(best, dim=-1)
         likely = np.concatenate([likely, new.indices.numpy()])
         probabilities = np.concatenate([probabilities, new.values.exp().numpy()])
-    return Reading(pieces, ids, dropped, trace, likely, probabilities, model)
+    chosen = {where: units for where, units in before.chosen.items() if where[1] <= same} if before else {}
+    return Reading(pieces, ids, dropped, trace, likely, probabilities, model, chosen)
 
 
 def _last_column(opened: OpenModel) -> Reading:
@@ -110,19 +111,13 @@ def last_changed(before: list, after: list) -> int:
     return max(0, len(after) - 1 - tail)
 
 
-def drawn_roles(available: Container[str]) -> list[str]:
-    """The roles shown at first: the gates and the cell; where there is no cell, the hidden state."""
-    roles = [name for name in DRAWN_FIRST if name in available]
-    return roles if "cell" in roles else [*roles, "hidden"]
-
-
 def payload(
     opened: OpenModel,
     reading: Reading,
     *,
     layers: list[int],
     roles: list[str],
-    units: list[np.ndarray],
+    order: str,
     selection: dict[str, int],
     generated_from: int | None = None,
     held: Container[str] = (),
@@ -133,7 +128,7 @@ def payload(
     Args:
         layers: which to show, from 0.
         roles: which to draw as panels; the others travel too, for the readout.
-        units: for each of these layers, the units in the order of their rows.
+        order: of the rows, as in `unit_order`.
         selection: time, unit and layer.
         generated_from: time of the first token that the model wrote itself.
         held: blocks of values that the browser holds, which are not sent again.
@@ -154,7 +149,7 @@ def payload(
         "running_nll": numbers(running_mean(nll)),
         "top": likeliest(opened, reading, 5),
         "panels": panels,
-        "units": [order.tolist() for order in units],
+        **rows_of(opened, reading, layers, order),
         "layers": layers,
         "selection": selection,
         "annotation": {} if identity else annotation(checkpoint, selection["layer"]),
@@ -185,7 +180,7 @@ def panels_of(
             values = trace[name].values[layer]  # (T, U)
             low, end = (scales or opened.scales[layer])[name]
             # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
-            most = max(float(values.max()), -float(values.min()))
+            most = float(np.abs(values[np.isfinite(values)]).max(initial=0))
             high = end * 2 ** ceil(log2(max(1, most / end)))
             low = -high if low < 0 else low
             planes.append(values)
@@ -198,23 +193,30 @@ def panels_of(
                     "index": "t",
                     "layer_label": f"layer {layer + 1}" if several else "",
                     "meaning": role.meaning,
+                    "does": role.does,
                     "light": role.light,
                     "dark": role.dark,
                     "low": low,
                     "high": high,
                     "limit": end,
                     "signed": low < 0,
-                    "mean": float(values.mean()),
+                    "mean": mean if np.isfinite(mean := float(values.mean())) else None,
                     "shown": name in roles,
                 }
             )
     return panels, planes
 
 
-def likeliest(opened: OpenModel, reading: Reading, count: int) -> dict[str, list]:
-    """The likeliest next tokens after each token, as they can be seen, and their probabilities."""
+def likeliest(opened: OpenModel, reading: Reading, count: int) -> dict[str, Any]:
+    """The likeliest next tokens after each token, as they can be seen, and their probabilities.
+
+    ``typed`` has those that are typed otherwise than they are seen; None where a token cannot be typed.
+    """
+    rows = reading.likely[:, :count].tolist()
+    signs, typed = opened.signs, opened.typed
     return {
-        "tokens": [[opened.signs[i] for i in row] for row in reading.likely[:, :count].tolist()],
+        "tokens": [[signs[i] for i in row] for row in rows],
+        "typed": {signs[i]: typed[i] for i in {i for row in rows for i in row} if signs[i] != typed[i]},
         "probabilities": reading.probabilities[:, :count].astype(float).round(4).tolist(),
     }
 
@@ -226,23 +228,49 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
         return np.where(known, np.cumsum(np.where(known, nll, 0)) / np.cumsum(known), np.nan)
 
 
-def unit_order(opened: OpenModel, trace: GateTrace, layer: int, order: str) -> np.ndarray:
-    """Units in the order in which their rows are drawn, ``(H,)``."""
-    if order == "similar":
-        return opened.similar[layer]
-    states = held(trace).values[layer]  # (T, H)
+def rows_of(opened: OpenModel, reading: Reading, layers: list[int], order: str) -> dict[str, list]:
+    """For each of these layers all units in the order of their rows and, if only some are shown, which go first."""
+    several = order == TELLING and opened.checkpoint.model.hidden_size > MOST
+    return {
+        "units": [unit_order(opened, reading, layer, order).tolist() for layer in layers],
+        "telling": [telling_units(opened, reading, layer)[0] for layer in layers] if several else [],
+    }
+
+
+def unit_order(opened: OpenModel, reading: Reading, layer: int, order: str) -> np.ndarray:
+    """Units in the order in which their rows are drawn, ``(H,)``; the telling ones in front where only they are."""
+    similar = opened.similar[layer]
     if order == "active":
-        return np.argsort(-states.std(0), kind="stable")
-    return np.arange(states.shape[1])
+        return np.argsort(-held(reading.trace).values[layer].std(0), kind="stable")
+    if order == "index":
+        return np.arange(len(similar))
+    if order == "similar" or len(similar) <= MOST:
+        return similar
+    _, first = telling_units(opened, reading, layer)
+    return np.concatenate([first, similar[~np.isin(similar, first)]])
+
+
+def telling_units(opened: OpenModel, reading: Reading, layer: int) -> tuple[list[int], list[int]]:
+    """The units that tell most about what was read, as `telling` chooses them.
+
+    Its choice is made on the first 8, 12, 16, 24, 32, 48, … tokens: a key seldom changes it, and a link brings it back.
+    """
+    count = looked_at(len(reading.ids))
+    if (layer, count) not in reading.chosen:
+        values = {role: reading.trace[role].values[layer][:count] for role in opened.scales[layer]}
+        always = telling_unit(opened, layer) if opened.checkpoint.hidden_variable else None
+        did = acts(values, opened.scales[layer])
+        reading.chosen[layer, count] = telling(did, reading.pieces[:count], opened.usual[layer], always)
+    return reading.chosen[layer, count]
 
 
 def telling_unit(opened: OpenModel, layer: int) -> int:
-    """The unit to select first: the one that carries a grammar's hidden variable, else the first row."""
+    """The unit to select first: the one that carries a grammar's hidden variable, else the one that tells most."""
     variable = opened.checkpoint.hidden_variable
     if variable:
         correlations = variable["correlations"][layer]
         return correlations.index(max(correlations))
-    return int(opened.similar[layer][0])
+    return int(opened.usual[layer].worth.argmax())
 
 
 def annotation(checkpoint, layer: int) -> dict[str, str]:

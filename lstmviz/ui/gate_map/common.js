@@ -23,15 +23,32 @@ function visible(text) {
 
 const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 
+// In at most seven signs, however large: 0.25, −123.5, 1024, 1.2e5, −1e30, ∞.
 function number(value, digits = 2) {
   if (missing(value)) return "–";
-  return value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
+  const size = Math.abs(value);
+  const text = size === Infinity ? `${value}`.replace("Infinity", "∞") :
+    size >= 9999.5 ? value.toExponential(size < 1e10 ? 1 : 0).replace("+", "").replace(".0e", "e") :
+    value.toFixed(size >= 999.5 ? 0 : size >= 99.95 ? Math.min(1, digits) : digits);
+  return text.replace(/^-(0\.?0*)$/, "$1").replace("-", "−").replace("e-", "e−");
 }
 
 function perplexity(nll) {
   if (missing(nll)) return "–";
   const value = Math.exp(nll);
-  return value < 100 ? value.toFixed(1) : value < 1e5 ? value.toFixed(0) : value.toExponential(0).replace("+", "");
+  return value < 100 ? value.toFixed(1) : value < 1e5 ? value.toFixed(0) : number(value, 0);
 }
 
 const shortLabel = (role) => role.label.replace(/ \(.*\)| (gate|state)$/g, "");
+
+// What a unit holds: c; in an sLSTM the mean c / n; in a cell that has no c, h.
+const heldOf = (values) => "normalizer" in values ? values.cell / values.normalizer : values.cell ?? values.hidden;
+
+// The share of it that a unit keeps: the gate that keeps, under whatever name; NaN where there is none.
+function keptOf(now, before) {
+  if ("normalizer" in now) return Math.exp(now.log_forget_gate) * before.normalizer / now.normalizer;
+  return now.forget_gate ?? now.update_gate ?? NaN;
+}
+
+const list = (names) => names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+const named = (units) => units.length > 1 ? `mean of units ${list(units)}` : `unit ${units[0]}`;

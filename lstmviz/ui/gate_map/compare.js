@@ -90,7 +90,7 @@ class Comparison extends Picture {
   // A model's values on the axis that all share; where none of its tokens stands, there is no value.
   onAxis(data, at) {
     for (const panel of data.panels) {
-      const size = panel.units.length, codes = new Uint16Array(at.length * size).fill(NAN);
+      const { size } = panel, codes = new Uint16Array(at.length * size).fill(NAN);
       at.forEach((t, a) => { if (t >= 0) codes.set(panel.codes.subarray(t * size, (t + 1) * size), a * size); });
       panel.codes = codes;
     }
@@ -182,9 +182,8 @@ class Comparison extends Picture {
       line(chart.title, (model) => make("span", "figure", number(chart.lines[model.number][time])));
     line(`unit ${this.unit}`, ({ data }) => {
       if (!this.chosen(data)) return make("span", "quiet", "has other units");
-      const row = (panel) => panel.units.indexOf(this.unit);
       const values = data.panels.filter((panel) => panel.slot).map((panel) =>
-        make("span", "likely", "", [make("i", "", panel.symbol), ` ${number(this.value(panel, row(panel), time))}`]));
+        make("span", "likely", "", [make("i", "", panel.symbol), ` ${number(this.value(panel, this.unit, time))}`]));
       return make("span", "", "", values);
     });
     line("expects next", (model) => {
@@ -235,6 +234,10 @@ class Comparison extends Picture {
     y += TITLE;
     this.blockWidth = (view - (models.length - 1) * BETWEEN) / models.length;
     const share = clamp((header.height - y) / Math.max(1, header.slots.length) - CAPTION, 64, 190);
+    for (const { data } of models) {
+      const units = data.units.length && this.choose(data.units[0], data.telling[0], share, this.chosen(data) ? this.unit : null);
+      for (const panel of data.panels) panel.units = units;
+    }
     this.slots = header.slots.map((slot) => {
       const places = models.map((model) => {
         const panel = model.data.panels.find((panel) => panel.slot === slot.key);
@@ -306,14 +309,16 @@ class Comparison extends Picture {
     paint.fillRect(LEFT, bottom, this.end - LEFT, 1);
     this.betweenGutters(y - 2, CHART + 3, () => {
       lines.forEach((line, k) => {
-        if (line.length) this.drawLine(line, at, this.models[k][theme.mode], k === this.header.reference ? 2.4 : 1.6, DASHES[k]);
+        if (!line.length) return;
+        this.drawLine(line, at, this.models[k][theme.mode], k === this.header.reference ? 2.4 : 1.6, DASHES[k]);
+        this.markBeyond(line, high, y, this.models[k][theme.mode], 12 * k);
       });
     });
     this.text(title, LEFT - 12, y + 12, { size: 13, weight: 700 });
     unit.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 29 + 14 * k, { size: 11, alpha: 0.65 }));
     for (const [value, dy] of [[high, 6], [low, CHART - 5]]) {
       const text = number(value, Number.isInteger(value) ? 0 : 1);
-      this.text(text, this.end + 8, y + dy, { size: 11, align: "left", alpha: 0.75 });
+      this.text(text, this.end + 8, y + dy, { size: 11, align: "left", alpha: 0.75, room: RIGHT - 10 });
     }
   }
 
@@ -381,7 +386,7 @@ class Comparison extends Picture {
     const begin = this.left + paint.measureText(panel.symbol).width + 6;
     this.text(panel.symbol, this.left, y - 9, { ...serif, align: "left", colour: panel[theme.mode] });
     this.setFont(11);
-    const room = this.end - begin - paint.measureText(told).width - 10, reach = panel.signed ? ` ±${panel.limit}` : "";
+    const room = this.end - begin - paint.measureText(told).width - 10, reach = panel.signed ? ` ±${whole(panel.limit)}` : "";
     this.text(told, this.end, y - 8, { size: 11, alpha });
     const names = [shortLabel(panel) + reach, reach.trim()];
     this.setFont(11);
@@ -466,7 +471,7 @@ class Comparison extends Picture {
     });
     this.box.addEventListener("keydown", (event) => {
       if (!this.header || event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
-      const last = this.labels.length - 1, rows = this.models[this.model].data.units[0] ?? [];
+      const last = this.labels.length - 1, rows = this.models[this.model].data.panels[0]?.units ?? [];
       const row = rows.indexOf(this.unit);
       const to = (time) => this.select({ time: clamp(time, 0, last) });
       const unit = (next) => rows.length && this.select({ unit: rows[clamp(next, 0, rows.length - 1)] });
@@ -495,8 +500,10 @@ class Comparison extends Picture {
     if (time >= this.to) return null;
     const slot = this.slots.find(({ y, height }) => offsetY >= y && offsetY < y + height), place = slot?.places[model];
     if (!place || offsetY >= place.y + place.height) return { time, model };
-    const row = Math.floor(((offsetY - place.y) * this.dpr) / place.pitch);
-    return { time, model, panel: place.panel, row, unit: place.panel.units[row] };
+    const { panel, pitch } = place, pool = this.pool(pitch);
+    const row = pool * Math.floor(((offsetY - place.y) * this.dpr) / Math.max(1, pitch));
+    const units = panel.units.slice(row, row + pool); // a line is the mean of these
+    return units.length ? { time, model, panel, units, unit: units[0] } : { time, model };
   }
 
   hover(event) {
@@ -521,7 +528,7 @@ class Comparison extends Picture {
     this.writeAhead(hit.time);
   }
 
-  tell({ time, model, panel, row, unit }) {
+  tell({ time, model, panel, units }) {
     // Where characters align the models, one that reads words has one token over several of them.
     const at = this.models[model]?.at ?? [], token = at[time] >= 0 ? this.labels.filter((_, a) => at[a] === at[time]).join("") : this.labels[time];
     const lines = [make("b", "", `“${token}” (${time})`)];
@@ -531,14 +538,13 @@ class Comparison extends Picture {
       lines.push(line);
     };
     if (panel) {
-      say(`unit ${unit} · ${shortLabel(panel)} ${panel.symbol}`);
+      say(`${named(units)} · ${shortLabel(panel)} ${panel.symbol}`);
       const own = this.models[model];
       for (const other of this.models) {
         if (other !== own && other.kin !== own.kin) continue;
-        const same = other.data.panels.find(({ role }) => role === panel.role), place = same?.units.indexOf(unit);
+        const same = other.data.panels.find(({ role }) => role === panel.role);
         if (!same) continue;
-        const value = this.value(same, other === own ? row : place, time);
-        say(`${same.difference ? "Δ " : ""}${number(value, 3)}  ${other.title}`, other[this.theme.mode]);
+        say(`${same.difference ? "Δ " : ""}${number(this.meanOf(same, units, time), 3)}  ${other.title}`, other[this.theme.mode]);
       }
       return lines;
     }

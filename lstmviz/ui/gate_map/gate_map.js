@@ -68,7 +68,7 @@ class GateMap extends Picture {
     else if (following) this.time = last; // the newest token was selected: stay with the newest
     this.told = asked;
     if (!data.layers.includes(this.layer)) this.layer = data.layers[0];
-    if (!this.rows().includes(this.unit)) this.unit = this.rows()[0];
+    this.unit = clamp(this.unit, 0, this.panelsOf(this.layer)[0].size - 1);
     this.time = clamp(this.time, 0, last);
     const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
     this.leave();
@@ -81,8 +81,10 @@ class GateMap extends Picture {
 
   arrange(time = this.time) { // lay out, bring a token and the selected unit into view, draw
     this.width = this.scroll.clientWidth;
+    this.narrow = this.width < 640; // names go, symbols stay
+    this.gutter = this.left = this.narrow ? 92 : 162;
     this.layout();
-    this.spacer.style.width = `${LEFT + this.data.tokens.length * this.column + RIGHT}px`;
+    this.spacer.style.width = `${this.gutter + this.data.tokens.length * this.column + RIGHT}px`;
     this.reveal(time);
     this.redraw();
   }
@@ -94,7 +96,7 @@ class GateMap extends Picture {
   }
 
   reveal(time) {
-    const x = time * this.column, view = this.width - LEFT - RIGHT, left = this.scroll.scrollLeft;
+    const x = time * this.column, view = this.width - this.gutter - RIGHT, left = this.scroll.scrollLeft;
     if (x < left) this.scroll.scrollLeft = x;
     if (x + this.column > left + view) this.scroll.scrollLeft = x + this.column - view;
     const place = this.placeOf(this.layer), row = this.rows().indexOf(this.unit);
@@ -106,13 +108,14 @@ class GateMap extends Picture {
   describe() { // the line over the map, and what the buttons can still do
     const { data } = this, count = data.tokens.length, place = this.placeOf(this.layer);
     const noun = data.level === "char" ? "character" : "word";
-    const parts = [`${count} ${noun}${count === 1 ? "" : "s"} × ${this.rows().length} units`];
+    const units = this.panelsOf(this.layer)[0].size, shown = this.rows().length;
+    const parts = [`${count} ${noun}${count === 1 ? "" : "s"} × ${shown < units ? `${shown} of ` : ""}${units} units`];
     if (this.to - this.from < count) parts.push(`showing ${this.from}–${this.to - 1}`);
     if (place?.rows < this.rows().length) {
       const first = this.firstRow(place);
       parts.push(`rows ${first}–${first + place.rows - 1}`);
     }
-    if (place?.pitch < 1) parts.push(`a line is the mean of ${Math.round(1 / place.pitch)} units`);
+    if (place?.pitch < 1) parts.push(`a line is the mean of ${this.pool(place.pitch)} units`);
     this.note.textContent = this.note.title = parts.join(" · ");
     this.narrower.disabled = this.column <= 2;
     this.wider.disabled = this.column >= 120;
@@ -126,7 +129,13 @@ class GateMap extends Picture {
   listen() {
     const { canvas, scroll } = this;
     let grip = null; // where a press began
-    this.unfollow = follow(this);
+    const asked = ({ detail }) => this.select(this.time, detail.unit, detail.layer); // by the readout
+    const unfollow = follow(this);
+    window.addEventListener("lstmviz:select", asked);
+    this.unfollow = () => {
+      unfollow();
+      window.removeEventListener("lstmviz:select", asked);
+    };
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.scrolled) return;
       this.leave();
@@ -187,13 +196,17 @@ class GateMap extends Picture {
   // What lies under the pointer: a role's name, a token's column, or one unit of it.
   at({ offsetX, offsetY }) {
     const place = this.placeAt(offsetY);
-    if (offsetX < LEFT) return { role: place?.panel ?? this.roles[Math.floor((offsetY - this.rolesTop) / ROLE)] };
-    const time = Math.floor((offsetX - LEFT - this.leanAt(offsetY, [0, this.unitTop]) + this.scroll.scrollLeft) / this.column);
-    const inside = offsetX < this.width - RIGHT || this.leanAt(offsetY, [0, this.unitTop]) > 0;
+    if (offsetX < this.gutter) return { role: place?.panel ?? this.roles[Math.floor((offsetY - this.rolesTop) / this.role)] };
+    const time = Math.floor((offsetX - this.gutter - this.leanAt(offsetY, [0]) + this.scroll.scrollLeft) / this.column);
+    const inside = offsetX < this.width - RIGHT || this.leanAt(offsetY, [0]) > 0;
     if (!inside || time < 0 || time >= this.data.tokens.length) return null;
     if (!place) return { time };
-    const step = Math.floor(((offsetY - place.y) * this.dpr) / place.pitch), row = this.firstRow(place) + step;
-    return { time, panel: place.panel, row, unit: place.panel.units[row], layer: place.panel.layer };
+    const { panel, pitch, rows } = place, first = this.firstRow(place), pool = this.pool(pitch);
+    const line = Math.floor(((offsetY - place.y) * this.dpr) / Math.max(1, pitch)), row = first + line * pool;
+    const units = panel.units.slice(row, Math.min(row + pool, first + rows)); // a line is the mean of these
+    if (!units.length) return { time };
+    const unit = panel.layer === this.layer && units.includes(this.unit) ? this.unit : units[0];
+    return { time, panel, row, unit, units, layer: panel.layer };
   }
 
   select(time, unit = this.unit, layer = this.layer) {
@@ -221,9 +234,9 @@ class GateMap extends Picture {
     this.zoomX = clamp(this.zoomX * byX, 2 / natural, 128 / natural);
     this.zoomY = place?.rows <= 2 && byY > 1 ? this.zoomY : Math.max(1, this.zoomY * byY);
     this.layout();
-    this.spacer.style.width = `${LEFT + this.data.tokens.length * this.column + RIGHT}px`;
+    this.spacer.style.width = `${this.gutter + this.data.tokens.length * this.column + RIGHT}px`;
     if (place) this.first[layer] = Math.round(row - share * this.placeOf(layer).rows);
-    this.scroll.scrollLeft = time * this.column - (x - LEFT);
+    this.scroll.scrollLeft = time * this.column - (x - this.gutter);
     if (!about) this.reveal(this.time);
     this.redraw();
   }
@@ -247,14 +260,39 @@ class GateMap extends Picture {
 
   explain(role) { return [make("b", "", `${role.label} ${role.symbol}`), make("span", "", role.meaning)]; }
 
-  tell({ time, unit, panel, row }) { // the tooltip of a token, or of one value
+  tell({ time, unit, units, panel }) { // the tooltip of a token, or of one value
     const { data } = this, lines = [make("b", "", `“${data.labels[time]}” (${time})`)];
     const say = (text, name = "quiet") => lines.push(make("span", name, text));
     if (data.unknown[time]) say(`not in the vocabulary: the model reads ${data.tokens[time]}`);
     if (!missing(data.generated_from) && time >= data.generated_from) say("sampled from the model");
-    if (panel) say(`unit ${unit} · ${panel.label} ${panel.symbol} = ${number(this.value(panel, row, time), 3)}`, "");
+    if (panel) {
+      say(`${named(units)} · ${panel.label} ${panel.symbol} = ${number(this.meanOf(panel, units, time), 3)}`, "");
+      if (units.length > 1) say(`a click selects unit ${unit}`);
+    }
     say(`loss ${number(data.nll[time])} nats · perplexity so far ${perplexity(data.running_nll[time])}`);
     return lines;
+  }
+
+  // The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
+  // how much it differs from the token before; what is held is kept, written and changes.
+  find(time, layer, count = 4) {
+    const panels = this.panelsOf(layer), units = [...Array(panels[0].size).keys()];
+    const gates = panels.filter(({ role, does }) => role.endsWith("_gate") && does !== "holds");
+    const memory = panels.find(({ does }) => does === "holds") ?? panels.find(({ role }) => role === "hidden");
+    const turns = gates.flatMap((panel) => units.map((unit) =>
+      ({ panel, unit, by: this.value(panel, unit, time) - this.value(panel, unit, time - 1) })));
+    const at = (unit, t) => Object.fromEntries(panels.map((panel) => [panel.role, this.value(panel, unit, t)]));
+    const moves = units.map((unit) => {
+      const now = at(unit, time), before = at(unit, time - 1), was = time || !this.data.begins ? heldOf(before) : 0;
+      const kept = time || !this.data.begins ? keptOf(now, before) * was : 0;
+      return { panel: memory, unit, kept, written: heldOf(now) - kept, changed: heldOf(now) - was };
+    });
+    const most = (all, size) => all.filter((each) => size(each) >= 0.005).sort((a, b) => size(b) - size(a)).slice(0, count)
+      .map(({ panel, unit, by }) => ({ unit, by, symbol: panel.symbol, light: panel.light, dark: panel.dark }));
+    const moved = (name) => most(moves.map((each) => ({ ...each, by: each[name] })), ({ by }) => Math.abs(by));
+    const found = gates.length ? [["opens", most(turns, ({ by }) => by)], ["shuts", most(turns, ({ by }) => -by)]] : [];
+    if (gates.some(({ does }) => does === "keeps")) found.push(["keeps", moved("kept")], ["writes", moved("written")]);
+    return [...found, ["changes", moved("changed")]];
   }
 
   leave() { this.tip.style.display = this.hoverColumn.style.display = "none"; }
@@ -262,16 +300,19 @@ class GateMap extends Picture {
   // Tell the readout beside the map what is selected or hovered, and say it to whoever listens instead of looking.
   announce(hovered = null) {
     const { data } = this, { time = this.time, unit = this.unit, layer = this.layer } = hovered ?? {};
-    const row = this.rows(layer).indexOf(unit);
     const roles = this.panelsOf(layer).map((panel) => {
       const { codes, units, ...role } = panel; // the readout needs no planes
-      return { ...role, value: this.value(panel, row, time), previous: this.value(panel, row, time - 1) };
+      return { ...role, value: this.value(panel, unit, time), previous: this.value(panel, unit, time - 1) };
     });
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       begins: data.begins, shown: data.shown, annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
-      next: { tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time] },
+      next: {
+        tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time],
+        typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
+      },
+      found: this.find(time, layer),
     };
     window.dispatchEvent(new CustomEvent("lstmviz:readout", { detail: window.__lstmviz }));
     if (hovered) return;

@@ -18,14 +18,17 @@ function decode(bytes, held) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let offset = 4 + view.getUint32(0, true);
   const data = JSON.parse(new TextDecoder().decode(bytes.subarray(4, offset)));
-  for (const panel of data.panels) panel.units = data.units[data.layers.indexOf(panel.layer)];
-  const width = data.panels.reduce((sum, panel) => sum + panel.units.length, 0), count = data.blocks.reduce((sum, [, tokens]) => sum + tokens, 0);
+  for (const panel of data.panels) {
+    panel.units = data.units[data.layers.indexOf(panel.layer)]; // in the order of their rows; fewer once a map has chosen
+    panel.size = panel.units.length;
+  }
+  const width = data.panels.reduce((sum, panel) => sum + panel.size, 0), count = data.blocks.reduce((sum, [, tokens]) => sum + tokens, 0);
   for (const [name, tokens, sent] of data.blocks)
     if (sent) held.set(name, new Uint16Array(bytes.slice(offset, (offset += 2 * tokens * width)).buffer)); // a copy
   if (!data.blocks.every(([name]) => held.has(name))) return null;
   let before = 0; // units of the panels before this one
   for (const panel of data.panels) {
-    const size = panel.units.length;
+    const { size } = panel;
     let time = 0;
     panel.codes = new Uint16Array(count * size); // (time, unit)
     for (const [name, tokens] of data.blocks) {
@@ -67,6 +70,7 @@ function follow(map) {
   }, { signal });
   const room = new ResizeObserver(() => { if (map.scroll.clientWidth !== map.width) again(); });
   room.observe(map.scroll);
+  window.addEventListener("resize", again, { signal }); // its height decides how high the panels are
   return () => {
     over.abort();
     room.disconnect();

@@ -1,9 +1,13 @@
 // The picture: where everything lies on the canvas and how it is drawn. It knows nothing of pointers, keys or the page.
 //
 // Top to bottom, on shared columns of one token each: the tokens, their losses, one panel a gate, and the selected unit
-// through the sentence. The gutters left and right stay where they are while the columns scroll.
+// through the sentence. Where a layer has more units than can be told apart, a panel shows those that tell most. The gutters left and right stay where they are while the columns scroll.
 
-const LEFT = 130, RIGHT = 60, GAP = 12, LOSS = 72, ROLE = 40; // CSS pixels
+const LEFT = 130, RIGHT = 60, GAP = 10, LOSS = 66; // CSS pixels
+const ROW = 5, FEWEST = 16; // the least height of a row that can be told from the next, and as many are shown at least
+const LOWEST = 100, HIGHEST = 260; // of a panel
+const NUMBERS = 20; // the width of a column of the units' numbers, of which there are two
+const ABOVE = 240; // what stands over the map on its page, when that is not scrolled
 const NAN = 65535;
 const SIN = Math.sin(Math.PI / 3), TAN = Math.tan(Math.PI / 3); // slanted words stand at 60 degrees
 const CIVIDIS = [
@@ -45,6 +49,7 @@ function ramp(stops) {
 
 const channels = (packed) => [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
 const brightness = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b;
+const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
 const inkOn = (colour) => (brightness(colour) > 128 ? "#111827" : "#f9fafb"); // text that can be read on a colour
 
 function readTheme(element) {
@@ -72,15 +77,21 @@ class Picture {
     this.zoomX = this.zoomY = 1;
     this.first = {}; // layer -> first visible row, where a panel is zoomed
     this.scrolled = 0; // CSS pixels of columns hidden behind the left gutter
+    this.gutter = LEFT; // what stands at the left of the columns: names and numbers
     this.left = LEFT; // where the columns begin; they end at `right`, or at `end` if they do not fill the room
     // data, theme, width, time, unit and layer are set by the map before anything is drawn
   }
 
-  rows(layer = this.layer) { return this.data.units[this.data.layers.indexOf(layer)]; }
+  rows(layer = this.layer) { return this.panelsOf(layer)[0].units; }
   panelsOf(layer) { return this.data.panels.filter((panel) => panel.layer === layer); }
-  value(panel, row, time) {
-    const code = time < 0 ? NAN : panel.codes[time * panel.units.length + panel.units[row]];
+  value(panel, unit, time) {
+    const code = time < 0 ? NAN : panel.codes[time * panel.size + unit];
     return code === NAN ? NaN : panel.low + (code / 65534) * (panel.high - panel.low);
+  }
+
+  meanOf(panel, units, time) { // of those that have a value
+    const values = units.map((unit) => this.value(panel, unit, time)).filter((value) => !missing(value));
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
   }
 
   annotation(unit, layer = this.layer) { // the server annotates the layer it thinks selected
@@ -95,8 +106,18 @@ class Picture {
     this.dpr = window.devicePixelRatio || 1;
     this.layoutColumns(tokens);
     this.lossTop = this.strip + 6;
+    const rank = ({ role }) => ({ cell: 0, hidden: 1 })[role] ?? 2; // states first: the gates explain them
+    this.roles = [...this.panelsOf(this.layer)].sort((a, b) => rank(a) - rank(b));
+    this.band = this.lean ? 12 : this.strip; // of the selected unit: words that are slanted are not written again
+    this.role = this.column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
+    const own = 22 + this.band + 6 + this.roles.length * this.role + 4;
     const shown = data.panels.filter((panel) => panel.shown), top = this.lossTop + LOSS + GAP;
-    const share = clamp((data.height - top) / Math.max(1, shown.length) - GAP, 56, 260);
+    const room = data.height || window.innerHeight - ABOVE - own;
+    const share = clamp((room - top) / Math.max(1, shown.length) - GAP, LOWEST, HIGHEST);
+    for (const [k, layer] of data.layers.entries()) {
+      const units = this.choose(data.units[k], data.telling?.[k], share, layer === this.layer ? this.unit : null);
+      for (const panel of this.panelsOf(layer)) panel.units = units;
+    }
     let y = top;
     this.panels = shown.map((panel) => {
       const place = { panel, y, ...this.layoutRows(panel.units.length, share * this.dpr) };
@@ -104,11 +125,9 @@ class Picture {
       return place;
     });
     this.panelsEnd = y - GAP;
-    this.unitTop = y + 24;
-    this.rolesTop = this.unitTop + this.strip + 6;
-    const rank = ({ role }) => ({ cell: 0, hidden: 1 })[role] ?? 2; // states first: the gates explain them
-    this.roles = [...this.panelsOf(this.layer)].sort((a, b) => rank(a) - rank(b));
-    this.height = this.rolesTop + this.roles.length * ROLE + 4;
+    this.unitTop = y + 18;
+    this.rolesTop = this.unitTop + this.band + 6;
+    this.height = this.rolesTop + this.roles.length * this.role + 4;
     const [width, height] = [this.width, this.height].map((size) => Math.round(size * this.dpr));
     if (this.canvas.width !== width || this.canvas.height !== height) {
       Object.assign(this.canvas, { width, height });
@@ -116,11 +135,21 @@ class Picture {
     }
   }
 
+  // The units of a panel of so many pixels: all, or of those that tell most (named in that order) as many as can be told
+  // apart. The selected one is among them, wherever it stands.
+  choose(order, telling, share, selected) {
+    if (!telling) return order;
+    const first = telling.filter((unit) => unit !== selected);
+    if (selected !== null) first.unshift(selected);
+    const shown = new Set(first.slice(0, clamp(Math.floor(share / ROW), FEWEST, telling.length)));
+    return order.filter((unit) => shown.has(unit));
+  }
+
   // Fit the width if labels stay legible, else their smallest width; words that do not fit their column are slanted.
   layoutColumns(tokens) {
     this.setTokenFont();
     const widest = this.data.labels.reduce((most, label) => Math.max(most, this.labelWidth(label)), 8);
-    const room = this.width - LEFT - RIGHT, narrowest = widest > 16 ? 18 : 12;
+    const room = this.width - this.gutter - RIGHT, narrowest = widest > 16 ? 18 : 12;
     const fit = clamp(room / tokens, narrowest, Math.max(44, widest + 14));
     this.column = Math.max(1, Math.floor(fit * this.zoomX * this.dpr)) / this.dpr;
     const slanted = widest + 4 > this.column && this.column >= 13;
@@ -152,7 +181,7 @@ class Picture {
   // ---- drawing -----------------------------------------------------------------------------------------------------
 
   draw() {
-    const start = performance.now(), { paint, theme, data } = this, view = this.width - LEFT - RIGHT;
+    const start = performance.now(), { paint, theme, data } = this, view = this.width - this.gutter - RIGHT;
     if (view < 20) return; // not on screen yet; the resize will draw
     paint.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     paint.fillStyle = theme.page;
@@ -163,20 +192,25 @@ class Picture {
     this.end = Math.min(this.right, this.x(data.tokens.length));
     this.drawTokens(0, (t) => missing(data.nll[t]) ? [...rgb(theme.ink), 0.08] :
       [...rgb(theme.tint), 0.85 * clamp(data.nll[t] / this.lossScale(), 0, 1)]);
-    this.text("token", LEFT - 12, this.strip - 12, { alpha: 0.65 });
+    this.text("token", this.gutter - 12, this.strip - 12, { alpha: 0.65 });
     this.drawLoss();
     for (const place of this.panels) this.drawPanel(place);
     this.drawUnit();
-    this.frameColumn(0, this.panelsEnd);
-    this.frameColumn(this.unitTop, this.height - 1);
+    this.frameColumn(0, this.panelsEnd, this.strip);
+    this.frameColumn(this.unitTop, this.height - 1, this.lean ? 0 : this.strip);
     this.cost = performance.now() - start;
   }
 
   setFont(size, weight = "", family = this.theme.font) { this.paint.font = `${weight} ${size}px ${family}`; }
 
-  text(text, x, y, { size = 12, weight = "", align = "right", colour = this.theme.ink, alpha = 1, family } = {}) {
+  // One line; where it is wider than its room, in smaller letters.
+  text(text, x, y, { size = 12, weight = "", align = "right", colour = this.theme.ink, alpha = 1, family, room } = {}) {
     const { paint } = this;
     this.setFont(size, weight, family);
+    if (room) {
+      const { width } = paint.measureText(text);
+      if (width > room) this.setFont(Math.max(7, size * room / width), weight, family);
+    }
     Object.assign(paint, { textAlign: align, textBaseline: "middle", fillStyle: colour, globalAlpha: alpha });
     paint.fillText(text, x, y);
     paint.globalAlpha = 1;
@@ -249,9 +283,10 @@ class Picture {
   lossScale() { return this.data.level === "char" ? 5 : 10; } // nats: the same whatever the sentence
 
   drawLoss() {
-    const { paint, data, theme, column, lossTop } = this, bottom = lossTop + LOSS, running = data.running_nll;
+    const { paint, data, theme, lossTop, gutter } = this, bottom = lossTop + LOSS, running = data.running_nll;
     const most = (list) => list.reduce((a, b) => Math.max(a, b ?? 0), 0), last = running.at(-1);
-    const top = Math.max(this.lossScale(), most(data.nll.slice(this.from, this.to))); // higher only for what is off it
+    const seen = (list) => list.slice(this.from, this.to);
+    const top = Math.max(this.lossScale(), most(seen(data.nll)), most(seen(running))); // higher only for what is off it
     // Perplexity begins huge and settles; its axis serves where it settled, and the line may come in through the top.
     const highest = clamp(Math.exp(most(running)), 2, Math.max(4, 4 * Math.exp(last ?? 0)));
     const lossY = (nll) => bottom - (nll / top) * LOSS;
@@ -262,22 +297,49 @@ class Picture {
         paint.fillRect(this.x(t), lossY(data.nll[t] ?? 0), this.barWidth(), bottom - lossY(data.nll[t] ?? 0));
       this.drawLine(running, lossY, theme.loss, 1.2, [3, 2]);
       this.drawLine(running, perplexityY, theme.perplexity, 2);
+      this.markBeyond(running.map((nll) => missing(nll) ? nll : Math.exp(nll)), highest, lossTop, theme.perplexity);
     });
     paint.fillStyle = theme.line;
-    paint.fillRect(LEFT, bottom, this.end - LEFT, 1);
+    paint.fillRect(gutter, bottom, this.end - gutter, 1);
     const row = (label, value, y, colour) => {
-      this.text(label, LEFT - 54, lossTop + y, { colour });
-      this.text(value, LEFT - 12, lossTop + y, { weight: 600, colour });
+      this.text(label, gutter - 54, lossTop + y, { colour, room: gutter - 56 });
+      this.text(value, gutter - 12, lossTop + y, { weight: 600, colour, room: 38 });
     };
-    row("loss (nats)", number(data.nll[this.time]), 16, theme.loss);
-    row("so far", number(running[this.time]), 34, theme.loss);
-    row("perplexity", perplexity(running[this.time]), 52, theme.perplexity);
-    const scale = (text, y, colour, style) => this.text(text, this.end + 8, y, { align: "left", colour, ...style });
+    row(this.narrow ? "loss" : "loss (nats)", number(data.nll[this.time]), 14, theme.loss);
+    row("so far", number(running[this.time]), 32, theme.loss);
+    row(this.narrow ? "ppl" : "perplexity", perplexity(running[this.time]), 50, theme.perplexity);
+    const scale = (text, y, colour, style) =>
+      this.text(text, this.end + 8, y, { align: "left", colour, room: RIGHT - 10, ...style });
     scale(`${number(top, 0)} nats`, lossTop + 6, theme.loss, { size: 11 });
     scale(`ppl ${perplexity(Math.log(highest))}`, lossTop + 21, theme.perplexity, { size: 11 });
     if (!missing(last)) {
       const y = clamp(perplexityY(last), lossTop + 38, bottom - 5);
       scale(perplexity(last), y, theme.perplexity, { size: 13, weight: 700 });
+    }
+  }
+
+  // Where a line is above its strip: a bar for each stretch, and an arrow with the largest value; where several lines share
+  // the strip, an arrow a line side by side, and no value.
+  markBeyond(values, highest, y, colour, shift = null) {
+    const { paint, theme } = this, beyond = (t) => values[t] > highest * 1.001;
+    this.beyond = []; // for tests, and for the curious
+    for (let t = this.from; t < this.to; t++) {
+      if (!beyond(t)) continue;
+      const first = t;
+      while (t + 1 < this.to && beyond(t + 1)) t++;
+      const most = values.slice(first, t + 1).reduce((a, b) => Math.max(a, b)), text = number(most, most < 100 ? 1 : 0);
+      this.setFont(11, 700);
+      const [left, right] = [this.x(first), this.x(t) + this.column], width = paint.measureText(text).width;
+      const middle = shift === null ? clamp((left + right) / 2, this.left + 6, this.right - width - 16) : left + 6 + shift;
+      paint.fillStyle = colour;
+      paint.fillRect(left + 1, y, right - left - 2, 2);
+      this.outline([[middle, y], [middle + 5, y + 7], [middle - 5, y + 7]]);
+      paint.fill();
+      this.beyond.push({ from: first, to: t, most });
+      if (shift !== null) continue;
+      Object.assign(paint, { strokeStyle: theme.page, lineWidth: 3, textAlign: "left", textBaseline: "middle" });
+      paint.strokeText(text, middle + 8, y + 8); // a halo, for bars behind it
+      paint.fillText(text, middle + 8, y + 8);
     }
   }
 
@@ -314,11 +376,12 @@ class Picture {
       paint.globalAlpha = 0.45;
       if (column >= 8) for (let t = this.from; t <= this.to; t++) paint.fillRect(this.x(t) - 1, y, 1, height);
       if (pitch >= 8 * this.dpr)
-        for (let r = 1; r < rows; r++) paint.fillRect(LEFT, y + (r * pitch) / this.dpr - 1, this.width, 1);
+        for (let r = 1; r < rows; r++) paint.fillRect(this.left, y + (r * pitch) / this.dpr - 1, this.width, 1);
       paint.globalAlpha = 1;
       if (column >= 30 && pitch >= 13 * this.dpr) this.drawNumbers(place, first);
     });
     if (panel.layer === this.layer) this.frameRow(place, panel.units.indexOf(this.unit) - first);
+    this.drawUnitNumbers(place, first);
     this.drawPanelName(panel, y, height);
     this.drawScale(panel, y, height);
     if (rows < panel.units.length) { // zoomed: where in the units this window lies
@@ -328,17 +391,19 @@ class Picture {
     }
   }
 
+  pool(pitch) { return pitch < 1 ? Math.round(1 / pitch) : 1; } // units whose mean is a line
+
   // One pixel a value into a small image, which the canvas then enlarges; where rows outnumber pixels, their mean.
   drawCells({ panel, y, pitch, rows }, first) {
-    const { codes, units } = panel, columns = this.to - this.from, table = this.table(panel), shade = this.shader(panel);
-    const pool = pitch < 1 ? Math.round(1 / pitch) : 1, lines = Math.ceil(rows / pool);
+    const { codes, units, size } = panel, columns = this.to - this.from, table = this.table(panel), shade = this.shader(panel);
+    const pool = this.pool(pitch), lines = Math.ceil(rows / pool);
     const image = this.paint.createImageData(columns, lines), pixels = new Uint32Array(image.data.buffer);
     for (let line = 0; line < lines; line++) {
       const some = units.slice(first + line * pool, first + (line + 1) * pool);
       for (let t = 0; t < columns; t++) {
         let sum = 0, count = 0;
         for (const unit of some) {
-          const code = codes[(this.from + t) * units.length + unit];
+          const code = codes[(this.from + t) * size + unit];
           if (code !== NAN) { sum += code; count++; }
         }
         if (count) pixels[line * columns + t] = table[shade(sum / count)]; // no value: the page shows through
@@ -352,14 +417,14 @@ class Picture {
   }
 
   drawNumbers({ panel, y, pitch, rows }, first) { // in cells large enough to be read
-    const table = this.table(panel), { codes, units } = panel, shade = this.shader(panel);
+    const table = this.table(panel), { codes, units, size } = panel, shade = this.shader(panel);
     for (let row = 0; row < rows; row++)
       for (let t = this.from; t < this.to; t++) {
-        const code = codes[t * units.length + units[first + row]];
+        const code = codes[t * size + units[first + row]];
         if (code === NAN) continue;
-        const style = { size: 11, align: "center", colour: inkOn(channels(table[shade(code)])) };
+        const style = { size: 11, align: "center", colour: inkOn(channels(table[shade(code)])), room: this.column - 2 };
         const middle = y + ((row + 0.5) * pitch) / this.dpr;
-        this.text(number(this.value(panel, first + row, t)), this.x(t) + this.column / 2, middle, style);
+        this.text(number(this.value(panel, units[first + row], t)), this.x(t) + this.column / 2, middle, style);
       }
   }
 
@@ -373,12 +438,25 @@ class Picture {
     }
   }
 
+  // Which unit a row is: where rows are low, in two columns that take turns; where they are lower, the selected one only.
+  drawUnitNumbers({ panel, y, pitch, rows }, first) {
+    const high = pitch / this.dpr, columns = high >= 10 ? 1 : 2, all = high >= 4.5;
+    for (let row = 0; row < rows; row++) {
+      const unit = panel.units[first + row], selected = panel.layer === this.layer && unit === this.unit;
+      if (!all && !selected) continue;
+      const x = this.left - 6 - (all ? row % columns : 0) * NUMBERS, middle = y + (row + 0.5) * high;
+      const style = selected ? { size: 11, weight: 700, colour: this.theme.primary } : { size: 9.5, alpha: 0.7 };
+      this.text(unit, x, middle + 0.5, { ...style, room: NUMBERS - 3 });
+    }
+  }
+
   drawPanelName(panel, y, height) {
-    const symbol = LEFT - 12 - this.subscriptWidth(panel), quiet = { size: 11, alpha: 0.65 };
-    this.text(panel.label, LEFT - 12, y + 12, { size: 13, weight: 700, colour: panel[this.theme.mode] });
-    this.drawSymbol(panel, symbol, y + 30, this.theme.ink, 0.8);
-    if (panel.layer_label) this.text(panel.layer_label, symbol - 20, y + 31, quiet);
-    if (height > 46) this.text(`mean ${number(panel.mean)}`, LEFT - 12, y + 48, quiet);
+    const end = this.gutter - 12 - 2 * NUMBERS, symbol = end - this.subscriptWidth(panel), quiet = { size: 11, alpha: 0.65 };
+    if (this.narrow) return this.drawSymbol(panel, symbol, y + 12, panel[this.theme.mode]);
+    this.text(panel.label, end, y + 10, { size: 13, weight: 700, colour: panel[this.theme.mode], room: end - 2 });
+    this.drawSymbol(panel, symbol, y + 28, this.theme.ink, 0.8);
+    if (panel.layer_label) this.text(panel.layer_label, symbol - 20, y + 29, quiet);
+    if (height > 46) this.text(`mean ${number(panel.mean)}`, end, y + 46, { ...quiet, room: end - 2 });
   }
 
   subscriptWidth(panel) { this.setFont(11, "italic", "serif"); return this.paint.measureText(panel.index).width; }
@@ -394,7 +472,7 @@ class Picture {
     Object.assign(paint, { fillStyle: scale, strokeStyle: this.theme.line, lineWidth: 1 });
     paint.fillRect(end + 8, y, 8, height);
     paint.strokeRect(end + 7.5, y - 0.5, 9, height + 1);
-    const { low, high, limit = high } = panel, style = { size: 11, align: "left", alpha: 0.75 };
+    const { low, high, limit = high } = panel, style = { size: 11, align: "left", alpha: 0.75, room: RIGHT - 22 };
     const [above, below] = limit < high ? ["≥", "≤"] : ["", ""]; // the colours stop before the values do
     const ends = [above + this.bound(panel, limit), below + this.bound(panel, limit < high ? -limit : low)];
     const [upper, lower] = panel.ends ?? ends;
@@ -403,57 +481,69 @@ class Picture {
   }
 
   bound(panel, value) {
-    return (panel.signed && value > 0 ? "+" : "") + number(value, Number.isInteger(value) ? 0 : 2);
+    return (panel.signed && value > 0 ? "+" : "") + whole(value);
   }
 
   // The selected unit through the sentence: its state as the tint of the text, then a strip of bars for each role.
   drawUnit() {
-    const { data, theme, roles } = this, row = this.rows().indexOf(this.unit), state = roles[0];
-    const note = this.annotation(this.unit);
-    const title = [`unit ${this.unit} through the sentence`];
+    const { data, theme, roles, unit } = this, state = roles[0], note = this.annotation(unit);
+    const title = [`unit ${unit} through the sentence`];
     if (data.layers.length > 1) title.push(`layer ${this.layer + 1}`);
     if (note) title.push(note);
-    this.text(title.join(" · "), LEFT, this.unitTop - 14, { size: 13, weight: 700, align: "left" });
-    const reach = this.reachOf(state, row);
-    this.drawTokens(this.unitTop, (t) => {
-      const value = this.value(state, row, t), place = clamp(Math.round(127.5 * (1 + value / reach)), 0, 255);
+    this.text(title.join(" · "), this.gutter, this.unitTop - 11, { size: 13, weight: 700, align: "left" });
+    const reach = this.reachOf(state);
+    const tint = (t) => {
+      const value = this.value(state, unit, t), place = clamp(Math.round(127.5 * (1 + value / reach)), 0, 255);
       return missing(value) ? [0, 0, 0, 0] : [...channels(theme.signed[place]), 1];
+    };
+    if (this.lean) this.drawBand(this.unitTop, tint);
+    else this.drawTokens(this.unitTop, tint);
+    roles.forEach((panel, k) => this.drawRole(panel, this.rolesTop + k * this.role));
+  }
+
+  drawBand(y, tint) { // as `drawTokens`, without the tokens
+    this.betweenGutters(y, this.band, () => {
+      for (let t = this.from; t < this.to; t++) {
+        const [r, g, b, alpha] = tint(t);
+        this.paint.fillStyle = `rgba(${r}, ${g}, ${b}, ${alpha})`;
+        this.paint.fillRect(this.x(t), y, this.column > 8 ? this.column - 1 : this.column, this.band);
+      }
     });
-    roles.forEach((panel, k) => this.drawRole(panel, row, this.rolesTop + k * ROLE));
   }
 
   // How far a role's strip reaches. A cell has no bound of its own: there it is this unit's largest value, and says so.
-  reachOf(panel, row) {
+  reachOf(panel) {
     if (panel.role !== "cell") return panel.high;
-    return this.data.tokens.reduce((most, _, t) => Math.max(most, Math.abs(this.value(panel, row, t)) || 0), 1e-6);
+    return this.data.tokens.reduce((most, _, t) => Math.max(most, Math.abs(this.value(panel, this.unit, t)) || 0), 1e-6);
   }
 
-  drawRole(panel, row, y) {
-    const { paint, theme, column, time } = this, colour = panel[theme.mode], reach = this.reachOf(panel, row);
-    const numbers = column >= 32 ? 11 : 0, top = y + numbers, height = ROLE - 8 - numbers, middle = top + height / 2;
-    const zero = panel.signed ? middle : top + height, unit = (panel.signed ? height / 2 : height) / reach;
-    this.betweenGutters(y, ROLE, () => {
+  drawRole(panel, y) {
+    const { paint, theme, column, time, gutter, unit } = this, colour = panel[theme.mode], reach = this.reachOf(panel);
+    const numbers = this.role > 22 ? 11 : 0, top = y + numbers, height = this.role - 4 - numbers, middle = top + height / 2;
+    const zero = panel.signed ? middle : top + height, scale = (panel.signed ? height / 2 : height) / reach;
+    this.betweenGutters(y, this.role, () => {
       for (let t = this.from; t < this.to; t++) {
-        const value = this.value(panel, row, t), size = (value || 0) * unit;
+        const value = this.value(panel, unit, t), size = (value || 0) * scale;
         paint.fillStyle = colour;
         paint.globalAlpha = t === time ? 1 : 0.55;
         paint.fillRect(this.x(t), Math.min(zero, zero - size), this.barWidth(), Math.abs(size));
         paint.globalAlpha = 1;
-        if (numbers) this.text(number(value), this.x(t) + column / 2, y + 5, { size: 10, align: "center" });
+        if (numbers) this.text(number(value), this.x(t) + column / 2, y + 5, { size: 10, align: "center", room: column - 2 });
       }
       paint.fillStyle = theme.line;
-      paint.fillRect(LEFT, zero, this.end - LEFT, 1);
+      paint.fillRect(gutter, zero, this.end - gutter, 1);
     });
-    this.text(number(this.value(panel, row, time)), LEFT - 12, middle, { weight: 600 });
-    this.text(panel.symbol, LEFT - 54, middle - 1, { size: 15, weight: "italic", family: "serif", colour });
-    this.text(shortLabel(panel), LEFT - 67, middle, { colour });
-    for (const [value, at] of [[reach, top + 5], [panel.signed ? -reach : 0, top + height - 4]])
-      this.text(this.bound(panel, value), this.end + 8, at, { size: 10, align: "left", alpha: 0.65 });
+    this.text(number(this.value(panel, unit, time)), gutter - 12, middle, { weight: 600, room: 38 });
+    this.text(panel.symbol, gutter - 54, middle - 1, { size: 15, weight: "italic", family: "serif", colour });
+    if (!this.narrow) this.text(shortLabel(panel), gutter - 80, middle, { colour, room: gutter - 82 });
+    const ends = `${panel.signed ? "±" : "0 … "}${whole(reach)}`;
+    this.text(ends, this.end + 8, middle, { size: 10, align: "left", alpha: 0.65, room: RIGHT - 10 });
   }
 
-  frameColumn(top, bottom) { // around the selected token and everything below it
-    const { paint, lean } = this, left = this.x(this.time) - 1, right = left + this.column + 1, knee = top + this.strip;
-    if (right <= LEFT + 1 || left >= this.width - RIGHT) return;
+  frameColumn(top, bottom, strip) { // around the selected token and everything below it; slanted tokens stand at its head
+    const { paint } = this, left = this.x(this.time) - 1, right = left + this.column + 1;
+    const lean = strip ? this.lean : 0, knee = top + strip;
+    if (right <= this.gutter + 1 || left >= this.width - RIGHT) return;
     Object.assign(paint, { strokeStyle: this.theme.primary, lineWidth: 2, lineJoin: "round" });
     const [up, down] = [[[left, bottom], [left, knee]], [[right, knee], [right, bottom]]];
     this.outline([...up, [left + lean, top + 1], [right + lean, top + 1], ...down]);

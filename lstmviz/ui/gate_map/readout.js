@@ -2,6 +2,14 @@
 
 const NEXT = { light: "#2563eb", dark: "#60a5fa" };
 
+const MEANINGS = {
+  opens: "Gates that open most between the token before and this one",
+  shuts: "Gates that shut most between the token before and this one",
+  keeps: "Units that keep most of what they held",
+  writes: "Units that write most, up or down, into what they hold",
+  changes: "Units whose memory changes most from the token before to this one",
+};
+
 const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
 const signed = (value) => (value >= 0.005 ? "+" : "") + number(value);
 
@@ -69,13 +77,61 @@ function cellCard(seen) {
   return card;
 }
 
+// The units that do most at this token; a click selects one of them in the map.
+function findCard({ found, mode, layer }) {
+  const rows = found.map(([what, units]) => {
+    const chips = units.map(({ unit, by, symbol, ...colours }) => {
+      const sign = make("i", "", symbol);
+      sign.style.color = colours[mode];
+      const chip = make("button", "chip", "", [sign, ` ${unit}`]);
+      Object.assign(chip, { type: "button", title: `unit ${unit}: ${symbol} ${signed(by)}; select it in the map` });
+      Object.assign(chip.dataset, { act: "unit", unit, layer });
+      return chip;
+    });
+    return row("find", [make("span", "name", what), make("div", "chips", "", chips.length ? chips : ["–"])], MEANINGS[what]);
+  });
+  return make("div", "card found", "", [make("h4", "", "most at this token"), ...rows]);
+}
+
 function nextCard({ next, level, mode }) {
   const rows = next.tokens.map((token, k) => {
-    const share = next.probabilities[k];
+    const share = next.probabilities[k], typed = next.typed[k];
     const name = make("span", "name", token), value = make("span", "value", number(share));
-    return row("next", [name, bar(share, NEXT[mode]), value], token);
+    const button = make("button", "row next", "", [name, bar(share, NEXT[mode]), value]);
+    const title = typed === null ? `${token} cannot be typed` : `append ${token} to the sentence`;
+    Object.assign(button, { type: "button", title, disabled: typed === null });
+    Object.assign(button.dataset, { act: "append", typed: typed ?? "", level });
+    return button;
   });
   return make("div", "card likely", "", [make("h4", "", level === "char" ? "next character" : "next word"), ...rows]);
+}
+
+// As if it had been typed at the end of the box: so a click is a key like any other, and none of those before it is lost.
+function append({ typed, level }) {
+  const input = document.querySelector(".st-key-text input");
+  if (!input) return;
+  const joint = level === "char" || !input.value || /\s$/.test(input.value) ? "" : " ";
+  const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set; // past React's own setter
+  set.call(input, input.value + joint + typed);
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Put new content into old elements where these are of the same kind: a button that is being pressed stays the same one.
+function renew(before, after) {
+  const [old, now] = [[...before.childNodes], [...after.childNodes]];
+  now.forEach((node, k) => {
+    const was = old[k];
+    if (!was) before.append(node);
+    else if (was.nodeType !== node.nodeType || was.nodeName !== node.nodeName) was.replaceWith(node);
+    else if (node.nodeType === Node.TEXT_NODE) {
+      if (was.data !== node.data) was.data = node.data;
+    } else {
+      for (const { name } of [...was.attributes]) if (!node.hasAttribute(name)) was.removeAttribute(name);
+      for (const { name, value } of node.attributes) if (was.getAttribute(name) !== value) was.setAttribute(name, value);
+      renew(was, node);
+    }
+  });
+  for (const node of old.slice(now.length)) node.remove();
 }
 
 export default function ({ parentElement, setStateValue }) {
@@ -89,9 +145,15 @@ export default function ({ parentElement, setStateValue }) {
     };
     const show = () => {
       const seen = window.__lstmviz;
-      box.replaceChildren(...(seen ? [cellCard(seen), nextCard(seen)] : []));
+      renew(box, make("div", "", "", seen ? [cellCard(seen), nextCard(seen), findCard(seen)] : []));
       if (seen) setTimeout(tell, 400); // after the map has said what it holds: two fragments at once are one too many
     };
+    box.addEventListener("click", ({ target }) => {
+      const { act, typed, level, unit, layer } = target.closest("button")?.dataset ?? {};
+      if (act === "append") append({ typed, level });
+      if (act === "unit")
+        window.dispatchEvent(new CustomEvent("lstmviz:select", { detail: { unit: Number(unit), layer: Number(layer) } }));
+    });
     setTimeout(tell, 3000); // without a text there is no map
     window.addEventListener("lstmviz:readout", show);
     box.forget = whenGone(parentElement, () => window.removeEventListener("lstmviz:readout", show));

@@ -1,0 +1,146 @@
+"""Which units a map shows, and in which order: 256 rows read as noise, two dozen well chosen ones as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST = 32  # rows that can be told apart in the tallest panel; a layer of no more units shows them all
+LASTS = 4  # tokens: what comes and goes faster cannot be followed along a row
+DRAWN_FIRST = (
+    "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate",
+    "reset_gate", "update_gate", "cell",
+)  # fmt: skip
+USUAL = 100  # the model's own text counts as so many tokens beside the sentence: so the choice changes seldom
+FIRST = 8  # tokens from which on the sentence has a say
+
+
+def drawn_roles(available: Container[str]) -> list[str]:
+    """The roles shown at first: the gates and the cell; where there is no cell, the hidden state."""
+    roles = [name for name in DRAWN_FIRST if name in available]
+    return roles if "cell" in roles else [*roles, "hidden"]
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How the units of a layer move in the text that the model wrote itself.
+
+    Args:
+        worth: what each is worth to the eye, ``(H,)``.
+        together: their covariances, ``(H, H)``.
+    """
+
+    worth: np.ndarray
+    together: np.ndarray
+
+
+def usual(did: np.ndarray, tokens: Sequence[str]) -> Usual:
+    """Of what every unit did in each role, on that role's own scale, ``(T, R, H)``."""
+    did = did - did.mean(0)
+    return Usual(worth(did, tokens), covariance(did))
+
+
+def looked_at(length: int) -> int:
+    """How many of so many tokens the choice is made on: 8, 12, 16, 24, 32, 48, …, so that few keys change it."""
+    if length < FIRST:
+        return 0
+    power = 2 ** (length.bit_length() - 1)
+    return power + power // 2 if length >= power + power // 2 else power
+
+
+def telling(
+    did: np.ndarray, tokens: Sequence[str], usual: Usual, always: int | None = None
+) -> tuple[list[int], list[int]]:
+    """The units that tell most about a sentence, at most ``MOST``: those that move most, and unlike one another.
+
+    The one of the highest worth is taken, one after another; what is like one that is taken already counts less, by
+    1 − |correlation|.
+
+    Args:
+        did: what every unit did in each role, on that role's own scale, ``(T, R, H)``; T may be 0.
+        tokens: those read, ``(T,)``.
+        usual: of the same model and layer.
+        always: a unit that is taken first.
+
+    Returns:
+        The most telling first; and the same units in an order that puts alike ones side by side.
+    """
+    steps = len(tokens)
+    here, value = steps / (steps + USUAL), usual.worth
+    if steps:
+        did = did - did.mean(0)
+        value = here * worth(did, tokens) + (1 - here) * value  # (H,)
+    if always is not None:
+        value = value.copy()
+        value[always] = np.inf
+    few = np.argsort(-value, kind="stable")[
+        : 3 * MOST
+    ]  # to compare all with one another would cost their number squared
+    together = usual.together[np.ix_(few, few)]  # (F, F)
+    if steps:
+        together = here * covariance(did[:, :, few]) + (1 - here) * together
+    size = np.sqrt(np.maximum(together.diagonal(), 1e-9))
+    alike = np.abs(together / size / size[:, None])
+    value, taken = value[few], [0] if always is not None else []
+    unlike = 1 - alike[taken].max(0, initial=0)  # (F,)
+    while len(taken) < min(MOST, len(few)):
+        gain = value * unlike
+        gain[taken] = -1
+        taken.append(int(np.argmax(gain)))
+        unlike = np.minimum(unlike, 1 - alike[taken[-1]])
+    order = by_similarity(together[np.ix_(taken, taken)])
+    ranked = few[taken]
+    return ranked.tolist(), ranked[order].tolist()
+
+
+def worth(did: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
+    """How much of what each unit does the eye can follow, ``(H,)``, from ``(T, R, H)`` of mean 0.
+
+    A row can be read where it goes with the text (opens or shuts at a space, a capital, a bracket) or lasts: the
+    variance that is left when its values are averaged over all tokens of a kind, and over four tokens in turn.
+    """
+    _, kinds, counts = np.unique([kind_of(token) for token in tokens], return_inverse=True, return_counts=True)
+    share = (np.eye(len(counts))[kinds] / counts).T.astype(np.float32)  # (K, T)
+    by_kind = np.tensordot(share, did, 1)  # (K, R, H)
+    turns = len(did) // LASTS
+    lasting = did[: turns * LASTS].reshape(turns, LASTS, *did.shape[1:]).mean(1)  # (T / 4, R, H)
+    weights = (counts / len(tokens)).astype(np.float32)
+    return np.tensordot(weights, by_kind**2, 1).sum(0) + (lasting**2).mean(0).sum(0)
+
+
+def covariance(did: np.ndarray) -> np.ndarray:
+    """Of all that the units did, ``(H, H)``, from ``(T, R, H)`` of mean 0."""
+    rows = did.reshape(-1, did.shape[-1])  # (T · R, H)
+    return rows.T @ rows / len(did)
+
+
+def kind_of(token: str) -> str:
+    """What a token is to the eye: a capitalised word, another word or a number; other signs each for itself."""
+    first = token[0]
+    if first.isalpha():
+        return "A" if first.isupper() else "a"
+    return "0" if first.isdigit() else token
+
+
+def by_similarity(products: np.ndarray) -> np.ndarray:
+    """An order of rows that puts alike ones next to each other, so that blocks show.
+
+    Rows are sorted by their angle in the plane of the two leading principal components (Friendly 2002), and the circle
+    is cut at its widest gap.
+
+    Args:
+        products: of every row with every other one, ``(H, H)``.
+    """
+    if len(products) < 3:
+        return np.arange(len(products))
+    centred = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
+    _, vectors = np.linalg.eigh(centred)  # (H, H), eigenvalues ascending
+    vectors = vectors * np.where(
+        vectors[np.abs(vectors).argmax(0), np.arange(len(vectors))] < 0, -1, 1
+    )  # a sign is free
+    angles = np.arctan2(vectors[:, -2], vectors[:, -1])  # (H,)
+    order = np.argsort(angles, kind="stable")
+    gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)
+    return np.roll(order, -1 - int(np.argmax(gaps)))
