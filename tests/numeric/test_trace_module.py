@@ -3,10 +3,12 @@
 import copy
 import random
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch.nn.utils import prune
@@ -423,7 +425,10 @@ def test_initial_state_is_unchanged() -> None:
     assert torch.equal(h, before[0]) and torch.equal(c, before[1])
 
 
-def test_traces_share_nothing() -> None:
+@pytest.mark.parametrize("private", [True, False])
+def test_traces_share_nothing(private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not private:
+        without_the_private_way(monkeypatch)
     module, inputs = nn.GRU(3, 5), torch.randn(4, 3)
     first, second = trace_module(module, inputs), trace_module(module, inputs)
     first.attrs["note"] = "mine"
@@ -437,6 +442,19 @@ def test_traces_share_nothing() -> None:
 
 
 # What it looks like.
+
+
+def test_the_public_way_makes_the_same_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, inputs = nn.LSTM(3, 5, 2, bidirectional=True, proj_size=2), torch.randn(7, 4, 3)
+    trace = trace_module(module, inputs)
+    without_the_private_way(monkeypatch)
+    assert trace_module(module, inputs).identical(trace)
+
+
+def without_the_private_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if xarray were of a version whose variables know no fast path."""
+    changed = SimpleNamespace(Dataset=xr.Dataset, Variable=lambda dims, data: xr.Variable(dims, data))
+    monkeypatch.setattr("lstmviz.trace.xr", changed)
 
 
 def test_axes_and_coordinates() -> None:
