@@ -4,6 +4,7 @@
 """
 
 from functools import lru_cache
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -14,50 +15,82 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstmviz.cells.native import record_native
 from lstmviz.model import LanguageModel
+from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
 from lstmviz.text import Vocabulary
 
 GateTrace = xr.Dataset
 DIRECTIONS = ("forward", "reverse")
+PAGE_LOCKED = 2**28  # bytes
 
 
+@overload
 def trace_module(
     module: nn.LSTM | nn.GRU | nn.RNN,
     inputs: Tensor | PackedSequence,
     state: Tensor | tuple[Tensor, Tensor] | None = None,
-) -> GateTrace:
+    *,
+    device: None = None,
+) -> GateTrace: ...
+@overload
+def trace_module(
+    module: nn.LSTM | nn.GRU | nn.RNN,
+    inputs: Tensor | PackedSequence,
+    state: Tensor | tuple[Tensor, Tensor] | None = None,
+    *,
+    device: torch.device | str,
+) -> dict[str, Tensor]: ...
+def trace_module(
+    module: nn.LSTM | nn.GRU | nn.RNN,
+    inputs: Tensor | PackedSequence,
+    state: Tensor | tuple[Tensor, Tensor] | None = None,
+    *,
+    device: torch.device | str | None = None,
+) -> GateTrace | dict[str, Tensor]:
     """Record every gate and state of an ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` exactly.
 
     Args:
         module: any number of layers, bidirectional or not, with or without bias and projection, on any device. It is
-            left unchanged; what is recorded is its evaluation mode (no dropout between layers), without gradients.
+            left unchanged; what is recorded is its evaluation mode (no dropout between layers), without gradients. One
+            that is not plain (a subclass, or with hooks, pruned or normalised weights) is run once besides, and refused
+            if it returns something else than what is recorded; its hooks see that run.
         inputs: what ``module(inputs)`` takes, in the module's dtype and on its device: ``(T, X)``, ``(T, B, X)``,
             ``(B, T, X)`` if ``batch_first``, or a ``PackedSequence``.
         state: what ``module(inputs, state)`` takes: ``(h_0, c_0)`` for an LSTM, else ``h_0``. Zeros if None.
+        device: where to leave the values as tensors, ``inputs.device`` for instance. None: a Dataset, on the CPU.
 
     Returns:
         Dataset of ``(layer, time, unit)``, with ``direction`` before ``time`` if the module is bidirectional and
         ``batch`` if the inputs have one. LSTM: ``input_gate``, ``forget_gate``, ``candidate``, ``output_gate``,
         ``cell``, ``hidden``; GRU: ``reset_gate``, ``update_gate``, ``candidate``, ``hidden``; RNN: ``hidden``. With
-        ``proj_size``, ``hidden`` has ``projection`` for ``unit``. Gates are after their activation; ``hidden`` and
-        ``cell`` are the module's own. The reverse direction is in the order of the inputs; steps past the end of a
-        packed sequence are NaN. Values in the module's dtype, bfloat16 as float32. ``attrs["cell"]`` names the cell.
-        On CUDA, cuDNN may compute ``hidden`` in TF32 (``torch.backends.cudnn.allow_tf32``): gates and ``cell`` then
-        agree with the kernel's own to TF32's three digits.
+        ``proj_size``, ``hidden`` has ``projection`` for ``unit``. Gates are after their activation; ``hidden`` is the
+        module's own, ``cell`` is so to rounding. The reverse direction is in the order of the inputs; steps past the
+        end of a packed sequence are NaN. Values are in the module's dtype, but the gates of a float16 or bfloat16
+        module float32, and bfloat16 states, which numpy does not have, too. ``attrs["cell"]`` names the cell.
+        With ``device``, a dict of tensors: name -> ``(layer[, direction][, batch], time, unit)``, in the same order;
+        bfloat16 states stay so.
+
+        On CUDA, cuDNN's own tanh is off by up to 1e-5, and it may compute ``hidden`` in TF32
+        (``torch.backends.cudnn.allow_tf32``): gates and ``cell`` agree with the kernel's own to that, or to TF32's
+        three digits. The values of a trace come to the CPU in one copy, six times as much as the module's output; for
+        a batch that copy takes several times as long as the forward, and ``device`` does without.
 
     Raises:
-        TypeError: ``module`` is no such module, or ``inputs`` or ``state`` are no floating-point tensors.
+        TypeError: ``module`` is no such module or computes something else, or ``inputs`` or ``state`` are no arrays of
+            floating-point numbers.
         ValueError: ``inputs`` or ``state`` do not fit the module, or a sequence is empty.
 
     Example:
         >>> trace = trace_module(nn.LSTM(8, 16), torch.randn(20, 8))
         >>> trace.forget_gate.sel(layer=0, unit=3).to_dataframe()
     """
-    if not isinstance(module, nn.LSTM | nn.GRU | nn.RNN):
-        raise TypeError(f"trace_module takes an nn.LSTM, nn.GRU or nn.RNN, not {type(module).__name__}.")
-
-    with torch.no_grad():
-        inputs, lengths, batched = _time_first(module, inputs)  # (T, B, X)
-        states = _initial_states(module, state, inputs.shape[1], batched)  # name -> (L·D, B, ·)
+    check_module(module)
+    plain = not oddities(module)
+    own = None
+    with torch.no_grad() if plain else evaluated(module):
+        steps, lengths, batched = _time_first(module, inputs)  # (T, B, X)
+        states = _initial_states(module, state, steps.shape[1], batched)  # name -> (L·D, B, ·)
+        if not plain:
+            own = run_itself(module, inputs, state)  # its hooks have now made the weights that it computes with
 
         kind = module.mode.lower()  # "lstm", "gru", "rnn_tanh" or "rnn_relu"
         directions = 2 if module.bidirectional else 1
@@ -65,11 +98,15 @@ def trace_module(
         for index, weights in enumerate(module.all_weights):  # layer by layer, forward before reverse
             before = {name: values[index] for name, values in states.items()}
             reverse = index % directions == 1
-            records.append(record_native(kind, inputs, before, weights, reverse=reverse, lengths=lengths))
+            records.append(record_native(kind, steps, before, weights, reverse=reverse, lengths=lengths))
             if index % directions == directions - 1:  # the layer is complete, and its hidden values feed the next one
                 above = [record["hidden"] for record in records[-directions:]]
-                inputs = above[0] if directions == 1 else torch.cat(above, dim=-1)  # (T, B, D·H)
+                steps = above[0] if directions == 1 else torch.cat(above, dim=-1)  # (T, B, D·H)
+        if not plain:
+            check_own(module, own, records, lengths)
 
+    if device is not None:
+        return {name: values.to(device) for name, values in _stacked(records, directions, batched).items()}
     return build_trace(records, kind.split("_")[0], directions=directions, batched=batched)
 
 
@@ -88,29 +125,36 @@ def build_trace(
         Dataset of ``(layer[, direction][, batch], time, unit)``; a name whose width is not the first name's own
         (``hidden`` of a projected LSTM) has ``projection`` for ``unit``.
     """
-    time, batch, units = next(iter(records[0].values())).shape
-    leading = {"layer": len(records) // directions}
-    if directions > 1:
-        leading["direction"] = directions
-    if batched:
-        leading["batch"] = batch
-    leading["time"] = time
+    values = _stacked(records, directions, batched)
+    dims = ["layer", *["direction"] * (directions > 1), *["batch"] * batched, "time"]
+    units = next(iter(values.values())).shape[-1]
+    axes = []
+    for name, value in values.items():
+        last = "projection" if value.shape[-1] != units else "unit"
+        axes.append((name, tuple(zip((*dims, last), value.shape, strict=True))))
+    data = _to_numpy(values)
+    frame = _frame(cell, tuple(axes))
+    try:
+        variables = {n: xr.Variable(frame.variables[n].dims, v, fastpath=True) for n, v in data.items()}
+        coords = {name: frame.variables[name].copy(deep=False) for name in frame._coord_names}
+        return xr.Dataset._construct_direct(
+            {**coords, **variables}, frame._coord_names, frame._dims, dict(frame.attrs), frame._indexes
+        )
+    except (AttributeError, TypeError):  # another version of xarray, whose private way is another
+        # The same in public, at ten times the cost: a fifth of a plain forward of 200 steps.
+        return frame.copy(data=data)
 
-    axes, data = [], {}
+
+def _stacked(records: list[dict[str, Tensor]], directions: int, batched: bool) -> dict[str, Tensor]:
+    """Records of ``(T, B, U)`` as ``(layer[, direction][, batch], time, unit)``, where they are."""
+    stacked = {}
     for name in records[0]:
         values = [record[name] for record in records]
         values = values[0][None] if len(values) == 1 else torch.stack(values)  # (L·D, T, B, U)
-        width = values.shape[-1]
-        data[name] = _to_numpy(values.transpose(1, 2).reshape(*leading.values(), width))
-        last = ("projection" if width != units else "unit", width)
-        axes.append((name, (*leading.items(), last)))
-    frame = _frame(cell, tuple(axes))
-    variables = {name: xr.Variable(frame.variables[name].dims, values, fastpath=True) for name, values in data.items()}
-    coords = {name: frame.variables[name].copy(deep=False) for name in frame._coord_names}
-    # frame.copy(data=data) does the same in public, at ten times the cost: a fifth of a plain forward of 200 steps.
-    return xr.Dataset._construct_direct(
-        {**coords, **variables}, frame._coord_names, frame._dims, dict(frame.attrs), frame._indexes
-    )
+        _, time, batch, width = values.shape
+        middle = [*[directions] * (directions > 1), *[batch] * batched]
+        stacked[name] = values.transpose(1, 2).reshape(len(records) // directions, *middle, time, width)
+    return stacked
 
 
 @lru_cache(maxsize=64)
@@ -125,9 +169,26 @@ def _frame(cell: str, variables: tuple[tuple[str, tuple[tuple[str, int], ...]], 
     return xr.Dataset(data, coords, attrs={"cell": cell})
 
 
-def _to_numpy(values: Tensor) -> np.ndarray:
-    """On the CPU, and bfloat16, which numpy does not have, as float32."""
-    return (values.float() if values.dtype == torch.bfloat16 else values).cpu().numpy()
+def _to_numpy(values: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """On the CPU, from another device in one copy; bfloat16, which numpy does not have, as float32."""
+    values = {name: value.float() if value.dtype == torch.bfloat16 else value for name, value in values.items()}
+    if next(iter(values.values())).device.type != "cpu":
+        packed = _packed(values)
+        # Into page-locked memory, which a card writes to several times as fast; a machine has not much of it to give.
+        lock = packed.is_cuda and len(packed) <= PAGE_LOCKED
+        values = _unpacked(torch.empty_like(packed, device="cpu", pin_memory=lock).copy_(packed), values)
+    return {name: value.numpy() for name, value in values.items()}
+
+
+def _packed(values: dict[str, Tensor]) -> Tensor:
+    """The bytes of all values, one behind the other."""
+    return torch.cat([value.flatten().view(torch.uint8) for value in values.values()])
+
+
+def _unpacked(memory: Tensor, like: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undoes ``_packed``, without a copy; the wider dtypes come first, so that each stands where it may."""
+    pieces = memory.split([value.nbytes for value in like.values()])
+    return {n: piece.view(v.dtype).view(v.shape) for piece, (n, v) in zip(pieces, like.items(), strict=True)}
 
 
 def _time_first(module: nn.RNNBase, inputs: Tensor | PackedSequence) -> tuple[Tensor, Tensor | None, bool]:
@@ -137,6 +198,7 @@ def _time_first(module: nn.RNNBase, inputs: Tensor | PackedSequence) -> tuple[Te
     weight = module.weight_ih_l0
     if not isinstance(values, Tensor):
         raise TypeError(f"inputs must be a tensor or a PackedSequence, not {type(inputs).__name__}.")
+    check_tensor("inputs", values)
     if not values.is_floating_point():
         raise TypeError(
             f"inputs must be floating-point vectors, not {values.dtype}. Token ids go through their embedding first."
@@ -176,9 +238,10 @@ def _initial_states(
     values = state if isinstance(state, tuple | list) else (state,)
     if len(values) != len(widths) or not all(isinstance(value, Tensor) for value in values):
         form = "(h_0, c_0), two tensors" if len(widths) == 2 else "h_0, one tensor"
-        raise TypeError(f"the state of an nn.{type(module).__name__} must be {form}.")
+        raise TypeError(f"the state of an nn.{module.mode.split('_')[0]} must be {form}.")
     states = dict(zip(widths, values, strict=True))
     for name, value in states.items():
+        check_tensor(f"the initial {name}", value)
         expected = (rows, batch, widths[name]) if batched else (rows, widths[name])
         if value.shape != expected:
             raise ValueError(f"the initial {name} must have shape {expected}, not {tuple(value.shape)}.")

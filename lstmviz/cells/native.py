@@ -41,8 +41,8 @@ def record_native(
 
     Returns:
         Name -> ``(T, B, H)`` (``hidden`` ``(T, B, P)`` with a projection), after the activation: gates first, then
-        states. Without gradients. ``hidden`` is what the native kernel returned. Of a bfloat16 or float16 layer the
-        gates are computed in float32 from the kernel's own rounded ``hidden``.
+        states. Without gradients. ``hidden`` is what the native kernel returned, ``cell`` is its own to rounding. Of a
+        bfloat16 or float16 layer the gates are float32, computed from the kernel's own rounded ``hidden``.
 
     Equations: see CELLS.md; rows are stored i, f, g, o (LSTM) and r, z, n (GRU), as PyTorch stores them.
     """
@@ -106,12 +106,28 @@ def _record_gru(inputs: Tensor, hidden0: Tensor, weights: Sequence[Tensor]) -> d
 
 def _run(kind: str, inputs: Tensor, state, weights: Sequence[Tensor]):
     """The native kernel: one layer, one direction, no dropout, not training, time first."""
+    if inputs.is_cuda:
+        weights = _with_biases(weights)
     has_biases = len(weights) >= 4
     with warnings.catch_warnings() if inputs.is_cuda else nullcontext():
         # One layer of several never is a contiguous chunk of cuDNN's: that is no fault of the user's.
         if inputs.is_cuda:
             warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
         return KERNELS[kind](inputs, state, weights, has_biases, 1, 0.0, False, False, False)
+
+
+def _with_biases(weights: Sequence[Tensor]) -> Sequence[Tensor]:
+    """``weights`` as they are, or with zeros where biases would be.
+
+    cuDNN always reads biases. Without any, PyTorch makes it a buffer of the weights with zeros behind them, except
+    where the weights already lie one behind the other in memory: then it hands over that memory as it is. A module on
+    CUDA keeps all its weights so, and behind those of one layer lie those of the next, not zeros.
+    """
+    if len(weights) >= 4:
+        return weights
+    w_ih, w_hh, *w_hr = weights
+    zeros = w_ih.new_zeros(len(w_ih))
+    return [w_ih, w_hh, zeros, zeros, *w_hr]
 
 
 def _linear_maps(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
