@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.text import Vocabulary
 from lstmviz.ui import models
+from lstmviz.ui.reading import MAX_TOKENS
 
 ROOT = Path(__file__).parents[2]
 CELLS = ("rnn", "lstm_concat", "report_concat", "nog")
@@ -22,6 +24,17 @@ def open_page(**query: str | list[str]) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run().switch_page("lstmviz/pages/compare.py").run()
+
+
+def drawn(app: AppTest, kind: str) -> list[str]:
+    """The kinds of all that stands beside the first element of a kind: what its fragment draws anew at every run."""
+    blocks = [app.main]
+    for block in blocks:
+        below = list(block.children.values())
+        if any(each.type == kind for each in below):
+            return [each.type for each in below]
+        blocks += [each for each in below if isinstance(each, Block)]
+    raise AssertionError(f"there is no {kind} on the page")
 
 
 def notes(app: AppTest) -> list[str]:
@@ -55,6 +68,25 @@ def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:
     assert not app.exception and not spoken(app)
     assert app.multiselect(key="models").value == ["task/lstm_concat", "task/report_concat", "task/rnn"]
     assert app.text_input(key="sentence").value
+
+
+def test_whatever_is_typed_the_same_elements_are_drawn(folder: Path) -> None:
+    app = open_page(models=["small", "words"])
+    before, said = drawn(app, "text_input"), set(notes(app))
+    assert before[-1] == "bidi_component"
+    for text in ("", "ab c", "漢字", "c " * (MAX_TOKENS + 5)):
+        app.text_input(key="sentence").set_value(text).run()
+        assert not app.exception
+        assert drawn(app, "text_input") == before
+        said |= set(notes(app))
+    assert len(said) == 2  # although there was something to say
+
+
+def test_what_is_said_of_the_choice_moves_nothing(folder: Path) -> None:
+    whole = [each.type for each in open_page(models=["small", "deep"]).main.children.values()]
+    lost = open_page(models=["small", "gone", "deep"])
+    assert "not here" in spoken(lost)
+    assert [each.type for each in lost.main.children.values()] == whole
 
 
 def test_one_model_is_too_few(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.training import corpora
@@ -31,6 +32,17 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def open_page() -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     return app.switch_page("lstmviz/pages/train.py").run()
+
+
+def drawn(app: AppTest, kind: str) -> list[str]:
+    """The kinds of all that stands beside the first element of a kind: what its fragment draws anew at every run."""
+    blocks = [app.main]
+    for block in blocks:
+        below = list(block.children.values())
+        if any(each.type == kind for each in below):
+            return [each.type for each in below]
+        blocks += [each for each in below if isinstance(each, Block)]
+    raise AssertionError(f"there is no {kind} on the page")
 
 
 def notes(app: AppTest) -> list[str]:
@@ -174,9 +186,12 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
         TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=20), {"hidden_size": 8}, "(x)"
     )
     run = Run.create(folder / "one", config)
+    before = drawn(open_page(), "dataframe"), drawn(open_page(), "bidi_component")
+    assert "appear after the first evaluation" in spoken(open_page())
     list(run.execute())
     app = open_page()
     assert not app.exception
+    assert before == (drawn(app, "dataframe"), ["bidi_component"])  # the same places as when there was nothing to show
     assert moment_shown(app) == 60
     assert "follows the nesting depth with |correlation|" in spoken(app)
     app.session_state["moments"] = {"one": 20}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
@@ -25,6 +26,17 @@ def open_page(**query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
+
+
+def drawn(app: AppTest, kind: str) -> list[str]:
+    """The kinds of all that stands beside the first element of a kind: what its fragment draws anew at every run."""
+    blocks = [app.main]
+    for block in blocks:
+        below = list(block.children.values())
+        if any(each.type == kind for each in below):
+            return [each.type for each in below]
+        blocks += [each for each in below if isinstance(each, Block)]
+    raise AssertionError(f"there is no {kind} on the page")
 
 
 def notes(app: AppTest) -> list[str]:
@@ -117,6 +129,17 @@ def test_nothing_to_read_gets_a_sentence(app: AppTest, text: str) -> None:
     assert not app.exception
     expected = "knows none of these characters" if text else "nothing to read yet"
     assert expected in spoken(app)
+
+
+@pytest.mark.parametrize("model", ["brackets", "shakespeare-char-lstm-128"])
+def test_whatever_is_typed_the_same_elements_are_drawn(model: str) -> None:
+    app = open_page(model=model)  # with an example and what to look for in it
+    before, said = drawn(app, "text_input"), set(notes(app))
+    assert before[-1] == "bidi_component"
+    for text in ("", "x", "漢字", "x" * (MAX_TOKENS + 5), "(x)"):
+        assert drawn(type_text(app, text), "text_input") == before
+        said |= set(notes(app))
+    assert len(said) >= 3  # although there was something else to say
 
 
 def test_long_text_is_capped_and_said_so(app: AppTest) -> None:

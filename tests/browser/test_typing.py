@@ -1,0 +1,117 @@
+"""Keys that come faster than a busy machine can draw: one map is left, in its place, with all that was typed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lstmviz.checkpoint import TrainConfig
+from lstmviz.training.run import Run, RunConfig
+from lstmviz.training.status import LIVING
+from lstmviz.ui import trainings
+
+Open = Callable[..., Page]
+DELAYS = (60, 25, 12)  # ms from key to key
+SLOWED = 6  # times; the browser's own brake, since a fast machine draws between the messages even beside busy processes
+BRACKETS = "((x)x(xx)x)((x)(x)"
+CASES = {  # page, models, what is typed, and the columns that it makes
+    "characters": ("", {"model": "shakespeare-char-lstm"}, "To be, or not to be: that", 25),
+    "words": ("", {"model": "wikitext2-word-lstm"}, "the film was released in the", 6),
+    "grammar": ("", {"model": "brackets"}, BRACKETS, 1 + len(BRACKETS)),
+    "compare": ("compare", {"models": [f"brackets/{cell}" for cell in ("lstm", "gru", "rnn", "janet")]}, BRACKETS,
+                1 + len(BRACKETS)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[None]:
+    """Two processes that want the processor all the time."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    yield
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def training() -> Iterator[Run]:
+    """A training that outlasts the test, evaluated often."""
+    train = TrainConfig(corpus="brackets", steps=10**6, eval_every=50)
+    run = trainings.begin(RunConfig(train, {"hidden_size": 8}), "typing")
+    yield run
+    if (status := run.status()) and status.state in LIVING:
+        os.kill(status.pid, signal.SIGKILL)
+    shutil.rmtree(run.folder, ignore_errors=True)
+
+
+@contextmanager
+def slowed(page: Page) -> Iterator[None]:
+    """The browser gets only a share of the processor meanwhile."""
+    brake = page.context.new_cdp_session(page)
+    brake.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
+    yield
+    brake.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+
+
+def wait_for_tokens(page: Page, count: int) -> None:
+    page.wait_for_function("n => window.__lstmvizPainted?.tokens === n", arg=count, timeout=60_000)
+
+
+def left(page: Page) -> dict[str, int]:
+    """How many of what there should be one, and what Streamlit holds for outdated."""
+    return {name: page.locator(f".{name}").count() for name in ("map", "moments", "readout")} | {
+        "stale": page.locator("[data-stale=true]").count()
+    }
+
+
+def at_rest(page: Page) -> dict[str, float]:
+    """What is left on the page once the server has answered, and where the map begins."""
+    page.wait_for_timeout(600)  # the browser's report of what it holds follows the last key
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
+    return left(page) | {"top": page.locator(".map").first.bounding_box()["y"]}
+
+
+def type_at_every_speed(page: Page, text: str, columns: int) -> None:
+    box = page.get_by_label("sentence")
+    wait_for_tokens(page, columns)
+    page.locator(".compared, .readout h4").first.wait_for()
+    before = at_rest(page)
+    assert (before["map"], before["stale"]) == (1, 0)
+    for delay in DELAYS:
+        box.fill("")
+        wait_for_tokens(page, 0)
+        with slowed(page):
+            page.keyboard.type(text, delay=delay)
+        wait_for_tokens(page, columns)
+        assert at_rest(page) == before, f"at {delay} ms a key"
+        assert box.input_value() == text
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_keys_leave_one_map(case: str, page: Open, busy: None) -> None:
+    path, models, text, columns = CASES[case]
+    name = "sentence" if path else "text"
+    type_at_every_speed(page(f"{path}?" + urlencode({**models, name: text}, doseq=True)), text, columns)
+
+
+def test_a_training_leaves_one_map(page: Open, busy: None, training: Run) -> None:
+    opened = page("train")
+    slider = opened.locator(".moments input")
+    slider.wait_for(timeout=60_000)
+    for delay in DELAYS:
+        slider.focus()
+        with slowed(opened):
+            for _ in range(20):
+                opened.keyboard.press("ArrowLeft", delay=delay)
+            opened.wait_for_timeout(2000)  # a few looks at the training
+    opened.wait_for_timeout(2000)
+    assert left(opened) | {"stale": 0} == {"map": 1, "moments": 1, "readout": 0, "stale": 0}  # it goes on
+    _, models, text, columns = CASES["grammar"]
+    type_at_every_speed(page("?" + urlencode({**models, "text": text})), text, columns)
