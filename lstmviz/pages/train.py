@@ -23,7 +23,7 @@ from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
 from lstmviz.ui.comparing import MOST
-from lstmviz.ui.gate_map import gate_map, moments, moved_to
+from lstmviz.ui.gate_map import gate_map, heading, moments, moved_to
 from lstmviz.ui.reading import Reading, drawn_roles, payload, telling_unit, unit_order
 from lstmviz.ui.training_form import duration, form
 
@@ -37,11 +37,7 @@ def page() -> None:
     with left, st.container(border=True):
         form()
     with right:
-        every = trainings.every()
-        if not every:
-            st.info("Nothing has been trained yet. Press Train at the left: the curves appear here, and stay.")
-            return
-        moving = is_moving(every)
+        moving = is_moving(trainings.every())
         st.fragment(live, run_every=0.5 if moving else None)(moving)
 
 
@@ -93,8 +89,8 @@ def table(every: list[Run]) -> list[Run]:
         },
     )
     chosen = [every[row] for row in picked.selection.rows]
-    if len(chosen) == 1:
-        st.session_state["run"] = chosen[0].name
+    if len(chosen) == 1 and st.session_state.get("run") != chosen[0].name:
+        st.session_state["run"], st.session_state["arrived"] = chosen[0].name, time.monotonic()
     if not chosen and default.lineup:
         return [run for run in every if run.lineup == default.lineup]
     return chosen or [default]
@@ -108,11 +104,34 @@ def share_done(run: Run, status: Status | None) -> float:
 
 
 def live(was_moving: bool) -> None:
-    """The table of trainings, and what moves while the chosen ones learn."""
+    """The table of trainings, and what moves while the chosen ones learn; before there is one, a recorded one."""
     every = trainings.every()
-    if not every:  # the last one was deleted
-        st.rerun()
-    chosen = table(every)
+    if every:
+        chosen = table(every)
+        steering(chosen, every)
+        learning(chosen)
+    else:
+        recorded(Run(trainings.RECORDED))
+    if was_moving != is_moving(every):
+        st.rerun()  # to look again twice a second, or no longer
+
+
+def recorded(run: Run) -> None:
+    """A training that comes with the project, to be looked at like any other but not steered."""
+    st.info("Nothing has been trained yet. Press **Train**, and you see it learn here; it stays.")
+    if not (losses := [record["valid_nll"] for record in trainings.records(run) if record["valid_nll"] is not None]):
+        return
+    config = run.config()
+    st.markdown(
+        f"**A recorded training** of `{config.train.corpus}`: {config.model['cell']}, {config.model['hidden_size']} "
+        f"units, {config.train.steps:,} steps, at best perplexity {perplexity(min(losses)):.2f}. Until you have one of "
+        "your own: press play below and see its gates learn."
+    )
+    learning([run])
+
+
+def steering(chosen: list[Run], every: list[Run]) -> None:
+    """What the chosen trainings are called, how far they are, and the buttons that steer them."""
     run, alone = chosen[0], len(chosen) == 1
     if st.session_state.get("playing") != run.name:
         st.session_state["playing"] = None
@@ -122,6 +141,11 @@ def live(was_moving: bool) -> None:
         steer(run)
     if problem := st.session_state.pop("problem", None):
         st.error(f"{plain(problem)}.")
+
+
+def learning(chosen: list[Run]) -> None:
+    """How the chosen ones learn: the curves of all, and the gates of the first."""
+    run, alone = chosen[0], len(chosen) == 1
     one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
     named = {(other.folder.name if one else other.name): other for other in chosen}
     remarks(named)
@@ -152,13 +176,13 @@ def live(was_moving: bool) -> None:
     if not alone:
         st.caption(f"Below, the gates of **{plain(run.folder.name)}**. Select another training above to see its own.")
     gates(run)
-    if was_moving != is_moving(every):
-        st.rerun()  # to look again twice a second, or no longer
 
 
 def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do what a button says; the page says why where that cannot be done."""
     st.session_state["pressed"] = time.monotonic()
+    if action is trainings.start:
+        st.session_state["arrived"] = st.session_state["pressed"]
     try:
         action(*arguments)
     except (OSError, ValueError) as error:
@@ -172,7 +196,10 @@ def steer_lineup(lineup: Sweep, every: list[Run], *, together: bool) -> None:
     members = [(run, run.status()) for run in every if run.lineup == lineup.folder]
     finished = sum(status is not None and status.state == "finished" for _, status in members)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"line-up **{plain(lineup.folder.name)}**", width="stretch")
+        if together:
+            heading(f"line-up {lineup.folder.name}", st.session_state.get("arrived"), key="heading")
+        else:
+            st.markdown(f"line-up **{plain(lineup.folder.name)}**", width="stretch")
         if state in LIVING and (lineup.folder / "status.json").exists():
             st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
         elif state not in LIVING and finished < len(members):
@@ -191,7 +218,7 @@ def steer(run: Run) -> None:
     status = run.status()
     state, several = (status.state, status.processes) if status else ("starting", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(run.folder.name)}**", width="stretch")
+        heading(run.folder.name, st.session_state.get("arrived"), key="heading")
         if state == "running":
             st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
@@ -266,13 +293,13 @@ def health(records: list[dict], clip_norm: float) -> list[str]:
 
 def gates(run: Run) -> None:
     """The probe sentence's gates at any moment of the training: the newest, until somebody moves the slider."""
-    steps, best = run.probes(), f"run {run.name}"
-    if not steps or best not in models.trained():
+    steps, best = run.probes(), run.folder / "best.safetensors"
+    if not steps or not best.exists():
         st.caption("The gates of the probe sentence appear after the first evaluation.")
         return
     step = moment(run, steps)
     try:
-        opened = models.open_model(best)
+        opened = models.open_path(best, run.name)
         trace, likely, probabilities = run.probe(step)
     except (ValueError, OSError, KeyError, BadZipFile) as error:
         st.caption(f"The gates after {step:,} steps cannot be shown: {plain(str(error))}.")
