@@ -19,7 +19,10 @@ STYLE = """<style>
 .st-key-pages p {font-size: .875rem}
 .st-key-pages [data-testid="stMarkdown"] p {font-size: 1.1rem; font-weight: 700; padding-right: .7rem}
 .st-key-pages a {padding: .15rem .5rem; min-height: 1.75rem}
-@media (max-width: 800px) {.block-container {padding: 0 1.1rem 3rem}}
+@media (max-width: 800px) { /* one column, on a phone and at 200 % zoom */
+  .block-container {padding: 0 1.1rem 3rem}
+  .block-container > div > [data-testid="stLayoutWrapper"] > div > [data-testid="stColumn"] {min-width: 100%}
+}
 </style>"""
 
 
