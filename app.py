@@ -45,7 +45,8 @@ def start() -> None:
 st.html(STYLE)
 start()
 pages = [st.Page(f"lstmviz/pages/{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare")]
-chosen = st.navigation(pages, position="hidden")  # its own links hide in a sidebar below 768 pixels, and so at 200 % zoom
+chosen = st.navigation(pages, position="hidden")
+# Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
 with st.container(horizontal=True, vertical_alignment="center", key="pages"):
     st.markdown("lstmviz", width="content")
     for page in pages:

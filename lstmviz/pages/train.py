@@ -326,6 +326,7 @@ def gates(run: Run) -> None:
         selection=chosen,
         held=said.get("held") or (),
         identity=f"step {step}",
+        name=f"{run.name} after {step:,} steps",
     )
     gate_map(message, key="probe", height=max(420, 122 * len(roles) + 96))
     samples = [(record["step"], record["sample"]) for record in trainings.records(run) if "sample" in record]

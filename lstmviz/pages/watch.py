@@ -168,6 +168,7 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 selection=selection,
                 generated_from=generated_from(text),
                 held=said.get("held") or (),
+                name=name,
             ),
             key="map",
             height=max(420, 122 * len(roles) * len(layers) + 96),

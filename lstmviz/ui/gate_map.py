@@ -30,16 +30,16 @@ def _assets(*names: str) -> str:
 # Inline, and read once: Streamlit serves files only for components of an installed distribution. An inline script
 # cannot import another, so the scripts are joined here.
 _gate_map = components.component(
-    "lstmviz_gate_map", js=_assets("common.js", "picture.js", "page.js", "gate_map.js"), css=_assets("gate_map.css")
+    "lstmviz_gate_map",
+    js=_assets("common.js", "picture.js", "page.js", "present.js", "gate_map.js"),
+    css=_assets("gate_map.css", "present.css"),
 )
 _comparison = components.component(
     "lstmviz_comparison",
-    js=_assets("common.js", "picture.js", "page.js", "compare.js"),
-    css=_assets("gate_map.css", "compare.css"),
+    js=_assets("common.js", "picture.js", "page.js", "present.js", "compare.js"),
+    css=_assets("gate_map.css", "present.css", "compare.css"),
 )
-_heading = components.component(
-    "lstmviz_heading", js=_assets("common.js", "heading.js"), css=_assets("heading.css")
-)
+_heading = components.component("lstmviz_heading", js=_assets("common.js", "heading.js"), css=_assets("heading.css"))
 _moments = components.component("lstmviz_moments", js=_assets("common.js", "moments.js"), css=_assets("moments.css"))
 _readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
 

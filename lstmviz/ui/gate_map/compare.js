@@ -25,9 +25,6 @@ class Comparison extends Picture {
     this.narrower = button("−", "narrower columns", () => this.zoom(0.5));
     this.wider = button("+", "wider columns", () => this.zoom(2));
     this.fit = button("fit", "fit the columns to the page", () => this.zoom(1 / this.zoomX));
-    this.image = button("PNG", "save the picture as it stands here", () => {
-      savePicture(this.canvas, this.theme.page, "compare.png");
-    });
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     this.hovers = []; // one a block of columns
     this.stage = make("div", "stage", "", [this.canvas]);
@@ -37,7 +34,7 @@ class Comparison extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, this.fit, this.image]);
+    const bar = make("div", "bar", "", [this.note, columns, this.fit, linkButton(), pictureButton(this, "compare.png")]);
     this.box.append(this.facts, this.same, bar, this.scroll, this.ahead, this.tip, this.spoken);
     this.listen();
   }
@@ -468,6 +465,28 @@ class Comparison extends Picture {
     const knee = top === 0 && this.lean ? this.strip : top; // slanted words are not over their column
     Object.assign(paint, { strokeStyle: this.theme.primary, lineWidth: 1.5 });
     paint.strokeRect(left, knee + 0.75, width, bottom - knee - 1.5);
+  }
+
+  // ---- for a picture to show: see present.js -------------------------------------------------------------------------
+
+  spread() { return this.labels.length * this.wide; }
+  stretch(height) { this.header = { ...this.header, height }; }
+  sentenceShown() { return this.sentence; }
+  headlines() { // the table of models, in the columns of their maps; where these are stacked a line for each
+    const quiet = { size: 12, alpha: 0.65 }, { models, theme } = this, facts = this.shownFacts();
+    const title = (model, x, y) => this.text(model.title, x, y, { size: 14, weight: 700, align: "left", colour: model[theme.mode] });
+    if (this.stacked) return models.map((model, k) => (y) => {
+      title(model, PAD, y);
+      const said = facts.map(([label, values]) => `${label} ${values[k]}`).join(" · ");
+      this.text(said, PAD + this.paint.measureText(model.title).width + 12, y, { ...quiet, align: "left" });
+    });
+    return [
+      (y) => models.forEach((model, k) => title(model, this.blockLeft(k), y)),
+      ...facts.map(([label, values]) => (y) => {
+        this.text(label, LEFT - 12, y, quiet);
+        values.forEach((value, k) => this.text(value, this.blockLeft(k), y, { size: 13, align: "left" }));
+      }),
+    ];
   }
 
   // ---- what a person does --------------------------------------------------------------------------------------------

@@ -16,9 +16,6 @@ class GateMap extends Picture {
     this.lower = button("−", "lower rows", () => this.zoom(1, 0.5));
     this.higher = button("+", "higher rows", () => this.zoom(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.reset());
-    this.image = button("PNG", "save the picture as it stands here", () => {
-      savePicture(this.canvas, this.theme.page, "gates.png");
-    });
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const units = make("span", "group", "units", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -27,7 +24,7 @@ class GateMap extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit, this.image]), this.scroll, this.tip, this.spoken);
+    this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit, linkButton(), pictureButton(this, "gates.png")]), this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
@@ -103,6 +100,19 @@ class GateMap extends Picture {
     this.lower.disabled = this.zoomY <= 1;
     this.higher.disabled = !place || place.pitch >= 32 * this.dpr || place.rows <= 2;
     this.fit.disabled = this.zoomX === 1 && this.zoomY === 1;
+  }
+
+  // ---- for a picture to show: see present.js ----------------------------------------------------------------------
+
+  spread() { return this.data.tokens.length * this.column; }
+  stretch(height) { this.data = { ...this.data, height }; }
+  sentenceShown() { return this.data; }
+  headlines(width) {
+    const { data, time } = this, last = data.tokens.length - 1, so = perplexity(data.running_nll[last]);
+    const said = [data.title, `perplexity of this sentence ${so}`, `framed: ${data.labels[time]} (${time}), unit ${this.unit}`];
+    this.setFont(14);
+    return wrapped(this.paint, said.filter(Boolean).join(" · "), width - 2 * PAD, 3).map((line) => (y) =>
+      this.text(line, PAD, y, { size: 14, align: "left", alpha: 0.8 }));
   }
 
   // ---- what a person does ------------------------------------------------------------------------------------------
