@@ -9,11 +9,13 @@ const PAD = 24, LINE = 20; // CSS pixels
 
 // A button that copies the page's address, which tells the whole view.
 function linkButton() {
-  const element = button("copy link", "copy the link to this view", async () => {
-    const copied = await copyText(location.href, element);
-    element.textContent = copied ? "copied" : "copy link";
+  const label = "copy the link to this view";
+  const say = (text, label) => { element.textContent = text; element.setAttribute("aria-label", label); };
+  const element = button("copy link", label, async () => {
+    if (!await copyText(location.href, element)) return;
+    say("copied", "link copied");
     clearTimeout(element.timer);
-    element.timer = setTimeout(() => { element.textContent = "copy link"; }, 2000);
+    element.timer = setTimeout(say, 2000, "copy link", label);
   });
   element.setAttribute("aria-live", "polite");
   return element;
