@@ -12,9 +12,17 @@ RECTS = "".join(f'<rect x="{x}" y="{y}" width=".9" height=".9" fill="{colour}"/>
 st.set_page_config(page_title="lstmviz", page_icon=f'<svg viewBox="0 0 3 3">{RECTS}</svg>', layout="wide")
 
 STYLE = """<style>
-[data-testid="stHeader"] {background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
-[data-testid="stHeader"]::before {content: "lstmviz"; font-weight: 700; font-size: 1.1rem; padding-left: 1.8rem}
-.block-container {padding: 4.2rem 1.8rem 3rem; max-width: 1760px}
+.block-container {padding: 0 1.8rem 3rem; max-width: 1760px}
+[data-testid="stLayoutWrapper"]:has(> .st-key-pages) {position: sticky; top: 0; z-index: 99; /* over maps and menus */
+  background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
+.st-key-pages {padding: .75rem 0; gap: .3rem}
+.st-key-pages p {font-size: .875rem}
+.st-key-pages [data-testid="stMarkdown"] p {font-size: 1.1rem; font-weight: 700; padding-right: .7rem}
+.st-key-pages a {padding: .15rem .5rem; min-height: 1.75rem}
+@media (max-width: 800px) { /* one column, on a phone and at 200 % zoom */
+  .block-container {padding: 0 1.1rem 3rem}
+  .block-container > div > [data-testid="stLayoutWrapper"] > div > [data-testid="stColumn"] {min-width: 100%}
+}
 </style>"""
 
 
@@ -37,4 +45,10 @@ def start() -> None:
 st.html(STYLE)
 start()
 pages = [st.Page(f"lstmviz/pages/{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare")]
-st.navigation(pages, position="top").run()
+chosen = st.navigation(pages, position="hidden")
+# Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
+with st.container(horizontal=True, vertical_alignment="center", key="pages"):
+    st.markdown("lstmviz", width="content")
+    for page in pages:
+        st.page_link(page)
+chosen.run()

@@ -5,7 +5,7 @@ set -euo pipefail
 data=$1
 shift
 names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
-  lineups/brackets lineups/agreement lineups/recall}
+  lineups/brackets lineups/agreement lineups/recall recorded/brackets}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
 export OMP_NUM_THREADS=1
@@ -23,8 +23,16 @@ line_up() { # every cell, the same text, seed, steps and at most so many paramet
     printf '## %s\n\n%s\n\n' "$(basename "$run")" "$(cat "$run/card.md")" >> "checkpoints/$1.md"
   done
 }
+record() { # a small training with all that the Train page shows of one: its curves, and its gates as they learn
+  train "$1" --corpus brackets --hidden-size 12 --embedding-size 8 --learning-rate 1e-2 --steps 1200 --eval-every 150 \
+    --probe "(x(xx(x)x)(x)x)"
+  mkdir -p "checkpoints/$1"
+  cp -r "runs/$1"/{config.json,metrics.jsonl,best.safetensors,probes} "checkpoints/$1/"
+  cp "runs/$1/card.md" "checkpoints/$1.md"
+}
 for name in $names; do
   case $name in
+    recorded/*) record "$name"; continue ;;
     lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
     lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;
     lineups/recall) line_up "$name" --parameters 6000 --steps 6000 --eval-every 300; continue ;;

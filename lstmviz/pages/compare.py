@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from math import log
 
@@ -22,9 +23,13 @@ from lstmviz.ui.comparing import (
     differences,
     draw,
     kinship,
+    lines_table,
+    markdown,
+    models_table,
     reach,
     shared_axis,
     titles,
+    values_table,
 )
 from lstmviz.ui.controls import (
     STYLE,
@@ -205,6 +210,10 @@ def controls(opened: dict[str, OpenModel]) -> View:
                 "mean and shares are of the gate that", GATES, default="keeps", required=True, key="gate",
                 bind="query-params",
             )  # fmt: skip
+        export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
+        if export.open:
+            with export:
+                export_controls(opened, int(layer) - 1)
     return View(
         int(layer) - 1,
         order,
@@ -213,6 +222,31 @@ def controls(opened: dict[str, OpenModel]) -> View:
         gate,
         shown == "difference",
     )
+
+
+def export_controls(opened: dict[str, OpenModel], layer: int) -> None:
+    """The tables of what is compared; made only when asked for."""
+    st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
+    readings, text = st.session_state.get("readings") or {}, st.session_state.get(BOX) or ""
+    compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings.get(name))]
+
+    def parquet() -> bytes:
+        buffer = io.BytesIO()
+        values_table(compared).to_parquet(buffer, index=False)
+        return buffer.getvalue()
+
+    offers = [
+        ("models (Markdown)", lambda: markdown(models_table(opened)).encode(), "models.md", "text/markdown"),
+        ("models (CSV)", lambda: models_table(opened).to_csv(index=False).encode(), "models.csv", "text/csv"),
+    ]
+    if len(compared) == len(opened):  # they have read something
+        offers += [
+            ("lines, a token a row (CSV)", lambda: lines_table(text, compared, layer).to_csv(index=False).encode(),
+             "lines.csv", "text/csv"),
+            ("every value (Parquet)", parquet, "traces.parquet", "application/vnd.apache.parquet"),
+        ]  # fmt: skip
+    for label, make, name, mime in offers:
+        st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
 
 
 @st.fragment

@@ -23,7 +23,7 @@ from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
 from lstmviz.ui.comparing import MOST
-from lstmviz.ui.gate_map import gate_map, moments, moved_to
+from lstmviz.ui.gate_map import gate_map, heading, moments, moved_to
 from lstmviz.ui.reading import Reading, payload, telling_unit
 from lstmviz.ui.rows import drawn_roles
 from lstmviz.ui.training_form import duration, form
@@ -38,11 +38,7 @@ def page() -> None:
     with left, st.container(border=True):
         form()
     with right:
-        every = trainings.every()
-        if not every:
-            st.info("Nothing has been trained yet. Press Train at the left: the curves appear here, and stay.")
-            return
-        moving = is_moving(every)
+        moving = is_moving(trainings.every())
         st.fragment(live, run_every=0.5 if moving else None)(moving)
 
 
@@ -94,8 +90,8 @@ def table(every: list[Run]) -> list[Run]:
         },
     )
     chosen = [every[row] for row in picked.selection.rows]
-    if len(chosen) == 1:
-        st.session_state["run"] = chosen[0].name
+    if len(chosen) == 1 and st.session_state.get("run") != chosen[0].name:
+        st.session_state["run"], st.session_state["arrived"] = chosen[0].name, time.monotonic()
     if not chosen and default.lineup:
         return [run for run in every if run.lineup == default.lineup]
     return chosen or [default]
@@ -109,25 +105,61 @@ def share_done(run: Run, status: Status | None) -> float:
 
 
 def live(was_moving: bool) -> None:
-    """The table of trainings, and what moves while the chosen ones learn: always the same places (``ui.gate_map``)."""
+    """The table of trainings, and what moves while the chosen ones learn; before there is one, a recorded one.
+
+    Always the same places: see ``ui.gate_map``.
+    """
     every = trainings.every()
-    if not every:  # the last one was deleted
-        st.rerun()
-    chosen = table(every)
-    steering, said, axes, curves, below = (st.container() for _ in range(5))  # all of them always, in this order
+    above, below = st.container(), st.container()
+    with above:
+        chosen = steered(every) if every else recorded()
+    with below:
+        learning(chosen)
+    if was_moving != is_moving(every):
+        st.rerun()  # to look again twice a second, or no longer
+
+
+def recorded() -> list[Run]:
+    """A training that comes with the project, to be looked at like any other but not steered."""
+    run = Run(trainings.RECORDED)
+    st.info("Nothing has been trained yet. Press **Train**, and you see it learn here; it stays.")
+    if losses := [record["valid_nll"] for record in trainings.records(run) if record["valid_nll"] is not None]:
+        config = run.config()
+        st.markdown(
+            f"**A recorded training** of `{config.train.corpus}`: {config.model['cell']}, "
+            f"{config.model['hidden_size']} units, {config.train.steps:,} steps, at best perplexity "
+            f"{perplexity(min(losses)):.2f}. Until you have one of your own: press play below and see its gates learn."
+        )
+    return [run] if losses else []
+
+
+def steered(every: list[Run]) -> list[Run]:
+    """The trainings that are chosen in the table; what they are called, how far they are, and what steers them."""
+    rows, steering, said = (st.container() for _ in range(3))
+    with rows:
+        chosen = table(every)
     run, alone = chosen[0], len(chosen) == 1
     if st.session_state.get("playing") != run.name:
         st.session_state["playing"] = None
-    one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
-    named = {(other.folder.name if one else other.name): other for other in chosen}
     with steering:
-        if run.lineup and one:
+        if run.lineup and len({other.lineup for other in chosen}) == 1:
             steer_lineup(Sweep(run.lineup), every, together=not alone)
         if alone:
             steer(run)
+    if problem := st.session_state.pop("problem", None):
+        said.error(f"{plain(problem)}.")
+    return chosen
+
+
+def learning(chosen: list[Run]) -> None:
+    """How the chosen ones learn: the curves of all, and the gates of the first."""
+    said, axes, curves, below = (st.container() for _ in range(4))
+    if not chosen:
+        return
+    run, alone = chosen[0], len(chosen) == 1
+    one = len({other.lineup for other in chosen}) == 1  # then the members' own names say enough
+    named = {(other.folder.name if one else other.name): other for other in chosen}
     with said:
-        if problem := st.session_state.pop("problem", None):
-            st.error(f"{plain(problem)}.")
         remarks(named)
     with axes, st.container(horizontal=True, vertical_alignment="center"):
         x = st.segmented_control(
@@ -159,13 +191,13 @@ def live(was_moving: bool) -> None:
             st.caption(f"Below, the gates of **{whose}**. Select another training above to see its own.")
     with below:
         gates(run)
-    if was_moving != is_moving(every):
-        st.rerun()  # to look again twice a second, or no longer
 
 
 def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do what a button says; the page says why where that cannot be done."""
     st.session_state["pressed"] = time.monotonic()
+    if action is trainings.start:
+        st.session_state["arrived"] = st.session_state["pressed"]
     try:
         action(*arguments)
     except (OSError, ValueError) as error:
@@ -179,7 +211,10 @@ def steer_lineup(lineup: Sweep, every: list[Run], *, together: bool) -> None:
     members = [(run, run.status()) for run in every if run.lineup == lineup.folder]
     finished = sum(status is not None and status.state == "finished" for _, status in members)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"line-up **{plain(lineup.folder.name)}**", width="stretch")
+        if together:
+            heading(f"line-up {lineup.folder.name}", st.session_state.get("arrived"), key="heading")
+        else:
+            st.markdown(f"line-up **{plain(lineup.folder.name)}**", width="stretch")
         if state in LIVING and (lineup.folder / "status.json").exists():
             st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
         elif state not in LIVING and finished < len(members):
@@ -198,7 +233,7 @@ def steer(run: Run) -> None:
     status = run.status()
     state, several = (status.state, status.processes) if status else ("starting", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(run.folder.name)}**", width="stretch")
+        heading(run.folder.name, st.session_state.get("arrived"), key="heading")
         if state == "running":
             st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
@@ -274,8 +309,8 @@ def health(records: list[dict], clip_norm: float) -> list[str]:
 def gates(run: Run) -> None:
     """The probe sentence's gates at any moment of the training: the newest, until somebody moves the slider."""
     slider, picture, sample = (st.container() for _ in range(3))
-    steps = run.probes()
-    if not steps or f"run {run.name}" not in models.trained():
+    steps, best = run.probes(), run.folder / "best.safetensors"
+    if not steps or not best.exists():
         with picture:
             gate_map(
                 b"", key="probe", notes=[("note", "The gates of the probe sentence appear after the first evaluation.")]
@@ -296,7 +331,7 @@ def gates(run: Run) -> None:
 def probe(run: Run, step: int) -> None:
     """The map of the probe sentence at one moment, or why there is none."""
     try:
-        opened = models.open_model(f"run {run.name}")
+        opened = models.open_path(run.folder / "best.safetensors", run.name)
         trace, likely, probabilities = run.probe(step)
     except (ValueError, OSError, KeyError, BadZipFile) as error:
         gate_map(b"", key="probe", notes=[("note", f"The gates after {step:,} steps cannot be shown: {error}.")])
@@ -323,6 +358,7 @@ def probe(run: Run, step: int) -> None:
         selection=chosen,
         held=said.get("held") or (),
         identity=f"step {step}",
+        name=f"{run.name} after {step:,} steps",
     )
     height = max(420, 122 * len(roles) + 96)
     gate_map(message, key="probe", height=height, notes=[("note", said_so)] if said_so else [])

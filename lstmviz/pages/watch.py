@@ -162,6 +162,7 @@ def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
                 selection=select(opened, reading, layers, said.get("selection")),
                 generated_from=generated_from(text),
                 held=said.get("held") or (),
+                name=name,
             )
         gate_map(message, key="map", notes=notes_on(opened, text, reading))
 

@@ -26,6 +26,23 @@ STYLE = """<style>
 .st-key-watch, .st-key-compare {gap: .55rem}
 .st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
 .st-key-bar p, .st-key-bar button {font-size: .86rem}
+@media (max-width: 800px) { /* as in app.py */
+  .st-key-bar, .st-key-choice {gap: .35rem}
+  .st-key-choice .st-key-model {min-width: 240px; flex: 1}
+  .st-key-choice .st-key-models {min-width: min(100%, 420px)}
+  /* Watch in one column: the model, the sentence, the numbers, the map, and last how the model learned. */
+  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-watch) {
+    flex-flow: column nowrap; align-items: stretch; gap: .55rem; reading-flow: flex-visual}
+  [data-testid="stColumn"]:has(.st-key-watch, .st-key-choice), /* what holds them is no box of its own */
+  [data-testid="stColumn"] :is([data-testid="stVerticalBlock"], [data-testid="stLayoutWrapper"]):has(
+    .st-key-choice, .st-key-bar, .st-key-text, .st-key-tokens, .st-key-readout, .st-key-map) {display: contents}
+  [data-testid="stColumn"] :is(.st-key-choice, .st-key-bar, .st-key-text, .st-key-tokens) {order: -3}
+  [data-testid="stColumn"] .st-key-choice {order: -5}
+  [data-testid="stColumn"] .st-key-bar {order: -4}
+  [data-testid="stColumn"] .st-key-readout {order: 1}
+  [data-testid="stColumn"] .st-key-map {order: 2}
+  [data-testid="stLayoutWrapper"]:has(> * > .st-key-training) {order: 3}
+}
 </style>"""
 
 

@@ -35,13 +35,16 @@ def _assets(*names: str) -> str:
 # Inline, and read once: Streamlit serves files only for components of an installed distribution. An inline script
 # cannot import another, so the scripts are joined here.
 _gate_map = components.component(
-    "lstmviz_gate_map", js=_assets("common.js", "picture.js", "page.js", "gate_map.js"), css=_assets("gate_map.css")
+    "lstmviz_gate_map",
+    js=_assets("common.js", "picture.js", "page.js", "present.js", "gate_map.js"),
+    css=_assets("gate_map.css", "present.css"),
 )
 _comparison = components.component(
     "lstmviz_comparison",
-    js=_assets("common.js", "picture.js", "page.js", "compare.js"),
-    css=_assets("gate_map.css", "compare.css"),
+    js=_assets("common.js", "picture.js", "page.js", "present.js", "compare.js"),
+    css=_assets("gate_map.css", "present.css", "compare.css"),
 )
+_heading = components.component("lstmviz_heading", js=_assets("common.js", "heading.js"), css=_assets("heading.css"))
 _moments = components.component("lstmviz_moments", js=_assets("common.js", "moments.js"), css=_assets("moments.css"))
 _readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
 
@@ -169,6 +172,17 @@ def moments(label: str, steps: list[int], at: int, *, key: str) -> None:
     """
     data = json.dumps({"label": label, "steps": steps, "at": at}).encode()
     _moments(data=data, key=key, on_moved_change=lambda: None)
+
+
+def heading(words: str, arrived: float | None, *, key: str) -> None:
+    """Show what the page is about now; where it is not in view it comes there, once for each arrival.
+
+    Args:
+        words: plain text.
+        arrived: when a person last asked for something new, on any clock; None before.
+        key: the component's identity.
+    """
+    _heading(data=json.dumps({"words": words, "arrived": arrived}).encode(), key=key)
 
 
 def moved_to(key: str) -> int | None:

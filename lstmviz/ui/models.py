@@ -120,6 +120,15 @@ def open_model(name: str) -> OpenModel:
         if len(parts) > 2 or {"", "..", "."} & set(parts):
             raise checkpoints.CheckpointError(f"there is no checkpoint called {name}")
         path = trainings.FOLDER.joinpath(*parts, "best.safetensors")
+    return open_path(path, name)
+
+
+def open_path(path: Path, name: str) -> OpenModel:
+    """The model in a file, which an error calls by its name.
+
+    Raises:
+        CheckpointError: it cannot be used.
+    """
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:

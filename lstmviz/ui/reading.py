@@ -12,8 +12,9 @@ import torch
 
 from lstmviz.cells import CELLS
 from lstmviz.charts import ROLES
+from lstmviz.checkpoint import Checkpoint
 from lstmviz.grammars import measure
-from lstmviz.model import LanguageModel
+from lstmviz.model import LanguageModel, perplexity
 from lstmviz.text import UNK, visible
 from lstmviz.trace import GateTrace, held, trace_tokens
 from lstmviz.ui.gate_map import pack
@@ -122,6 +123,7 @@ def payload(
     generated_from: int | None = None,
     held: Container[str] = (),
     identity: str = "",
+    name: str = "",
 ) -> bytes:
     """Everything the gate map draws, as the bytes it reads.
 
@@ -134,12 +136,14 @@ def payload(
         held: blocks of values that the browser holds, which are not sent again.
         identity: of whatever else than the checkpoint and the tokens the values depend on; then what the checkpoint
             says of its units is left out.
+        name: of the model, for a picture that leaves the page.
     """
     checkpoint, nll = opened.checkpoint, reading.trace["nll"].values
     vocabulary = checkpoint.vocabulary
     panels, planes = panels_of(opened, reading.trace, layers, roles)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = {
+        "title": name if identity else f"{name} · {described(checkpoint)}",
         "level": vocabulary.level,
         "tokens": [opened.signs[i] for i in reading.ids],
         "unknown": [i == unknown for i in reading.ids],
@@ -157,6 +161,14 @@ def payload(
         "shown": CELLS[checkpoint.model.cell].lets_out,
     }
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
+
+
+def described(checkpoint: Checkpoint) -> str:
+    """A model in a few words: its cell, its size, and how good it is."""
+    config, unit = checkpoint.model, "character" if checkpoint.vocabulary.level == "char" else "word"
+    layers = f"{config.num_layers} × " if config.num_layers > 1 else ""
+    nll = checkpoint.results["valid_nll"]
+    return f"{config.cell}, {layers}{config.hidden_size:,} units · validation perplexity {perplexity(nll):.2f} a {unit}"
 
 
 def panels_of(

@@ -239,7 +239,7 @@ def start(config: SweepConfig, corpus: Corpus, text: Text) -> None:
     except (ValueError, OSError) as error:
         st.error(f"The training could not be started: {plain(reason(error))}.")
         return
-    st.session_state["run"] = run.name
+    st.session_state["run"], st.session_state["arrived"] = run.name, time.monotonic()
     st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
     st.rerun()
 

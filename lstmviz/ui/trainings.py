@@ -23,6 +23,7 @@ from lstmviz.training.sweep import Sweep, SweepConfig
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
 TEXTS = ROOT / "corpora"
+RECORDED = ROOT / "checkpoints" / "recorded" / "brackets"  # a finished run, which the page shows until there is another
 NICE = ("nice", "-n", "10") if shutil.which("nice") else ()  # typing goes before training where both want the processor
 
 

@@ -186,3 +186,14 @@ def test_a_line_up_is_one_click_away(folder: Path) -> None:
     app = open_page(models=["small", "deep"])
     app.button(key="menu_task").click().run()
     assert app.multiselect(key="models").value == ["task/lstm_concat", "task/report_concat", "task/rnn"]
+
+
+def test_tables_can_be_taken_along(folder: Path) -> None:
+    app = open_page(models=["small", "deep"], sentence="abc")
+    app.session_state["export"] = True  # as a click on it would
+    app.run()
+    assert not app.exception
+    labels = [element.proto.label for element in app.get("download_button")]
+    assert labels == ["models (Markdown)", "models (CSV)", "lines, a token a row (CSV)", "every value (Parquet)"]
+    app.text_input(key="sentence").set_value("").run()
+    assert not app.exception

@@ -7,11 +7,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from lstmviz.checkpoint import TrainConfig
+from lstmviz.checkpoint import Checkpoint, TrainConfig, load
+from lstmviz.trace import trace_tokens
 from lstmviz.training import corpora
 from lstmviz.training.corpora import import_text
 from lstmviz.training.run import Run, RunConfig, runs
@@ -64,11 +67,62 @@ def moment_shown(app: AppTest) -> int:
     return json.loads(data)["at"]
 
 
-def test_an_empty_page_says_what_to_do(folder: Path) -> None:
+def test_an_empty_page_says_what_to_do_and_shows_a_recorded_training(folder: Path) -> None:
     app = open_page()
     assert not app.exception
     assert "Nothing has been trained yet" in spoken(app)
     assert "training tokens, 4 in the vocabulary" in spoken(app)
+    assert "**A recorded training** of `brackets`: lstm, 12 units, 1,200 steps" in "".join(
+        m.value for m in app.markdown
+    )
+    assert len(app.get("plotly_chart")) == 1 and moment_shown(app) == 1200
+    assert "follows the nesting depth" in spoken(app) and "What it writes after 1,200 steps" in spoken(app)
+    assert not [button for button in app.button if button.key in ("stop", "delete", "open", "restart")]  # not steered
+    assert list(app.dataframe) == []
+    app.button(key="play").click().run()
+    seen = [moment_shown(app)]
+    while app.button(key="play").label == "stop playing":
+        app.run()
+        seen.append(moment_shown(app))
+    assert not app.exception
+    assert seen == Run(trainings.RECORDED).probes() == [1, 2, 4, 8, 16, 32, 64, 128, *range(150, 1201, 150)]
+
+
+def test_the_recorded_training_gives_way(folder: Path) -> None:
+    config = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2), {"hidden_size": 4}, "(x)")
+    run = Run.create(folder / "mine", config)
+    list(run.execute())
+    app = open_page()
+    assert not app.exception
+    assert list(app.dataframe[0].value["run"]) == ["mine"]
+    assert "recorded" not in "".join(m.value for m in app.markdown) and moment_shown(app) == 2
+    app.button(key="delete").click().run()
+    assert not app.exception
+    assert "**A recorded training**" in "".join(m.value for m in app.markdown)
+
+
+def test_the_recorded_training_is_one(folder: Path) -> None:
+    run = Run(trainings.RECORDED)
+    checkpoint = load(run.folder / "best.safetensors")
+    config = run.config()
+    assert config.train.corpus == checkpoint.corpus_name == "brackets"
+    records, _ = run.metrics()
+    last = records[-1]
+    assert last["step"] == config.train.steps == checkpoint.step
+    assert last["valid_nll"] == pytest.approx(checkpoint.results["valid_nll"], abs=0.005)  # of a part, and of all of it
+    trace, *_ = run.probe(checkpoint.step)
+    ids = torch.tensor([*run_up(checkpoint), *trace["id"].values.tolist()])
+    again, _ = trace_tokens(checkpoint.build(), ids)
+    kept = again.isel(time=slice(-trace.sizes["time"], None))
+    for name in ("forget_gate", "cell"):
+        np.testing.assert_allclose(kept[name].values[:, 1:], trace[name].values[:, 1:], atol=1e-4)
+    assert sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file()) < 150_000
+
+
+def run_up(checkpoint: Checkpoint) -> list[int]:
+    """What a probe sentence is read after: the first lines of the validation text, without the end of the last."""
+    text = corpora.open_corpus(checkpoint.train).valid[:300]
+    return text[: int((text == checkpoint.vocabulary.end).nonzero()[-1])].tolist()
 
 
 def test_train_starts_a_process_that_can_be_stopped_and_seen(folder: Path) -> None:
@@ -228,7 +282,7 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     assert "training tokens" in spoken(app)
     app.segmented_control(key="level").set_value("words").run()
     assert " 6 in the vocabulary" in spoken(app)
-    assert "the cat sat on the mat . ⏎" in [element.value for element in app.code][-1]
+    assert any("the cat sat on the mat . ⏎" in element.value for element in app.code)
     app.number_input(key="words").set_value(10).run()
     app.number_input(key="times").set_value(600).run()
     assert " 1 in the vocabulary, 62.5% of the text" in spoken(app)

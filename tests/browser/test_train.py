@@ -101,3 +101,54 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, st
         expect(page.get_by_role("button", name="delete it")).to_have_count(0)
         expect(page.get_by_text("Error", exact=False)).to_have_count(0)
         assert not run.folder.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
+@pytest.mark.parametrize("size", [(390, 844), (1440, 500)], ids=["phone", "scrolled"])
+def test_what_was_just_begun_comes_into_view(
+    browser: Browser, app_server: str, started: list[Run], size: tuple[int, int]
+) -> None:
+    before = {run.folder for run in trainings.every()}
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(f"{app_server}/train")
+    main, heading = page.locator("[data-testid=stMain]"), page.locator(".heading")
+    page.get_by_text("5 minutes", exact=True).click()
+    says(page, "steps or")
+    page.wait_for_timeout(1500)  # until the new budget stands in the form
+    if size[0] > 800:  # on a wide screen the trainings stand beside the form, and leave the window when it is scrolled
+        page.get_by_text("more", exact=True).click()
+        page.wait_for_timeout(500)
+        main.evaluate("main => { main.scrollTop = document.querySelector('.st-key-train').offsetTop + 380; }")
+        assert main.evaluate("main => main.scrollTop") > 300
+    press(page, "Train")
+    heading.wait_for(timeout=40_000)
+    started.extend(run for run in trainings.every() if run.folder not in before)
+    expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
+    expect(heading).to_be_focused()
+    says(page, "running ·")
+    page.wait_for_timeout(4500)  # until it has come to rest
+    expect(heading).to_be_in_viewport(ratio=1)
+    page.mouse.wheel(0, 3000)  # where a person goes then, the page stays
+    page.wait_for_timeout(1500)
+    away = main.evaluate("main => main.scrollTop")
+    page.wait_for_timeout(2000)
+    assert main.evaluate("main => main.scrollTop") == away
+    press(page, "stop")
+    says(page, "stopped ·")
+    press(page, "resume")
+    expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
+    page.context.close()
+
+
+def test_what_is_in_view_stays_where_it_is(browser: Browser, app_server: str, started: list[Run]) -> None:
+    before = {run.folder for run in trainings.every()}
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{app_server}/train")
+    says(page, "steps or")
+    press(page, "Train")
+    expect(page.locator(".heading")).to_be_focused(timeout=40_000)
+    started.extend(run for run in trainings.every() if run.folder not in before)
+    says(page, "running ·")
+    page.wait_for_timeout(4500)
+    assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop") == 0
+    page.context.close()

@@ -19,9 +19,13 @@ from lstmviz.ui.comparing import (
     draw,
     half_life,
     kinship,
+    lines_table,
+    markdown,
     measures,
+    models_table,
     shared_axis,
     titles,
+    values_table,
 )
 from lstmviz.ui.models import OpenModel
 from lstmviz.ui.reading import read
@@ -215,3 +219,30 @@ def test_the_colours_of_a_role_reach_equally_far_in_all(make_checkpoint):
         for part in parts
     ]
     assert limits[0] == limits[1]
+
+
+def test_the_tables_say_what_the_page_shows(make_checkpoint):
+    both = compared("ab c", make_checkpoint(), make_checkpoint(cell="gru", seed=1))
+    facts = models_table({each.name: each.opened for each in both})
+    assert facts["cell"].tolist() == ["lstm", "gru"] and facts["units"].tolist() == [4, 4]
+    assert facts["validation perplexity"].tolist() == pytest.approx([np.exp(2.0)] * 2)
+    lines = lines_table("ab c", both, layer=0)
+    assert lines[["position", "model"]].values.tolist() == [[t, f"model {k}"] for t in range(4) for k in range(2)]
+    for k, each in enumerate(both):
+        own = lines[lines["model"] == each.name]
+        trace = each.reading.trace
+        assert own["token"].tolist() == ["a", "b", "␣", "c"]
+        np.testing.assert_allclose(own["loss"], trace["nll"].values)
+        gate = ("forget_gate", "update_gate")[k]
+        np.testing.assert_allclose(own["keeps mean"], trace[gate].values[0].mean(-1), rtol=1e-6)
+        assert own["shows mean"].isna().all() == (k == 1)  # a GRU has no output gate
+    values = values_table(both)
+    assert len(values) == 2 * 4 * 4 and set(values["model"]) == {"model 0", "model 1"}
+    assert values[values["model"] == "model 0"]["update_gate"].isna().all()
+
+
+def test_a_table_for_a_paper_keeps_its_columns(make_checkpoint):
+    (one,) = compared("ab", make_checkpoint())
+    lines = markdown(models_table({"a|b": one.opened})).splitlines()
+    assert lines[1].count("|") == lines[0].count("|") == lines[2].replace("\\|", "").count("|")
+    assert "| a\\|b | lstm |" in lines[2] and "| 7.3891 |" in lines[2]

@@ -1,8 +1,10 @@
 // Several models reading one sentence: what differs between them, then the sentence with a line a model in each chart,
-// then the gate maps side by side, and what each model expects next. All of it shares one window of tokens.
+// then the gate maps side by side, and what each model expects next. All of it shares one window of tokens. Where a model
+// would get too narrow a column, as on a phone, each has a row of its own instead: `stacked`.
 
 const FACTS = 3; // rows of what differs, until more are asked for
-const TITLE = 26, CHART = 64, CAPTION = 18, BETWEEN = 16; // CSS pixels
+const TITLE = 26, CHART = 64, CAPTION = 18, BETWEEN = 16, NARROWEST = 96; // CSS pixels
+const STACKED = { left: 3, right: 44, title: 24, share: 110 }; // gutters and heights where models are stacked
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
 
 class Comparison extends Picture {
@@ -24,9 +26,6 @@ class Comparison extends Picture {
     this.narrower = button("−", "narrower columns", () => this.zoom(0.5));
     this.wider = button("+", "wider columns", () => this.zoom(2));
     this.fit = button("fit", "fit the columns to the page", () => this.zoom(1 / this.zoomX));
-    this.image = button("PNG", "save the picture as it stands here", () => {
-      savePicture(this.canvas, this.theme.page, "compare.png");
-    });
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     this.hovers = []; // one a block of columns
     this.stage = make("div", "stage", "", [this.canvas]);
@@ -36,7 +35,7 @@ class Comparison extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, this.fit, this.image]);
+    const bar = make("div", "bar", "", [this.note, columns, this.fit, linkButton(), pictureButton(this, "compare.png")]);
     this.box.append(this.notes, this.facts, this.same, bar, this.scroll, this.ahead, this.tip, this.spoken);
     this.listen();
   }
@@ -80,7 +79,6 @@ class Comparison extends Picture {
     const changed = before ? this.labels.findIndex((label, t) => label !== this.shownLabels[t]) : -1;
     this.shownLabels = this.labels;
     this.leave();
-    this.writeFacts();
     this.arrange(changed < 0 ? this.time : changed);
     requestAnimationFrame(() => {
       window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
@@ -121,47 +119,53 @@ class Comparison extends Picture {
 
   // ---- the tables around the picture ---------------------------------------------------------------------------------
 
-  grid(element, children) {
+  // A column a model, over and under its maps; where models are stacked, a row a model.
+  tabulate(element, titles, rows) {
+    const { models, stacked } = this, what = (label) => make("span", "what", label);
+    element.classList.toggle("stacked", stacked);
+    if (stacked) {
+      element.replaceChildren(...models.map((_, k) => make("div", "model", "", [titles[k], ...rows.map(([label, cells]) =>
+        make("span", "pair", "", [what(label), cells[k]]))])));
+      return;
+    }
     element.style.gridTemplateColumns =
-      `${LEFT - BETWEEN}px repeat(${this.models.length}, minmax(0, 1fr)) ${RIGHT - BETWEEN}px`;
+      `${LEFT - BETWEEN}px repeat(${models.length}, minmax(0, 1fr)) ${RIGHT - BETWEEN}px`;
     element.style.columnGap = `${BETWEEN}px`;
-    element.replaceChildren(...children);
+    const lines = element === this.facts ? [["", titles], ...rows] : rows; // the maps' own titles stand over the others
+    element.replaceChildren(...lines.flatMap(([label, cells]) => [what(label), ...cells, make("span", "")]));
+  }
+
+  title(model, children = []) { // how its lines look, and its name
+    const mark = make("canvas", "mark"), name = make("span", "name", model.title.replace(/[_/]/g, "$&\u200b")); // breaks there
+    name.title = model.name;
+    Object.assign(mark, { width: 44, height: 8 });
+    const pen = mark.getContext("2d");
+    Object.assign(pen, { strokeStyle: model[this.theme.mode], lineWidth: 5 });
+    pen.setLineDash(DASHES[model.number].map((length) => 2 * length));
+    pen.moveTo(0, 4);
+    pen.lineTo(44, 4);
+    pen.stroke();
+    return make("span", "title", "", [mark, name, ...children]);
   }
 
   writeFacts() { // what differs is listed first
-    const { header } = this, key = JSON.stringify([header.facts, header.same, header.reference, this.theme.mode]);
+    const { header } = this;
+    const key = JSON.stringify([header.facts, header.same, header.reference, this.theme.mode, this.stacked]);
     if (key === this.written) return;
     this.written = key;
-    const cells = [make("span", "what", "")];
-    for (const model of this.models) {
-      const mark = make("canvas", "mark"), name = make("span", "name", model.title.replace(/[_/]/g, "$&\u200b")); // breaks there
-      name.title = model.name;
-      Object.assign(mark, { width: 44, height: 8 });
-      const pen = mark.getContext("2d");
-      Object.assign(pen, { strokeStyle: model[this.theme.mode], lineWidth: 5 });
-      pen.setLineDash(DASHES[model.number].map((length) => 2 * length));
-      pen.moveTo(0, 4);
-      pen.lineTo(44, 4);
-      pen.stroke();
+    const titles = this.models.map((model) => {
       const pinned = model.number === header.reference;
       const pin = button(pinned ? "reference" : "pin", pinned ? "the others are compared with this one" :
         "make this the reference that the others are compared with", () => this.send("pinned", model.id));
       pin.className = pinned ? "pin pinned" : "pin";
-      cells.push(make("span", "title", "", [mark, name, pin]));
-    }
-    cells.push(make("span", "", ""));
-    const shown = this.unfolded ? header.facts.length : FACTS;
-    for (const [label, values, differs] of header.facts.slice(0, shown)) {
-      cells.push(make("span", "what", label));
-      for (const value of values) cells.push(Object.assign(make("span", differs ? "" : "equal", value), { title: value }));
-      cells.push(make("span", "", ""));
-    }
-    if (this.computing) {
-      cells.push(make("span", "what", "equations"));
-      for (const { equations, remark } of this.models)
-        cells.push(make("div", "equations", "", [make("pre", "", equations), make("p", "", remark)]));
-    }
-    this.grid(this.facts, cells);
+      return this.title(model, [pin]);
+    });
+    const rows = this.shownFacts().map(([label, values, differs]) =>
+      [label, values.map((value) => Object.assign(make("span", differs ? "" : "equal", value), { title: value }))]);
+    if (this.computing)
+      rows.push(["equations", this.models.map(({ equations, remark }) =>
+        make("div", "equations", "", [make("pre", "", equations), make("p", "", remark)]))]);
+    this.tabulate(this.facts, titles, rows);
     const toggle = (text, label, name) => button(text, label, () => {
       this[name] = !this[name];
       this.written = null;
@@ -173,11 +177,11 @@ class Comparison extends Picture {
     this.same.replaceChildren(...buttons, header.same);
   }
 
+  shownFacts() { return this.unfolded ? this.header.facts : this.header.facts.slice(0, FACTS); }
+
   writeAhead(time) { // what each model made of a token, and what it expects after it
-    const cells = [], { charts } = this.header;
-    const line = (label, value) => {
-      cells.push(make("span", "what", label), ...this.models.map((model) => value(model)), make("span", "", ""));
-    };
+    const rows = [], { charts } = this.header;
+    const line = (label, value) => rows.push([label, this.models.map(value)]);
     for (const chart of charts)
       line(chart.title, (model) => make("span", "figure", number(chart.lines[model.number][time])));
     line(`unit ${this.unit}`, ({ data }) => {
@@ -193,7 +197,7 @@ class Comparison extends Picture {
         make("span", "likely", "", [make("b", "", visible(token)), ` ${number(top.probabilities[t][k])}`]));
       return make("span", "", "", likely);
     });
-    this.grid(this.ahead, cells);
+    this.tabulate(this.ahead, this.stacked ? this.models.map((model) => this.title(model)) : [], rows);
   }
 
   // ---- where things are ----------------------------------------------------------------------------------------------
@@ -201,8 +205,9 @@ class Comparison extends Picture {
   arrange(time = this.time) {
     this.width = this.scroll.clientWidth;
     this.layout();
-    this.spacer.style.width = `${LEFT + this.labels.length * this.wide + RIGHT}px`;
-    const x = time * this.wide, view = this.width - LEFT - RIGHT, left = this.scroll.scrollLeft;
+    this.writeFacts();
+    this.spacer.style.width = `${this.labels.length * this.wide + this.width - this.room()}px`;
+    const x = time * this.wide, view = this.room(), left = this.scroll.scrollLeft;
     if (x < left) this.scroll.scrollLeft = x;
     if (x + this.wide > left + view) this.scroll.scrollLeft = x + this.wide - view;
     this.redraw();
@@ -223,30 +228,41 @@ class Comparison extends Picture {
   }
 
   layout() {
-    const { header, models } = this, view = this.width - LEFT - RIGHT, count = this.labels.length;
+    const { header, models } = this, { length: several } = models;
+    const each = (start, stop) => (stop - start - (several - 1) * BETWEEN) / several;
+    this.stacked = each(LEFT, this.width - RIGHT) < NARROWEST;
+    [this.start, this.stop] = this.stacked ? [STACKED.left, this.width - STACKED.right] : [LEFT, this.width - RIGHT];
+    this.blockWidth = this.stacked ? this.stop - this.start : each(this.start, this.stop);
     this.dpr = window.devicePixelRatio || 1;
     this.data = this.sentence;
-    this.layoutColumns(count);
+    this.layoutColumns(this.labels.length);
     this.wide = this.column;
-    this.charts = header.charts.map((chart, k) => ({ ...chart, y: this.strip + 10 + k * (CHART + GAP) }));
-    let y = this.strip + 10 + this.charts.length * (CHART + GAP) + 14;
+    const above = this.stacked ? STACKED.title : 0; // a title over what it names, where there is no gutter beside it
+    this.charts = header.charts.map((chart, k) => ({ ...chart, y: this.strip + 10 + above + k * (CHART + GAP + above) }));
+    let y = this.strip + 10 + this.charts.length * (CHART + GAP + above) + 14;
     this.mapsTop = y;
-    y += TITLE;
-    this.blockWidth = (view - (models.length - 1) * BETWEEN) / models.length;
-    const share = clamp((header.height - y) / Math.max(1, header.slots.length) - CAPTION, 64, 190);
+    if (!this.stacked) y += TITLE;
+    const fair = clamp((header.height - y) / Math.max(1, header.slots.length) - CAPTION, 64, 190);
+    const share = this.stacked ? STACKED.share : fair;
     for (const { data } of models) {
       const units = data.units.length && this.choose(data.units[0], data.telling[0], share, this.chosen(data) ? this.unit : null);
       for (const panel of data.panels) panel.units = units;
     }
     this.slots = header.slots.map((slot) => {
-      const places = models.map((model) => {
+      const top = y;
+      const rows = models.map((model) => {
         const panel = model.data.panels.find((panel) => panel.slot === slot.key);
-        return panel ? { panel, y: y + CAPTION, ...this.layoutRows(panel.units.length, share * this.dpr) } : null;
+        return panel ? { panel, ...this.layoutRows(panel.units.length, share * this.dpr) } : { height: 40 };
       });
-      const height = places.reduce((most, place) => Math.max(most, place?.height ?? 0), 0) || 40;
-      const placed = { slot, y: y + CAPTION, height, places };
-      y += CAPTION + height + 6;
-      return placed;
+      const height = Math.max(...rows.map((row) => row.height));
+      y += above;
+      const places = rows.map((row) => { // of each model, whether it has a panel or not
+        const place = { ...row, y: y + CAPTION, height: this.stacked || row.panel ? row.height : height };
+        if (this.stacked) y += CAPTION + place.height + 6;
+        return place;
+      });
+      if (!this.stacked) y += CAPTION + height + 6;
+      return { slot, y: top + CAPTION, places };
     });
     this.height = y + 4;
     const [width, height] = [this.width, this.height].map((size) => Math.round(size * this.dpr));
@@ -257,14 +273,16 @@ class Comparison extends Picture {
     while (this.hovers.length < models.length + 1) this.hovers.push(this.stage.appendChild(make("div", "hover")));
   }
 
-  blockLeft(k) { return LEFT + Math.round(k * (this.blockWidth + BETWEEN)); }
+  room() { return this.stop - this.start; }
+  blockLeft(k) { return this.start + (this.stacked ? 0 : Math.round(k * (this.blockWidth + BETWEEN))); }
 
   // The columns from here on are those of the sentence, or of one model's maps.
   inSentence() {
-    Object.assign(this, { left: LEFT, right: this.width - RIGHT, column: this.wide, scrolled: this.along });
+    Object.assign(this, { left: this.start, right: this.stop, column: this.wide, scrolled: this.along });
     this.end = Math.min(this.right, this.x(this.labels.length));
   }
   inBlock(k) {
+    if (this.stacked) return this.inSentence();
     const count = this.to - this.from, left = this.blockLeft(k);
     const column = Math.min(this.blockWidth / count, this.wide);
     Object.assign(this, { left, right: left + this.blockWidth, column, scrolled: this.from * column });
@@ -275,7 +293,7 @@ class Comparison extends Picture {
 
   draw() {
     const start = performance.now(), { paint, theme, labels, models, header } = this;
-    const view = this.width - LEFT - RIGHT;
+    const view = this.room();
     if (view < 60) return; // not on screen yet; the resize will draw
     paint.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     paint.fillStyle = theme.page;
@@ -288,15 +306,15 @@ class Comparison extends Picture {
     const surprise = models[header.reference].loss, most = header.level === "char" ? 5 : 10; // nats
     this.drawTokens(0, (t) => missing(surprise[t]) ? [...rgb(theme.ink), 0.08] :
       [...rgb(theme.tint), 0.85 * clamp(surprise[t] / most, 0, 1)]);
-    this.text("token", LEFT - 12, this.strip - 12, { alpha: 0.65 });
+    if (!this.stacked) this.text("token", LEFT - 12, this.strip - 12, { alpha: 0.65 });
     for (const chart of this.charts) this.drawChart(chart);
     this.frame(0, this.mapsTop - 18);
-    for (const { slot, y } of this.slots) this.drawSlotName(slot, y);
+    for (const { slot, y } of this.slots) this.drawName(slot.label, slot.hint, y);
     for (const model of models) this.drawModel(model);
-    this.end = this.width - RIGHT;
-    for (const { places, y, height } of this.slots) {
-      const panels = places.filter(Boolean).map(({ panel }) => panel);
-      if (panels.length) this.drawScales(panels, y, Math.min(height, 120));
+    this.end = this.stop;
+    for (const { places } of this.slots) {
+      const drawn = places.filter(({ panel }) => panel), most = Math.max(...drawn.map(({ height }) => height));
+      if (drawn.length) this.drawScales(drawn.map(({ panel }) => panel), drawn[0].y, Math.min(this.stacked ? drawn[0].height : most, 120));
     }
     this.cost = performance.now() - start;
   }
@@ -306,7 +324,7 @@ class Comparison extends Picture {
     const [from, to] = [place(low), place(high)];
     const at = (value) => bottom - clamp((place(value) - from) / (to - from), 0, 1) * (CHART - 4);
     paint.fillStyle = theme.line;
-    paint.fillRect(LEFT, bottom, this.end - LEFT, 1);
+    paint.fillRect(this.start, bottom, this.end - this.start, 1);
     this.betweenGutters(y - 2, CHART + 3, () => {
       lines.forEach((line, k) => {
         if (!line.length) return;
@@ -314,43 +332,54 @@ class Comparison extends Picture {
         this.markBeyond(line, high, y, this.models[k][theme.mode], 12 * k);
       });
     });
-    this.text(title, LEFT - 12, y + 12, { size: 13, weight: 700 });
-    unit.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 29 + 14 * k, { size: 11, alpha: 0.65 }));
+    this.drawName(title, unit, y + 2);
     for (const [value, dy] of [[high, 6], [low, CHART - 5]]) {
       const text = number(value, Number.isInteger(value) ? 0 : 1);
       this.text(text, this.end + 8, y + dy, { size: 11, align: "left", alpha: 0.75, room: RIGHT - 10 });
     }
   }
 
-  drawSlotName(slot, y) {
-    this.text(slot.label, LEFT - 12, y + 10, { size: 13, weight: 700 }); // colours are the models' here
-    slot.hint.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 27 + 14 * k, { size: 11, alpha: 0.65 }));
+  drawName(name, hint, y) { // of a chart or a row of maps; colours are the models' here
+    const style = { size: 13, weight: 700 }, quiet = { size: 11, alpha: 0.65 }, { start } = this;
+    if (!this.stacked) {
+      this.text(name, LEFT - 12, y + 10, style);
+      hint.split("\n").forEach((text, k) => this.text(text, LEFT - 12, y + 27 + 14 * k, quiet));
+      return;
+    }
+    this.text(name, start, y - 12, { ...style, align: "left" });
+    const end = start + this.paint.measureText(name).width + 8;
+    this.text(hint.replaceAll("\n", " "), end, y - 12, { ...quiet, align: "left" });
   }
 
   drawModel(model) {
     const { theme, paint } = this, k = model.number, colour = model[theme.mode];
     this.inBlock(k);
     const { left, right } = this, style = { align: "left", colour, size: 13, weight: 700 };
-    paint.strokeStyle = colour;
-    paint.lineWidth = 3;
-    paint.setLineDash(DASHES[k]);
-    paint.beginPath();
-    paint.moveTo(left, this.mapsTop - 4);
-    paint.lineTo(right, this.mapsTop - 4);
-    paint.stroke();
-    paint.setLineDash([]);
-    this.setFont(13, 700);
     const { header, models } = this, shown = model.subtracted ? `${model.title} − ${models[header.reference].title}` :
       header.difference ? `${model.title} as it is` : model.title;
-    this.text(this.ending(shown, this.blockWidth), left, this.mapsTop + 10, style);
-    for (const { slot, y, height, places } of this.slots) {
-      const place = places[k];
-      if (!place) this.drawAbsent(model, slot, y, height);
+    const title = (from, to, y, room) => { // its line, and its name below; or beside each of its maps
+      Object.assign(paint, { strokeStyle: colour, lineWidth: 3 });
+      paint.setLineDash(DASHES[k]);
+      paint.beginPath();
+      paint.moveTo(from, y);
+      paint.lineTo(to, y);
+      paint.stroke();
+      paint.setLineDash([]);
+      this.setFont(13, 700);
+      const [x, below] = this.stacked ? [to + 6, y] : [from, y + 14], name = this.ending(shown, room);
+      this.text(name, x, below, style);
+      return x + paint.measureText(name).width + 10;
+    };
+    if (!this.stacked) title(left, right, this.mapsTop - 4, this.blockWidth);
+    for (const { slot, places } of this.slots) {
+      const place = places[k], { y } = place;
+      const begin = this.stacked ? title(left, left + 22, y - 9, this.blockWidth / 2) : left;
+      if (!place.panel) this.drawAbsent(model, slot, y, place.height);
       else {
         this.data = model.data; // what drawPanel reads
         this.layer = place.panel.layer;
         this.drawPanel(place);
-        this.drawCaption(model, place.panel, y);
+        this.drawCaption(model, place.panel, y, begin);
         this.frame(y - 2, y + place.height + 2);
       }
     }
@@ -377,14 +406,14 @@ class Comparison extends Picture {
     return own === selected || own.kin === selected.kin;
   }
 
-  drawCaption(model, panel, y) { // its name in this cell, how far its colours reach, and a number
+  drawCaption(model, panel, y, left) { // its name in this cell, how far its colours reach, and a number
     const { theme, paint } = this, most = model.differences[panel.role], alpha = 0.7;
     const difference = missing(most) ? "Δ" : `max |Δ| ${most ? most.toPrecision(2) : 0}`;
     const told = panel.difference ? difference : `mean ${number(panel.mean)}`;
     const serif = { size: 13, weight: "italic", family: "serif" };
     this.setFont(serif.size, serif.weight, serif.family);
-    const begin = this.left + paint.measureText(panel.symbol).width + 6;
-    this.text(panel.symbol, this.left, y - 9, { ...serif, align: "left", colour: panel[theme.mode] });
+    const begin = left + paint.measureText(panel.symbol).width + 6;
+    this.text(panel.symbol, left, y - 9, { ...serif, align: "left", colour: panel[theme.mode] });
     this.setFont(11);
     const room = this.end - begin - paint.measureText(told).width - 10, reach = panel.signed ? ` ±${whole(panel.limit)}` : "";
     this.text(told, this.end, y - 8, { size: 11, alpha });
@@ -453,6 +482,32 @@ class Comparison extends Picture {
     paint.strokeRect(left, knee + 0.75, width, bottom - knee - 1.5);
   }
 
+  // ---- for a picture to show: see present.js -------------------------------------------------------------------------
+
+  spread() { return this.labels.length * this.wide; }
+  stretch(height) { this.header = { ...this.header, height }; }
+  own() {
+    const panels = (data) => data.panels.map((panel) => ({ ...panel }));
+    this.models = this.models.map((model) => ({ ...model, data: { ...model.data, panels: panels(model.data) } }));
+  }
+  sentenceShown() { return this.sentence; }
+  headlines() { // the table of models, in the columns of their maps; where these are stacked a line for each
+    const quiet = { size: 12, alpha: 0.65 }, { models, theme } = this, facts = this.shownFacts();
+    const title = (model, x, y) => this.text(model.title, x, y, { size: 14, weight: 700, align: "left", colour: model[theme.mode] });
+    if (this.stacked) return models.map((model, k) => (y) => {
+      title(model, PAD, y);
+      const said = facts.map(([label, values]) => `${label} ${values[k]}`).join(" · ");
+      this.text(said, PAD + this.paint.measureText(model.title).width + 12, y, { ...quiet, align: "left" });
+    });
+    return [
+      (y) => models.forEach((model, k) => title(model, this.blockLeft(k), y)),
+      ...facts.map(([label, values]) => (y) => {
+        this.text(label, LEFT - 12, y, quiet);
+        values.forEach((value, k) => this.text(value, this.blockLeft(k), y, { size: 13, align: "left" }));
+      }),
+    ];
+  }
+
   // ---- what a person does --------------------------------------------------------------------------------------------
 
   listen() {
@@ -490,16 +545,20 @@ class Comparison extends Picture {
     const inside = (from, to) => offsetX >= from && offsetX < to;
     if (offsetY < this.mapsTop - 14) {
       this.inSentence();
-      const lean = this.leanAt(offsetY, [0]), time = Math.floor((offsetX - LEFT - lean + this.along) / this.wide);
-      return inside(LEFT, this.end + lean) && time >= 0 && time < this.labels.length ? { time } : null;
+      const lean = this.leanAt(offsetY, [0]), time = Math.floor((offsetX - this.start - lean + this.along) / this.wide);
+      return inside(this.start, this.end + lean) && time >= 0 && time < this.labels.length ? { time } : null;
     }
-    const model = this.models.findIndex((_, k) => inside(this.blockLeft(k), this.blockLeft(k) + this.blockWidth));
+    const over = (place, k) => inside(this.blockLeft(k), this.blockLeft(k) + this.blockWidth) &&
+      offsetY >= place.y && offsetY < place.y + place.height;
+    const slot = this.slots.find(({ places }) => places.some(over));
+    const model = slot ? slot.places.findIndex(over) :
+      this.models.findIndex((_, k) => inside(this.blockLeft(k), this.blockLeft(k) + this.blockWidth));
     if (model < 0) return null;
     this.inBlock(model);
-    const time = this.from + Math.floor((offsetX - this.left) / this.column);
-    if (time >= this.to) return null;
-    const slot = this.slots.find(({ y, height }) => offsetY >= y && offsetY < y + height), place = slot?.places[model];
-    if (!place || offsetY >= place.y + place.height) return { time, model };
+    const time = Math.floor((offsetX - this.left + this.scrolled) / this.column);
+    if (time < this.from || time >= this.to) return null;
+    const place = slot?.places[model];
+    if (!place?.panel) return slot || !this.stacked ? { time, model } : { time };
     const { panel, pitch } = place, pool = this.pool(pitch);
     const row = pool * Math.floor(((offsetY - place.y) * this.dpr) / Math.max(1, pitch));
     const units = panel.units.slice(row, row + pool); // a line is the mean of these
@@ -518,7 +577,8 @@ class Comparison extends Picture {
     [null, ...this.models].forEach((model, k) => {
       if (model) this.inBlock(model.number);
       else this.inSentence();
-      const hidden = hit.time < this.from || hit.time >= this.to;
+      const again = this.stacked && model && model.number > 0; // then one frame is over all of them
+      const hidden = again || hit.time < this.from || hit.time >= this.to;
       const [top, bottom] = model ? [this.mapsTop + TITLE, this.height] : [this.lean ? this.strip : 0, this.mapsTop - 18];
       const sizes = { left: this.x(hit.time) - 1, width: Math.max(3, this.column + 1), top, height: bottom - top };
       for (const [side, size] of Object.entries(sizes)) this.hovers[k].style[side] = `${size}px`;

@@ -17,9 +17,6 @@ class GateMap extends Picture {
     this.lower = button("−", "lower rows", () => this.zoom(1, 0.5));
     this.higher = button("+", "higher rows", () => this.zoom(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.reset());
-    this.image = button("PNG", "save the picture as it stands here", () => {
-      savePicture(this.canvas, this.theme.page, "gates.png");
-    });
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const units = make("span", "group", "units", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -28,7 +25,7 @@ class GateMap extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, units, this.fit, this.image]);
+    const bar = make("div", "bar", "", [this.note, columns, units, this.fit, linkButton(), pictureButton(this, "gates.png")]);
     this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
@@ -81,12 +78,16 @@ class GateMap extends Picture {
 
   arrange(time = this.time) { // lay out, bring a token and the selected unit into view, draw
     this.width = this.scroll.clientWidth;
-    this.narrow = this.width < 640; // names go, symbols stay
-    this.gutter = this.left = this.narrow ? 92 : 162;
     this.layout();
     this.spacer.style.width = `${this.gutter + this.data.tokens.length * this.column + RIGHT}px`;
     this.reveal(time);
     this.redraw();
+  }
+
+  layout() {
+    this.narrow = this.width < 640; // names go, symbols stay
+    this.gutter = this.left = this.narrow ? 92 : 162;
+    super.layout();
   }
 
   redraw() {
@@ -122,6 +123,20 @@ class GateMap extends Picture {
     this.lower.disabled = this.zoomY <= 1;
     this.higher.disabled = !place || place.pitch >= 32 * this.dpr || place.rows <= 2;
     this.fit.disabled = this.zoomX === 1 && this.zoomY === 1;
+  }
+
+  // ---- for a picture to show: see present.js ----------------------------------------------------------------------
+
+  spread() { return this.data.tokens.length * this.column; }
+  stretch(height) { this.data = { ...this.data, height: Math.max(1, height) }; }
+  own() { this.data = { ...this.data, panels: this.data.panels.map((panel) => ({ ...panel })) }; }
+  sentenceShown() { return this.data; }
+  headlines(width) {
+    const { data, time } = this, last = data.tokens.length - 1, so = perplexity(data.running_nll[last]);
+    const said = [data.title, `perplexity of this sentence ${so}`, `framed: ${data.labels[time]} (${time}), unit ${this.unit}`];
+    this.setFont(14);
+    return wrapped(this.paint, said.filter(Boolean).join(" · "), width - 2 * PAD, 3).map((line) => (y) =>
+      this.text(line, PAD, y, { size: 14, align: "left", alpha: 0.8 }));
   }
 
   // ---- what a person does ------------------------------------------------------------------------------------------

@@ -105,16 +105,3 @@ function placeTip(tip, box, event) { // beside the pointer, inside the box
   tip.style.left = `${x + 18 + offsetWidth > width ? Math.max(0, x - 14 - offsetWidth) : x + 18}px`;
   tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
 }
-
-function savePicture(canvas, background, name) { // the canvas on the page's own background, as a file
-  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-  const pen = copy.getContext("2d");
-  pen.fillStyle = background;
-  pen.fillRect(0, 0, copy.width, copy.height);
-  pen.drawImage(canvas, 0, 0);
-  copy.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
-}

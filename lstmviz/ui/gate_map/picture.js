@@ -149,13 +149,15 @@ class Picture {
   layoutColumns(tokens) {
     this.setTokenFont();
     const widest = this.data.labels.reduce((most, label) => Math.max(most, this.labelWidth(label)), 8);
-    const room = this.width - this.gutter - RIGHT, narrowest = widest > 16 ? 18 : 12;
+    const room = this.room(), narrowest = widest > 16 ? 18 : 12;
     const fit = clamp(room / tokens, narrowest, Math.max(44, widest + 14));
     this.column = Math.max(1, Math.floor(fit * this.zoomX * this.dpr)) / this.dpr;
     const slanted = widest + 4 > this.column && this.column >= 13;
     this.strip = slanted ? Math.ceil(Math.min(widest, 84) * SIN + 14) : 26;
     this.lean = slanted ? this.strip / TAN : 0;
   }
+
+  room() { return this.width - this.gutter - RIGHT; } // for the columns
 
   // Whole device pixels a row, or whole rows a pixel: either way no unit is drawn larger than another.
   layoutRows(count, share) {
