@@ -1,12 +1,14 @@
 """What ``trace_module`` costs beside the plain forward that it explains, and beside a loop written by hand.
 
-    python benchmarks/tracing.py
+    python benchmarks/tracing.py [--device cuda]
 
 One thread; medians. The candidates take turns, so that a slow moment of the machine slows them all; a turn is one
 uncounted run, which finds the caches as another candidate left them, then three counted ones. The time of
-``trace_module`` is everything up to the finished Dataset.
+``trace_module`` is everything up to the finished Dataset; on a card, "left there" is that of ``trace_module`` with
+``device=``, which leaves the values on it, and every candidate waits until the card has done its work.
 """
 
+import argparse
 import statistics
 import sys
 import time
@@ -58,20 +60,44 @@ def medians(candidates: dict[str, Callable[[], object]], seconds: float = 3.0) -
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def done(work: Callable[[], object], device: str) -> Callable[[], object]:
+    """``work`` and, on a card, waiting for it."""
+    if device == "cpu":
+        return work
+    return lambda: (work(), torch.cuda.synchronize(device))
+
+
 @torch.no_grad()
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu")
+    device = parser.parse_args().device
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, one thread, milliseconds, medians")
+    print(f"torch {torch.__version__}, {device}, one thread, milliseconds, medians")
     print(f"{'H':>4} {'T':>5} {'B':>3} {'forward':>9} {'trace':>9} {'ratio':>6} {'target':>7}   met")
     for size, steps, batch in SIZES:
-        module, inputs = nn.LSTM(size, size), torch.randn(steps, batch, size)
-        median = medians({"forward": lambda: module(inputs), "trace": lambda: trace_module(module, inputs)})  # noqa: B023
+        module, inputs = nn.LSTM(size, size).to(device), torch.randn(steps, batch, size, device=device)
+        candidates = {
+            "forward": done(lambda: module(inputs), device),  # noqa: B023
+            "trace": done(lambda: trace_module(module, inputs), device),  # noqa: B023
+        }
+        if device != "cpu":
+            candidates["left there"] = done(lambda: trace_module(module, inputs, device=device), device)  # noqa: B023
+        median = medians(candidates)
         report(size, steps, batch, median["forward"], median["trace"], "<=", 2.0 if batch == 1 else 2.4)
+        if device != "cpu":
+            left = median["left there"]
+            print(f"{'left there':>28} {left * 1e3:9.2f} {left / median['forward']:6.2f}")
 
     print(f"\n{'H':>4} {'T':>5} {'B':>3} {'trace':>9} {'loop':>9} {'ratio':>6} {'target':>7}   met")
     for size, steps, batch in LOOPED:
-        module, loop, inputs = nn.LSTM(size, size), GateLoop(size), torch.randn(steps, batch, size)
-        median = medians({"trace": lambda: trace_module(module, inputs), "loop": lambda: loop(inputs)})  # noqa: B023
+        module, loop = nn.LSTM(size, size).to(device), GateLoop(size).to(device)
+        inputs = torch.randn(steps, batch, size, device=device)
+        candidates = {
+            "trace": done(lambda: trace_module(module, inputs), device),  # noqa: B023
+            "loop": done(lambda: loop(inputs), device),  # noqa: B023
+        }
+        median = medians(candidates)
         report(size, steps, batch, median["trace"], median["loop"], ">=", 5.0)
 
 

@@ -276,7 +276,7 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
     """As ``trace_sentence``, from token ids.
 
     Args:
-        tokens: int64 ``(T,)``, T ≥ 1.
+        tokens: integers ``(T,)``, T ≥ 1.
         earlier: what this function returned, for the same model, for the tokens that stand before these; they are not
             read again.
 
@@ -289,7 +289,7 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
     """
     if not len(tokens):
         raise ValueError("there are no tokens to read; the text must have at least one")
-    tokens = tokens.to(model.embedding.weight.device)
+    tokens = tokens.to(model.embedding.weight.device, torch.int64)
     if earlier is None:
         logits, records = model.record(tokens[:, None])  # (T, 1, V)
         log_p = logits[:, 0].log_softmax(-1)  # (T, V)
