@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
@@ -30,7 +31,7 @@ CASES = {  # page, models, what is typed, and the columns that it makes
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def busy() -> Iterator[None]:
     """Two processes that want the processor all the time."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
@@ -42,9 +43,13 @@ def busy() -> Iterator[None]:
 
 @pytest.fixture
 def training() -> Iterator[Run]:
-    """A training that outlasts the test, evaluated often."""
+    """A training that outlasts the test, evaluated often; it has some moments to show already."""
     train = TrainConfig(corpus="brackets", steps=10**6, eval_every=50)
     run = trainings.begin(RunConfig(train, {"hidden_size": 8}), "typing")
+    for _ in range(480):
+        if len(run.probes()) > 9 and (run.folder / "best.safetensors").exists():
+            break
+        time.sleep(0.25)
     yield run
     if (status := run.status()) and status.state in LIVING:
         os.kill(status.pid, signal.SIGKILL)
@@ -101,7 +106,7 @@ def test_keys_leave_one_map(case: str, page: Open, busy: None) -> None:
     type_at_every_speed(page(f"{path}?" + urlencode({**models, name: text}, doseq=True)), text, columns)
 
 
-def test_a_training_leaves_one_map(page: Open, busy: None, training: Run) -> None:
+def test_a_training_leaves_one_map(page: Open, training: Run, busy: None) -> None:
     opened = page("train")
     slider = opened.locator(".moments input")
     slider.wait_for(timeout=60_000)
@@ -115,3 +120,15 @@ def test_a_training_leaves_one_map(page: Open, busy: None, training: Run) -> Non
     assert left(opened) | {"stale": 0} == {"map": 1, "moments": 1, "readout": 0, "stale": 0}  # it goes on
     _, models, text, columns = CASES["grammar"]
     type_at_every_speed(page("?" + urlencode({**models, "text": text})), text, columns)
+
+
+def test_a_box_that_comes_late_has_its_sentence(page: Open, app_server: str) -> None:
+    opened = page("_stcore/health")
+    opened.route("**/TextInput.*.js", lambda route: (opened.wait_for_timeout(3000), route.continue_()))
+    opened.goto(app_server)
+    opened.wait_for_function("window.__lstmvizPainted")
+    box = opened.get_by_label("sentence")
+    assert box.count() == 0
+    box.wait_for(timeout=60_000)
+    assert at_rest(opened)["map"] == 1
+    assert box.input_value()

@@ -5,6 +5,10 @@
 // in it stay. Whoever let go of them then would draw a second map below the first.
 const whenGone = (place, act) => () => { if (!place.isConnected) act(); };
 
+// Whether some element of the page is still on its way: Streamlit fetches each kind when it is first needed. Until then the
+// server is told nothing, since its answer would take the place of what it had put there: the sentence in its box.
+const loading = () => document.querySelector("[data-testid=stSkeleton]") !== null;
+
 const clamp = (x, low, high) => Math.max(low, Math.min(high, x));
 
 // All text reaches the page through textContent (or the canvas's fillText), so a token can never become markup.

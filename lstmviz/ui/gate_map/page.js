@@ -48,10 +48,13 @@ function hold(map, parts, send) {
   for (const name of map.held.keys()) if (!needed.has(name)) map.held.delete(name);
   clearTimeout(map.reporting);
   if (map.reported?.join() === whole.join()) return;
-  map.reporting = setTimeout(() => { // once the keys rest, since a report makes the server answer once more
+  const report = () => {
+    if (loading()) return void (map.reporting = setTimeout(report, 100));
     map.reported = whole;
     send("held", whole);
-  }, parts.every(Boolean) && map.reported ? 300 : 0);
+  };
+  // Once the keys rest, since a report makes the server answer once more.
+  map.reporting = setTimeout(report, parts.every(Boolean) && map.reported ? 300 : 0);
 }
 
 // Lay a map out again when its room, the fonts or the screen's pixels change, until what is returned is called: whoever

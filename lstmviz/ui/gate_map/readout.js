@@ -140,6 +140,7 @@ export default function ({ parentElement, setStateValue }) {
     box = parentElement.appendChild(make("div", "readout"));
     let told = false;
     const tell = () => {
+      if (loading()) return void setTimeout(tell, 100);
       if (!told) setStateValue("shown", true);
       told = true;
     };
