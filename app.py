@@ -21,6 +21,8 @@ STYLE = """<style>
 .st-key-pages a {padding: .15rem .5rem; min-height: 1.75rem}
 @media (max-width: 800px) { /* one column, on a phone and at 200 % zoom */
   .block-container {padding: 0 1.1rem 3rem}
+  .st-key-figures {overflow-x: auto} /* three side by side, which would be cut off */
+  .st-key-curves {min-width: 620px}
   .block-container > div > [data-testid="stLayoutWrapper"] > div > [data-testid="stColumn"] {min-width: 100%}
 }
 </style>"""

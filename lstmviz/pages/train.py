@@ -34,7 +34,7 @@ PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
 def page() -> None:
     """The form at the left, the trainings at the right."""
-    left, right = st.columns([1, 2.6], gap="medium")
+    left, right = st.columns([1.15, 2.6], gap="medium")
     with left, st.container(border=True):
         form()
     with right:
@@ -181,7 +181,8 @@ def learning(chosen: list[Run]) -> None:
         if any(everything.values()):
             dark = st.context.theme.type == "dark"
             figure = runs_figure(everything, run.config().train.clip_norm, x=x, log=log, dark=dark)
-            st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
+            with st.container(key="figures"):
+                st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
             st.caption(
                 "With dots: the validation loss. Dotted: the training loss, averaged; pale: as it is. "
                 "Dashed, beside the gradient's norm: where it is clipped."

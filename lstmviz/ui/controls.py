@@ -28,7 +28,8 @@ STYLE = """<style>
 .st-key-bar p, .st-key-bar button {font-size: .86rem}
 @media (max-width: 800px) { /* as in app.py */
   .st-key-bar, .st-key-choice {gap: .35rem}
-  .st-key-choice .st-key-model {min-width: 240px; flex: 1}
+  .st-key-bar button {padding: .1rem .5rem}
+  .st-key-choice .st-key-model {min-width: 200px; flex: 1}
   .st-key-choice .st-key-models {min-width: min(100%, 420px)}
   /* Watch in one column: the model, the sentence, the numbers, the map, and last how the model learned. */
   [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-watch) {
@@ -274,7 +275,7 @@ def export_controls(opened: OpenModel) -> None:
         table().to_parquet(buffer, index=False)
         return buffer.getvalue()
 
-    st.caption("Every gate and state of every layer, token and unit. The map itself has a PNG button.")
+    st.caption("Every gate and state of every layer, token and unit. The link and the picture have buttons over the map.")
     for label, make, name, mime in (
         ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
         ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),

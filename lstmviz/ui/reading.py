@@ -143,6 +143,7 @@ def payload(
     panels, planes = panels_of(opened, reading.trace, layers, roles)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = {
+        "linked": not identity,
         "title": name if identity else f"{name} · {described(checkpoint)}",
         "level": vocabulary.level,
         "tokens": [opened.signs[i] for i in reading.ids],

@@ -17,6 +17,7 @@ class GateMap extends Picture {
     this.lower = button("−", "lower rows", () => this.zoom(1, 0.5));
     this.higher = button("+", "higher rows", () => this.zoom(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.reset());
+    this.link = linkButton();
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const units = make("span", "group", "units", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -25,7 +26,7 @@ class GateMap extends Picture {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, units, this.fit, linkButton(), pictureButton(this, "gates.png")]);
+    const bar = make("div", "bar", "", [this.note, columns, units, this.fit, this.link, pictureButton(this, "gates.png")]);
     this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
@@ -61,6 +62,7 @@ class GateMap extends Picture {
     const asked = JSON.stringify(data.selection), last = data.tokens.length - 1, before = this.data;
     const following = before && this.time === before.tokens.length - 1;
     Object.assign(this, { data, send, theme: readTheme(this.box) });
+    this.link.hidden = !data.linked; // where the address tells nothing of what is shown
     if (asked !== this.told && asked !== this.sent) Object.assign(this, data.selection, { sent: null });
     else if (following) this.time = last; // the newest token was selected: stay with the newest
     this.told = asked;
