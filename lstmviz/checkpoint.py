@@ -38,7 +38,8 @@ class TrainConfig:
     Args:
         corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a
             text file or of a folder with train, valid and test.
-        level: "char" or "word"; a grammar has its own.
+        level: "char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); where a script writes
+            no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), each character is one.
         max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
         min_count: keep only words (or characters) that the training part has at least so often.
         bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.

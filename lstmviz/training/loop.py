@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import time
@@ -19,6 +21,10 @@ from lstmviz.text import Corpus
 from lstmviz.training.parallel import ALONE, World
 
 WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
+SPLIT_OTHERWISE = (
+    "an earlier version of lstmviz, which this training began with, split the text into other words; go on with that "
+    "version, or begin a new run"
+)
 LOG_EVERY = 25  # steps; one reading of the loss off the device, and one record, each
 
 
@@ -192,7 +198,7 @@ class Trainer:
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        tensors["corpus"] = self._corpus_id()
+        tensors["corpus"], tensors["vocabulary"] = self._corpus_id(), self._vocabulary_id()
         tensors["loss"], tensors["norm"] = self.loss, self.norm
         for group, names in self._NUMBERS.items():
             tensors[group] = torch.tensor([getattr(self, name) for name in names], dtype=torch.float64)
@@ -205,6 +211,11 @@ class Trainer:
     def _corpus_id(self) -> Tensor:
         return torch.tensor(list(self.corpus.sha256.encode()), dtype=torch.uint8)
 
+    def _vocabulary_id(self) -> Tensor:
+        """Of all its tokens in their order: the same text, split by another version's rules, has others."""
+        tokens = json.dumps(self.corpus.vocabulary.tokens).encode()
+        return torch.tensor(list(hashlib.sha256(tokens).digest()), dtype=torch.uint8)
+
     _NUMBERS: ClassVar = {"place": ("step", "rate", "cuts", "best", "steps"), "clock": ("seconds", "elapsed")}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
@@ -215,6 +226,8 @@ class Trainer:
         """
         if not torch.equal(tensors["corpus"], self._corpus_id()):
             raise ValueError("the text is not the one that this training began with; put that back, or begin a new run")
+        if not torch.equal(tensors.get("vocabulary", self._vocabulary_id()), self._vocabulary_id()):
+            raise ValueError(SPLIT_OTHERWISE)
         mine = f"rank.{self.world.rank}."
         tensors = tensors | {name.removeprefix(mine): t for name, t in tensors.items() if name.startswith(mine)}
         groups: dict[str, dict] = {"optimizer": {}, "state": {}}

@@ -40,7 +40,7 @@ from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
-from lstmviz.training.loop import Metrics, Trainer, check_memory, evaluate
+from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, evaluate
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status
 
@@ -386,6 +386,8 @@ class Run:
                 tensors = safetensors.torch.load(data)
                 size = 1 + max((int(name.split(".")[1]) for name in tensors if name.startswith("rank.")), default=0)
                 if size == world.size:
+                    if world.rank == 0 and "vocabulary" not in tensors:
+                        self._check_vocabulary(trainer)
                     trainer.load_state_dict(tensors)
             except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
                 raise ValueError(f"{self.folder / 'last.safetensors'} does not fit this run: {error}") from error
@@ -400,6 +402,20 @@ class Run:
         records, _ = self.metrics()
         kept = [json.dumps(record) + "\n" for record in records if record["step"] <= trainer.step]
         write_atomically(self.folder / "metrics.jsonl", "".join(kept).encode())
+
+    def _check_vocabulary(self, trainer: Trainer) -> None:
+        """That an earlier version, whose saves do not tell its tokens, split the text as this one does.
+
+        Raises:
+            ValueError: it did not, or it left nothing by which that could be told.
+        """
+        vocabulary, best = trainer.corpus.vocabulary, self.folder / "best.safetensors"
+        if best.exists():
+            same = checkpoints.load(best).vocabulary == vocabulary
+        else:
+            same = vocabulary.level == "char" or trainer.corpus.name in GRAMMARS
+        if not same:
+            raise ValueError(SPLIT_OTHERWISE)
 
     def _wait_while_paused(self, trainer: Trainer) -> bool:
         """Do what the control file says; whether it says to stop. Who pauses lets another run have the turn."""

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import combinations
 from math import log
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import streamlit as st
@@ -22,7 +23,7 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.explain.distance import accuracy_by_distance, knows
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
+from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, well_formed
 from lstmviz.trace import kept
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import COPY, OpenModel
@@ -129,8 +130,10 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         labels = _labels(models[0], begun[0])[: min(whole)]
         by = "token"
     else:
-        plain = text.replace("\r\n", "\n").replace(NEWLINE_SIGN, "\n").replace(SPACE_SIGN, " ")
-        starts = [_starts(plain, split) for split in splits]
+        plain = well_formed(text)
+        starts = [
+            _starts(plain, split, model.checkpoint.vocabulary) for model, split in zip(models, splits, strict=True)
+        ]
         ends = [each[count] for each, count in zip(starts, whole, strict=True) if count < len(each)]
         plain = plain[: min(ends, default=len(plain))]
         places = np.arange(len(plain))
@@ -150,16 +153,24 @@ def _labels(model: Compared, skip: int) -> list[str]:
     return [piece if i == unknown else model.opened.signs[i] for i, piece in pairs][skip:]
 
 
-def _starts(text: str, pieces: list[str]) -> list[int]:
-    """Where each piece begins in the text; white space belongs to the piece before it."""
+def _starts(text: str, pieces: list[str], vocabulary: Vocabulary) -> list[int]:
+    """Where each piece begins in the text; white space belongs to the piece before it.
+
+    Both are compared with all accents apart from their letters, since a vocabulary may have them otherwise than they
+    were typed.
+    """
+    apart = [normalize("NFD", character) for character in text]
+    origin = [i for i, characters in enumerate(apart) for _ in characters] + [len(text)]
+    text = "".join(apart)
+    signs = {EOS: ["\n", vocabulary.newline_sign], "\n": [vocabulary.newline_sign], " ": [vocabulary.space_sign]}
     starts, place = [], 0
     for piece in pieces:
         # A line's end is a token of its own; so is WikiText's @-@, which stands for the - that was typed.
-        written = [piece, piece.strip("@"), *(["\n"] if piece == EOS else [])]
+        written = [normalize("NFD", piece), piece.strip("@"), *signs.get(piece, [])]
         found, length = min(
             ((at, len(form)) for form in written if form and (at := text.find(form, place)) >= 0), default=(place, 0)
         )
-        starts.append(found)
+        starts.append(origin[found])
         place = found + length
     return starts
 

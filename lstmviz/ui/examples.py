@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lstmviz.text import NEWLINE_SIGN
 from lstmviz.ui.models import OpenModel
 
 
@@ -115,5 +114,5 @@ def examples_for(opened: OpenModel) -> list[Example]:
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return examples
-    text = opened.written.replace("\n", NEWLINE_SIGN)
+    text = opened.written.replace("\n", opened.checkpoint.vocabulary.newline_sign)
     return [Example(text, "A sentence that the model wrote itself.")]
