@@ -21,11 +21,11 @@ NEWLINE_SIGN, SPACE_SIGN = NEWLINE_SIGNS[0], SPACE_SIGNS[0]
 
 # ---- words -----------------------------------------------------------------------------------------------------------
 
-# What a word is, as Unicode says (UAX #29), in the syntax that the regex package and JavaScript's flag v both read; each
-# class is that of the annex, in properties that both know. On purpose otherwise: English clitics, WikiText's joints and
-# bracketed specials are tokens of their own; every white space parts words, also the narrow one and the one of no width;
-# and where the annex leaves words to dictionaries (Thai, Lao, Khmer, Burmese), a character with all its marks and the
-# letters under it is a token, as a Chinese one and a Japanese one that is no katakana are.
+# What a word is, as Unicode says (UAX #29), in the syntax that both the regex package and JavaScript's flag v read.
+# Each class is that of the annex, in properties that both know. On purpose otherwise: English clitics, the joints of
+# WikiText and bracketed specials are tokens of their own; every white space parts words, also the narrow one and that
+# of no width; and where the annex leaves words to dictionaries (Thai, Lao, Khmer, Burmese), a character with all its
+# marks and the letters under it is a token, as a Chinese one and a Japanese one that is no katakana are.
 _UNSPACED = (
     r"\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}"
     r"\p{Script=Tai_Le}\p{Script=New_Tai_Lue}\p{Script=Tai_Tham}\p{Script=Tai_Viet}\p{Script=Ahom}"
@@ -92,6 +92,17 @@ def well_formed(text: str) -> str:
 
 
 # ---- vocabularies ----------------------------------------------------------------------------------------------------
+
+
+# From this share of <unk> on, a perplexity tells little of the words. With ever more words of WikiText-2's validation
+# part replaced by it, the text gets harder to read; but the perplexity of wikitext2-word-lstm rises only up to a share
+# of 33 % and then falls, to 27 at 72 %. From 29 % on it is below half of what the known words alone have (69 of 145).
+UNKNOWN_MOST = 0.3
+
+
+def unknown_said(share: float) -> str:
+    """How much of a text a vocabulary lacks, beside a loss."""
+    return f"{max(share, 0.001):.1%} {UNK}" if share else f"no {UNK}"
 
 
 @dataclass(frozen=True)

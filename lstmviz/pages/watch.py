@@ -22,7 +22,16 @@ from lstmviz.ui.controls import (
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, payload, read, telling_unit, unit_order
+from lstmviz.ui.reading import (
+    MAX_TOKENS,
+    Reading,
+    last_changed,
+    mostly_unknown,
+    payload,
+    read,
+    telling_unit,
+    unit_order,
+)
 
 
 def page() -> None:
@@ -185,6 +194,8 @@ def say_what_is_odd(opened: OpenModel, reading: Reading) -> None:
     unknown = sum(i == opened.checkpoint.vocabulary.ids["<unk>"] for i in reading.ids)
     if unknown == len(reading.ids):
         st.warning(f"The model knows none of these {noun}: to it each is the same <unk>, marked by a dashed underline.")
+    elif mostly_unknown(opened, reading):
+        st.warning(f"The model does not know {unknown} of these {noun}: its perplexity tells little of the others.")
 
 
 def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict | None) -> dict[str, int]:

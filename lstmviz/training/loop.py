@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.model import SHORTLIST, LanguageModel, ModelConfig, parameter_count
-from lstmviz.text import Corpus
+from lstmviz.text import SPECIALS, UNK, Corpus
 from lstmviz.training.parallel import ALONE, World
 
 WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
@@ -43,6 +43,7 @@ class Metrics:
         gradient_norm: largest since the last record, before clipping.
         tokens_per_second: since the last record.
         zero_gradients: names of parameters that the first backward pass gave a gradient of exactly zero.
+        valid_unknown: the share of ``<unk>`` in what the validation nll is of.
     """
 
     step: int
@@ -55,6 +56,7 @@ class Metrics:
     gradient_norm: float
     tokens_per_second: float
     zero_gradients: tuple[str, ...] = ()
+    valid_unknown: float = 0.0
 
 
 class Trainer:
@@ -94,6 +96,7 @@ class Trainer:
                 f"the training part has {len(corpus.train):,} tokens; bptt {config.bptt} in {config.batch_size} "
                 f"streams needs at least {(config.bptt + 1) * config.batch_size:,}"
             )
+        self.valid_unknown = unknown_share(corpus.valid)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
         self.state: list[State] | None = None  # of the cells, after the last window
         self.step = 0
@@ -177,6 +180,7 @@ class Trainer:
             gradient_norm=self.norm.item(),
             tokens_per_second=self.steps * config.bptt * config.batch_size / elapsed,
             zero_gradients=tuple(unlearning),
+            valid_unknown=self.valid_unknown,
         )
         self.steps = 0
         self.loss.zero_()
@@ -303,6 +307,16 @@ def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1) -> float
         total += loss.item() * chunk[1:].numel()
     model.train(was_training)
     return total / ((len(streams) - 1) * batch_size)
+
+
+def unknown_share(tokens: Tensor) -> float:
+    """The share of ``<unk>`` among the tokens that an evaluation predicts: all but the first.
+
+    Args:
+        tokens: ``(N,)``, of any vocabulary; counted in pieces, since it may lie on the disk.
+    """
+    unknown = SPECIALS.index(UNK)
+    return sum(int((piece == unknown).sum()) for piece in tokens[1:].split(1 << 20)) / max(1, len(tokens) - 1)
 
 
 def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:

@@ -40,7 +40,7 @@ from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
-from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, evaluate
+from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, evaluate, unknown_share
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status
 
@@ -311,7 +311,7 @@ class Run:
                 weights=checkpoints.weights_of(model),
                 step=metrics.step,
                 history={name: [_rounded(record[name]) for record in records] for name in HISTORY},
-                results={"valid_nll": float(metrics.valid_nll or 0)},
+                results={"valid_nll": float(metrics.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
                 corpus_name=corpus.name,
                 corpus_sha256=corpus.sha256,
                 licence=corpus.licence,
@@ -361,7 +361,7 @@ class Run:
         best = dataclasses.replace(
             best,
             history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
-            results={part: evaluate(model, getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
+            results=results_on(model, corpus),
             hidden_variable=best.hidden_variable and carried_variable(best, corpus),
         )
         write_atomically(self.folder / "best.safetensors", checkpoints.dumps(best))
@@ -508,6 +508,13 @@ def runs(folder: Path) -> list[Run]:
         Run(path.parent) for pattern in ("*/config.json", "*/*/config.json") for path in Path(folder).glob(pattern)
     ]
     return sorted((run for run in found if run.folder.parent == Path(folder) or run.lineup), key=lambda run: run.name)
+
+
+def results_on(model: LanguageModel, corpus: Corpus) -> dict[str, float]:
+    """A checkpoint's results: the exact losses on what was not trained on, and the share of ``<unk>`` there."""
+    parts = {"valid": corpus.valid, "test": corpus.test}
+    losses = {f"{part}_nll": evaluate(model, tokens) for part, tokens in parts.items()}
+    return losses | {f"{part}_unknown": unknown_share(tokens) for part, tokens in parts.items()}
 
 
 def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:

@@ -23,11 +23,20 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.explain.distance import accuracy_by_distance, knows
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, well_formed
+from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, unknown_said, well_formed
 from lstmviz.trace import kept
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import COPY, OpenModel
-from lstmviz.ui.reading import Reading, likeliest, numbers, panels_of, running_mean, unit_order
+from lstmviz.ui.reading import (
+    Reading,
+    likeliest,
+    mostly_unknown,
+    numbers,
+    panels_of,
+    running_mean,
+    unit_order,
+    unknown_share,
+)
 
 MOST = 6  # models side by side
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
@@ -188,10 +197,12 @@ def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], boo
     for model in models:
         config, train = model.checkpoint.model, model.checkpoint.train
         nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
+        unknown = model.checkpoint.results.get("valid_unknown", 0)
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameters(model.checkpoint):,}",
-            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}",
+            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}"
+            + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": model.checkpoint.corpus_name,
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
@@ -520,8 +531,14 @@ def _note(
         notes.append("trained on different texts: their losses here say how well each knows this one")
     ids = [np.array(model.reading.ids) for model in models]
     unknown = [model.checkpoint.vocabulary.ids[UNK] for model in models]
-    if lacking := [name for name, read, unk in zip(names, ids, unknown, strict=True) if (read == unk).any()]:
+    if lacking := [
+        f"{name} ({unknown_said(unknown_share(model.opened, model.reading))})"
+        for name, model, read, unk in zip(names, models, ids, unknown, strict=True)
+        if (read == unk).any()
+    ]:
         notes.append(f"dashed: not in the vocabulary of {', '.join(lacking)}")
+    if low := [name for name, model in zip(names, models, strict=True) if mostly_unknown(model.opened, model.reading)]:
+        notes.append(f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
     others = [k for k in range(len(models)) if k != reference]
     if difference:
         alike = [k for k in others if kin[k] == kin[reference]]

@@ -13,12 +13,12 @@ import torch
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig
+from lstmviz.checkpoint import TrainConfig, unknown_warning
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import SPECIALS, UNK, Corpus, Level, plain, well_formed
 from lstmviz.training import corpora
-from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
+from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed, unknown_share
 from lstmviz.training.status import reason
 from lstmviz.training.sweep import SweepConfig, check_machine
 from lstmviz.ui import trainings
@@ -379,17 +379,15 @@ def preview(corpus: Corpus) -> None:
     """What the tokenizer made of the beginning of the text."""
     vocabulary = corpus.vocabulary
     st.code(" ".join(vocabulary.display(i) for i in corpus.train[:48].tolist()), language=None, wrap_lines=True)
-    unknown = share_unknown(corpus)
     own = len(vocabulary) - len(SPECIALS)
+    unknown, valid = unknown_share(corpus.train[:10_000_000]), unknown_share(corpus.valid)
+    shares = f"{unknown:.1%} of the text is \\<unk\\>, {valid:.1%} of its validation part"
     st.caption(
         f"How the text begins, as tokens. {len(corpus.train):,} training tokens, {own:,} in the vocabulary"
-        + (f", {unknown:.1%} of the text is \\<unk\\>." if unknown else ".")
+        + (f", {shares}." if unknown or valid else ".")
     )
-
-
-def share_unknown(corpus: Corpus) -> float:
-    """The part of the text, in its first ten million tokens, that the vocabulary lacks."""
-    return (corpus.train[:10_000_000] == corpus.vocabulary.ids[UNK]).float().mean().item()
+    if warning := unknown_warning(valid):
+        st.caption(f":material/warning: {plain(warning[0].upper() + warning[1:])}. Keep more words.")
 
 
 # ---- the budget ------------------------------------------------------------------------------------------------------

@@ -110,6 +110,15 @@ def test_nothing_to_read_gets_a_sentence(app: AppTest, text: str) -> None:
     assert expected in spoken(app)
 
 
+def test_a_perplexity_that_is_mostly_unk_is_said(app: AppTest) -> None:
+    warning = "its perplexity tells little of the others"
+    type_text(app, "abcxyzxyz")
+    assert "does not know 6 of these characters" in spoken(app) and warning in spoken(app)
+    for text in ("abcabcabx", "abx"):  # few, or few yet
+        type_text(app, text)
+        assert warning not in spoken(app)
+
+
 def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
     type_text(app, "abc " * 25_000)
     assert not app.exception

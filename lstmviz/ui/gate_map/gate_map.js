@@ -237,8 +237,14 @@ class GateMap extends Picture {
     if (data.unknown[time]) say(`not in the vocabulary: the model reads ${data.tokens[time]}`);
     if (!missing(data.generated_from) && time >= data.generated_from) say("sampled from the model");
     if (panel) say(`unit ${unit} · ${panel.label} ${panel.symbol} = ${number(this.value(panel, row, time), 3)}`, "");
-    say(`loss ${number(data.nll[time])} nats · perplexity so far ${perplexity(data.running_nll[time])}`);
+    say(`loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
     return lines;
+  }
+
+  // The share of <unk> in what was predicted up to this token.
+  unknownSoFar(time) {
+    const { nll, unknown } = this.data, predicted = unknown.slice(0, time + 1).filter((_, t) => !missing(nll[t]));
+    return predicted.filter(Boolean).length / Math.max(1, predicted.length);
   }
 
   leave() { this.tip.style.display = this.hoverColumn.style.display = "none"; }
@@ -255,6 +261,7 @@ class GateMap extends Picture {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       begins: data.begins, shown: data.shown, annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
+      unknown: this.unknownSoFar(time),
       next: { tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time] },
     };
     window.dispatchEvent(new CustomEvent("lstmviz:readout", { detail: window.__lstmviz }));
