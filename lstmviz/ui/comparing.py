@@ -538,7 +538,7 @@ def _note(
     ]:
         notes.append(f"dashed: not in the vocabulary of {', '.join(lacking)}")
     if low := [name for name, model in zip(names, models, strict=True) if mostly_unknown(model.opened, model.reading)]:
-        notes.append(f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
+        notes.insert(0, f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
     others = [k for k in range(len(models)) if k != reference]
     if difference:
         alike = [k for k in others if kin[k] == kin[reference]]
