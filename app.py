@@ -27,6 +27,21 @@ STYLE = """<style>
 }
 </style>"""
 
+# A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.
+PASTE = """<script>
+if (!window.__lstmvizPaste) {
+  window.__lstmvizPaste = true;
+  document.addEventListener("paste", (event) => {
+    const text = event.clipboardData?.getData("text/plain") ?? "", box = event.target;
+    if (!box.matches?.(":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input")) return;
+    if (!/[\\r\\n]/.test(text)) return;
+    event.preventDefault();
+    const [sign] = /[⏎␤↵]/.exec(box.placeholder) ?? "⏎";
+    document.execCommand("insertText", false, text.replace(/\\r\\n?|\\n/g, sign)); // which can be undone
+  }, true);
+}
+</script>"""
+
 
 @st.cache_resource(show_spinner="Loading PyTorch…")
 def start() -> None:
@@ -44,7 +59,7 @@ def start() -> None:
     gc.enable()
 
 
-st.html(STYLE)
+st.html(STYLE + PASTE, unsafe_allow_javascript=True)
 start()
 pages = [st.Page(f"lstmviz/pages/{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare")]
 chosen = st.navigation(pages, position="hidden")

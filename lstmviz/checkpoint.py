@@ -22,9 +22,10 @@ from torch import Tensor
 from lstmviz.cells.transplant import transplant
 from lstmviz.grammars import measure
 from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
-from lstmviz.text import SPECIALS, Level, Vocabulary, plain
+from lstmviz.text import SPECIALS, UNK, UNKNOWN_MOST, Level, Vocabulary, plain, unknown_said
 
 FORMAT = 1
+PARTS = {"valid": "validation", "test": "test"}  # of a text, that have results
 
 
 class CheckpointError(ValueError):
@@ -38,7 +39,8 @@ class TrainConfig:
     Args:
         corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a
             text file or of a folder with train, valid and test.
-        level: "char" or "word"; a grammar has its own.
+        level: "char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); where a script writes
+            no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), each character is one.
         max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
         min_count: keep only words (or characters) that the training part has at least so often.
         bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.
@@ -102,7 +104,8 @@ class Checkpoint:
         weights: every parameter by name, float32 on the CPU.
         step: optimiser steps taken when these weights were kept.
         history: the training curves as columns of equal length: step, train_nll, valid_nll (None where not evaluated).
-        results: figures of these weights, in nats per token: valid_nll, test_nll.
+        results: figures of these weights, in nats per token: valid_nll, test_nll; and the share of ``<unk>`` in what
+            they are of: valid_unknown, test_unknown (files of earlier versions lack these).
         corpus_name, corpus_sha256, licence: of the text.
         command: the one that trained it.
         hidden_variable: for a grammar, ``{"name": …, "correlations": [[how much each unit carries] of each layer]}``.
@@ -228,12 +231,26 @@ def load(path: Path) -> Checkpoint:
     return loads(data)
 
 
-def figures(nll: float, vocabulary: Vocabulary) -> str:
-    """A loss in every unit that people quote it in."""
+def figures(nll: float, vocabulary: Vocabulary, unknown: float | None = None) -> str:
+    """A loss in every unit that people quote it in.
+
+    Args:
+        nll: in nats per token.
+        vocabulary: of the tokens.
+        unknown: the share of ``<unk>`` among them, where it is known.
+    """
     value = perplexity(nll)
     shown = f"{value:.2f}" if value < 1e6 else f"{value:.3g}"
     bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
-    return f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {shown} ({vocabulary.level} level)"
+    said = f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {shown} ({vocabulary.level} level)"
+    return said if unknown is None else f"{said}, {unknown_said(unknown)}"
+
+
+def unknown_warning(unknown: float) -> str:
+    """What to say of a loss whose text has so much of ``<unk>``; nothing where it has little."""
+    if unknown < UNKNOWN_MOST:
+        return ""
+    return f"with {unknown_said(unknown)} a perplexity tells little of the rest: the more is unknown, the lower it gets"
 
 
 def strongest_unit(checkpoint: Checkpoint) -> str:
@@ -266,12 +283,16 @@ def card(checkpoint: Checkpoint) -> str:
         "command": f"`{' '.join(checkpoint.command.replace('`', '').splitlines())}`",  # nothing can end the code
     }
     results = checkpoint.results
-    if len(results) == 2 and results["valid_nll"] == results["test_nll"]:
-        rows["validation"] = f"{figures(results['valid_nll'], vocabulary)}; the data have no other test part"
+
+    def said(part: str) -> str:
+        unknown = results.get(f"{part}_unknown")
+        parts = figures(results[f"{part}_nll"], vocabulary, unknown), unknown_warning(unknown or 0)
+        return "; ".join(filter(None, parts)).replace(UNK, plain(UNK))
+
+    if results["valid_nll"] == results.get("test_nll"):
+        rows["validation"] = f"{said('valid')}; the data have no other test part"
     else:
-        for part, label in (("valid_nll", "validation"), ("test_nll", "test")):
-            if part in results:
-                rows[label] = figures(results[part], vocabulary)
+        rows |= {label: said(part) for part, label in PARTS.items() if f"{part}_nll" in results}
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint)
     cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
@@ -377,6 +398,11 @@ def _check_figures(checkpoint: Checkpoint) -> None:
     def is_nll(value: Any) -> bool:
         return is_number(value) and value >= 0
 
+    def is_result(name: str, value: Any) -> bool:
+        if name.endswith("_unknown"):  # a share, beside its loss
+            return is_nll(value) and value <= 1 and name.replace("_unknown", "_nll") in checkpoint.results
+        return is_nll(value)
+
     history, variable = checkpoint.history, checkpoint.hidden_variable
     try:
         good = (
@@ -386,8 +412,8 @@ def _check_figures(checkpoint: Checkpoint) -> None:
             and all(type(v) is int and v > 0 for v in history["step"])
             and all(is_nll(v) for v in history["train_nll"])
             and all(v is None or is_nll(v) for v in history["valid_nll"])
-            and {"valid_nll"} <= set(checkpoint.results) <= {"valid_nll", "test_nll"}
-            and all(is_nll(v) for v in checkpoint.results.values())
+            and {"valid_nll"} <= set(checkpoint.results) <= {"valid_nll", "valid_unknown", "test_nll", "test_unknown"}
+            and all(is_result(name, value) for name, value in checkpoint.results.items())
             and type(checkpoint.step) is int
             and checkpoint.step >= 0
             and all(type(getattr(checkpoint, n)) is str for n in ("corpus_name", "corpus_sha256", "licence", "command"))

@@ -16,13 +16,14 @@ import tyro
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig, figures, strongest_unit
+from lstmviz.checkpoint import TrainConfig, figures, strongest_unit, unknown_warning
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ModelConfig, parameter_count, perplexity
+from lstmviz.text import unknown_said
 from lstmviz.trace import as_table, trace_sentence
 from lstmviz.training import corpora
-from lstmviz.training.loop import Metrics
+from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
 from lstmviz.training.run import Run, RunConfig, carried_variable, runs
@@ -284,6 +285,8 @@ def evaluate(
 ) -> None:
     """Print a checkpoint's loss and perplexity on a corpus, exactly: one stream, the state carried over.
 
+    Beside them stands how much of it the checkpoint's vocabulary lacks (<unk>), with a warning from 30 % on.
+
     Args:
         checkpoint: a .safetensors file of lstmviz.
         corpus: a grammar, a text file, or a folder with train, valid and test.
@@ -293,8 +296,11 @@ def evaluate(
     opened = corpora.open_corpus(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
     if opened.sha256 != loaded.corpus_sha256:
         print(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
-    nll = mean_nll(loaded.build(), getattr(opened, part))
-    print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary)}")
+    tokens = getattr(opened, part)
+    nll, unknown = mean_nll(loaded.build(), tokens), unknown_share(tokens)
+    print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary, unknown)}")
+    if warning := unknown_warning(unknown):
+        print(f"warning: {warning}")
     if corpus in GRAMMARS:
         print(strongest_unit(dataclasses.replace(loaded, hidden_variable=carried_variable(loaded, opened))))
         table = accuracy_by_distance(loaded.build(), loaded.vocabulary, corpus)
@@ -378,6 +384,7 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
     )
     if metrics.valid_nll is not None:
         line += f"  valid {metrics.valid_nll:.4f} (perplexity {perplexity(metrics.valid_nll):.2f})"
+        line += f", {unknown_said(metrics.valid_unknown)}" if metrics.valid_unknown else ""
         line += " *" * metrics.is_best
     live = sys.stdout.isatty()
     if live or metrics.valid_nll is not None:

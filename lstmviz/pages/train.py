@@ -13,9 +13,10 @@ import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
+from lstmviz.checkpoint import unknown_warning
 from lstmviz.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.model import perplexity
-from lstmviz.text import plain
+from lstmviz.text import plain, unknown_said
 from lstmviz.trace import unit_correlations
 from lstmviz.training.parallel import World
 from lstmviz.training.run import Run
@@ -183,8 +184,10 @@ def learning(chosen: list[Run]) -> None:
             figure = runs_figure(everything, run.config().train.clip_norm, x=x, log=log, dark=dark)
             with st.container(key="figures"):
                 st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
+            shares = {records[-1].get("valid_unknown", 0) for records in everything.values() if records}
+            unknown = f" (its text has {plain(unknown_said(max(shares)))})" if any(shares) else ""
             st.caption(
-                "With dots: the validation loss. Dotted: the training loss, averaged; pale: as it is. "
+                f"With dots: the validation loss{unknown}. Dotted: the training loss, averaged; pale: as it is. "
                 "Dashed, beside the gradient's norm: where it is clipped."
             )
         if not alone:
@@ -292,6 +295,8 @@ def health(records: list[dict], clip_norm: float) -> list[str]:
         names = [f"`{name}`" for name in records[0]["zero_gradients"]]
         they = "they" if len(names) > 1 else "it"
         remarks.append(f"No gradient reaches {', '.join(names)} at the first step: {they} will not learn.")
+    if warning := unknown_warning(records[-1].get("valid_unknown", 0) if records else 0):
+        remarks.append(f"In the validation part, {plain(warning)}.")
     recent = records[-10:]
     if recent and sum(record["gradient_norm"] > clip_norm for record in recent) > len(recent) / 2:
         remarks.append("The gradient is longer than the clip threshold most of the time and is being cut down.")

@@ -22,7 +22,7 @@ from lstmviz.ui.controls import (
 from lstmviz.ui.examples import examples_for
 from lstmviz.ui.gate_map import Note, gate_map, readout
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, payload, read, telling_unit
+from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, mostly_unknown, payload, read, telling_unit
 
 
 def page() -> None:
@@ -180,9 +180,13 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if reading.dropped:
         count = len(reading.pieces) + reading.dropped
         notes.append(("warning", f"The text has {count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
-    if all(i == vocabulary.ids["<unk>"] for i in reading.ids):
+    unknown = sum(i == vocabulary.ids["<unk>"] for i in reading.ids)
+    if unknown == len(reading.ids):
         same = "to it each is the same <unk>, marked by a dashed underline"
         notes.append(("warning", f"The model knows none of these {noun}: {same}."))
+    elif mostly_unknown(opened, reading):
+        little = "its perplexity tells little of the others"
+        notes.append(("warning", f"The model does not know {unknown} of these {noun}: {little}."))
     return notes
 
 

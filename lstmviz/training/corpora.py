@@ -40,6 +40,7 @@ WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them 
 HELD_OUT_MOST = 1_000_000  # tokens of one file kept for validation: more would only make every evaluation slower
 
 KEPT_IDS = 3  # ways to cut a kept text whose ids stay beside it
+RULES = 2  # of splitting, kept with the ids: those that an earlier version made by other rules are made anew
 
 Bounds = list[tuple[int, int]]  # first and past the last of train, valid, test
 Progress = Callable[[int, int], object]  # bytes done, bytes in all
@@ -395,7 +396,8 @@ def _keep_ids(stem: Path, files: list[Path], level: Level, max_words: int | None
     except BaseException:
         os.unlink(temporary)
         raise
-    write_atomically(stem.with_suffix(".json"), json.dumps({"tokens": vocabulary.tokens, "bounds": bounds}).encode())
+    described = {"rules": RULES, "tokens": vocabulary.tokens, "bounds": bounds}
+    write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
     # Every other vocabulary that was tried left its own; those being read stay until they are closed.
     for old in sorted(stem.parent.glob("*.ids"), key=lambda ids: ids.stat().st_mtime)[:-KEPT_IDS]:
         old.with_suffix(".json").unlink(missing_ok=True)
@@ -404,8 +406,8 @@ def _keep_ids(stem: Path, files: list[Path], level: Level, max_words: int | None
 
 def _is_whole(index: Path) -> bool:
     try:
-        bounds = json.loads(index.read_text(encoding="utf-8"))["bounds"]
-        return index.with_suffix(".ids").stat().st_size == 4 * bounds[-1][1]
+        found = json.loads(index.read_text(encoding="utf-8"))
+        return found["rules"] == RULES and index.with_suffix(".ids").stat().st_size == 4 * found["bounds"][-1][1]
     except (OSError, ValueError, KeyError):
         return False
 

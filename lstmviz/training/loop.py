@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
 import time
@@ -15,10 +17,14 @@ from torch import Tensor, nn
 from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.model import SHORTLIST, LanguageModel, ModelConfig, parameter_count
-from lstmviz.text import Corpus
+from lstmviz.text import SPECIALS, UNK, Corpus
 from lstmviz.training.parallel import ALONE, World
 
 WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
+SPLIT_OTHERWISE = (
+    "an earlier version of lstmviz, which this training began with, split the text into other words; go on with that "
+    "version, or begin a new run"
+)
 LOG_EVERY = 25  # steps; one reading of the loss off the device, and one record, each
 
 
@@ -37,6 +43,7 @@ class Metrics:
         gradient_norm: largest since the last record, before clipping.
         tokens_per_second: since the last record.
         zero_gradients: names of parameters that the first backward pass gave a gradient of exactly zero.
+        valid_unknown: the share of ``<unk>`` in what the validation nll is of.
     """
 
     step: int
@@ -49,6 +56,7 @@ class Metrics:
     gradient_norm: float
     tokens_per_second: float
     zero_gradients: tuple[str, ...] = ()
+    valid_unknown: float = 0.0
 
 
 class Trainer:
@@ -88,6 +96,7 @@ class Trainer:
                 f"the training part has {len(corpus.train):,} tokens; bptt {config.bptt} in {config.batch_size} "
                 f"streams needs at least {(config.bptt + 1) * config.batch_size:,}"
             )
+        self.valid_unknown = unknown_share(corpus.valid)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
         self.state: list[State] | None = None  # of the cells, after the last window
         self.step = 0
@@ -171,6 +180,7 @@ class Trainer:
             gradient_norm=self.norm.item(),
             tokens_per_second=self.steps * config.bptt * config.batch_size / elapsed,
             zero_gradients=tuple(unlearning),
+            valid_unknown=self.valid_unknown,
         )
         self.steps = 0
         self.loss.zero_()
@@ -192,7 +202,7 @@ class Trainer:
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        tensors["corpus"] = self._corpus_id()
+        tensors["corpus"], tensors["vocabulary"] = self._corpus_id(), self._vocabulary_id()
         tensors["loss"], tensors["norm"] = self.loss, self.norm
         for group, names in self._NUMBERS.items():
             tensors[group] = torch.tensor([getattr(self, name) for name in names], dtype=torch.float64)
@@ -205,6 +215,11 @@ class Trainer:
     def _corpus_id(self) -> Tensor:
         return torch.tensor(list(self.corpus.sha256.encode()), dtype=torch.uint8)
 
+    def _vocabulary_id(self) -> Tensor:
+        """Of all its tokens in their order: the same text, split by another version's rules, has others."""
+        tokens = json.dumps(self.corpus.vocabulary.tokens).encode()
+        return torch.tensor(list(hashlib.sha256(tokens).digest()), dtype=torch.uint8)
+
     _NUMBERS: ClassVar = {"place": ("step", "rate", "cuts", "best", "steps"), "clock": ("seconds", "elapsed")}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
@@ -215,6 +230,8 @@ class Trainer:
         """
         if not torch.equal(tensors["corpus"], self._corpus_id()):
             raise ValueError("the text is not the one that this training began with; put that back, or begin a new run")
+        if not torch.equal(tensors.get("vocabulary", self._vocabulary_id()), self._vocabulary_id()):
+            raise ValueError(SPLIT_OTHERWISE)
         mine = f"rank.{self.world.rank}."
         tensors = tensors | {name.removeprefix(mine): t for name, t in tensors.items() if name.startswith(mine)}
         groups: dict[str, dict] = {"optimizer": {}, "state": {}}
@@ -290,6 +307,16 @@ def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1) -> float
         total += loss.item() * chunk[1:].numel()
     model.train(was_training)
     return total / ((len(streams) - 1) * batch_size)
+
+
+def unknown_share(tokens: Tensor) -> float:
+    """The share of ``<unk>`` among the tokens that an evaluation predicts: all but the first.
+
+    Args:
+        tokens: ``(N,)``, of any vocabulary; counted in pieces, since it may lie on the disk.
+    """
+    unknown = SPECIALS.index(UNK)
+    return sum(int((piece == unknown).sum()) for piece in tokens[1:].split(1 << 20)) / max(1, len(tokens) - 1)
 
 
 def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:

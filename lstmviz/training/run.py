@@ -40,7 +40,7 @@ from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
 from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
-from lstmviz.training.loop import Metrics, Trainer, check_memory, evaluate
+from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, evaluate, unknown_share
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status
 
@@ -311,7 +311,7 @@ class Run:
                 weights=checkpoints.weights_of(model),
                 step=metrics.step,
                 history={name: [_rounded(record[name]) for record in records] for name in HISTORY},
-                results={"valid_nll": float(metrics.valid_nll or 0)},
+                results={"valid_nll": float(metrics.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
                 corpus_name=corpus.name,
                 corpus_sha256=corpus.sha256,
                 licence=corpus.licence,
@@ -361,7 +361,7 @@ class Run:
         best = dataclasses.replace(
             best,
             history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
-            results={part: evaluate(model, getattr(corpus, part[:-4])) for part in ("valid_nll", "test_nll")},
+            results=results_on(model, corpus),
             hidden_variable=best.hidden_variable and carried_variable(best, corpus),
         )
         write_atomically(self.folder / "best.safetensors", checkpoints.dumps(best))
@@ -386,6 +386,8 @@ class Run:
                 tensors = safetensors.torch.load(data)
                 size = 1 + max((int(name.split(".")[1]) for name in tensors if name.startswith("rank.")), default=0)
                 if size == world.size:
+                    if world.rank == 0 and "vocabulary" not in tensors:
+                        self._check_vocabulary(trainer)
                     trainer.load_state_dict(tensors)
             except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
                 raise ValueError(f"{self.folder / 'last.safetensors'} does not fit this run: {error}") from error
@@ -400,6 +402,20 @@ class Run:
         records, _ = self.metrics()
         kept = [json.dumps(record) + "\n" for record in records if record["step"] <= trainer.step]
         write_atomically(self.folder / "metrics.jsonl", "".join(kept).encode())
+
+    def _check_vocabulary(self, trainer: Trainer) -> None:
+        """That an earlier version, whose saves do not tell its tokens, split the text as this one does.
+
+        Raises:
+            ValueError: it did not, or it left nothing by which that could be told.
+        """
+        vocabulary, best = trainer.corpus.vocabulary, self.folder / "best.safetensors"
+        if best.exists():
+            same = checkpoints.load(best).vocabulary == vocabulary
+        else:
+            same = vocabulary.level == "char" or trainer.corpus.name in GRAMMARS
+        if not same:
+            raise ValueError(SPLIT_OTHERWISE)
 
     def _wait_while_paused(self, trainer: Trainer) -> bool:
         """Do what the control file says; whether it says to stop. Who pauses lets another run have the turn."""
@@ -492,6 +508,13 @@ def runs(folder: Path) -> list[Run]:
         Run(path.parent) for pattern in ("*/config.json", "*/*/config.json") for path in Path(folder).glob(pattern)
     ]
     return sorted((run for run in found if run.folder.parent == Path(folder) or run.lineup), key=lambda run: run.name)
+
+
+def results_on(model: LanguageModel, corpus: Corpus) -> dict[str, float]:
+    """A checkpoint's results: the exact losses on what was not trained on, and the share of ``<unk>`` there."""
+    parts = {"valid": corpus.valid, "test": corpus.test}
+    losses = {f"{part}_nll": evaluate(model, tokens) for part, tokens in parts.items()}
+    return losses | {f"{part}_unknown": unknown_share(tokens) for part, tokens in parts.items()}
 
 
 def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import combinations
 from math import log
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,20 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.explain.distance import accuracy_by_distance, knows
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK
+from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, unknown_said, well_formed
 from lstmviz.trace import as_table, kept
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import COPY, OpenModel
-from lstmviz.ui.reading import Reading, likeliest, numbers, panels_of, rows_of, running_mean
+from lstmviz.ui.reading import (
+    Reading,
+    likeliest,
+    mostly_unknown,
+    numbers,
+    panels_of,
+    rows_of,
+    running_mean,
+    unknown_share,
+)
 
 MOST = 6  # models side by side
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
@@ -130,8 +140,10 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         labels = _labels(models[0], begun[0])[: min(whole)]
         by = "token"
     else:
-        plain = text.replace("\r\n", "\n").replace(NEWLINE_SIGN, "\n").replace(SPACE_SIGN, " ")
-        starts = [_starts(plain, split) for split in splits]
+        plain = well_formed(text)
+        starts = [
+            _starts(plain, split, model.checkpoint.vocabulary) for model, split in zip(models, splits, strict=True)
+        ]
         ends = [each[count] for each, count in zip(starts, whole, strict=True) if count < len(each)]
         plain = plain[: min(ends, default=len(plain))]
         places = np.arange(len(plain))
@@ -151,16 +163,24 @@ def _labels(model: Compared, skip: int) -> list[str]:
     return [piece if i == unknown else model.opened.signs[i] for i, piece in pairs][skip:]
 
 
-def _starts(text: str, pieces: list[str]) -> list[int]:
-    """Where each piece begins in the text; white space belongs to the piece before it."""
+def _starts(text: str, pieces: list[str], vocabulary: Vocabulary) -> list[int]:
+    """Where each piece begins in the text; white space belongs to the piece before it.
+
+    Both are compared with all accents apart from their letters, since a vocabulary may have them otherwise than they
+    were typed.
+    """
+    apart = [normalize("NFD", character) for character in text]
+    origin = [i for i, characters in enumerate(apart) for _ in characters] + [len(text)]
+    text = "".join(apart)
+    signs = {EOS: ["\n", vocabulary.newline_sign], "\n": [vocabulary.newline_sign], " ": [vocabulary.space_sign]}
     starts, place = [], 0
     for piece in pieces:
         # A line's end is a token of its own; so is WikiText's @-@, which stands for the - that was typed.
-        written = [piece, piece.strip("@"), *(["\n"] if piece == EOS else [])]
+        written = [normalize("NFD", piece), piece.strip("@"), *signs.get(piece, [])]
         found, length = min(
             ((at, len(form)) for form in written if form and (at := text.find(form, place)) >= 0), default=(place, 0)
         )
-        starts.append(found)
+        starts.append(origin[found])
         place = found + length
     return starts
 
@@ -178,10 +198,12 @@ def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], boo
     for model in models:
         config, train = model.checkpoint.model, model.checkpoint.train
         nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
+        unknown = model.checkpoint.results.get("valid_unknown", 0)
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameters(model.checkpoint):,}",
-            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}",
+            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}"
+            + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": model.checkpoint.corpus_name,
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
@@ -580,8 +602,14 @@ def _note(
         notes.append("trained on different texts: their losses here say how well each knows this one")
     ids = [np.array(model.reading.ids) for model in models]
     unknown = [model.checkpoint.vocabulary.ids[UNK] for model in models]
-    if lacking := [name for name, read, unk in zip(names, ids, unknown, strict=True) if (read == unk).any()]:
+    if lacking := [
+        f"{name} ({unknown_said(unknown_share(model.opened, model.reading))})"
+        for name, model, read, unk in zip(names, models, ids, unknown, strict=True)
+        if (read == unk).any()
+    ]:
         notes.append(f"dashed: not in the vocabulary of {', '.join(lacking)}")
+    if low := [name for name, model in zip(names, models, strict=True) if mostly_unknown(model.opened, model.reading)]:
+        notes.insert(0, f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
     others = [k for k in range(len(models)) if k != reference]
     if difference:
         alike = [k for k in others if kin[k] == kin[reference]]

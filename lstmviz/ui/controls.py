@@ -181,7 +181,7 @@ def type_sentence(opened: OpenModel, key: str = "text") -> str:
         live="0ms",
         bind="query-params",
         label_visibility="collapsed",
-        placeholder=f"Type a sentence; {NEWLINE_SIGN} stands for a new line",
+        placeholder=f"Type a sentence; {opened.checkpoint.vocabulary.newline_sign} stands for a new line",
         autocomplete="off",
     )
     if is_grammar(opened):
@@ -242,7 +242,7 @@ def continue_controls(opened: OpenModel) -> None:
         drawn = opened.model.sample(
             torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, state["draws"]
         )
-        more = vocabulary.decode(drawn.tolist()).replace("\n", NEWLINE_SIGN)
+        more = vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
         joint = "" if vocabulary.level == "char" or not text else " "
         put_text(text + joint + more)
         state["generated"] = {"text": text + joint + more, "from": len(read_so_far)}
@@ -275,7 +275,7 @@ def export_controls(opened: OpenModel) -> None:
         table().to_parquet(buffer, index=False)
         return buffer.getvalue()
 
-    st.caption("Every gate and state of every layer, token and unit. The link and the picture have buttons over the map.")
+    st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
     for label, make, name, mime in (
         ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
         ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from lstmviz.cells import CELLS
 from lstmviz.charts import ROLES
-from lstmviz.text import NEWLINE_SIGN
 from lstmviz.ui.models import OpenModel
 
 
@@ -124,7 +123,7 @@ def examples_for(opened: OpenModel) -> list[Example]:
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return [replace(example, look=look_for(example, opened)) for example in examples]
-    text = opened.written.replace("\n", NEWLINE_SIGN)
+    text = opened.written.replace("\n", opened.checkpoint.vocabulary.newline_sign)
     return [Example(text, "A sentence that the model wrote itself.")]
 
 

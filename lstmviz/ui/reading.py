@@ -15,13 +15,14 @@ from lstmviz.charts import ROLES
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.grammars import measure
 from lstmviz.model import LanguageModel, perplexity
-from lstmviz.text import UNK, visible
+from lstmviz.text import UNK, UNKNOWN_MOST, visible
 from lstmviz.trace import GateTrace, held, trace_tokens
 from lstmviz.ui.gate_map import pack
 from lstmviz.ui.models import OpenModel, acts
 from lstmviz.ui.rows import MOST, looked_at, telling
 
 MAX_TOKENS = 2000
+MANY = 8  # tokens, so that one or two of them are no large share
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
@@ -239,6 +240,20 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
     known = np.isfinite(nll)
     with np.errstate(invalid="ignore"):
         return np.where(known, np.cumsum(np.where(known, nll, 0)) / np.cumsum(known), np.nan)
+
+
+def unknown_share(opened: OpenModel, reading: Reading) -> float:
+    """The share of ``<unk>`` among the tokens that were predicted, whose losses make the perplexity."""
+    predicted = np.array(reading.ids)[np.isfinite(reading.trace["nll"].values)]
+    return float((predicted == opened.checkpoint.vocabulary.ids[UNK]).sum() / max(1, len(predicted)))
+
+
+def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
+    """Whether that is so much that the perplexity so far tells little of the rest.
+
+    In a few tokens it never is: while a word is typed it is seldom one that the vocabulary holds.
+    """
+    return len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
 
 
 def rows_of(opened: OpenModel, reading: Reading, layers: list[int], order: str) -> dict[str, list]:

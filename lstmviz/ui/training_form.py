@@ -13,12 +13,12 @@ import torch
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig
+from lstmviz.checkpoint import TrainConfig, unknown_warning
 from lstmviz.grammars import GRAMMARS
 from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
-from lstmviz.text import SPECIALS, UNK, Corpus, Level, plain
+from lstmviz.text import SPECIALS, UNK, Corpus, Level, plain, well_formed
 from lstmviz.training import corpora
-from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
+from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed, unknown_share
 from lstmviz.training.status import reason
 from lstmviz.training.sweep import SweepConfig, check_machine
 from lstmviz.ui import trainings
@@ -278,7 +278,14 @@ def choose_text() -> Text | None:
     levels: dict[str, Level] = {"characters": "char", "words": "word"}
     level = levels[
         st.segmented_control(
-            "cut into", list(levels), default="characters", required=True, key="level", persist_state="session"
+            "cut into",
+            list(levels),
+            default="characters",
+            required=True,
+            key="level",
+            persist_state="session",
+            help="Words as Unicode cuts them. Where a script writes no spaces (Chinese, Japanese but for katakana, "
+            "Thai, Lao, Khmer, Burmese), each character with its marks is a word.",
         )
     ]
     sha256 = corpora.about(fetched[name])["sha256"] if own is None else ""
@@ -313,7 +320,7 @@ def offer_to_fetch(name: str) -> None:
 def own_text() -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
     upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    text = st.text_area("or paste a text", key="text_pasted", persist_state="session", height=120)
+    text = well_formed(st.text_area("or paste a text", key="text_pasted", persist_state="session", height=120) or "")
     if upload is not None:
         try:
             text = read_upload(upload)
@@ -341,7 +348,7 @@ def read_upload(file: UploadedFile) -> str:
         ValueError: it is none.
     """
     try:
-        return file.getvalue().decode("utf-8-sig").replace("\r\n", "\n")
+        return well_formed(file.getvalue().decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"The file is not UTF-8 text (byte {error.start}); save it as UTF-8 first") from error
 
@@ -350,7 +357,7 @@ def keep_text() -> None:
     """Import the text as it stands now and choose it; only a callback, which runs before the menu, may do that."""
     name, file = st.session_state["text_name"], st.session_state["text_file"]
     try:
-        trainings.keep(read_upload(file) if file else st.session_state["text_pasted"], name)
+        trainings.keep(read_upload(file) if file else well_formed(st.session_state["text_pasted"]), name)
         st.session_state["corpus"] = name
     except (ValueError, OSError) as error:
         st.session_state["text_problem"] = reason(error)
@@ -372,17 +379,15 @@ def preview(corpus: Corpus) -> None:
     """What the tokenizer made of the beginning of the text."""
     vocabulary = corpus.vocabulary
     st.code(" ".join(vocabulary.display(i) for i in corpus.train[:48].tolist()), language=None, wrap_lines=True)
-    unknown = share_unknown(corpus)
     own = len(vocabulary) - len(SPECIALS)
+    unknown, valid = unknown_share(corpus.train[:10_000_000]), unknown_share(corpus.valid)
+    shares = f"{unknown:.1%} of the text is \\<unk\\>, {valid:.1%} of its validation part"
     st.caption(
         f"How the text begins, as tokens. {len(corpus.train):,} training tokens, {own:,} in the vocabulary"
-        + (f", {unknown:.1%} of the text is \\<unk\\>." if unknown else ".")
+        + (f", {shares}." if unknown or valid else ".")
     )
-
-
-def share_unknown(corpus: Corpus) -> float:
-    """The part of the text, in its first ten million tokens, that the vocabulary lacks."""
-    return (corpus.train[:10_000_000] == corpus.vocabulary.ids[UNK]).float().mean().item()
+    if warning := unknown_warning(valid):
+        st.caption(f":material/warning: {plain(warning[0].upper() + warning[1:])}. Keep more words.")
 
 
 # ---- the budget ------------------------------------------------------------------------------------------------------

@@ -286,6 +286,7 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     app.number_input(key="words").set_value(10).run()
     app.number_input(key="times").set_value(600).run()
     assert " 1 in the vocabulary, 62.5% of the text" in spoken(app)
+    assert "62.7% of its validation part" in spoken(app) and "Keep more words" in spoken(app)
     app.text_input(key="text_name").set_value("../up").run()
     app.button(key="text_keep").click().run()
     assert not app.exception

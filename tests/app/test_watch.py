@@ -142,6 +142,15 @@ def test_whatever_is_typed_the_same_elements_are_drawn(model: str) -> None:
     assert len(said) >= 3  # although there was something else to say
 
 
+def test_a_perplexity_that_is_mostly_unk_is_said(app: AppTest) -> None:
+    warning = "its perplexity tells little of the others"
+    type_text(app, "abcxyzxyz")
+    assert "does not know 6 of these characters" in spoken(app) and warning in spoken(app)
+    for text in ("abcabcabx", "abx"):  # few, or few yet
+        type_text(app, text)
+        assert warning not in spoken(app)
+
+
 def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
     type_text(app, "abc " * 25_000)
     assert not app.exception

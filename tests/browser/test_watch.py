@@ -65,6 +65,36 @@ def test_every_key_changes_the_map(watch: Open) -> None:
     assert not page.problems
 
 
+def test_pasted_lines_keep_their_ends(watch: Open) -> None:
+    page = watch()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    box = page.get_by_label("sentence")
+    box.fill("(x)")
+    wait_for_tokens(page, 4)
+    box.press("End")
+    page.evaluate("() => navigator.clipboard.writeText('\\n(x)\\r\\n(x)\\n')")
+    page.keyboard.press("Control+v")
+    wait_for_tokens(page, 13)
+    assert box.input_value() == "(x)⏎(x)⏎(x)⏎"
+    page.evaluate("() => navigator.clipboard.writeText('xx')")
+    page.keyboard.press("Control+v")
+    wait_for_tokens(page, 15)
+    page.keyboard.press("Control+z")
+    assert box.input_value() == "(x)⏎(x)⏎(x)⏎"
+    assert not page.problems
+
+
+def test_the_share_of_unknown_tokens_stands_beside_the_perplexity(watch: Open) -> None:
+    page = watch(text="((xyzyzyzy")
+    readout = page.locator(".readout")
+    wait_for_selection(page, time=10)
+    assert "perplexity so far" in readout.inner_text() and "70\u00a0% <unk>" in readout.inner_text()
+    page.get_by_label("sentence").fill("(x)")
+    wait_for_tokens(page, 4)
+    page.wait_for_function("window.__lstmviz.time === 3")
+    assert "perplexity so far" in readout.inner_text() and "% <unk>" not in readout.inner_text()
+
+
 def test_typing_the_same_again_is_drawn_again(watch: Open) -> None:
     page = watch(text="(x)" * 20)
     box = page.get_by_label("sentence")

@@ -13,9 +13,9 @@ import torch
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import CheckpointError, TrainConfig, card, dumps, load, loads, save, weights_of
+from lstmviz.checkpoint import CheckpointError, TrainConfig, card, dumps, figures, load, loads, save, weights_of
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import SPECIALS, Vocabulary
+from lstmviz.text import SPECIALS, UNKNOWN_MOST, Vocabulary
 
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").rglob("*.safetensors"))
 
@@ -151,6 +151,10 @@ HISTORY = {"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]}
         ({"results": {"valid_nll": -1.0}}, "malformed"),
         ({"results": {"valid_nll": 10**400}}, "malformed"),
         ({"results": {"accuracy": 1.0}}, "malformed"),
+        ({"results": {"valid_nll": 1.0, "valid_unknown": 1.5}}, "malformed"),
+        ({"results": {"valid_nll": 1.0, "valid_unknown": None}}, "malformed"),
+        ({"results": {"valid_nll": 1.0, "test_unknown": 0.5}}, "malformed"),
+        ({"results": {"valid_unknown": 0.5}}, "malformed"),
         ({"step": 1.0}, "malformed"),
         ({"licence": None}, "malformed"),
         ({"hidden_variable": {"name": "depth", "correlations": [[0.5]]}}, "malformed"),
@@ -235,6 +239,21 @@ def test_checkpoints_are_shipped():
 def test_every_shipped_checkpoint_loads_and_has_a_card(path):
     cards = path.with_suffix(".md") if path.parent.name == "checkpoints" else path.parent.with_suffix(".md")
     assert card(load(path)) in cards.read_text(encoding="utf-8")
+
+
+def test_a_card_says_how_much_of_a_text_was_unknown_and_warns_where_it_is_too_much(make_checkpoint):
+    results = {"valid_nll": 2.0, "test_nll": 2.0, "valid_unknown": 0.116, "test_unknown": 0.116}
+    checkpoint = dataclasses.replace(make_checkpoint(), results=results)
+    assert loads(dumps(checkpoint)).results == results
+    assert r"perplexity 7.39 (char level), 11.6% \<unk\>; the data have no other test part" in card(checkpoint)
+    checkpoint = dataclasses.replace(checkpoint, results=results | {"test_nll": 1.0, "test_unknown": UNKNOWN_MOST})
+    valid, test = (row for row in card(checkpoint).split("\n") if row.startswith(("| validation", "| test")))
+    assert r"11.6% \<unk\> |" in valid
+    assert r"30.0% \<unk\>; with 30.0% \<unk\> a perplexity tells little of the rest" in test
+    for share, said in ((0, "no <unk>"), (1e-6, "0.1% <unk>"), (1, "100.0% <unk>")):
+        assert figures(2.0, checkpoint.vocabulary, share).endswith(f"(char level), {said}")
+    old = make_checkpoint()  # of an earlier version, which did not tell
+    assert "unknown" not in str(dumps(old)) and dumps(loads(dumps(old))) == dumps(old) and "%" not in card(old)
 
 
 def test_nothing_in_a_card_leaves_its_place(make_checkpoint):

@@ -1,5 +1,6 @@
 """The command line, run as a user runs it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -64,6 +65,27 @@ def test_train_on_a_text_of_ones_own(run, tmp_path):
     assert (best.corpus_name, best.train.corpus) == ("songs", "songs.txt")
     assert str(tmp_path) not in best.command + card(best)  # nobody's folders in a file that is passed on
     assert "perplexity" in run("evaluate", tmp_path / "run/best.safetensors", "--corpus", tmp_path / "songs.txt")
+    assert best.results["valid_unknown"] == 0
+
+
+def test_a_perplexity_that_is_mostly_unk_says_so(run, tmp_path):
+    """The text of made-up words that had a better perplexity than the model's own."""
+    (tmp_path / "songs.txt").write_text("the cat sat on the mat\n" * 200, encoding="utf-8")
+    options = ("--level", "word", "--max-words", 2, "--bptt", 8, "--batch-size", 4, "--hidden-size", 8, "--steps", 30)
+    printed = run("train", tmp_path / "run", "--corpus", tmp_path / "songs.txt", *options)
+    best = load(tmp_path / "run" / "best.safetensors")  # which lacks three of seven tokens a line
+    assert best.results["valid_unknown"] == pytest.approx(3 / 7, abs=0.005)
+    assert r"% \<unk\>; with 4" in (tmp_path / "run/card.md").read_text()
+    assert re.search(r"valid \d.*, 4\d\.\d% <unk>", printed)
+    path = tmp_path / "run" / "best.safetensors"
+    printed = run("evaluate", path, "--corpus", tmp_path / "songs.txt")
+    assert "% <unk>\nwarning: with 4" in printed
+    (tmp_path / "madeup.txt").write_text("xq zv wk yy qd pf\n" * 50)
+    printed = run("evaluate", path, "--corpus", tmp_path / "madeup.txt", "--part", "train")
+    assert "85.7% <unk>\nwarning: with 85.7% <unk> a perplexity tells little" in printed
+    (tmp_path / "known.txt").write_text("the the the the\n" * 50)
+    printed = run("evaluate", path, "--corpus", tmp_path / "known.txt")
+    assert "(word level), no <unk>\n" in printed and "warning" not in printed
 
 
 def test_evaluating_on_another_text_says_so(run, make_checkpoint, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.checkpoint import Checkpoint, with_layout
-from lstmviz.text import Vocabulary
+from lstmviz.text import EOS, Vocabulary
 from lstmviz.ui import models
 from lstmviz.ui.comparing import (
     CHARTS,
@@ -105,6 +105,36 @@ def test_past_what_the_first_of_them_read_nothing_is_shown(make_checkpoint):
     )
     axis = shared_axis("a" * 2000, compared("a" * 2000, make_checkpoint(), grammar))
     assert axis.by == "token" and len(axis.labels) == 2000  # the ⏎ and 1,999 characters
+
+
+def test_accents_and_signs_are_aligned_however_they_are_written(make_checkpoint):
+    text = "cafe\u0301⏎é"
+    apart = Vocabulary.of("char", "cafe\u0301\n")
+    joined = Vocabulary.of("word", ["café", "é"])
+    two = compared(text, make_checkpoint(vocabulary=apart), make_checkpoint(vocabulary=joined))
+    axis = shared_axis(text, two)
+    assert axis.labels == [*"cafe\u0301⏎é"]
+    assert two[0].reading.pieces == [*"cafe\u0301\ne\u0301"] and two[1].reading.pieces == ["cafe\u0301", EOS, "é"]
+    assert axis.at[0].tolist() == [0, 1, 2, 3, 4, 5, 7] and axis.at[1].tolist() == [0] * 5 + [1, 2]
+    signs = Vocabulary.of("char", "caf⏎\n")  # to which ⏎ is itself
+    two = compared("a⏎c", make_checkpoint(vocabulary=signs), make_checkpoint(vocabulary=Vocabulary.of("char", "ac\n")))
+    axis = shared_axis("a⏎c", two)
+    assert axis.labels == ["a", "⏎", "c"] and [at.tolist() for at in axis.at] == [[0, 1, 2]] * 2
+
+
+def test_the_share_of_unknown_tokens_stands_beside_the_losses(make_checkpoint):
+    text, vocabulary = "a b x y z a b c d", Vocabulary.of("word", [*"abcd"])
+    two = compared(text, make_checkpoint(vocabulary=vocabulary), make_checkpoint(vocabulary=vocabulary, cell="gru"))
+    note = drawn(text, two, **view())[0]["note"]
+    assert "not in the vocabulary of lstm (37.5% <unk>), gru (37.5% <unk>)" in note
+    assert "so much <unk> that the perplexity of lstm, gru tells little of the rest" in note
+    assert "so much" not in drawn("a b c d x", compared("a b c d x", *(m.checkpoint for m in two)), **view())[0]["note"]
+    known = dataclasses.replace(make_checkpoint(), results={"valid_nll": 2.0, "valid_unknown": 0.116})
+    rows, _ = differences([opened(known), opened(make_checkpoint(cell="gru"))])
+    assert next(values for label, values, _ in rows if label == "validation") == [
+        "2.0000 nats/char, 11.6% <unk>",
+        "2.0000 nats/char",
+    ]
 
 
 def test_a_words_loss_is_spread_over_its_characters(make_checkpoint):

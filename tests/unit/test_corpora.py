@@ -151,6 +151,19 @@ def test_an_imported_text_is_kept_with_its_ids(tmp_path, monkeypatch):
         import_text(files, "mine")
 
 
+def test_ids_that_other_rules_gave_are_made_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hindi.txt").write_text("हिन्दी में क्षत्रिय\n" * 20, encoding="utf-8")
+    folder = import_text([tmp_path / "hindi.txt"], "hindi")
+    corpus = open_corpus(TrainConfig("hindi", level="word"))
+    assert corpus.vocabulary.tokens == (*SPECIALS, "क्षत्रिय", "में", "हिन्दी")
+    index = folder / "word-all-1.json"
+    kept_before = {"tokens": [*SPECIALS, "ह"], "bounds": json.loads(index.read_text())["bounds"]}
+    index.write_text(json.dumps(kept_before))  # as an earlier version wrote it
+    again = open_corpus(TrainConfig("hindi", level="word"))
+    assert again.vocabulary == corpus.vocabulary and torch.equal(again.train, corpus.train)
+
+
 def test_the_three_parts_of_a_text_are_imported_as_such(tmp_path):
     for part in corpora.PARTS:
         (tmp_path / f"wiki.{part}.tokens").write_text(f"{part} a b\n" * 3)

@@ -11,8 +11,16 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Corpus
-from lstmviz.training.loop import LOG_EVERY, Metrics, Trainer, check_memory, evaluate, parallel_streams
+from lstmviz.text import SPECIALS, UNK, Corpus
+from lstmviz.training.loop import (
+    LOG_EVERY,
+    Metrics,
+    Trainer,
+    check_memory,
+    evaluate,
+    parallel_streams,
+    unknown_share,
+)
 
 CORPUS = generate("brackets", 400)
 CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, steps=60, eval_every=30)
@@ -186,6 +194,15 @@ def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window(monkeypatch)
     assert model.training
     assert evaluate(model, tokens[:2]) > 0
     assert evaluate(model, tokens, batch_size=4) == pytest.approx(expected, rel=0.2)
+
+
+def test_the_share_of_unknown_tokens_is_of_those_that_are_predicted():
+    unknown = SPECIALS.index(UNK)
+    assert unknown_share(torch.tensor([unknown, 5, unknown, 5, 6], dtype=torch.int32)) == 0.25
+    assert unknown_share(torch.tensor([5, 5])) == 0 and unknown_share(torch.tensor([5, unknown])) == 1
+    many = torch.full((2**20 + 8,), unknown)  # more than are counted at once
+    many[1:5] = 4
+    assert unknown_share(many) == (2**20 + 3) / (2**20 + 7)
 
 
 def test_streams_stand_side_by_side():

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
-from lstmviz.checkpoint import TrainConfig, load
+from lstmviz.checkpoint import TrainConfig, load, save
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel
-from lstmviz.text import Corpus
+from lstmviz.text import Corpus, Vocabulary
 from lstmviz.trace import trace_tokens
 from lstmviz.training import run as run_module
 from lstmviz.training.run import Run, RunConfig, runs
@@ -332,6 +333,34 @@ def test_another_text_is_not_gone_on_with(tmp_path: Path) -> None:
     text.write_text("cab " * 300)
     with pytest.raises(ValueError, match="the text is not the one that this training began with"):
         list(run.execute())
+
+
+def test_a_text_that_another_version_split_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("it's 3.14 o'clock , said he\n" * 60)
+    train = dataclasses.replace(CONFIG.train, corpus=str(text), level="word", max_words=4, steps=40, eval_every=20)
+    run = Run.create(tmp_path / "run", dataclasses.replace(CONFIG, train=train, probe=""))
+    steps = run.execute()
+    assert next(m for m in steps if m.step == 20)
+    next(steps)
+    steps.close()
+    best, last = run.folder / "best.safetensors", run.folder / "last.safetensors"
+    other = Vocabulary.of("word", ["o", "'clock", "3", "14"])  # as many, so that the weights would fit
+    tensors, kept = safetensors.torch.load_file(last), best.read_bytes()
+    for changed in (
+        {"vocabulary": torch.zeros(32, dtype=torch.uint8)},  # what this version saves
+        {"vocabulary": None},  # an earlier version's save, told by its best weights
+    ):
+        if changed["vocabulary"] is None:
+            save(dataclasses.replace(load(best), vocabulary=other), best)
+        safetensors.torch.save_file({k: v for k, v in (tensors | changed).items() if v is not None}, last)
+        with pytest.raises(ValueError, match="split the text into other words; go on with that version"):
+            list(run.execute())
+    best.unlink()
+    with pytest.raises(ValueError, match="split the text into other words"):
+        list(run.execute())
+    best.write_bytes(kept)  # where it was split alike, an earlier version's run goes on
+    assert [m.step for m in run.execute()] == [25, 40]
 
 
 def test_a_run_that_never_said_anything_is_crashed(tmp_path: Path) -> None:

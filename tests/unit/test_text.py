@@ -1,11 +1,31 @@
 """Vocabularies, tokenising and corpora."""
 
+import json
 import re
+import shutil
+import subprocess
 import time
+from pathlib import Path
+from unicodedata import normalize
 
 import pytest
+import regex
 
-from lstmviz.text import EOS, SPECIALS, Vocabulary, is_tokenised, plain, tokenise, visible
+from lstmviz import text as text_module
+from lstmviz.checkpoint import load
+from lstmviz.text import (
+    CHARACTER,
+    EOS,
+    PART,
+    SPECIALS,
+    WORD,
+    Vocabulary,
+    is_tokenised,
+    plain,
+    tokenise,
+    visible,
+    well_formed,
+)
 
 CHARS = Vocabulary.of("char", "the cat\n")
 PENN = Vocabulary.of("word", "the cat did n't see john 's dog , N <unk>".split())
@@ -88,6 +108,170 @@ def test_a_corpus_is_split_at_white_space_where_it_is_tokenised_already():
     assert tokenise(prose, "word", False) == ["Well", ",", "it", "'s", "5", "%", ".", EOS]
     assert tokenise("a <unk>\tb@c\n\n", "word", True) == ["a", "<unk>", "b@c", EOS, EOS]
     assert tokenise("a b\n", "char", False) == ["a", " ", "b", "\n"]
+
+
+# Words of many scripts, each with a space between its words and nothing else.
+WORDS = [
+    "हिन्दी में क्षत्रिय र्‍क त्‍",  # virama, vowel signs, joiners
+    "বাংলা தமிழ் తెలుగు ಕನ್ನಡ മലയാളം ਪੰਜਾਬੀ ગુજરાતી සිංහල",
+    "cafe\u0301 naïve A\u030angstro\u0308m Việt Vie\u0323\u0302t q\u0307\u0323",
+    "العَرَبِيَّةُ مـــد می‌خواهم اردو ٣٫١٤ ١٬٠٠٠",  # harakat, tatweel, ZWNJ, separators of numbers
+    "בְּרֵאשִׁית צה\"ל צה״ל ג'ירפה ג׳ירפה וכו' וכו׳",  # niqqud, gershayim and geresh, also as typed
+    "col·lecció l'homme aujourd'hui O'Brien п'ять c'hwec'h o’clock",
+    "ラーメン ﾊﾞﾅﾅ カタカナ ヷ",
+    "한국어 한국어 ㅋㅋㅋ",
+    "བོད སྐད ཧཱུྃ ᠮᠣᠩᠭᠣᠯ ꦲꦏ꧀ꦱꦫ",
+    "snake_case __init__ _ 3.14 1,000,000 1.000,5 1'000 example.com 4x4 H2O ½ Ⅷ",
+    "co\u00adoperate a\u2060b ❤\ufe0f ☂︎",
+    "👩‍👩‍👧‍👦 👍🏽 🇩🇪 🇫🇷 1️⃣ #️⃣ 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f 🏳️‍🌈 ❤️‍🔥 ⚕",
+    "𝔘𝔫𝔦 𐍈𐌰 𞤀𞤣𞤤𞤢𞤥 𑀓𑁆𑀱",
+    "Ελλάδα հայոց ქართული አማርኛ ᏣᎳᎩ ⴰⵎⴰⵣⵉⵖ",
+]
+CHARACTERS = [  # each with a space between what is one token where no spaces are written
+    "日 本 語", "葛\U000e0100 城", "ひ ら か\u3099 な", "ら ー め ん",
+    "ไ ท ย", "กำ ลั ง ที่", "ລ າ ວ", "ภ า ษ า", "ភា សា ខ្មែ រ", "မြ န် မာ ဘု ဒ္ဓ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_a_word_of_any_script_is_one_token(text):
+    words = text.split(" ")
+    assert tokenise(text, "word", False) == words
+    assert tokenise(f"«{'» , («'.join(words)}»)", "word", False)[1::5] == words  # whatever stands around it
+    for vocabulary in (PENN, Vocabulary.of("word", words), Vocabulary.of("word", ["x"])):
+        assert vocabulary.split(text) == words
+
+
+@pytest.mark.parametrize("text", CHARACTERS)
+def test_where_no_spaces_are_written_a_character_with_its_marks_is_one(text):
+    assert tokenise(text.replace(" ", ""), "word", False) == text.split(" ")
+    assert Vocabulary.of("word", ["x"]).split(text.replace(" ", "")) == text.split(" ")
+    whole = text.replace(" ", "")
+    assert Vocabulary.of("word", [whole]).split(whole) == [whole]  # but what a vocabulary holds is a word
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It's, DIDN'T we’ll I'd've", ["It", "'s", ",", "DIDN", "'T", "we", "’ll", "I", "'d", "'ve"]),
+        ("'hello' 'tis rock'n'roll", ["'", "hello", "'", "'", "tis", "rock'n'roll"]),
+        ("well-known <unk> 1 @-@ 2 <b>", ["well", "-", "known", "<unk>", "1", "@-@", "2", "<b>"]),
+        ("e.g. U.S. $3.50!", ["e.g", ".", "U.S", ".", "$", "3.50", "!"]),
+        ("a\u200bb \u200e\ufeff c\u202f!", ["a", "b", "c", "!"]),  # nothing that nobody sees is a token of its own
+        ("नमस्ते, दुनिया। שלום! สวัสดี", ["नमस्ते", ",", "दुनिया", "।", "שלום", "!", "ส", "วั", "ส", "ดี"]),
+        ("カタカナとABC漢字", ["カタカナ", "と", "ABC", "漢", "字"]),
+        ("a\u2028b\x85c\n\nd", ["a", EOS, "b", EOS, "c", EOS, EOS, "d"]),
+        ("\u0301 \u0301a", ["\u0301", "\u0301", "a"]),
+    ],
+)
+def test_marks_clitics_and_numbers_of_prose(text, words):
+    assert tokenise(text, "word", False) == words
+    assert Vocabulary.of("word", ["x"]).split(text) == words
+
+
+def test_a_word_that_a_vocabulary_lacks_falls_apart_where_it_has_the_parts():
+    """Which corpora of an earlier version were split into."""
+    old = Vocabulary.of("word", "o 'er 3 . 14 e g".split())
+    assert old.split("o'er 3.14 3.15 e.g.") == ["o", "'er", "3", ".", "14", "3.15", "e", ".", "g", "."]
+    assert Vocabulary.of("word", ["3.14", ".", "3", "14"]).split("3.14.") == ["3.14", "."]
+    assert WIKI.split("O'Brien's don't") == ["O", "'Brien", "'s", "don", "'t"]  # as WikiText does it, known or not
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize("text", ["café", "Việt", "한국어", "Å ṩ q̣̇", "ё й"])
+def test_accents_are_looked_up_however_they_are_written(level, text):
+    for known in ("NFC", "NFD"):
+        corpus = normalize(known, text)
+        vocabulary = Vocabulary.of(level, tokenise(corpus, level, False))
+        for typed in ("NFC", "NFD"):
+            assert vocabulary.decode(vocabulary.encode(normalize(typed, text))) == corpus
+    both = Vocabulary.of(level, [*"e\u0301é"] if level == "char" else ["e\u0301", "é"])
+    assert both.decode(both.encode("e\u0301")) == "e\u0301" and both.decode(both.encode("é")) == "é"
+
+
+def test_a_sign_that_the_corpus_has_stands_for_itself():
+    assert (CHARS.newline_sign, CHARS.space_sign) == ("⏎", "␣")
+    both = Vocabulary.of("char", "a\n ⏎␣␤")
+    for vocabulary in (both, Vocabulary.of("char", "a\n ⏎␣"), CHARS):
+        shown = [vocabulary.display(i) for i in range(len(vocabulary))]
+        assert len(set(shown)) == len(shown)  # none is taken for another
+        for i, sign in enumerate(shown[len(SPECIALS) :], start=len(SPECIALS)):
+            assert vocabulary.encode(sign) == [i]  # and what is shown can be typed
+    assert both.split("a⏎␣␤↵␠") == ["a", "⏎", "␣", "␤", "\n", " "]
+    words = Vocabulary.of("word", ["press", "⏎", "now"])
+    assert words.split("press ⏎ now␤press") == ["press", "⏎", "now", EOS, "press"]
+    assert words.display(words.ids[EOS]) == "␤"
+
+
+@pytest.mark.parametrize("vocabulary", [CHARS, PENN, WIKI])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "⏎", "\u2028", "\u2029", "\x85"])
+def test_whatever_ends_a_line_is_a_newline(vocabulary, end):
+    assert vocabulary.encode(f"the cat{end}the cat") == vocabulary.encode("the cat\nthe cat")
+
+
+def test_ill_formed_text_is_read():
+    assert well_formed("\ufeffa\ud800b\udc00\r\n🦊\ud83e\udd8a") == "a�b�\n🦊🦊"
+    for vocabulary in (CHARS, PENN, WIKI):
+        pieces = vocabulary.split("t\ud83eh\0e\udfff")
+        assert "".join(pieces) == "t�h\0e�" and "".join(pieces).encode()
+
+
+def _javascript(patterns: list[str], texts: list[str]) -> list[list[list[str]]]:
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("there is no node")
+    script = """
+        const [patterns, texts] = JSON.parse(require("fs").readFileSync(0, "utf8"));
+        const all = patterns.map((pattern) => new RegExp(pattern, "gv"));
+        console.log(JSON.stringify(texts.map((text) => all.map((one) => text.match(one) ?? []))));"""
+    asked = json.dumps([patterns, texts])
+    done = subprocess.run([node, "-e", script], input=asked, capture_output=True, text=True, encoding="utf-8")
+    if "Invalid flags" in done.stderr:
+        pytest.skip("this node is older than the flag v")
+    assert not done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_patterns_mean_the_same_in_javascript():
+    texts = [*WORDS, *CHARACTERS, "It's 'tis e.g. <unk> @-@ a\u200bb \u200e\ufeff c\u202f! \x1c\x85\u2028. é 한"]
+    texts += ["".join(texts)[start::7] for start in range(7)]  # and heaps of pieces
+    ours = [[regex.findall(pattern, text, regex.V1) for pattern in (WORD, PART, CHARACTER)] for text in texts]
+    assert _javascript([WORD, PART, CHARACTER], texts) == ours
+
+
+@pytest.mark.parametrize(
+    ("ours", "annex"),
+    [
+        ("_LETTER", ("ALetter", "Hebrew_Letter")),
+        ("_HEBREW", ("Hebrew_Letter",)),
+        ("_DIGIT", ("Numeric",)),
+        ("_KATAKANA", ("Katakana",)),
+        ("_EXTEND", ("Extend", "Format", "ZWJ")),
+        ("_BETWEEN_LETTERS", ("MidLetter", "MidNumLet", "Single_Quote")),
+        ("_BETWEEN_DIGITS", ("MidNum", "MidNumLet", "Single_Quote")),
+    ],
+)
+def test_the_classes_are_those_of_the_annex(ours, annex):
+    """Of UAX #29, whose own property JavaScript does not know."""
+    both = getattr(text_module, ours), "[" + "".join(rf"\p{{Word_Break={name}}}" for name in annex) + "]"
+    every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+    found, expected = (set(regex.findall(pattern, every, regex.V1)) for pattern in both)
+    assert found ^ expected == ({"\u0e33", "\u0eb3"} if ours == "_EXTEND" else set())  # of Thai and Lao characters
+
+
+def test_typed_english_is_split_for_the_shipped_vocabulary_as_before():
+    vocabulary = load(Path(__file__).parents[2] / "checkpoints/wikitext2-word-lstm.safetensors").vocabulary
+    before = re.compile(r"<\w+>|@[-,.]@|['’]\w+|\w+|[^\w\s]")  # what a piece that is not known fell apart into
+    for typed in (
+        "The film didn't earn $1,000.50 in the U.S., but O'Brien's well-known co-stars won't care.",
+        "'Tis \"o'er\" <unk> — naïve; 3.14 @-@ x_y e.g. (it’s) I'd've 'em rock'n'roll https://a.b/c?d=e",
+    ):
+        pieces = []
+        for chunk in typed.split():
+            if not vocabulary._known(chunk):
+                chunk = re.sub(r"(?<=\d)([,.])(?=\d)", r" @\1@ ", re.sub(r"(?<=\w)-(?=\w)", " @-@ ", chunk))
+            pieces += [p for c in chunk.split() for p in ([c] if vocabulary._known(c) else before.findall(c))]
+        assert vocabulary.split(typed) == pieces
 
 
 def test_a_long_text_of_unknown_words_is_encoded_in_time():

@@ -43,6 +43,11 @@ function perplexity(nll) {
   return value < 100 ? value.toFixed(1) : value < 1e5 ? value.toFixed(0) : number(value, 0);
 }
 
+// The perplexity, and how much of what it is of the model does not know: a share, or null.
+function soFar(nll, unknown) {
+  return `perplexity so far ${perplexity(nll)}${unknown ? `, ${Math.round(unknown * 100)}\u00a0% <unk>` : ""}`;
+}
+
 const shortLabel = (role) => role.label.replace(/ \(.*\)| (gate|state)$/g, "");
 
 // What a unit holds: c; in an sLSTM the mean c / n; in a cell that has no c, h.

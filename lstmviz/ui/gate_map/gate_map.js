@@ -286,8 +286,14 @@ class GateMap extends Picture {
       say(`${named(units)} · ${panel.label} ${panel.symbol} = ${number(this.meanOf(panel, units, time), 3)}`, "");
       if (units.length > 1) say(`a click selects unit ${unit}`);
     }
-    say(`loss ${number(data.nll[time])} nats · perplexity so far ${perplexity(data.running_nll[time])}`);
+    say(`loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
     return lines;
+  }
+
+  // The share of <unk> in what was predicted up to this token.
+  unknownSoFar(time) {
+    const { nll, unknown } = this.data, predicted = unknown.slice(0, time + 1).filter((_, t) => !missing(nll[t]));
+    return predicted.filter(Boolean).length / Math.max(1, predicted.length);
   }
 
   // The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
@@ -325,6 +331,7 @@ class GateMap extends Picture {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       begins: data.begins, shown: data.shown, annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
+      unknown: this.unknownSoFar(time),
       next: {
         tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),

@@ -70,7 +70,7 @@ function cellCard(seen) {
   const wide = seen.roles.some((role) => role.symbol.length > 2) ? " wide" : "";
   const card = make("div", `card cell${wide}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
-  const losses = `loss ${number(seen.nll)} nats; perplexity so far ${perplexity(seen.running_nll)}`;
+  const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;
   const surprise = missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
