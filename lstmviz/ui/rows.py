@@ -95,6 +95,8 @@ def telling(
         taken.append(int(np.argmax(gain)))
         unlike = np.minimum(unlike, unexplained[taken[-1]])
     order = by_similarity(together[np.ix_(taken, taken)])
+    if np.argmin(order) > len(order) / 2:  # which end is up is free: the most telling one is above the middle
+        order = order[::-1]
     ranked = few[taken]
     return ranked.tolist(), ranked[order].tolist()
 
@@ -141,9 +143,6 @@ def by_similarity(products: np.ndarray) -> np.ndarray:
         return np.arange(len(products))
     centred = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
     _, vectors = np.linalg.eigh(centred)  # (H, H), eigenvalues ascending
-    vectors = vectors * np.where(
-        vectors[np.abs(vectors).argmax(0), np.arange(len(vectors))] < 0, -1, 1
-    )  # a sign is free
     angles = np.arctan2(vectors[:, -2], vectors[:, -1])  # (H,)
     order = np.argsort(angles, kind="stable")
     gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 Open = Callable[..., Page]
 TEXT = "(x(x)x)"
@@ -158,9 +158,12 @@ window.written = [];
 const fill = CanvasRenderingContext2D.prototype.fillText;
 CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
   const { width } = this.measureText(text), at = this.getTransform();
-  const left = x - { left: 0, center: width / 2, right: width }[this.textAlign];
-  if (!at.b) window.written.push({ text: `${text}`, left, right: left + width, y, size: parseFloat(this.font.match(/([\\d.]+)px/)[1]) });
-  fill.call(this, text, x, y);
+  const here = [x + at.e / at.a, y + at.f / at.d];
+  const left = here[0] - { left: 0, center: width / 2, right: width }[this.textAlign];
+  const size = parseFloat(this.font.match(/([\\d.]+)px/)[1]);
+  // Not what is slanted.
+  if (!at.b) window.written.push({ text: `${text}`, left, right: left + width, y: here[1], size });
+  fill.apply(this, arguments);
 };
 """
 
@@ -204,7 +207,8 @@ def test_all_units_are_a_click_away_and_a_line_names_those_it_is_the_mean_of(wat
     map_ = page.locator(".map")
     line = map_.evaluate(
         """box => {
-          const { map } = box, { panel, y, pitch } = map.panels[0], pool = map.pool(pitch), units = panel.units.slice(pool, 2 * pool);
+          const { map } = box, { panel, y, pitch } = map.panels[0], pool = map.pool(pitch);
+          const units = panel.units.slice(pool, 2 * pool);
           const mean = units.reduce((sum, unit) => sum + map.value(panel, unit, 3), 0) / pool;
           return { x: map.x(3) + 2, y: y + 1.5 / map.dpr, units, mean };
         }"""
@@ -243,34 +247,19 @@ def test_rows_stay_while_somebody_types(watch: Open) -> None:
 
 
 @pytest.mark.parametrize(("model", "text", "joint"), [("brackets", "(x", ""), ("agreement", "the key", " ")])
-def test_a_next_token_is_appended_by_a_click(watch: Open, model: str, text: str, joint: str) -> None:
-    page = watch() if model == "brackets" else None
-    page = page or watch_words(watch, text)
-    box = page.get_by_label("sentence")
-    box.fill(text)
-    page.wait_for_function("t => document.querySelector('.st-key-text input').value === t", arg=text)
-    page.wait_for_timeout(700)
-    typed = seen(page)["next"]["typed"][0]
-    page.locator(".readout").get_by_role("button", name="append").first.click()
-    page.wait_for_function("n => window.__lstmvizPainted?.tokens === n", arg=seen_tokens(text, joint) + 1)
-    assert box.input_value() == text + joint + typed
-    page.locator(".readout").get_by_role("button", name="append").first.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_function("n => window.__lstmvizPainted?.tokens === n", arg=seen_tokens(text, joint) + 2)
-    assert not page.problems
-
-
-def watch_words(watch: Callable[..., Page], text: str) -> Page:
-    page = watch()
-    page.get_by_role("combobox", name="model").click()
-    page.get_by_role("option", name="agreement", exact=True).click()
-    page.wait_for_function("window.__lstmviz?.annotation?.includes('number')")
-    return page
-
-
-def seen_tokens(text: str, joint: str) -> int:
-    """Of a grammar's sentence, with the end before it."""
-    return 1 + (len(text.split()) if joint else len(text))
+def test_a_next_token_is_appended_by_a_click(page: Open, model: str, text: str, joint: str) -> None:
+    opened = page("?" + urlencode({"model": model, "text": text}))
+    opened.wait_for_function("window.__lstmviz", timeout=30_000)
+    box, likeliest = opened.get_by_label("sentence"), opened.locator(".readout .next").first
+    likeliest.wait_for()
+    expect(box).to_have_value(text)
+    for press in (likeliest.click, lambda: likeliest.press("Enter")):
+        before, tokens = box.input_value(), opened.evaluate("window.__lstmvizPainted.tokens")
+        typed = seen(opened)["next"]["typed"][0]
+        press()
+        wait_for_tokens(opened, tokens + 1)
+        assert box.input_value() == before + joint + typed
+    assert likeliest.evaluate("button => button.matches(':focus')")  # so that the next Enter appends the next one
 
 
 def test_fast_clicks_lose_nothing(watch: Open) -> None:
@@ -351,7 +340,8 @@ def test_huge_numbers_do_not_overprint(browser_writes, width: int, huge: float) 
           map.value = function (panel, unit, time) {
             return panel === cell && unit % 2 ? (infinite ? Infinity : huge) : value.call(this, panel, unit, time);
           };
-          Object.assign(map.data, { nll: map.data.nll.map(() => 1234.5), running_nll: map.data.running_nll.map(() => 700) });
+          map.data.nll = map.data.nll.map(() => 1234.5);
+          map.data.running_nll = map.data.running_nll.map(() => 700);
           map.unit = 9;
           map.arrange();
           map.announce();
