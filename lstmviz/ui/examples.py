@@ -129,7 +129,6 @@ def examples_for(opened: OpenModel) -> list[Example]:
 
 def look_for(example: Example, opened: OpenModel) -> str:
     """What can be seen in this model: of a gate it speaks where the cell has one, and by its name."""
-    gates = [
-        ROLES[role].label for role in CELLS[opened.checkpoint.model.cell].recorded() if ROLES[role].does == "keeps"
-    ]
-    return f"{example.look} {example.keeping.format(gate=gates[0])}" if gates and example.keeping else example.look
+    cell = CELLS[opened.checkpoint.model.cell]
+    gate = next((ROLES[role].label for role in cell.recorded() if cell.keeping and ROLES[role].does == "keeps"), None)
+    return f"{example.look} {example.keeping.format(gate=gate)}" if gate and example.keeping else example.look

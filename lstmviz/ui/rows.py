@@ -43,7 +43,11 @@ def usual(did: np.ndarray, tokens: Sequence[str]) -> Usual:
 
 
 def looked_at(length: int) -> int:
-    """How many of so many tokens the choice is made on: 8, 12, 16, 24, 32, 48, …, so that few keys change it."""
+    """How many of so many tokens the choice is made on: 8, 12, 16, 24, 32, 48, …, so that few keys change it.
+
+    The last one does not count: it is a word that is still being typed.
+    """
+    length -= 1
     if length < FIRST:
         return 0
     power = 2 ** (length.bit_length() - 1)
@@ -55,8 +59,8 @@ def telling(
 ) -> tuple[list[int], list[int]]:
     """The units that tell most about a sentence, at most ``MOST``: those that move most, and unlike one another.
 
-    The one of the highest worth is taken, one after another; what is like one that is taken already counts less, by
-    1 − |correlation|.
+    The one of the highest worth is taken, one after another; of what is like one taken already, correlated by r, only
+    1 − r² counts, the share that the other does not explain.
 
     Args:
         did: what every unit did in each role, on that role's own scale, ``(T, R, H)``; T may be 0.
@@ -74,7 +78,7 @@ def telling(
         value = here * worth(did, tokens) + (1 - here) * value  # (H,)
     if always is not None:
         value = value.copy()
-        value[always] = np.inf
+        value[always] = value.max() + 1  # in front of all others
     few = np.argsort(-value, kind="stable")[
         : 3 * MOST
     ]  # to compare all with one another would cost their number squared
@@ -82,15 +86,17 @@ def telling(
     if steps:
         together = here * covariance(did[:, :, few]) + (1 - here) * together
     size = np.sqrt(np.maximum(together.diagonal(), 1e-9))
-    alike = np.abs(together / size / size[:, None])
+    unexplained = 1 - (together / size / size[:, None]) ** 2
     value, taken = value[few], [0] if always is not None else []
-    unlike = 1 - alike[taken].max(0, initial=0)  # (F,)
+    unlike = unexplained[taken].min(0, initial=1)  # (F,)
     while len(taken) < min(MOST, len(few)):
         gain = value * unlike
         gain[taken] = -1
         taken.append(int(np.argmax(gain)))
-        unlike = np.minimum(unlike, 1 - alike[taken[-1]])
+        unlike = np.minimum(unlike, unexplained[taken[-1]])
     order = by_similarity(together[np.ix_(taken, taken)])
+    if np.argmin(order) > len(order) / 2:  # which end is up is free: the most telling one is above the middle
+        order = order[::-1]
     ranked = few[taken]
     return ranked.tolist(), ranked[order].tolist()
 
@@ -137,9 +143,6 @@ def by_similarity(products: np.ndarray) -> np.ndarray:
         return np.arange(len(products))
     centred = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
     _, vectors = np.linalg.eigh(centred)  # (H, H), eigenvalues ascending
-    vectors = vectors * np.where(
-        vectors[np.abs(vectors).argmax(0), np.arange(len(vectors))] < 0, -1, 1
-    )  # a sign is free
     angles = np.arctan2(vectors[:, -2], vectors[:, -1])  # (H,)
     order = np.argsort(angles, kind="stable")
     gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)

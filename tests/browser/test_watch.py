@@ -1,14 +1,19 @@
 """The Watch page in a real browser: the map answers keys, the pointer and links."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, expect
 
 Open = Callable[..., Page]
 TEXT = "(x(x)x)"
 COLUMNS = 1 + len(TEXT)  # a grammar's sentence begins with the end of the one before
+
+
+MANY = "shakespeare-char-lstm"  # 256 units
+SPEECH = "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎"
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def watch(page: Open) -> Callable[..., Page]:
         opened.problems = []  # JavaScript errors, of the page or reported by a component
         opened.on("pageerror", lambda error: opened.problems.append(str(error)))
         opened.on("console", lambda message: opened.problems.append(message.text) if "Error:" in message.text else None)
-        wait_for_tokens(opened, 1 + len(query["text"]))
+        wait_for_tokens(opened, len(query["text"]) + (query["model"] == "brackets"))
         opened.wait_for_function("window.__lstmviz")
         return opened
 
@@ -170,6 +175,243 @@ def test_arrow_keys_move_the_selection(watch: Open) -> None:
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
     page.wait_for_function("window.__lstmviz.unit !== 5")
+
+
+def rows(page: Page) -> list[int]:
+    """The units of the first panel, from above."""
+    return page.locator(".map").evaluate("box => box.map.panels[0].panel.units")
+
+
+# Text on a canvas leaves no trace in the page: this keeps where each piece of it was last drawn.
+WRITTEN = """
+window.written = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const { width } = this.measureText(text), at = this.getTransform();
+  const here = [x + at.e / at.a, y + at.f / at.d];
+  const left = here[0] - { left: 0, center: width / 2, right: width }[this.textAlign];
+  const size = parseFloat(this.font.match(/([\\d.]+)px/)[1]);
+  // Not what is slanted.
+  if (!at.b) window.written.push({ text: `${text}`, left, right: left + width, y: here[1], size });
+  fill.apply(this, arguments);
+};
+"""
+
+
+def written(page: Page) -> list[dict]:
+    """What stands on the map, drawn anew."""
+    return page.locator(".map").evaluate("box => { window.written = []; box.map.redraw(); return window.written; }")
+
+
+def test_the_first_look_shows_the_units_that_can_be_told_apart(watch: Open) -> None:
+    page = watch({"viewport": {"width": 1440, "height": 900}}, model=MANY, text=SPEECH)
+    shown = rows(page)
+    assert 16 <= len(shown) <= 32 and len(set(shown)) == len(shown)
+    assert seen(page)["unit"] in shown
+    assert page.locator(".map").evaluate("box => box.map.panels.every(({ pitch }) => pitch / box.map.dpr >= 5)")
+    numbers = page.locator(".map").evaluate("box => box.map.panels.map(({ panel }) => panel.units.join())")
+    assert len(set(numbers)) == 1  # a row is one unit in every panel
+    assert "of 256 units" in page.locator(".map .note").inner_text()
+    # The selected unit's strip begins above the fold.
+    strip = page.locator(".map").evaluate(
+        "box => box.map.canvas.getBoundingClientRect().top + box.map.rolesTop + box.map.role"
+    )
+    assert strip <= 900
+
+
+def test_each_row_has_its_number(browser_writes) -> None:
+    page = browser_writes(model=MANY, text=SPEECH)
+    gutter = page.locator(".map").evaluate("box => box.map.gutter")
+    numbers = [int(w["text"]) for w in written(page) if w["text"].isdigit() and w["right"] <= gutter and w["left"] > 0]
+    for unit in rows(page):
+        assert numbers.count(unit) == 4  # once in every panel
+
+
+def test_all_units_are_a_click_away_and_a_line_names_those_it_is_the_mean_of(watch: Open) -> None:
+    page = watch(model=MANY, text=SPEECH)
+    few = rows(page)
+    page.get_by_role("radio", name="all 256").click()
+    page.wait_for_url("**units=all**")
+    page.locator(".map .note", has_text="mean of").wait_for()
+    assert sorted(rows(page)) == list(range(256))
+    map_ = page.locator(".map")
+    line = map_.evaluate(
+        """box => {
+          const { map } = box, { panel, y, pitch } = map.panels[0], pool = map.pool(pitch);
+          const units = panel.units.slice(pool, 2 * pool);
+          const mean = units.reduce((sum, unit) => sum + map.value(panel, unit, 3), 0) / pool;
+          return { x: map.x(3) + 2, y: y + 1.5 / map.dpr, units, mean };
+        }"""
+    )
+    page.locator(".map canvas").first.hover(position={"x": line["x"], "y": line["y"]})
+    tip = page.locator(".map .tip").inner_text()
+    *first, last = [str(unit) for unit in line["units"]]
+    assert f"mean of units {', '.join(first)} and {last} · forget gate f = {line['mean']:.3f}" in tip
+    page.get_by_role("radio", name="telling").click()
+    page.locator(".map .note", has_text="of 256 units").wait_for()
+    assert rows(page) == few
+    assert not page.problems
+
+
+def test_a_selected_unit_is_always_shown(watch: Open) -> None:
+    page = watch(model=MANY, text=SPEECH)
+    hidden = next(unit for unit in range(256) if unit not in rows(page))
+    count = len(rows(page))
+    other = watch(model=MANY, text=SPEECH, unit=hidden)
+    assert hidden in rows(other) and len(rows(other)) == count
+    other.locator(".map").focus()
+    other.keyboard.press("ArrowUp")
+    wait_for_selection(other, unit=rows(other)[-1] if hidden not in rows(other) else seen(other)["unit"])
+    assert seen(other)["unit"] in rows(other) and seen(other)["unit"] != hidden
+
+
+def test_rows_stay_while_somebody_types(watch: Open) -> None:
+    page = watch(model=MANY, text=SPEECH)  # 59 tokens: the next choice is at 65
+    before = rows(page)
+    page.get_by_label("sentence").press("End")
+    page.keyboard.type("Juliet")
+    wait_for_tokens(page, len(SPEECH) + 6)
+    page.keyboard.press("Backspace")
+    wait_for_tokens(page, len(SPEECH) + 5)
+    assert rows(page) == before
+
+
+@pytest.mark.parametrize(("model", "text", "joint"), [("brackets", "(x", ""), ("agreement", "the key", " ")])
+def test_a_next_token_is_appended_by_a_click(page: Open, model: str, text: str, joint: str) -> None:
+    opened = page("?" + urlencode({"model": model, "text": text}))
+    opened.wait_for_function("window.__lstmviz", timeout=30_000)
+    box, likeliest = opened.get_by_label("sentence"), opened.locator(".readout .next").first
+    likeliest.wait_for()
+    expect(box).to_have_value(text)
+    for press in (likeliest.click, lambda: likeliest.press("Enter")):
+        before, tokens = box.input_value(), opened.evaluate("window.__lstmvizPainted.tokens")
+        typed = seen(opened)["next"]["typed"][0]
+        press()
+        wait_for_tokens(opened, tokens + 1)
+        assert box.input_value() == before + joint + typed
+    assert likeliest.evaluate("button => button.matches(':focus')")  # so that the next Enter appends the next one
+
+
+def test_fast_clicks_lose_nothing(watch: Open) -> None:
+    page = watch(model=MANY, text="The ")
+    box = page.get_by_label("sentence")
+    button = page.locator(".readout .next").first
+    button.dblclick()
+    page.keyboard.press("Shift")  # no matter
+    button.click(click_count=3)
+    wait_for_tokens(page, 4 + 5)
+    value = box.input_value()
+    assert value.startswith("The ") and len(value) == 9
+    box.press("End")
+    page.keyboard.type("abc")
+    wait_for_tokens(page, 12)
+    assert box.input_value() == value + "abc"
+    assert not page.problems
+
+
+def test_a_found_unit_is_selected_by_a_click(watch: Open) -> None:
+    page = watch(model=MANY, text=SPEECH, time=22)
+    assert [what for what, _ in seen(page)["found"]] == ["opens", "shuts", "keeps", "writes", "changes"]
+    changes = page.locator(".map").evaluate(
+        """box => {
+          const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell");
+          const moved = (unit) => Math.abs(map.value(cell, unit, map.time) - map.value(cell, unit, map.time - 1));
+          return [...Array(256).keys()].sort((a, b) => moved(b) - moved(a)).slice(0, 4);
+        }"""
+    )
+    assert [unit["unit"] for unit in dict(seen(page)["found"])["changes"]] == changes
+    page.locator(".readout .find", has_text="changes").get_by_role("button").nth(1).click()
+    wait_for_selection(page, unit=changes[1], time=22)
+    assert changes[1] in rows(page)
+    page.wait_for_url(f"**unit={changes[1]}**")
+    assert not page.problems
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("shakespeare-char-rnn-128", ["changes"]),
+        ("shakespeare-char-gru-128", ["opens", "shuts", "keeps", "writes", "changes"]),
+        ("brackets/slstm", ["opens", "shuts", "keeps", "writes", "changes"]),
+        ("brackets/lstmp", ["opens", "shuts", "keeps", "writes", "changes"]),
+        ("brackets/minlstm", ["opens", "shuts", "keeps", "writes", "changes"]),
+    ],
+)
+def test_units_are_found_by_what_gates_do_whatever_the_cell(page: Open, model: str, found: list[str]) -> None:
+    text = "(x(x)x)" if "/" in model else "to be or not"
+    opened = page("?" + urlencode({"model": model, "text": text}))
+    opened.wait_for_function("window.__lstmviz", timeout=30_000)
+    assert [what for what, _ in seen(opened)["found"]] == found
+    assert all(isinstance(unit["by"], int | float) for _, units in seen(opened)["found"] for unit in units)
+    assert seen(opened)["found"][-1][1]
+
+
+def test_where_the_perplexity_leaves_its_strip_there_is_a_mark(watch: Open) -> None:
+    page = watch(model=MANY, text=SPEECH)
+    beyond = page.locator(".map").evaluate("box => box.map.beyond")
+    running = page.locator(".map").evaluate(
+        "box => box.map.data.running_nll.map((nll) => nll === null ? 0 : Math.exp(nll))"
+    )
+    assert len(beyond) == 1
+    stretch = running[beyond[0]["from"] : beyond[0]["to"] + 1]
+    assert beyond[0]["most"] == pytest.approx(max(running)) == pytest.approx(max(stretch))
+    assert min(stretch) > running[beyond[0]["to"] + 1]
+
+
+@pytest.mark.parametrize("width", [1440, 700, 390])
+@pytest.mark.parametrize("huge", [1024.5, -1.25e30, math.inf])
+def test_huge_numbers_do_not_overprint(browser_writes, width: int, huge: float) -> None:
+    page = browser_writes({"viewport": {"width": width, "height": 900}})
+    page.locator(".map").evaluate(
+        """(box, [huge, infinite]) => {
+          const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell"), value = map.value;
+          const high = infinite ? 1e308 : Math.abs(huge);
+          Object.assign(cell, { low: -high, high, limit: high / 2, mean: huge });
+          map.value = function (panel, unit, time) {
+            return panel === cell && unit % 2 ? (infinite ? Infinity : huge) : value.call(this, panel, unit, time);
+          };
+          map.data.nll = map.data.nll.map(() => 1234.5);
+          map.data.running_nll = map.data.running_nll.map(() => 700);
+          map.unit = 9;
+          map.arrange();
+          map.announce();
+        }""",
+        [0 if math.isinf(huge) else huge, math.isinf(huge)],
+    )
+    texts = [w for w in written(page) if w["text"].strip()]
+    assert any(any(sign in w["text"] for sign in ("1024", "1025", "e30", "∞", "e308")) for w in texts)
+    for w in texts:
+        assert w["left"] >= 0 and w["right"] <= page.locator(".map .scroll").evaluate("box => box.clientWidth") + 0.5, w
+    gutter = page.locator(".map").evaluate("box => box.map.gutter")
+    margins = [
+        w for w in texts if w["right"] <= gutter + 1 or w["left"] >= page.locator(".map").evaluate("box => box.map.end")
+    ]
+    for k, a in enumerate(margins):
+        for b in margins[:k]:
+            apart = a["right"] <= b["left"] + 1 or b["right"] <= a["left"] + 1
+            assert apart or abs(a["y"] - b["y"]) >= 0.7 * min(a["size"], b["size"]), (a, b)
+    for value in page.locator(".readout .value").all():
+        assert value.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+@pytest.fixture
+def browser_writes(browser: Browser, app_server: str) -> Iterator[Callable[..., Page]]:
+    """As ``watch``, with what is written on the canvas kept."""
+    contexts = []
+
+    def open_page(options: dict | None = None, **query) -> Page:
+        query = {"model": "brackets", "text": TEXT, **query}
+        contexts.append(browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **(options or {})}))
+        page = contexts[-1].new_page()
+        page.add_init_script(WRITTEN)
+        page.goto(f"{app_server}/?{urlencode(query)}")
+        page.wait_for_function("window.__lstmviz", timeout=40_000)
+        page.locator(".readout h4").first.wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
 
 
 def test_link_reopens_the_view(watch: Open, page: Open) -> None:

@@ -1,5 +1,6 @@
 """What the browser is sent: a reading that goes on from the last one, in blocks that it may hold already."""
 
+import dataclasses
 import json
 import struct
 
@@ -10,7 +11,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.trace import trace_tokens
 from lstmviz.ui import gate_map, models, reading
 from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import payload, read, unit_order
+from lstmviz.ui.reading import payload, read
 
 TEXT = "abc ab ca\n" * 8  # 80 tokens: two whole blocks and a half
 
@@ -25,8 +26,6 @@ def message(opened: OpenModel, text: str, held=(), **options) -> tuple[dict, np.
     seen = read(opened, text)
     assert seen is not None
     choice = {"layers": [0, 1], "roles": ["cell"], "order": "similar", **options}
-    layers, order = choice["layers"], choice.pop("order")
-    choice["units"] = [unit_order(opened, seen.trace, layer, order) for layer in layers]
     data = payload(opened, seen, selection={"time": 0, "unit": 0, "layer": 0}, held=held, **choice)
     (length,) = struct.unpack("<I", data[:4])
     return json.loads(data[4 : 4 + length]), np.frombuffer(data[4 + length :], "<u2")
@@ -94,6 +93,23 @@ def test_order_and_panels_change_no_block(opened: OpenModel) -> None:
     before, _ = message(opened, TEXT)
     after, _ = message(opened, TEXT, order="active", roles=["hidden", "forget_gate"])
     assert before["blocks"] == after["blocks"]
+
+
+def test_values_beyond_all_bounds_are_sent(opened: OpenModel) -> None:
+    seen = read(opened, "abc")
+    assert seen is not None
+    values = seen.trace.cell.values.copy()
+    values[0, 0] = [np.inf, -3e38, 1e30, 0]
+    wild = dataclasses.replace(seen, trace=seen.trace.assign(cell=(seen.trace.cell.dims, values)))
+    view = {"layers": [0], "roles": ["cell"], "order": "index", "selection": {"time": 0, "unit": 0, "layer": 0}}
+    data = payload(opened, wild, **view)
+    (length,) = struct.unpack("<I", data[:4])
+    header = json.loads(data[4 : 4 + length])
+    place = [panel["role"] for panel in header["panels"]].index("cell")
+    cell, codes = header["panels"][place], np.frombuffer(data[4 + length :], "<u2").reshape(-1, 3, 4)[place]
+    sent = cell["low"] + codes[0] / 65534 * (cell["high"] - cell["low"])
+    assert cell["mean"] is None and cell["high"] >= 3e38
+    np.testing.assert_allclose(sent, [float(cell["high"]), -3e38, 1e30, 0], atol=(cell["high"] - cell["low"]) / 65534)
 
 
 def test_pack_refuses_what_does_not_fit() -> None:

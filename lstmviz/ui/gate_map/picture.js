@@ -492,7 +492,8 @@ class Picture {
     const title = [`unit ${unit} through the sentence`];
     if (data.layers.length > 1) title.push(`layer ${this.layer + 1}`);
     if (note) title.push(note);
-    this.text(title.join(" · "), this.gutter, this.unitTop - 11, { size: 13, weight: 700, align: "left" });
+    const left = this.narrow ? 8 : this.gutter, room = this.width - left - 8;
+    this.text(title.join(" · "), left, this.unitTop - 11, { size: 13, weight: 700, align: "left", room });
     const reach = this.reachOf(state);
     const tint = (t) => {
       const value = this.value(state, unit, t), place = clamp(Math.round(127.5 * (1 + value / reach)), 0, 255);

@@ -1,0 +1,190 @@
+"""Which units are shown: those that tell most about a sentence, the same ones from key to key."""
+
+import dataclasses
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
+from lstmviz.ui import models
+from lstmviz.ui.examples import EXAMPLES, examples_for
+from lstmviz.ui.models import OpenModel, acts
+from lstmviz.ui.reading import Reading, read, rows_of, telling_units, unit_order
+from lstmviz.ui.rows import MOST, by_similarity, kind_of, looked_at, telling, usual
+
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+MANY = ["shakespeare-char-lstm", "shakespeare-char-gru-128", "shakespeare-char-rnn-128", "wikitext2-word-lstm"]
+SHOWN = 20  # in a window of usual size
+
+
+@cache
+def opened(name: str) -> OpenModel:
+    return models._prepare.__wrapped__((CHECKPOINTS / f"{name}.safetensors").read_bytes())
+
+
+def reading(name: str, text: str, before: Reading | None = None) -> Reading:
+    found = read(opened(name), text, before)
+    assert found is not None
+    return found
+
+
+def shown(name: str, text: str) -> set[int]:
+    return set(telling_units(opened(name), reading(name, text), 0)[0][:SHOWN])
+
+
+def made(*rows: list[float]) -> np.ndarray:
+    """What units did in one role: ``(T, 1, H)``."""
+    return np.array(rows, np.float32).T[:, None]
+
+
+def test_a_unit_that_opens_at_spaces_tells_more_than_one_that_flickers() -> None:
+    tokens = [*"ab cd ef gh ij kl mn op "]
+    spaces, noise = [float(t == " ") for t in tokens], np.random.default_rng(0).integers(0, 2, (50, len(tokens)))
+    did = made(*noise.tolist(), spaces, [0.0] * len(tokens))
+    ranked, _ = telling(did, tokens, usual(0 * did, tokens))
+    assert ranked[0] == 50 and 51 not in ranked
+
+
+def test_units_like_one_another_do_not_crowd_out_the_others() -> None:
+    tokens = [*"ab cd ef AB CD EF "]
+    spaces, capitals = ([float(test(t)) for t in tokens] for test in (str.isspace, str.isupper))
+    did = made(*[spaces] * 60, [0.7 * value for value in capitals])
+    ranked, _ = telling(did, tokens, usual(did, tokens))
+    assert 60 in ranked[:2] and len(ranked) == MOST
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_is_shown_can_be_followed_and_is_not_all_alike(name: str) -> None:
+    model, text = opened(name), examples_for(opened(name))[0].text
+    seen = reading(name, text)
+    did = acts({role: seen.trace[role].values[0] for role in model.scales[0]}, model.scales[0])
+    value = usual(did, seen.pieces).worth
+    assert value[[*shown(name, text)]].mean() > 1.2 * value.mean()
+    rows = did.reshape(-1, did.shape[-1]).T  # (H, T · R)
+
+    def likeness(units: list[int]) -> float:  # of each with the one most like it
+        return float((np.abs(np.corrcoef(rows[units])) - np.eye(len(units))).max(0).mean())
+
+    assert likeness([*shown(name, text)]) < likeness(np.argsort(-value)[:SHOWN].tolist())
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_separators_and_capitals_are_seen_to_open_and_shut_something(name: str) -> None:
+    text = examples_for(opened(name))[0].text
+    seen = reading(name, text)
+    mark = np.array([not piece[0].islower() for piece in seen.pieces])
+    values = [
+        seen.trace[role].values[0]
+        for role in ("input_gate", "reset_gate", "output_gate", "hidden")
+        if role in seen.trace
+    ]
+    turned = np.mean([np.abs(each[mark].mean(0) - each[~mark].mean(0)) > 0.4 for each in values], axis=0)  # (H,)
+    assert turned[[*shown(name, text)]].mean() > 1.25 * turned.mean()
+
+
+@pytest.mark.parametrize("name", MANY[1:])
+def test_a_key_seldom_changes_what_is_shown(name: str) -> None:
+    text = examples_for(opened(name))[0].text
+    before, sets = None, []
+    for length in range(1, len(text) + 1):
+        before = reading(name, text[:length], before)
+        sets.append(set(telling_units(opened(name), before, 0)[0][:SHOWN]))
+    changes = [len(b - a) for a, b in pairwise(sets)]
+    assert sum(change > 0 for change in changes) <= 6
+    assert max(changes) <= SHOWN // 2
+    middle = len(text) // 2
+    edited = [shown(name, text[:middle] + "e house"[:n] + text[middle:]) for n in range(7)]
+    assert np.mean([len(b - a) for a, b in pairwise(edited)]) <= SHOWN // 5
+
+
+def test_the_same_text_shows_the_same_however_it_was_typed() -> None:
+    name, text = MANY[0], EXAMPLES["shakespeare"][1].text
+    before = None
+    for length in range(1, len(text) + 1):
+        before = reading(name, text[:length], before)
+        telling_units(opened(name), before, 0)
+    before = reading(name, text, reading(name, text + "and more", before))
+    assert telling_units(opened(name), before, 0) == telling_units(opened(name), reading(name, text), 0)
+
+
+def test_the_choice_is_made_at_few_lengths() -> None:
+    assert [looked_at(n) for n in (1, 8, 9, 12, 13, 17, 24, 25, 59, 65, 96, 97, 2000)] == [
+        0, 0, 8, 8, 12, 16, 16, 24, 48, 64, 64, 96, 1536,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ["rnn", "mingru", "minlstm"])
+@pytest.mark.parametrize("task", ["brackets", "agreement", "recall"])
+def test_the_unit_of_a_hidden_variable_is_shown_first(task: str, cell: str) -> None:
+    name = f"lineups/{task}/{cell}"
+    variable = opened(name).checkpoint.hidden_variable
+    assert variable is not None
+    correlations = variable["correlations"][0]
+    seen = reading(name, EXAMPLES[task][0].text)
+    assert telling_units(opened(name), seen, 0)[0][0] == int(np.argmax(correlations))
+    assert len(correlations) > MOST and rows_of(opened(name), seen, [0], "telling")["telling"]
+
+
+def test_a_small_layer_shows_all_its_units() -> None:
+    rows = rows_of(opened("brackets"), reading("brackets", "(x)"), [0], "telling")
+    assert rows["telling"] == [] and sorted(rows["units"][0]) == list(range(16))
+
+
+@pytest.mark.parametrize("order", ["telling", "similar", "index", "active"])
+def test_every_order_has_every_unit(order: str) -> None:
+    name = "wikitext2-word-lstm"
+    seen = reading(name, "The film was released in 1994 .")
+    for layer in (0, 1):
+        assert sorted(unit_order(opened(name), seen, layer, order)) == list(range(200))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_units_of_every_cell_are_chosen(cell: str, make_checkpoint) -> None:
+    model = models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(cell=cell, hidden_size=40, num_layers=2)))
+    for text in ("a", "abc ab ca\n" * 3):
+        seen = read(model, text)
+        assert seen is not None
+        for layer in (0, 1):
+            ranked, arranged = telling_units(model, seen, layer)
+            assert len(set(ranked)) == MOST and sorted(ranked) == sorted(arranged)
+
+
+def test_kinds_of_tokens() -> None:
+    kinds = [kind_of(token) for token in ("The", "the", "1994", "\n", " ", "(", ")", "<eos>", "É")]
+    assert kinds == ["A", "a", "0", "\n", " ", "(", ")", "<eos>", "A"]
+
+
+def test_alike_rows_stand_side_by_side() -> None:
+    rows = np.array([[1, 0, 0], [0, 1, 0], [1, 0.1, 0], [0, 1, 0.1], [0.9, 0, 0.1]])
+    order = by_similarity(rows @ rows.T).tolist()
+    places = [order.index(k) for k in (0, 2, 4)]
+    assert max(places) - min(places) == 2
+
+
+@pytest.mark.parametrize("name", ["shakespeare-char-lstm", "wikitext2-word-lstm", "agreement"])
+def test_what_is_typed_for_a_token_gives_just_that_token(name: str) -> None:
+    vocabulary = opened(name).checkpoint.vocabulary
+    typed = {i: form for i, form in enumerate(opened(name).typed) if form is not None}
+    assert all(vocabulary.encode(form) == [i] and "\n" not in form for i, form in typed.items())
+    assert len(typed) >= len(vocabulary) - 4
+
+
+@pytest.mark.parametrize(
+    ("cell", "gate"),
+    [
+        ("lstm", "forget gate"),
+        ("gru", "keep (update) gate"),
+        ("slstm", "log forget gate"),
+        ("rnn", None),
+        ("nfg", None),  # its gate is 1, whatever it reads
+    ],
+)
+def test_a_look_for_line_speaks_of_a_gate_only_where_there_is_one(cell, gate, make_checkpoint) -> None:
+    checkpoint = dataclasses.replace(make_checkpoint(cell=cell), corpus_name="Tiny Shakespeare")
+    look = examples_for(models._prepare.__wrapped__(checkpoints.dumps(checkpoint)))[0].look
+    assert (f"Follow the {gate}:" if gate else "can be guessed.") in look
+    assert ("gate" in look) == (gate is not None) and "If the" not in look and "{" not in look
