@@ -77,7 +77,7 @@ class GRUv1(GatedCell):
 
     A unit's r is how much of its own past the candidates of all units see; in gru it is how much of everybody's past
     its own candidate sees. Keras has this cell with reset_after=False and ONNX by default (linear_before_reset=0), with
-    the same z. Keras and Flux count it as v3 of the paper, after its last version, and gru as v1.
+    the same z. Keras and Flux name it after version 3 of the paper, and gru after version 1.
     Parameters: 3h(h + x) + 3h, rows in the order r, z, n.
     Paper: Cho et al. 2014.
     """

@@ -237,6 +237,12 @@ def test_every_shipped_checkpoint_loads_and_has_a_card(path):
     assert card(load(path)) in cards.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("task", ["brackets", "agreement", "recall"])
+def test_a_shipped_line_up_has_every_cell(task):
+    cells = {load(path).model.cell: path.stem for path in SHIPPED if path.parent.name == task}
+    assert cells == {name: name for name in CELLS}
+
+
 def test_nothing_in_a_card_leaves_its_place(make_checkpoint):
     link = "![x](http://a.b/c.png) http://a.b"
     bad = dataclasses.replace(
