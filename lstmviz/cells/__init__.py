@@ -1,7 +1,7 @@
 """Recurrent cells, one file a family, and ``CELLS``, the one registry of them."""
 
 from lstmviz.cells.base import Cell, Gates, State, chrono
-from lstmviz.cells.gru import GRU
+from lstmviz.cells.gru import GRU, GRUv1
 from lstmviz.cells.janet import JANET
 from lstmviz.cells.lstm import LSTM, LSTMConcat, LSTMSplit
 from lstmviz.cells.minimal import MinGRU, MinLSTM
@@ -31,6 +31,7 @@ CELLS: dict[str, type[Cell]] = {
     "report_split": ReportSplit,
     "report_concat": ReportConcat,
     "gru": GRU,
+    "gru_v1": GRUv1,
     "peephole": Peephole,
     "nig": NoInputGate,
     "nfg": NoForgetGate,

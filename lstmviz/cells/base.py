@@ -14,7 +14,7 @@ from lstmviz.cells.product import Recurrent, linear
 
 State = dict[str, Tensor]  # "hidden" (B, H), "cell" (B, H) where the cell has one, and whatever else it carries on
 Gates = dict[str, Tensor]  # every gate by its role, after its activation, (B, H)
-Product = Callable[[Tensor], Tensor]  # h' (B, H) -> U h' (B, K)
+Product = Callable[..., Tensor]  # h' (B, H) -> U h' (B, K); of a cell with several U, (h', k) -> U_k h'
 
 
 class Cell(nn.Module):
@@ -29,6 +29,8 @@ class Cell(nn.Module):
         keeping: which gates decide how much is kept, as the k of their equations: 1 where an open gate keeps more, −1
             where it keeps less.
         lets_out: what an output gate lets out.
+        resets: what a reset gate acts on: the "candidate" of its own unit, which sees so much of the past, or the
+            "past" of its own unit, of which every candidate sees so much.
         count: the number of parameters as a formula in h, x and, where ``hidden`` is a projection, p.
 
     Args:
@@ -42,6 +44,7 @@ class Cell(nn.Module):
     count: ClassVar[str]
     keeping: ClassVar[dict[str, int]] = {}
     lets_out: ClassVar[str] = "memory"
+    resets: ClassVar[str] = "candidate"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

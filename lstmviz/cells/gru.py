@@ -1,4 +1,4 @@
-"""The gated recurrent unit."""
+"""The gated recurrent unit, with its reset gate after U and before it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells.base import Cell, Gates, Product, State
+from lstmviz.cells.base import Cell, GatedCell, Gates, Product, State
 from lstmviz.cells.native import record_native
+from lstmviz.cells.product import Recurrent
 
 
 class GRU(Cell):
@@ -21,7 +22,7 @@ class GRU(Cell):
         h = (1 − z) ⊙ n + z ⊙ h'
 
     z is how much of h' is kept, as in Cho et al. and PyTorch; other texts write z for what is 1 − z here. r acts on
-    U_n h' as in PyTorch; in Cho et al. it acts on h' before U_n.
+    U_n h', as in PyTorch and cuDNN; in gru_v1, as in Cho et al., it acts on h' before U_n.
     Parameters: 3h(h + x) weights and 6h biases, rows in the order r, z, n.
     Paper: Cho et al. 2014.
     """
@@ -63,3 +64,38 @@ class GRU(Cell):
 
     def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
         return record_native("gru", inputs, state, self.native.all_weights[0])
+
+
+class GRUv1(GatedCell):
+    """The GRU that resets h' before U_n sees it.
+
+    Equations::
+
+        r = σ(W_r x + U_r h' + b_r)    z = σ(W_z x + U_z h' + b_z)
+        n = tanh(W_n x + U_n (r ⊙ h') + b_n)
+        h = (1 − z) ⊙ n + z ⊙ h'
+
+    A unit's r is how much of its own past the candidates of all units see; in gru it is how much of everybody's past
+    its own candidate sees. Keras has this cell with reset_after=False and ONNX by default (linear_before_reset=0), with
+    the same z. Keras and Flux name it after version 3 of the paper, and gru after version 1.
+    Parameters: 3h(h + x) + 3h, rows in the order r, z, n.
+    Paper: Cho et al. 2014.
+    """
+
+    rows = ("r", "z", "n")
+    gates, states, keeping, paper = GRU.gates, GRU.states, GRU.keeping, GRU.paper
+    count = "3h(h + x) + 3h"
+    resets = "past"
+
+    def recurrent(self, inputs: Tensor) -> Product:
+        U_rz, U_n = self.U.split([2 * self.hidden_size, self.hidden_size])
+        products = {"rz": Recurrent(U_rz, *inputs.shape[:2]), "n": Recurrent(U_n, *inputs.shape[:2])}
+        return lambda h, k: products[k](h)
+
+    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        h = state["hidden"]
+        x_rz, x_n = x.split([2 * self.hidden_size, self.hidden_size], dim=-1)
+        r, z = (x_rz + U(h, "rz")).sigmoid().chunk(2, dim=-1)
+        n = (x_n + U(r * h, "n")).tanh()
+        h = (1 - z) * n + z * h
+        return {"hidden": h}, {"reset_gate": r, "update_gate": z, "candidate": n}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
@@ -12,17 +10,18 @@ from lstmviz.cells.product import linear
 
 
 class LayerNormLSTM(GatedCell):
-    """The LSTM in which W x, U h' and the c that is shown are normalised over the units; c itself is kept raw.
+    """The LSTM in which W x, U h' and the c that is shown are normalised; c itself is kept raw.
 
     Equations::
 
-        a_k = LN(W_k x) + LN(U_k h') + b_k,  k = i, f, g, o
+        (a_i; a_f; a_g; a_o) = LN(W x) + LN(U h') + b
         i, f, o = σ(a_i), σ(a_f), σ(a_o)     g = tanh(a_g)
         c = f ⊙ c' + i ⊙ g                   h = o ⊙ tanh(LN(c))
 
-    LN(v) = α ⊙ (v − mean v) / std v, a gain α of its own for each, and for c also a shift. PyTorch's own
-    example of such a cell carries LN(c) on in place of c, which is another cell.
-    Parameters: 4h(h + x) + 4h, gains and shift 10h.
+    LN(v) = α ⊙ (v − mean v) / std v, each with a gain α of its own: one mean and one deviation for all 4h numbers of
+    W x, the four gates together, and one for U h'. LN(c) also has a shift, for which b stands in the other two.
+    PyTorch's own example of such a cell carries LN(c) on in place of c, which is another cell.
+    Parameters: 4h(h + x) + 4h, gains 9h and a shift h.
     Paper: Ba et al. 2016.
     """
 
@@ -33,20 +32,16 @@ class LayerNormLSTM(GatedCell):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.gain_x = nn.Parameter(torch.ones(4, hidden_size))
-        self.gain_h = nn.Parameter(torch.ones(4, hidden_size))
+        # std v is √(var v + 1e-5), as in the authors' own code: the first U h' is 0 everywhere.
+        self.norm_x = nn.LayerNorm(4 * hidden_size, bias=False)
+        self.norm_h = nn.LayerNorm(4 * hidden_size, bias=False)
         self.norm_c = nn.LayerNorm(hidden_size)
 
-    def normalised(self, rows: Tensor, gain: Tensor) -> Tensor:  # (…, 4H) -> (…, 4H)
-        """LN of each gate's block of units."""
-        rows = rows.unflatten(-1, (4, self.hidden_size))  # (…, 4, H)
-        return (gain * F.layer_norm(rows, (self.hidden_size,))).flatten(-2)
-
     def project(self, inputs: Tensor) -> Tensor:
-        return self.normalised(linear(inputs, self.W), self.gain_x) + self.b  # (T, B, 4H)
+        return self.norm_x(linear(inputs, self.W)) + self.b  # (T, B, 4H)
 
     def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + self.normalised(U(state["hidden"]), self.gain_h)  # (B, 4H)
+        a = x + self.norm_h(U(state["hidden"]))  # (B, 4H)
         a_i, a_f, a_g, a_o = a.chunk(4, dim=-1)
         i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
         c = f * state["cell"] + i * g

@@ -19,13 +19,14 @@ class ProjectedLSTM(GatedCell):
         c = f ⊙ c' + i ⊙ g              h = W_hr (o ⊙ tanh(c))
 
     The memory c keeps its full width; the gates of the next step, the layer above and the decoder see the narrower h.
+    There are no peepholes, as in PyTorch's nn.LSTM with proj_size; the cell of Sak et al. has them.
     Parameters: 4h(p + x) + 4h + ph, p = h / 2 rounded up.
-    Paper: Sak et al. 2014.
+    Paper: after Sak et al. 2014.
     """
 
     rows = ("i", "f", "g", "o")
     gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
-    paper = "Sak et al. 2014"
+    paper = "after Sak et al. 2014"
     count = "4h(p + x) + 4h + ph"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

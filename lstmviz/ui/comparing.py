@@ -76,8 +76,10 @@ SLOTS = {
 USUAL = ("keeps", "writes", "shows", "memory")
 ABSENT = {  # why a cell lacks something, where that is worth a word
     ("gru", "writes"): "no input gate: writes what it does not keep, 1 − z",
+    ("gru_v1", "writes"): "no input gate: writes what it does not keep, 1 − z",
     ("mingru", "writes"): "no input gate: writes what it does not keep, 1 − z",
     ("gru", "shows"): "no output gate: shows all of its memory",
+    ("gru_v1", "shows"): "no output gate: shows all of its memory",
     ("mingru", "shows"): "no output gate: shows all of its memory",
     ("minlstm", "shows"): "no output gate: shows all of its memory",
     ("janet", "shows"): "no output gate: shows all of its memory",

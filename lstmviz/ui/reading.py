@@ -161,6 +161,7 @@ def payload(
         "annotation": {} if identity else annotation(checkpoint, selection["layer"]),
         "begins": not opened.context,
         "shown": CELLS[checkpoint.model.cell].lets_out,
+        "resets": CELLS[checkpoint.model.cell].resets,
     }
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 

@@ -1,6 +1,7 @@
 """The Watch page in a real browser: the map answers keys, the pointer and links."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlencode, urlparse
 
@@ -161,6 +162,16 @@ def test_click_moves_the_readout(watch: Open) -> None:
     title = page.locator(".readout h4").first.inner_text()
     assert f"({after['time']})" in title
     assert f"unit {after['unit']}" in title
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [("gru", r", which saw \d+\s% of the past\."), ("gru_v1", r"; all candidates saw \d+\s% of what it held\.")],
+)
+def test_a_reset_gate_is_told_as_its_cell_applies_it(watch: Open, cell: str, said: str) -> None:
+    page = watch(model=f"brackets/{cell}", time=3, unit=5)
+    assert re.search(said, page.locator(".readout .cell .quiet").first.inner_text())
+    assert not page.problems
 
 
 def test_arrow_keys_move_the_selection(watch: Open) -> None:

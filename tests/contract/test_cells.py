@@ -59,6 +59,8 @@ def test_its_note_is_a_few_plain_sentences(name):
 def test_the_notes_tell_what_public_code_gets_wrong():
     said = {name: cell.note() for name, cell in CELLS.items()}
     assert all("no gradient" in said[name] and "0.5" in said[name] for name in ("report_split", "report_concat"))
+    assert "it acts on h' before U_n" in said["gru"] and "linear_before_reset=0" in said["gru_v1"]
+    assert "all 4h numbers" in said["layernorm"] and "no peepholes" in said["lstmp"]
     assert "other texts" in said["gru"] and "LN(c)" in said["layernorm"] and "No gate sees h'" in said["minlstm"]
     assert said["nog"] == ""
 

@@ -135,28 +135,77 @@ def test_the_loop_is_the_closed_form(name):
     torch.testing.assert_close(cell(inputs, state)[0], expected, atol=1e-12, rtol=0)
 
 
+@proof("twin", ("gru_v1",))
+def test_it_is_its_equations_a_gate_at_a_time(name):
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    hidden, record = cell(inputs, state)[0], cell.record(inputs, state)
+    h, b = state["hidden"], {k: cell.biases(k)[0] for k in "rzn"}
+    for t, x in enumerate(inputs):
+        a = {k: x @ cell.weights(k)[0].T + b[k] for k in "rzn"}
+        r = torch.sigmoid(a["r"] + h @ cell.weights("r")[1].T)
+        z = torch.sigmoid(a["z"] + h @ cell.weights("z")[1].T)
+        n = torch.tanh(a["n"] + (r * h) @ cell.weights("n")[1].T)
+        h = (1 - z) * n + z * h
+        found = {key: values[t] for key, values in record.items()} | {"forward": hidden[t]}
+        assert_same(found, {"reset_gate": r, "update_gate": z, "candidate": n, "hidden": h, "forward": h})
+
+
+@proof("twin", ("gru_v1",))
+@pytest.mark.parametrize("where", ["r = 1", "U_n diagonal", "nowhere else"])
+def test_it_is_torchs_gru_where_the_order_makes_no_difference(name, where):
+    cell = make_cell(name)
+    with torch.no_grad():
+        if where == "r = 1":
+            cell.biases("r")[0].fill_(1000.0)
+        elif where == "U_n diagonal":
+            cell.weights("n")[1].mul_(torch.eye(H))
+    twin = nn.GRU(X, H).double()  # its rows are in the same order
+    with torch.no_grad():
+        for to, source in zip(twin.all_weights[0], [cell.W, cell.U, cell.b, 0 * cell.b], strict=True):
+            to.copy_(source)
+    inputs, state = random_inputs(cell)
+    expected, _ = twin(inputs, state["hidden"][None])
+    found = cell(inputs, state)[0]
+    if where == "nowhere else":
+        assert (found - expected).abs().amax((1, 2)).min() > 1e-3
+    else:
+        assert_same({"hidden": found}, {"hidden": expected})
+
+
 @proof("twin", ("layernorm",))
-def test_it_is_written_out_with_torchs_layer_norm(name):
+def test_it_normalises_the_four_gates_together(name):
+    """Ba et al. (2016), supplement: one mean and one deviation over the stacked 4h; c is carried on as it is."""
     cell = make_cell(name)
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.normal_()
     inputs, state = random_inputs(cell)
     record = cell.record(inputs, state)
-    norms = {(side, k): nn.LayerNorm(H, bias=False).double() for side in "xh" for k in range(4)}
-    with torch.no_grad():
-        for (side, k), norm in norms.items():
-            norm.weight.copy_(getattr(cell, f"gain_{side}")[k])
+
+    def normal(v: Tensor) -> Tensor:
+        deviation = v - v.sum(-1, keepdim=True) / v.shape[-1]
+        return deviation / (deviation.pow(2).sum(-1, keepdim=True) / v.shape[-1] + 1e-5).sqrt()
+
     h, c = state["hidden"], state["cell"]
     for t, x in enumerate(inputs):
-        a = [
-            norms["x", k](x @ cell.W[rows].T) + norms["h", k](h @ cell.U[rows].T) + cell.b[rows]
-            for k, rows in enumerate(torch.arange(4 * H).chunk(4))
-        ]
-        c = a[1].sigmoid() * c + a[0].sigmoid() * a[2].tanh()
-        h = a[3].sigmoid() * torch.tanh(nn.functional.layer_norm(c, (H,), cell.norm_c.weight, cell.norm_c.bias))
+        of_x, of_h = (torch.cat([v @ M.T for M in maps.chunk(4)], -1) for v, maps in ((x, cell.W), (h, cell.U)))
+        a = cell.norm_x.weight * normal(of_x) + cell.norm_h.weight * normal(of_h) + cell.b
+        a_i, a_f, a_g, a_o = a.chunk(4, dim=-1)
+        c = a_f.sigmoid() * c + a_i.sigmoid() * a_g.tanh()
+        h = a_o.sigmoid() * torch.tanh(cell.norm_c.weight * normal(c) + cell.norm_c.bias)
         torch.testing.assert_close(record["cell"][t], c, atol=1e-11, rtol=0)
         torch.testing.assert_close(record["hidden"][t], h, atol=1e-11, rtol=0)
+
+
+@proof("gates as stated", ("layernorm",))
+def test_the_gates_of_a_single_unit_answer_the_input(name):
+    """Normalised by itself, the one number of a gate would be 0 whatever is read."""
+    torch.manual_seed(0)
+    cell = CELLS[name](X, 1).double()
+    inputs, state = random_inputs(cell)
+    record = cell.record(inputs, state)
+    assert all(record[gate].std() > 0.01 for gate in cell.gates)
 
 
 # ---- what is recorded is what happened -------------------------------------------------------------------------------
@@ -179,7 +228,7 @@ def test_c_and_h_follow_from_the_recorded_gates(name):
     if name == "rnn":
         w_ih, w_hh, b_ih, b_hh = cell.native.all_weights[0]
         expected = (inputs @ w_ih.T + before["hidden"] @ w_hh.T + b_ih + b_hh).tanh()  # it has no gates
-    elif name == "gru":
+    elif name in ("gru", "gru_v1"):
         expected = (1 - v["update_gate"]) * v["candidate"] + v["update_gate"] * before["hidden"]
     elif name == "slstm":
         assert_same(v, {"normalizer": f * before["normalizer"] + i})
@@ -231,7 +280,7 @@ def test_what_is_kept_is_the_gradient_along_the_memory_itself(name):
     xs = cell.project(inputs)
     for t in range(1, T):
         before = {key: record[key][t - 1].clone().requires_grad_(key == held) for key in cell.states}
-        after, _ = cell.step(xs[t], before, lambda h: U(h.detach()))
+        after, _ = cell.step(xs[t], before, lambda h, *k: U(h.detach(), *k))
         (direct,) = torch.autograd.grad(  # (B, H): of each unit by itself
             after[held].sum(), before[held], allow_unused=True, materialize_grads=True
         )

@@ -102,7 +102,7 @@ def test_weights_and_biases_are_all_that_a_cell_has(name):
 def test_layouts_are_those_of_the_same_function():
     assert layouts("lstm") == ("lstm_split", "lstm_concat", "np", "peephole", "fgr", "mogrifier")
     assert layouts("report_concat") == ("report_split",)
-    assert layouts("gru") == layouts("niaf") == ()
+    assert layouts("gru") == layouts("gru_v1") == layouts("niaf") == ()
     assert all(old in layouts(new) for old in CELLS for new in layouts(old))
 
 

@@ -256,6 +256,12 @@ def test_a_card_says_how_much_of_a_text_was_unknown_and_warns_where_it_is_too_mu
     assert "unknown" not in str(dumps(old)) and dumps(loads(dumps(old))) == dumps(old) and "%" not in card(old)
 
 
+@pytest.mark.parametrize("task", ["brackets", "agreement", "recall"])
+def test_a_shipped_line_up_has_every_cell(task):
+    cells = {load(path).model.cell: path.stem for path in SHIPPED if path.parent.name == task}
+    assert cells == {name: name for name in CELLS}
+
+
 def test_nothing_in_a_card_leaves_its_place(make_checkpoint):
     link = "![x](http://a.b/c.png) http://a.b"
     bad = dataclasses.replace(

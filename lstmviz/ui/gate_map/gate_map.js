@@ -330,8 +330,8 @@ class GateMap extends Picture {
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
-      begins: data.begins, shown: data.shown, annotation: this.annotation(unit, layer), nll: data.nll[time], running_nll: data.running_nll[time],
-      unknown: this.unknownSoFar(time),
+      begins: data.begins, shown: data.shown, resets: data.resets, annotation: this.annotation(unit, layer),
+      nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),
       next: {
         tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),

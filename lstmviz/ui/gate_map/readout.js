@@ -22,7 +22,7 @@ function bar(share, colour, fromMiddle = false) {
 }
 
 // What the unit did at this token, in one sentence.
-function sentence({ roles, time, begins, shown }) {
+function sentence({ roles, time, begins, shown, resets }) {
   if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map((role) => [role.role, role.value]));
   const before = Object.fromEntries(roles.map((role) => [role.role, role.previous]));
@@ -41,7 +41,9 @@ function sentence({ roles, time, begins, shown }) {
     return `${keeps(share, before.cell / before.normalizer)}, ${written}, shows ${percent(now.output_gate)}.`;
   }
   if (known(now.update_gate, now.candidate)) { // a GRU
-    const view = known(now.reset_gate) ? `, which saw ${percent(now.reset_gate)} of the past` : "";
+    const share = percent(now.reset_gate);
+    const saw = resets === "past" ? `; all candidates saw ${share} of what it held` : `, which saw ${share} of the past`;
+    const view = known(now.reset_gate) ? saw : "";
     const taken = `takes ${percent(1 - now.update_gate)} of its candidate ${signed(now.candidate)}${view}`;
     return `${keeps(now.update_gate, before.hidden)}, ${taken}.`;
   }
