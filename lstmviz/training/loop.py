@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.model import SHORTLIST, LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import Corpus
+from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
 
 WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
@@ -68,7 +70,7 @@ class Trainer:
     Raises:
         ValueError: the training stream is shorter than one window in each of ``batch_size`` streams, or these cannot be
             shared out evenly.
-        FloatingPointError: the loss is no longer a finite number.
+        FloatingPointError: the training diverged; see ``diverged``.
     """
 
     def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig, world: World = ALONE) -> None:
@@ -89,6 +91,10 @@ class Trainer:
                 f"streams needs at least {(config.bptt + 1) * config.batch_size:,}"
             )
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.passes = self._passes
+        # How many targets are rare decides how much work an adaptive softmax is, and a graph's is always the same.
+        if self.device.type == "cuda" and not model.config.adaptive_softmax:
+            self.passes = Captured(self._passes, model.parameters())
         self.state: list[State] | None = None  # of the cells, after the last window
         self.step = 0
         self.rate, self.cuts, self.best = config.learning_rate, 0, math.inf
@@ -108,20 +114,17 @@ class Trainer:
         model, config = self.model, self.config
         model.train()
         start = self.starts[self.step % len(self.starts)]
-        self.state = None if start == 0 else detached(self.state)
+        state = None if start == 0 else self.state
         window = self.streams[start : start + config.bptt + 1].to(self.device, torch.int64)  # (T + 1, B)
         self.step += 1
         self.optimizer.param_groups[0]["lr"] = rate = self.learning_rate()
 
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
-            loss, self.state = model.loss(window[:-1], window[1:], self.state)
-        self.optimizer.zero_grad()
-        loss.backward()
+        loss, self.state = self.passes(window, state)
         self.world.average_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         self.optimizer.step()
         self.steps += 1
-        self.loss += loss.detach()
+        self.loss += loss
         self.norm = torch.maximum(self.norm, norm.detach())
 
         evaluating = self.step % config.eval_every == 0 or self.step == config.steps
@@ -132,6 +135,16 @@ class Trainer:
         self.seconds += seconds
         self.elapsed = 0.0 if record else self.elapsed + seconds
         return record
+
+    def _passes(self, window: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
+        """Forward and backward: the loss and the state after the window; the gradients are at the parameters."""
+        low = self.config.bfloat16
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=low), without_onednn(low and not has_bfloat16()):
+            loss, state = self.model.loss(window[:-1], window[1:], state)
+        self.optimizer.zero_grad()
+        loss.backward()
+        # Without its history: gradients stop at the window's edge.
+        return loss.detach(), [{name: value.detach() for name, value in layer.items()} for layer in state]
 
     def learning_rate(self) -> float:
         """Of this step, by the schedule."""
@@ -233,8 +246,18 @@ class Trainer:
             for name, value in zip(names, tensors[group].tolist(), strict=True):
                 setattr(self, name, type(getattr(self, name))(value))
         torch.set_rng_state(tensors["random.cpu"])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and "random.cuda" in tensors:  # which a training on the CPU does not save
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16; elsewhere oneDNN refuses an ``nn.LSTM`` of it, and PyTorch does not."""
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def without_onednn(off: bool) -> AbstractContextManager:
+    """oneDNN switched off, if so."""
+    return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None) if off else nullcontext()
 
 
 def memory_needed(config: ModelConfig, train: TrainConfig) -> int:
@@ -299,8 +322,3 @@ def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:
     """
     length = len(tokens) // batch_size
     return tokens[: length * batch_size].view(batch_size, length).t()
-
-
-def detached(state: list[State] | None) -> list[State] | None:
-    """The same state, with its history cut: gradients stop at the window's edge."""
-    return state and [{name: value.detach() for name, value in layer.items()} for layer in state]
