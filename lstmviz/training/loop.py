@@ -153,18 +153,19 @@ class Trainer:
         return self.rate
 
     def _record(self, rate: float, evaluating: bool, elapsed: float) -> Metrics:
-        train_nll = self.world.mean(self.loss).item() / self.steps
-        if not math.isfinite(train_nll):
-            raise FloatingPointError(f"the loss became {train_nll} near step {self.step}; try a lower learning rate")
+        train_nll, norm = self.world.mean(self.loss).item() / self.steps, self.norm.item()
+        for what, value in (("loss", train_nll), ("gradient's norm", norm)):
+            if not math.isfinite(value):
+                first = self.step - self.steps + 1
+                when = f"between step {first:,} and step {self.step:,}" if first < self.step else f"at step {first:,}"
+                raise diverged(f"the {what} became {value} {when}")
         model, config, valid_nll = self.model, self.config, None
         if evaluating:
             if self.world.rank == 0:
                 valid_nll = evaluate(model, self.corpus.valid, config.batch_size)
             valid_nll = self.world.broadcast(valid_nll)
             if not math.isfinite(valid_nll):
-                raise FloatingPointError(
-                    f"the validation loss became {valid_nll} at step {self.step}; try a lower learning rate"
-                )
+                raise diverged(f"the validation loss became {valid_nll} at step {self.step:,}")
         is_best = valid_nll is not None and valid_nll < self.best
         if valid_nll is not None and is_best:
             self.best = valid_nll
@@ -181,7 +182,7 @@ class Trainer:
             valid_nll=valid_nll,
             is_best=is_best,
             learning_rate=rate,
-            gradient_norm=self.norm.item(),
+            gradient_norm=norm,
             tokens_per_second=self.steps * config.bptt * config.batch_size / elapsed,
             zero_gradients=tuple(unlearning),
         )
@@ -250,14 +251,25 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
 
 
+def diverged(what: str) -> FloatingPointError:
+    """To raise where a model's numbers are no longer finite.
+
+    Args:
+        what: which of them, and at which step.
+    """
+    return FloatingPointError(f"the training diverged: {what}; try a lower learning rate, or a smaller clip_norm")
+
+
 def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16; elsewhere oneDNN refuses an ``nn.LSTM`` of it, and PyTorch does not."""
+    """Whether this processor multiplies bfloat16; on others oneDNN refuses an ``nn.LSTM`` of it, PyTorch does not."""
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def without_onednn(off: bool) -> AbstractContextManager:
     """oneDNN switched off, if so."""
-    return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None) if off else nullcontext()
+    if not off:
+        return nullcontext()
+    return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)  # type: ignore[arg-type]  # None: as it is
 
 
 def memory_needed(config: ModelConfig, train: TrainConfig) -> int:
