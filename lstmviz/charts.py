@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,31 +141,43 @@ def scale(name: str, values: np.ndarray) -> tuple[float, float]:
     the others would otherwise leave all of them pale; values past the ends take the end's colour; the legend says so.
     """
     role = ROLES[name]
-    least, most = np.nanmin(values), np.nanmax(values)  # padded steps are NaN
-    if role.low is not None and role.high is not None and role.low <= least and most <= role.high:
+    values = values[np.isfinite(values)]  # padded steps are NaN; what overflowed has no colour
+    if role.low is not None and role.high is not None and np.all((role.low <= values) & (values <= role.high)):
         return role.low, role.high
-    end = max(3, math.ceil(np.nanquantile(np.abs(values), 0.8)))
+    end = max(3, math.ceil(np.quantile(np.abs(values), 0.8))) if len(values) else 3
     return -end, end
 
 
-def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None = None) -> go.Figure:
+def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | None = None) -> go.Figure:
     """Every gate and state of one layer as heat maps over one token axis.
 
     Args:
-        trace: of ``trace_sentence`` or ``trace_module``; of a batch or of two directions, the first is shown.
-        layer: which.
-        roles: names of variables; by default all that the trace has.
+        trace: of ``trace_sentence`` or ``trace_module``; of a batch or of two directions, the first is shown, and
+            another with ``trace.isel(batch=1)``.
+        layer: which; below 0 from the last one on, as in a list.
+        roles: the name of a variable, or several; by default all that the trace has.
 
     Returns:
         A figure to zoom, hover and export; gates on [0, 1], candidate and hidden on [−1, 1], others as ``scale`` says.
+        What is no finite number, as padded steps are, is left blank.
 
     Raises:
-        ValueError: the trace has no such role.
+        ValueError: the trace has no such role or layer, or nothing to draw.
     """
-    roles = roles or tuple(name for name in ROLES if name in trace)
-    if missing := [name for name in roles if name not in trace]:
-        raise ValueError(f"the trace has no {', '.join(missing)}; it has {', '.join(map(str, trace.data_vars))}")
-    one = trace.isel({dim: 0 for dim in ("batch", "direction") if dim in trace.dims}).sel(layer=layer)
+    drawn = [name for name in ROLES if name in trace]
+    roles = drawn if roles is None else [roles] if isinstance(roles, str) else list(roles)
+    if missing := [f"{name}" for name in roles if name not in drawn]:
+        raise ValueError(f"the trace has no {', '.join(missing)}; roles are of {', '.join(drawn)}")
+    if not roles:
+        raise ValueError(f"roles is empty; name some of {', '.join(drawn)}, or leave it out for all")
+    if empty := [f"{dim}" for dim, size in trace.sizes.items() if not size]:
+        raise ValueError(f"there is nothing to draw: the trace has no {' and no '.join(empty)}")
+    layers = np.atleast_1d(trace["layer"].values).tolist()  # some may have been selected
+    if layer not in layers and layer not in range(-len(layers), 0):
+        raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
+    one = trace.isel({dim: 0 for dim in ("batch", "direction") if dim in trace.dims})
+    if "layer" in one.dims:
+        one = one.sel(layer=layer if layer in layers else layers[layer])
     time = one.sizes["time"]
     tokens = [str(t) for t in one["token"].values] if "token" in one.coords else [str(t) for t in range(time)]
     shown = [html.escape(t, quote=False).replace("\n", "⏎").replace(" ", "␣") for t in tokens]
@@ -178,6 +191,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: tuple[str, ...] | None 
     for row, name in enumerate(roles, start=1):
         values = one[name].values.T.astype(np.float32)  # (U, T)
         low, high = scale(name, values)
+        values = np.where(np.isfinite(values), values, np.nan)  # blank
         figure.add_heatmap(
             z=values,
             zmin=low,

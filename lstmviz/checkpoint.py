@@ -26,6 +26,8 @@ from lstmviz.text import SPECIALS, UNK, UNKNOWN_MOST, Level, Vocabulary, plain, 
 
 FORMAT = 1
 PARTS = {"valid": "validation", "test": "test"}  # of a text, that have results
+COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
+SEED_MOST = 2**63 - 1
 
 
 class CheckpointError(ValueError):
@@ -73,18 +75,21 @@ class TrainConfig:
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.corpus) is not str or type(self.seed) is not int:
-            raise ValueError(f"corpus is {self.corpus!r} and seed {self.seed!r}; they must be text and a whole number")
-        for name in ("min_count", "bptt", "batch_size", "steps", "eval_every"):
+        if type(self.corpus) is not str:
+            raise ValueError(f"corpus is {self.corpus!r}; it must be text")
+        if type(self.seed) is not int or not -SEED_MOST - 1 <= self.seed <= SEED_MOST:
+            raise ValueError(f"seed is {self.seed!r}; it must be a whole number from {-SEED_MOST - 1} to {SEED_MOST}")
+        for name in ("min_count", "bptt", "batch_size", "steps", "eval_every", "max_words"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
-        if self.max_words is not None and (type(self.max_words) is not int or self.max_words < 1):
-            raise ValueError(f"max_words is {self.max_words!r}; it must be a whole number of at least 1, or none")
+            if name == "max_words" and value is None:
+                continue
+            if type(value) is not int or not 1 <= value <= COUNT_MOST:
+                none = ", or none" if name == "max_words" else ""
+                raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {COUNT_MOST:,}{none}")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value!r}; it must be a number above 0")
+            if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
+                raise ValueError(f"{name} is {value!r}; it must be a number above 0 and below infinity")
         if self.schedule not in ("constant", "cosine", "plateau"):
             raise ValueError(f"schedule is {self.schedule!r}; it must be constant, cosine or plateau")
         if type(self.bfloat16) is not bool:

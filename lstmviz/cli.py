@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import shutil
 import signal
 import sys
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,14 +21,14 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import TrainConfig, figures, strongest_unit, unknown_warning
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.grammars import GRAMMARS
-from lstmviz.model import ModelConfig, parameter_count, perplexity
+from lstmviz.model import ADAPTIVE_FROM, ModelConfig, parameter_count, perplexity
 from lstmviz.text import unknown_said
 from lstmviz.trace import as_table, trace_sentence
 from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
-from lstmviz.training.run import Run, RunConfig, carried_variable, runs
+from lstmviz.training.run import Run, RunConfig, carried_variable, runs, short
 from lstmviz.training.status import LINEUP, LIVING, reason
 from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
 
@@ -60,6 +62,7 @@ def train(
         probe: sentence whose gates are kept as they learn; else a piece of the validation text.
     """
     train = dataclasses.replace(train, corpus=_lasting(train.corpus))
+    ModelConfig(vocab_size=ADAPTIVE_FROM, **dataclasses.asdict(model))  # what is out of its range leaves no folder
     config, world, run = RunConfig(train, dataclasses.asdict(model), probe), World.of_torchrun(), Run(run_dir)
     with world.joined():
         # When torchrun starts a training again, the command is the same, but the run is there already.
@@ -131,9 +134,10 @@ def resume(run_dir: tyro.conf.Positional[Path]) -> None:
     Args:
         run_dir: the run's folder.
     """
-    world = World.of_torchrun()
+    world, run = World.of_torchrun(), Run(run_dir)
     with world.joined():
-        follow(Run(run_dir), world)
+        world.agree(lambda: _check_unfinished(run) if world.rank == 0 else None)
+        follow(run, world)
 
 
 def stop(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -149,6 +153,7 @@ def stop(run_dir: tyro.conf.Positional[Path]) -> None:
         Sweep(run_dir).stop()
         print(f"asked the line-up {run_dir.name} to stop")
         return
+    Run(run_dir).config()
     status = Run(run_dir).status()
     if status is None or status.state not in LIVING:
         raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
@@ -162,7 +167,13 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
     Args:
         folder: where they are.
     """
-    for run in runs(folder):
+    begins = f"python -m lstmviz train {folder / 'NAME'} --corpus brackets begins a run there"
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder at {folder}; {begins}")
+    found = [Run(folder)] if (folder / "config.json").exists() else runs(folder)
+    if not found:
+        print(f"there are no runs in {folder}; {begins}")
+    for run in found:
         try:
             config = run.config()
         except ValueError as error:
@@ -172,7 +183,8 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
         state, step = (status.state, status.step) if status else ("not begun", 0)
-        print(f"{run.name:<32} {state:<10} step {step:>7,}/{config.train.steps:,}  {best}")
+        said = f"  {status.message}" if status and status.message else ""
+        print(f"{run.name:<32} {state:<10} step {step:>7,}/{config.train.steps:,}  {best}{said}")
 
 
 def follow(run: Run, world: World) -> None:
@@ -197,6 +209,8 @@ def follow(run: Run, world: World) -> None:
     status = run.status()
     if status and status.state == "finished":
         print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
+        if status.message:
+            print(f"warning: {status.message}", flush=True)
     else:
         print(f"\n{goes_on}")
 
@@ -230,7 +244,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
         said = outcome.state
         if outcome.digest:
             nll = checkpoints.load(outcome.run.folder / "best.safetensors").results["valid_nll"]
-            said += f", valid {nll:.4f} (perplexity {perplexity(nll):.2f})"
+            said += f", valid {short(nll)} (perplexity {perplexity(nll):.2f})"
         said += f": {outcome.reason}" * bool(outcome.reason)
         print(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
     print(f"\n{standings(done)}", flush=True)
@@ -253,7 +267,7 @@ def standings(outcomes: list[Outcome]) -> str:
     lines = [f"{'member':<{width}}  parameters  valid nll  perplexity  seconds  digest"]
     for nll, count, seconds, outcome in rows:
         name = outcome.run.folder.name
-        figures = f"{count:>10,}  {nll:>9.4f}  {perplexity(nll):>10.2f}  {seconds:>7.1f}"
+        figures = f"{count:>10,}  {short(nll):>9}  {perplexity(nll):>10.2f}  {seconds:>7.1f}"
         lines.append(f"{name:<{width}}  {figures}  {outcome.digest[:12]}")
     lines += [f"{o.run.folder.name:<{width}}  {o.state}" for o in outcomes if not o.digest]
     return "\n".join(lines)
@@ -298,6 +312,8 @@ def evaluate(
         print(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     tokens = getattr(opened, part)
     nll, unknown = mean_nll(loaded.build(), tokens), unknown_share(tokens)
+    if not math.isfinite(nll):
+        raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
     print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary, unknown)}")
     if warning := unknown_warning(unknown):
         print(f"warning: {warning}")
@@ -319,10 +335,28 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     """
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"the file to write is {out.name}; its name must end in .parquet or .csv")
+    if out.is_dir() or not out.parent.is_dir():
+        raise ValueError(
+            f"{out} cannot be written: " + ("it is a folder" if out.is_dir() else "its folder is not there")
+        )
     loaded = checkpoints.load(checkpoint)
     frame = as_table(trace_sentence(loaded.build(), loaded.vocabulary, text))
     frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
+
+
+def _check_unfinished(run: Run) -> None:
+    """Refuse to go on with what is at its end.
+
+    Raises:
+        ValueError: it is, or there is no run.
+    """
+    run.config()
+    if (status := run.status()) and status.state == "finished":
+        raise ValueError(
+            f"{run.folder} is finished already, after {status.step:,} steps; its best weights are in "
+            f"{run.folder / 'best.safetensors'}"
+        )
 
 
 def _asked_before(run: Run, config: RunConfig) -> bool:
@@ -378,17 +412,35 @@ def _show_bytes(done: int, total: int) -> None:
 def _show_progress(metrics: Metrics, steps: int) -> None:
     left = metrics.seconds / metrics.step * (steps - metrics.step)
     line = (
-        f"step {metrics.step:,}/{steps:,}  epoch {metrics.epoch:.2f}  loss {metrics.train_nll:.4f}  "
+        f"step {metrics.step:,}/{steps:,}  epoch {metrics.epoch:.2f}  loss {short(metrics.train_nll)}  "
         f"lr {metrics.learning_rate:.2g}  |g| {metrics.gradient_norm:.2f}  "
         f"{metrics.tokens_per_second:,.0f} tokens/s  {left / 60:.1f} min left"
     )
     if metrics.valid_nll is not None:
-        line += f"  valid {metrics.valid_nll:.4f} (perplexity {perplexity(metrics.valid_nll):.2f})"
+        line += f"  valid {short(metrics.valid_nll)} (perplexity {perplexity(metrics.valid_nll):.2f})"
         line += f", {unknown_said(metrics.valid_unknown)}" if metrics.valid_unknown else ""
         line += " *" * metrics.is_best
     live = sys.stdout.isatty()
     if live or metrics.valid_nll is not None:
         print("\r" * live + line, end="" if live and metrics.valid_nll is None else "\n", flush=True)
+
+
+TEXTS = ("--probe", "--corpus", "--name")  # options that take one
+OPTION = re.compile(r"-h|--[a-z][\w-]*(=.*)?", re.DOTALL)
+
+
+def _with_texts(arguments: list[str]) -> list[str]:
+    """A command line on which texts that begin with a dash, and look like no option, are not taken for one."""
+    written: list[str] = []
+    for argument in arguments:
+        is_text = argument.startswith("-") and not OPTION.fullmatch(argument) and argument != "--"
+        if is_text and written and written[-1] in TEXTS and "--" not in written:
+            written[-1] += f"={argument}"
+        elif is_text and written[:1] == ["trace"] and written[-1] != "--out" and "--" not in arguments:
+            return [*written, *arguments[len(written) + 1 :], "--", argument]
+        else:
+            written.append(argument)
+    return written
 
 
 def main() -> None:
@@ -402,10 +454,18 @@ def main() -> None:
     corpus.command(fetch)
     corpus.command(name="import")(import_)
     corpus.command(name="list")(list_texts)
+    arguments = _with_texts(sys.argv[1:])
     try:
-        app.cli(prog="lstmviz", config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
+        app.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+    except SystemExit as error:
+        missed = arguments[:1] == ["trace"] or any(a in TEXTS and b[:1] == "-" for a, b in pairwise(arguments))
+        if error.code and speaks and missed:
+            texts = " or ".join(f"{name}=TEXT" for name in TEXTS)
+            print(f"A text that begins with - is written {texts}, or, the sentence of trace, last and after --.",
+                  file=sys.stderr)  # fmt: skip
+        raise
     if World.of_torchrun().size > 1:
         # All is written. A thread of torch's may abort an interpreter that winds up ("terminate called without an
         # active exception"), which for torchrun would be a death.

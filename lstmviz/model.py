@@ -229,12 +229,17 @@ class LanguageModel(nn.Module):
 
         Returns:
             The drawn tokens ``(count,)``; the specials <pad>, <unk> and <sos> are never drawn.
+
+        Raises:
+            FloatingPointError: the model's scores are no finite numbers, so there is nothing to draw from.
         """
         generator = torch.Generator().manual_seed(seed)
         logits, state = self(tokens[:, None])
         drawn = []
         for _ in range(count):
             scores = logits[-1, 0].cpu() / temperature  # (V,), where the generator is
+            if not scores.isfinite().all():
+                raise FloatingPointError("the scores that the model gives to the next token are not finite numbers")
             scores[:3] = -torch.inf
             if 0 < top_k < len(scores):
                 scores[scores < scores.topk(top_k).values[-1]] = -torch.inf

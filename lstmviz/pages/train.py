@@ -19,7 +19,7 @@ from lstmviz.model import perplexity
 from lstmviz.text import plain, unknown_said
 from lstmviz.trace import unit_correlations
 from lstmviz.training.parallel import World
-from lstmviz.training.run import Run
+from lstmviz.training.run import Run, learned_nothing, short
 from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import models, trainings
@@ -268,7 +268,7 @@ def standing(run: Run, status: Status | None) -> str:
         words = f"finished after {status.step:,} of {steps:,} steps: its validation loss fell no further"
     if records:
         last = records[-1]
-        words += f" · loss {last['train_nll']:.3f} · {last['tokens_per_second']:,.0f} tokens/s"
+        words += f" · loss {short(last['train_nll'], 3)} · {last['tokens_per_second']:,.0f} tokens/s"
         if status.state == "running" and status.step >= steps:
             words += " · reckoning the exact figures of the best weights"
         elif status.state == "running":
@@ -281,9 +281,18 @@ def remarks(named: dict[str, Run]) -> None:
     for name, run in named.items():
         who = f"**{plain(name)}**: " if len(named) > 1 else ""
         status, records = run.status(), trainings.records(run)
-        if status and status.message:
-            failed = "It failed: " if status.state == "failed" else ""
-            st.error(f"{who}{failed}{plain(status.message)}. The best weights until then are kept.")
+        if status and status.state == "failed":
+            best = (run.folder / "best.safetensors").exists()
+            kept = (
+                "The best weights until then are kept." if best else "It has left no weights: it was never evaluated."
+            )
+            st.error(f"{who}It failed: {plain(status.message)}. {kept}")
+        elif status and status.message and status.state in ("stopped", "crashed"):
+            st.error(f"{who}It was not resumed: {plain(status.message)}.")
+        if nothing := learned_nothing(records):
+            so_far = "" if status and status.state == "finished" else "so far "
+            said = f"{so_far}{nothing}."
+            st.warning(who + said[0].upper() + said[1:])
         for remark in health(records, run.config().train.clip_norm):
             st.caption(who + remark)
 

@@ -18,6 +18,7 @@ from lstmviz.cells import State
 from lstmviz.checkpoint import TrainConfig
 from lstmviz.model import SHORTLIST, LanguageModel, ModelConfig, parameter_count
 from lstmviz.text import SPECIALS, UNK, Corpus
+from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
 
 WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
@@ -76,7 +77,7 @@ class Trainer:
     Raises:
         ValueError: the training stream is shorter than one window in each of ``batch_size`` streams, or these cannot be
             shared out evenly.
-        FloatingPointError: the loss is no longer a finite number.
+        FloatingPointError: the training diverged; see ``diverged``.
     """
 
     def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig, world: World = ALONE) -> None:
@@ -98,6 +99,10 @@ class Trainer:
             )
         self.valid_unknown = unknown_share(corpus.valid)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.passes = self._passes
+        # How many targets are rare decides how much work an adaptive softmax is, and a graph's is always the same.
+        if self.device.type == "cuda" and not model.config.adaptive_softmax:
+            self.passes = Captured(self._passes, model.parameters())
         self.state: list[State] | None = None  # of the cells, after the last window
         self.step = 0
         self.rate, self.cuts, self.best = config.learning_rate, 0, math.inf
@@ -117,20 +122,17 @@ class Trainer:
         model, config = self.model, self.config
         model.train()
         start = self.starts[self.step % len(self.starts)]
-        self.state = None if start == 0 else detached(self.state)
+        state = None if start == 0 else self.state
         window = self.streams[start : start + config.bptt + 1].to(self.device, torch.int64)  # (T + 1, B)
         self.step += 1
         self.optimizer.param_groups[0]["lr"] = rate = self.learning_rate()
 
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
-            loss, self.state = model.loss(window[:-1], window[1:], self.state)
-        self.optimizer.zero_grad()
-        loss.backward()
+        loss, self.state = self.passes(window, state)
         self.world.average_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         self.optimizer.step()
         self.steps += 1
-        self.loss += loss.detach()
+        self.loss += loss
         self.norm = torch.maximum(self.norm, norm.detach())
 
         evaluating = self.step % config.eval_every == 0 or self.step == config.steps
@@ -142,6 +144,15 @@ class Trainer:
         self.elapsed = 0.0 if record else self.elapsed + seconds
         return record
 
+    def _passes(self, window: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
+        """Forward and backward: the loss and the state after the window; the gradients are at the parameters."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+            loss, state = self.model.loss(window[:-1], window[1:], state)
+        self.optimizer.zero_grad()
+        loss.backward()
+        # Without its history: gradients stop at the window's edge.
+        return loss.detach(), [{name: value.detach() for name, value in layer.items()} for layer in state]
+
     def learning_rate(self) -> float:
         """Of this step, by the schedule."""
         if self.config.schedule == "cosine":
@@ -149,18 +160,19 @@ class Trainer:
         return self.rate
 
     def _record(self, rate: float, evaluating: bool, elapsed: float) -> Metrics:
-        train_nll = self.world.mean(self.loss).item() / self.steps
-        if not math.isfinite(train_nll):
-            raise FloatingPointError(f"the loss became {train_nll} near step {self.step}; try a lower learning rate")
+        train_nll, norm = self.world.mean(self.loss).item() / self.steps, self.norm.item()
+        for what, value in (("loss", train_nll), ("gradient's norm", norm)):
+            if not math.isfinite(value):
+                first = self.step - self.steps + 1
+                when = f"between step {first:,} and step {self.step:,}" if first < self.step else f"at step {first:,}"
+                raise diverged(f"the {what} became {value} {when}")
         model, config, valid_nll = self.model, self.config, None
         if evaluating:
             if self.world.rank == 0:
                 valid_nll = evaluate(model, self.corpus.valid, config.batch_size)
             valid_nll = self.world.broadcast(valid_nll)
             if not math.isfinite(valid_nll):
-                raise FloatingPointError(
-                    f"the validation loss became {valid_nll} at step {self.step}; try a lower learning rate"
-                )
+                raise diverged(f"the validation loss became {valid_nll} at step {self.step:,}")
         is_best = valid_nll is not None and valid_nll < self.best
         if valid_nll is not None and is_best:
             self.best = valid_nll
@@ -177,7 +189,7 @@ class Trainer:
             valid_nll=valid_nll,
             is_best=is_best,
             learning_rate=rate,
-            gradient_norm=self.norm.item(),
+            gradient_norm=norm,
             tokens_per_second=self.steps * config.bptt * config.batch_size / elapsed,
             zero_gradients=tuple(unlearning),
             valid_unknown=self.valid_unknown,
@@ -250,8 +262,17 @@ class Trainer:
             for name, value in zip(names, tensors[group].tolist(), strict=True):
                 setattr(self, name, type(getattr(self, name))(value))
         torch.set_rng_state(tensors["random.cpu"])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and "random.cuda" in tensors:  # which a training on the CPU does not save
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+
+def diverged(what: str) -> FloatingPointError:
+    """To raise where a model's numbers are no longer finite.
+
+    Args:
+        what: which of them, and at which step.
+    """
+    return FloatingPointError(f"the training diverged: {what}; try a lower learning rate, or a smaller clip_norm")
 
 
 def memory_needed(config: ModelConfig, train: TrainConfig) -> int:
@@ -326,8 +347,3 @@ def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:
     """
     length = len(tokens) // batch_size
     return tokens[: length * batch_size].view(batch_size, length).t()
-
-
-def detached(state: list[State] | None) -> list[State] | None:
-    """The same state, with its history cut: gradients stop at the window's edge."""
-    return state and [{name: value.detach() for name, value in layer.items()} for layer in state]

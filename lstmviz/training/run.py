@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 import platform
 import shlex
@@ -38,9 +39,9 @@ from lstmviz.checkpoint import Checkpoint, TrainConfig, card, write_atomically
 from lstmviz.grammars import GRAMMARS, hidden_variable
 from lstmviz.model import LanguageModel, ModelConfig
 from lstmviz.text import Corpus
-from lstmviz.trace import GateTrace, trace_tokens, unit_correlations
+from lstmviz.trace import GateTrace, held, trace_tokens, unit_correlations
 from lstmviz.training.corpora import open_corpus
-from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, evaluate, unknown_share
+from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged, evaluate, unknown_share
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status
 
@@ -84,6 +85,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
+        self._before: Status | None = None  # how it stood when the process began
         self._saying = threading.Lock()
         self._slot: FileLock | None = None  # the turn that this run has
 
@@ -130,8 +132,10 @@ class Run:
         try:
             asked = json.loads((self.folder / "config.json").read_text())
             return RunConfig(TrainConfig(**asked["train"]), asked["model"], asked["probe"])
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ValueError(f"there is no training run in {self.folder}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"there is no training run in {self.folder}: {error}") from error
+            raise ValueError(f"there is no training run in {self.folder}: {reason(error)}") from error
 
     def status(self) -> Status | None:
         """How it stands; None before it began. A member of a line-up waits as long as somebody is at the line-up."""
@@ -192,6 +196,8 @@ class Run:
     def execute(self, world: World = ALONE) -> Iterator[Metrics]:
         """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
 
+        One that cannot be gone on with stands afterwards as it stood before, and its status says why.
+
         Args:
             world: all its processes call this. Rank 0 alone touches the folder, which the others need not see, and
                 yields records.
@@ -199,22 +205,23 @@ class Run:
         Raises:
             Busy: another process is training this run.
             ValueError: the configuration fits nothing.
-            FloatingPointError: the loss is no longer a finite number; the best weights so far stay.
+            FloatingPointError: the training diverged; the best weights so far stay.
             ConnectionError: another process of this world ended.
         """
         with (
             alone(self.folder, "training") if world.rank == 0 else nullcontext(),
             self._heartbeat() if world.rank == 0 else nullcontext(),
         ):
-            trainer = None
+            trainer, before = None, self._before
             try:
                 config = world.broadcast(self.config() if world.rank == 0 else None)
                 corpus = world.agree(lambda: open_corpus(config.train))
                 config = dataclasses.replace(
                     config, train=dataclasses.replace(config.train, level=corpus.vocabulary.level)
                 )
-                trainer = world.agree(lambda: self._trainer(config, corpus, world))
-                self._go_on(trainer)
+                made = world.agree(lambda: self._trainer(config, corpus, world))
+                self._go_on(made)
+                trainer = made
                 if world.rank:
                     return self._assist(trainer)
                 if self._take_turn(trainer):
@@ -226,9 +233,12 @@ class Run:
                 raise
             except BaseException as error:
                 stopped = isinstance(error, KeyboardInterrupt)
+                state: State = "stopped" if stopped else "failed"
+                if trainer is None and before and (before.step or before.state == "stopped"):
+                    state = before.state  # nothing was done to it
                 if world.rank == 0:
                     with suppress(OSError):  # a full disk does not take even this; then the run counts as crashed
-                        self._say("stopped" if stopped else "failed", trainer, "" if stopped else reason(error))
+                        self._say(state, trainer, "" if stopped else reason(error))
                 raise
             finally:
                 self._leave_turn()
@@ -284,11 +294,13 @@ class Run:
                 if metrics is not None:
                     record = dataclasses.asdict(metrics)
                     if metrics.valid_nll is not None:
-                        record["sample"] = _sample(trainer)
+                        with _finite(f"at step {metrics.step:,}"):
+                            record["sample"] = _sample(trainer)
                     log.write(json.dumps(record).encode() + b"\n")
                     log.flush()
                     if metrics.valid_nll is not None:
-                        self._keep(trainer, config, metrics)
+                        with _finite(f"at step {metrics.step:,}"):
+                            self._keep(trainer, config, metrics)
                     yield metrics
                 meeting = _meeting(trainer, metrics)
                 if (metrics and metrics.valid_nll is not None) or (meeting and now - saved > SAVE_EVERY):
@@ -296,19 +308,23 @@ class Run:
                     saved = time.monotonic()
         self._finish(trainer)
         trainer.world.broadcast("finished")
-        self._say("finished", trainer)
+        self._say("finished", trainer, learned_nothing(self.metrics()[0]))
 
     def _keep(self, trainer: Trainer, config: RunConfig, metrics: Metrics) -> None:
         """What an evaluation leaves: the gates of the probe sentence, and the weights if they are the best."""
         corpus, model = trainer.corpus, trainer.model
         if metrics.is_best:
             records, _ = self.metrics()
+            weights = checkpoints.weights_of(model)
+            for name, weight in weights.items():
+                if not weight.isfinite().all():  # of a token that the validation part lacks, say
+                    raise FloatingPointError(f"not all weights in {name} are finite numbers")
             checkpoint = Checkpoint(
                 model=model.config,
                 # With no path of this machine.
                 train=dataclasses.replace(config.train, corpus=Path(config.train.corpus).name),
                 vocabulary=corpus.vocabulary,
-                weights=checkpoints.weights_of(model),
+                weights=weights,
                 step=metrics.step,
                 history={name: [_rounded(record[name]) for record in records] for name in HISTORY},
                 results={"valid_nll": float(metrics.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
@@ -358,12 +374,17 @@ class Run:
         best = checkpoints.load(self.folder / "best.safetensors")
         records, _ = self.metrics()
         model = best.build()
-        best = dataclasses.replace(
-            best,
-            history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
-            results=results_on(model, corpus),
-            hidden_variable=best.hidden_variable and carried_variable(best, corpus),
-        )
+        with _finite(f"in the exact figures of the best weights, of step {best.step:,}"):
+            results = results_on(model, corpus)
+            for part, value in results.items():
+                if not math.isfinite(value):
+                    raise FloatingPointError(f"{part} became {value}")
+            best = dataclasses.replace(
+                best,
+                history=thinned({name: [_rounded(record[name]) for record in records] for name in HISTORY}),
+                results=results,
+                hidden_variable=best.hidden_variable and carried_variable(best, corpus),
+            )
         write_atomically(self.folder / "best.safetensors", checkpoints.dumps(best))
         write_atomically(self.folder / "card.md", card(best).encode())
 
@@ -392,7 +413,6 @@ class Run:
             except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
                 raise ValueError(f"{self.folder / 'last.safetensors'} does not fit this run: {error}") from error
             if size != world.size:
-                trainer.step = int(tensors["place"][0])  # the status goes on saying how far it came
                 raise ValueError(
                     f"this run was trained by {size} process{'es' * (size > 1)}; "
                     f"go on with {World(size=size).command} resume {self.folder}"
@@ -470,15 +490,13 @@ class Run:
 
     def _write_status(self) -> None:
         state, trainer, message = self._said
-        before = None if trainer else self.status()
-        write_status(
-            self.folder,
-            state,
-            trainer.step if trainer else before.step if before else 0,
-            message,
-            sum(parameter.numel() for parameter in trainer.model.parameters()) if trainer else 0,
-            trainer.world.size if trainer else 1,
-        )
+        if trainer:
+            parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+            write_status(self.folder, state, trainer.step, message, parameters, trainer.world.size)
+        elif before := self._before:
+            write_status(self.folder, state, before.step, message, before.parameters, before.processes)
+        else:
+            write_status(self.folder, state, 0, message)
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
@@ -491,6 +509,7 @@ class Run:
                     self._write_status()
 
         (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
+        self._before = read_status(self.folder)
         self._said = "starting", None, ""
         self._write_status()
         thread = threading.Thread(target=beat, daemon=True)
@@ -518,13 +537,44 @@ def results_on(model: LanguageModel, corpus: Corpus) -> dict[str, float]:
 
 
 def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:
-    """How much of a grammar's hidden variable each unit carries, over so many validation tokens."""
+    """How much of a grammar's hidden variable each unit carries, over so many validation tokens.
+
+    Raises:
+        FloatingPointError: what a unit holds is no finite number somewhere.
+    """
     grammar = GRAMMARS[corpus.name]
     tokens = corpus.valid[:count]
     trace, _ = trace_tokens(checkpoint.build(), tokens)
     variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
+    if not np.isfinite(held(trace)).all():
+        raise FloatingPointError("not all that the units hold are finite numbers")
     correlations = unit_correlations(trace, variable, nominal=grammar.nominal).round(4).tolist()
     return {"name": grammar.variable, "correlations": correlations}
+
+
+def learned_nothing(records: list[dict[str, Any]]) -> str:
+    """A sentence for a training whose lowest validation loss never came below the untrained model's; else empty.
+
+    The untrained model's is that of the first step, which is taken before anything is learned. It costs nothing more,
+    is there in every run, and holds for every decoder, as ln V does not for an adaptive softmax. A window is enough for
+    it: to a model that was just drawn all tokens are about as likely.
+
+    Args:
+        records: of a run, from its first step on.
+    """
+    losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
+    untrained = records[0]["train_nll"] if records and records[0]["step"] == 1 else math.inf
+    if not losses or min(losses) < untrained:
+        return ""
+    return (
+        f"nothing was learned: the lowest validation loss is {short(min(losses))} nats, that of the untrained model was "
+        f"{short(untrained)}; the learning rate may be too high, or the training too short"
+    )
+
+
+def short(nll: float, decimals: int = 4) -> str:
+    """A loss with so many decimals, or, where it exploded, with its power of ten."""
+    return f"{nll:.{decimals}f}" if abs(nll) < 1e6 else f"{nll:.3g}"
 
 
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
@@ -538,6 +588,15 @@ def _meeting(trainer: Trainer, metrics: Metrics | None) -> bool:
     """Whether rank 0 speaks to the others before the next step; a process alone is always free to look about."""
     evaluated = metrics is not None and metrics.valid_nll is not None
     return evaluated or trainer.world.size == 1 or trainer.step % MEET_EVERY == 0
+
+
+@contextmanager
+def _finite(when: str) -> Iterator[None]:
+    """Say when a model's numbers were found to be no longer finite."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise diverged(f"{error} ({when})") from error
 
 
 def _sample(trainer: Trainer) -> str:

@@ -37,7 +37,7 @@ class Status:
         step: optimiser steps taken.
         pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
         heartbeat: when it was written, seconds since 1970.
-        message: why it failed, in a sentence.
+        message: why it failed, or what is wrong with what was finished, in a sentence.
         parameters: numbers that the model learns; 0 while it is not built.
         host: the machine that process runs on.
         processes: how many train it together.
@@ -108,6 +108,8 @@ def reason(error: BaseException) -> str:
         return (
             f"{error.filename or 'the folder'} may not be used ({error.strerror}); change its rights or choose another"
         )
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename} cannot be used ({error.strerror})"
     return str(error)
 
 

@@ -125,7 +125,7 @@ class Outcome:
         run: its folder.
         state: "running" once it trains; "finished", "stopped" or "failed" when it is done.
         digest: of the best checkpoint of a finished one.
-        reason: why it failed, in a sentence.
+        reason: why it failed, or what is wrong with what was finished, in a sentence.
     """
 
     run: Run
@@ -350,11 +350,10 @@ def _state(run: Run) -> State | None:
 
 def _outcome(run: Run, future: Future) -> Outcome:
     """What became of a member whose training is over."""
-    error = future.exception()
+    error, status = future.exception(), run.status()
     if error is None:
         digest = future.result()
-        return Outcome(run, "finished" if digest else "stopped", digest)
-    status = run.status()
+        return Outcome(run, "finished" if digest else "stopped", digest, status.message if status and digest else "")
     if status and status.state == "failed" and status.message:
         return Outcome(run, "failed", reason=status.message)
     if isinstance(error, BrokenProcessPool):

@@ -239,15 +239,20 @@ def continue_controls(opened: OpenModel) -> None:
         read_so_far = reading.ids if reading else []
         ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
         state["draws"] = state.get("draws", -1) + 1
-        drawn = opened.model.sample(
-            torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, state["draws"]
-        )
+        count_left = min(count, MAX_TOKENS - len(read_so_far))
+        try:
+            drawn = opened.model.sample(torch.tensor(ids), count_left, temperature, top_k, state["draws"])
+        except FloatingPointError as error:
+            state["not_continued"] = str(error)
+            return
         more = vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
         joint = "" if vocabulary.level == "char" or not text else " "
         put_text(text + joint + more)
         state["generated"] = {"text": text + joint + more, "from": len(read_so_far)}
 
     st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
+    if problem := st.session_state.pop("not_continued", None):
+        st.error(f"The sentence was not continued: {problem}.")
 
 
 def generated_from(text: str) -> int | None:

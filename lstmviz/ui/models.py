@@ -163,7 +163,7 @@ def _prepare(data: bytes) -> OpenModel:
     try:
         text = torch.cat([start, model.sample(start, 300, seed=0)])
         trace, _ = trace_tokens(model, text)
-    except RuntimeError as error:  # torch cannot draw from NaN
+    except FloatingPointError as error:
         raise checkpoints.CheckpointError(
             "what the model predicts is no finite number; its weights are useless"
         ) from error

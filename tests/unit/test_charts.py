@@ -27,6 +27,54 @@ def test_padding_leaves_the_scale_of_gates_as_it_is() -> None:
     assert (cell.zmin, cell.zmax) == (-3, 3)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_what_is_no_finite_number_is_a_gap() -> None:
+    packed = pack_sequence([torch.randn(2, 3), torch.randn(6, 3)], enforce_sorted=False)
+    padded = gate_figure(trace_module(nn.LSTM(3, 4), packed))  # of the first, four of six steps are padding
+    assert len(padded.data) == 6
+    assert all(np.isnan(np.asarray(panel.z)[:, 2:]).all() for panel in padded.data)
+    trace = trace_module(nn.LSTM(3, 4), torch.randn(5, 3))
+    trace["cell"][0, 1, 2], trace["forget_gate"][0, 0, 0] = np.inf, np.nan
+    trace["hidden"][:] = np.nan
+    forget, cell, hidden = gate_figure(trace, roles=("forget_gate", "cell", "hidden")).data
+    assert (forget.zmin, forget.zmax, cell.zmin, cell.zmax, hidden.zmax) == (0, 1, -3, 3, 1)
+    assert np.isnan(np.asarray(cell.z)[2, 1]) and np.isnan(np.asarray(cell.z)).sum() == 1
+    assert gate_figure(trace).to_html()
+
+
+def test_a_layer_is_counted_as_in_a_list_and_a_role_may_stand_alone() -> None:
+    trace = trace_module(nn.LSTM(3, 4, num_layers=3, bidirectional=True), torch.randn(5, 2, 3))
+
+    def drawn(one, **options) -> np.ndarray:
+        return np.asarray(gate_figure(one, roles="forget_gate", **options).data[0].z)
+
+    expected = trace.forget_gate.sel(layer=2).isel(batch=0, direction=0).values.T
+    assert np.array_equal(drawn(trace, layer=2), expected) and np.array_equal(drawn(trace, layer=-1), expected)
+    assert np.array_equal(drawn(trace.sel(layer=[2]), layer=2), expected)
+    assert np.array_equal(drawn(trace.sel(layer=2), layer=2), expected)
+    assert len(gate_figure(trace, roles=["cell", "hidden"]).data) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"layer": 2}, "layer is 2; the trace has 0, 1, and -1 is the last"),
+        ({"layer": -3}, "layer is -3; the trace has 0, 1"),
+        ({"layer": 0.5}, "layer is 0.5; the trace has 0, 1"),
+        ({"layer": "top"}, "layer is 'top'; the trace has 0, 1"),
+        ({"roles": "forget"}, "the trace has no forget; roles are of forget_gate"),
+        ({"roles": ["cell", "update_gate", "nll"]}, "the trace has no update_gate, nll; roles are of forget_gate"),
+        ({"roles": []}, "roles is empty; name some of forget_gate"),
+        ({"roles": ""}, "the trace has no"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(options: dict, said: str) -> None:
+    trace = trace_module(nn.LSTM(3, 4, num_layers=2), torch.randn(5, 3))
+    with pytest.raises(ValueError, match=said):
+        gate_figure(trace, **options)
+    with pytest.raises(ValueError, match="there is nothing to draw: the trace has no time"):
+        gate_figure(trace.isel(time=slice(0)))
+
+
 @pytest.mark.parametrize(("low", "high"), [(1.2, 2.05), (4.1, 6.9), (1.0, 1.1), (0.93, 1.01), (0.2, 7.7), (99.2, 99.5)])
 def test_ticks_are_round_and_lie_between_the_ends(low: float, high: float) -> None:
     ticks, digits = round_ticks(low, high)
