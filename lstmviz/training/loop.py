@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -138,8 +137,7 @@ class Trainer:
 
     def _passes(self, window: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
         """Forward and backward: the loss and the state after the window; the gradients are at the parameters."""
-        low = self.config.bfloat16
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=low), without_onednn(low and not has_bfloat16()):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
             loss, state = self.model.loss(window[:-1], window[1:], state)
         self.optimizer.zero_grad()
         loss.backward()
@@ -258,18 +256,6 @@ def diverged(what: str) -> FloatingPointError:
         what: which of them, and at which step.
     """
     return FloatingPointError(f"the training diverged: {what}; try a lower learning rate, or a smaller clip_norm")
-
-
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16; on others oneDNN refuses an ``nn.LSTM`` of it, PyTorch does not."""
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def without_onednn(off: bool) -> AbstractContextManager:
-    """oneDNN switched off, if so."""
-    if not off:
-        return nullcontext()
-    return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)  # type: ignore[arg-type]  # None: as it is
 
 
 def memory_needed(config: ModelConfig, train: TrainConfig) -> int:

@@ -153,3 +153,14 @@ def test_perplexity_never_overflows():
     assert perplexity(0) == 1
     assert perplexity(math.log(50)) == pytest.approx(50)
     assert perplexity(1e6) == math.inf
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, 3e38]
+)  # the last overflows where it is divided by the temperature
+def test_nothing_is_drawn_from_scores_that_are_no_numbers(value):
+    model = LanguageModel(ModelConfig(9, "lstm", 4, 4)).eval()
+    with torch.no_grad():
+        model.decoder.bias[5] = value
+    with pytest.raises(FloatingPointError, match="the next token are not finite numbers"):
+        model.sample(torch.tensor([4]), 3, temperature=0.5)
