@@ -112,7 +112,9 @@ def test_an_adaptive_softmax_gives_every_token_a_probability_and_they_sum_to_one
     logits, _ = model(WORDS)
     assert logits.shape == (3, 3, 10_000)
     torch.testing.assert_close(logits.exp().sum(-1), torch.ones(3, 3))
-    torch.testing.assert_close(logits.log_softmax(-1), logits)  # so it is read as the logits of any other model
+    torch.testing.assert_close(
+        logits.log_softmax(-1), logits, atol=1e-4, rtol=1e-5
+    )  # so it is read as the logits of any other model
     torch.testing.assert_close(model.record(WORDS)[0], logits)
     assert parameter_count(ADAPTIVE) == sum(p.numel() for p in model.parameters())
 
