@@ -236,6 +236,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="shakespeare-char-lstm-128", help="a shipped character model of 128 units")
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    shipped = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
+    if arguments.model not in shipped:
+        parser.error(f"there is no model {arguments.model!r}; take one of {', '.join(shipped)}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         paints = [first_paint(browser) for _ in range(3)]

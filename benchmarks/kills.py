@@ -246,6 +246,10 @@ def main() -> None:
     parser.add_argument("--lineup", action="store_true", help="kill a line-up and its workers")
     parser.add_argument("--ray", action="store_true", help="of which Ray trains the members")
     arguments = parser.parse_args()
+    if min(arguments.kills, arguments.saves) < 0 or arguments.workers < 1:
+        parser.error("--kills and --saves must be at least 0, --workers at least 1")
+    if arguments.ray and not arguments.lineup:
+        parser.error("--ray trains a line-up; say --lineup, too")
     with tempfile.TemporaryDirectory() as folder:
         if arguments.saves:
             kill_saves(arguments.saves, Path(folder))

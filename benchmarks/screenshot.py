@@ -6,6 +6,7 @@ Starts the app on a free port and writes watch-light.png, watch-dark.png, compar
 """
 
 import argparse
+import re
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +19,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(".github"), help="folder for the pictures")
     parser.add_argument("--size", default="1440x900", help="of the window, WIDTHxHEIGHT in pixels")
     arguments = parser.parse_args()
-    width, height = (int(side) for side in arguments.size.split("x"))
+    if not (size := re.fullmatch(r"([1-9]\d{2,4})x([1-9]\d{2,4})", arguments.size)):
+        parser.error(f"--size is {arguments.size!r}; it must be WIDTHxHEIGHT in pixels, as 1440x900")
+    width, height = (int(side) for side in size.groups())
     arguments.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, server() as address:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)

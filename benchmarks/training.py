@@ -113,7 +113,10 @@ def compare_speed(rounds: int) -> None:
 
 
 def compare_perplexity(folder: Path, steps: int) -> None:
-    corpus = load_corpus(folder, "word", WORDS)
+    try:
+        corpus = load_corpus(folder, "word", WORDS)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{folder} cannot be trained on: {error}")
     train = dataclasses.replace(WORD_CONFIG, bfloat16=True, schedule="cosine", steps=steps, eval_every=2000)
     best = []
     for adaptive in (False, True):
@@ -162,6 +165,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     arguments = parser.parse_args()
     rounds = arguments.rounds
+    if rounds < 1 or arguments.steps < 1:
+        parser.error("--rounds and --steps must be at least 1")
     torch.set_num_threads(1)
     if arguments.corpus:
         return compare_perplexity(arguments.corpus, arguments.steps)

@@ -154,7 +154,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
     Args:
         trace: of ``trace_sentence`` or ``trace_module``; of a batch or of two directions, the first is shown, and
             another with ``trace.isel(batch=1)``.
-        layer: which; below 0 from the last one on, as in a list.
+        layer: which, if the trace has several; below 0 from the last one on, as in a list.
         roles: the name of a variable, or several; by default all that the trace has.
 
     Returns:
@@ -172,11 +172,11 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         raise ValueError(f"roles is empty; name some of {', '.join(drawn)}, or leave it out for all")
     if empty := [f"{dim}" for dim, size in trace.sizes.items() if not size]:
         raise ValueError(f"there is nothing to draw: the trace has no {' and no '.join(empty)}")
-    layers = np.atleast_1d(trace["layer"].values).tolist()  # some may have been selected
-    if layer not in layers and layer not in range(-len(layers), 0):
-        raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
     one = trace.isel({dim: 0 for dim in ("batch", "direction") if dim in trace.dims})
     if "layer" in one.dims:
+        layers = one["layer"].values.tolist()
+        if layer not in layers and layer not in range(-len(layers), 0):
+            raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
         one = one.sel(layer=layer if layer in layers else layers[layer])
     time = one.sizes["time"]
     tokens = [str(t) for t in one["token"].values] if "token" in one.coords else [str(t) for t in range(time)]

@@ -567,8 +567,8 @@ def learned_nothing(records: list[dict[str, Any]]) -> str:
     if not losses or min(losses) < untrained:
         return ""
     return (
-        f"nothing was learned: the lowest validation loss is {short(min(losses))} nats, that of the untrained model was "
-        f"{short(untrained)}; the learning rate may be too high, or the training too short"
+        f"nothing was learned: the lowest validation loss is {short(min(losses))} nats, that of the untrained model "
+        f"was {short(untrained)}; the learning rate may be too high, or the training too short"
     )
 
 

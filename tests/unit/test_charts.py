@@ -50,7 +50,7 @@ def test_a_layer_is_counted_as_in_a_list_and_a_role_may_stand_alone() -> None:
     expected = trace.forget_gate.sel(layer=2).isel(batch=0, direction=0).values.T
     assert np.array_equal(drawn(trace, layer=2), expected) and np.array_equal(drawn(trace, layer=-1), expected)
     assert np.array_equal(drawn(trace.sel(layer=[2]), layer=2), expected)
-    assert np.array_equal(drawn(trace.sel(layer=2), layer=2), expected)
+    assert np.array_equal(drawn(trace.sel(layer=2)), expected)
     assert len(gate_figure(trace, roles=["cell", "hidden"]).data) == 2
 
 

@@ -215,7 +215,7 @@ def test_unreadable_files_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bptt": 0}, "bptt is 0; it must be a whole number of at least 1"),
+        ({"bptt": 0}, "bptt is 0; it must be a whole number from 1 to"),
         ({"steps": 1.5}, "steps is 1.5"),
         ({"max_words": 0}, "max_words is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be a number above 0"),

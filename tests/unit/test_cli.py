@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from lstmviz import cli
-from lstmviz.checkpoint import card, load, save
+from lstmviz.checkpoint import TrainConfig, card, load, save
 from lstmviz.trace import trace_sentence
-from lstmviz.training.run import thinned
+from lstmviz.training.run import Run, RunConfig, thinned
 
 
 @pytest.fixture
@@ -105,14 +105,95 @@ def test_evaluating_on_another_text_says_so(run, make_checkpoint, tmp_path):
         (["trace", "{0}/model.safetensors", "", "--out", "{0}/trace.csv"], "at least one"),
         (["trace", "{0}/model.safetensors", "abc", "--out", "{0}/trace.xls"], "must end in .parquet or .csv"),
         (["trace", "{0}/model.safetensors", "abc", "--out", "{0}/no/folder/trace.csv"], "folder"),
+        (["trace", "{0}/model.safetensors", "abc", "--out", "{0}/folder.csv"], "folder.csv cannot be written: it is"),
+        (["trace", "{0}", "abc", "--out", "{0}/trace.csv"], "cannot be read: Is a directory"),
+        (["evaluate", "{0}/text.txt", "--corpus", "brackets"], "cut short or is no safetensors file"),
+        (["evaluate", "{0}/model.safetensors", "--corpus", "{0}/empty.txt"], "has 0 tokens"),
+        (["evaluate", "{0}/model.safetensors", "--corpus", "{0}/latin.txt"], "latin.txt is not UTF-8 text"),
+        (["train", "{0}/run", "--corpus", "{0}/folder.csv"], 'must hold exactly one file with "train"'),
+        (["train", "{0}/text.txt", "--corpus", "brackets"], "text.txt cannot be used (File exists)"),
+        (["resume", "{0}/none"], "there is no training run in"),
+        (["resume", "{0}/text.txt"], "there is no training run in"),
+        (["stop", "{0}/none"], "there is no training run in"),
+        (["sweep", "{0}/none"], "there is no line-up in"),
+        (["sweep", "{0}/none", "--corpus", "brackets", "--seeds", f"{2**64}"], f"seed is {2**64}; it must be a whole"),
+        (["sweep", "{0}/none", "--corpus", "brackets", "--bptt", "0"], "bptt is 0; it must be a whole number"),
+        (["runs", "{0}/none"], "there is no folder at"),
+        (["runs", "{0}/text.txt"], "there is no folder at"),
+        (["corpus", "import", "{0}/none"], "there is no file at"),
     ],
 )
 def test_a_problem_is_one_sentence(arguments, message, run, make_checkpoint, tmp_path: Path):
     save(make_checkpoint(), tmp_path / "model.safetensors")
+    (tmp_path / "folder.csv").mkdir()
+    for name, data in {"text": b"abc", "empty": b"", "latin": b"\xe9t\xe9"}.items():
+        (tmp_path / f"{name}.txt").write_bytes(data)
     with pytest.raises(SystemExit) as exit:
         run(*(argument.format(tmp_path) for argument in arguments))
     assert message in str(exit.value) and "\n" not in str(exit.value)
     assert str(exit.value).startswith("lstmviz: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("seed", value) for value in (2**64, 2**63, -(2**63) - 1)],
+        *[(name, value) for name in ("steps", "bptt", "batch-size", "eval-every") for value in (0, -1, 10**30)],
+        *[("hidden-size", value) for value in (0, -3, 10**30)],
+        *[("learning-rate", value) for value in ("nan", "inf", "-inf", 0, -1, "1e400")],
+        *[("clip-norm", value) for value in ("nan", "inf", 0)],
+        *[("dropout", value) for value in ("nan", 1, -0.1)],
+        *[("forget-bias", value) for value in ("nan", 1e9)],
+        *[("num-layers", 65), ("embedding-size", 0), ("chrono", 10**30), ("max-words", 0), ("min-count", 0)],
+    ],
+)
+def test_what_is_out_of_its_range_is_named_and_leaves_no_folder(option, value, run, tmp_path: Path):
+    with pytest.raises(SystemExit) as exit:
+        run("train", tmp_path / "run", "--corpus", "brackets", f"--{option}", value)
+    said = str(exit.value)
+    assert said.startswith(f"lstmviz: {option.replace('-', '_')} is ") and "; it must be " in said and "\n" not in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["-a", "- b", "-", "-5", "--a b", "-abc", "---"])
+def test_a_sentence_may_begin_with_a_dash(text, run, make_checkpoint, tmp_path: Path):
+    save(make_checkpoint(), tmp_path / "m.safetensors")
+    for arguments in (["m.safetensors", text, "--out", "o.csv"], ["m.safetensors", "--out", "o.csv", "--", text]):
+        run("trace", *(tmp_path / a if "." in a else a for a in arguments))
+        assert pd.read_csv(tmp_path / "o.csv", keep_default_na=False).time.max() == len(text) - 1
+        (tmp_path / "o.csv").unlink()
+    assert cli._with_texts(["train", "x", "--probe", text, "--seed", "-5"]) == [
+        "train", "x", f"--probe={text}", "--seed", "-5"
+    ]  # fmt: skip
+
+
+def test_a_text_that_looks_like_an_option_is_said_how_to_write(run, make_checkpoint, tmp_path: Path, capsys):
+    save(make_checkpoint(), tmp_path / "m.safetensors")
+    for arguments in (["trace", tmp_path / "m.safetensors", "--a", "--out", "o.csv"], ["train", "x", "--probe", "--a"]):
+        with pytest.raises(SystemExit):
+            run(*arguments)
+        assert "A text that begins with - is written --probe=TEXT" in capsys.readouterr().err
+    run("trace", tmp_path / "m.safetensors", "--out", tmp_path / "o.csv", "--", "--a")
+    assert len(pd.read_csv(tmp_path / "o.csv")) == 3 * 4
+
+
+def test_runs_says_what_is_there(run, tmp_path: Path):
+    assert "there are no runs in" in run("runs", tmp_path)
+    Run.create(tmp_path / "first", RunConfig(TrainConfig("brackets"), {}))
+    assert run("runs", tmp_path).startswith("first  ") and run("runs", tmp_path / "first").startswith("first  ")
+
+
+def test_a_training_that_learned_nothing_is_told_so_and_is_at_its_end(run, tmp_path: Path):
+    (tmp_path / "text.txt").write_text("abcab cab\n" * 100)
+    sizes = "--bptt 8 --batch-size 4 --hidden-size 4 --steps 20 --eval-every 10 --learning-rate 1e6".split()
+    printed = run("train", tmp_path / "run", "--corpus", tmp_path / "text.txt", *sizes)
+    assert "warning: nothing was learned: the lowest validation loss is" in printed
+    assert "nothing was learned" in run("runs", tmp_path)
+    with pytest.raises(SystemExit, match="is finished already, after 20 steps"):
+        run("resume", tmp_path / "run")
+    assert Run(tmp_path / "run").status().state == "finished"
+    with pytest.raises(SystemExit, match=r"the training diverged: .*; try a lower learning rate"):
+        run("train", tmp_path / "worse", "--corpus", tmp_path / "text.txt", *sizes[:-1], "1e20")
 
 
 def test_a_card_is_a_table_of_two_columns(make_checkpoint):

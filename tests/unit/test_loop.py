@@ -172,7 +172,16 @@ def test_a_diverged_training_stops():
     model = small_model()
     with torch.no_grad():
         model.decoder.bias[0] = torch.nan
-    with pytest.raises(FloatingPointError, match="the loss became nan near step 1; try a lower learning rate"):
+    with pytest.raises(FloatingPointError, match="diverged: the loss became nan at step 1; try a lower learning rate"):
+        train(model, CORPUS, CONFIG)
+    with pytest.raises(FloatingPointError, match="the loss became nan between step 2 and step 25; try a lower"):
+        train(small_model(), CORPUS, dataclasses.replace(CONFIG, learning_rate=1e300))
+
+
+def test_a_gradient_that_is_no_number_is_said_before_the_weights_are_used():
+    model = small_model()
+    model.decoder.weight.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(FloatingPointError, match=r"the gradient's norm became (nan|inf) at step 1"):
         train(model, CORPUS, CONFIG)
 
 

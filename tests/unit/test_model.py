@@ -166,3 +166,14 @@ def test_where_the_processor_has_no_bfloat16_kernel_the_native_lstm_runs_in_floa
     assert torch.equal(hidden, expected)
     loss.backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, 3e38]
+)  # the last overflows where it is divided by the temperature
+def test_nothing_is_drawn_from_scores_that_are_no_numbers(value):
+    model = LanguageModel(ModelConfig(9, "lstm", 4, 4)).eval()
+    with torch.no_grad():
+        model.decoder.bias[5] = value
+    with pytest.raises(FloatingPointError, match="the next token are not finite numbers"):
+        model.sample(torch.tensor([4]), 3, temperature=0.5)

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,13 +17,14 @@ import pytest
 import safetensors.torch
 import torch
 
+from lstmviz import cli
 from lstmviz.checkpoint import TrainConfig, load, save
 from lstmviz.grammars import generate
 from lstmviz.model import LanguageModel
 from lstmviz.text import Corpus, Vocabulary
 from lstmviz.trace import trace_tokens
 from lstmviz.training import run as run_module
-from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.run import Run, RunConfig, learned_nothing, runs
 from lstmviz.training.status import Busy, reason
 from lstmviz.ui import trainings
 
@@ -379,3 +381,117 @@ def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
     with (tmp_path / "metrics.jsonl").open("ab") as file:
         file.write(b'ep": 3}\n\0\0\n{"step": 4}\n')
     assert run.metrics(offset) == ([{"step": 3}], 36)
+
+
+SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), {"hidden_size": 6})
+
+
+@pytest.fixture
+def small_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "open_corpus", lambda config: generate(config.corpus, 400))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "nfg", "mingru", "slstm"])
+@pytest.mark.parametrize("rate", [1e3, 1e10, 1e20, 1e300])
+def test_a_rate_that_is_far_too_high_ends_with_a_sentence(
+    tmp_path: Path, small_texts: None, cell: str, rate: float
+) -> None:
+    train = dataclasses.replace(SMALL.train, learning_rate=rate)
+    run = Run.create(tmp_path / "run", dataclasses.replace(SMALL, train=train, model={**SMALL.model, "cell": cell}))
+    try:
+        list(run.execute())
+    except FloatingPointError as error:
+        assert re.fullmatch(r"the training diverged: .*step \d+.*; try a lower learning rate, .*", str(error))
+        assert (status := run.status()) and (status.state, status.message) == ("failed", str(error))
+    else:
+        assert (status := run.status()) and status.state == "finished"
+        assert status.message.startswith("nothing was learned: the lowest validation loss is ")
+        assert load(run.folder / "best.safetensors").build()
+
+
+def test_every_place_where_numbers_may_fail_says_the_step(
+    tmp_path: Path, small_texts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(where: str, make: object, said: str) -> None:
+        run = Run.create(tmp_path / where, SMALL)
+        training = run.execute()
+        while next(training).step < 20:  # what was kept then is kept
+            pass
+        with monkeypatch.context() as patch:
+            patch.setattr(f"lstmviz.training.run.{where}", make)
+            with pytest.raises(FloatingPointError, match=said):
+                list(training)
+        status = run.status()
+        assert status is not None and status.state == "failed" and "lower learning rate" in status.message
+        assert load(run.folder / "best.safetensors").step in (20, 30)
+
+    def no_number(*_: object) -> None:
+        raise FloatingPointError("no number")
+
+    fails("_sample", no_number, r"diverged: no number \(at step 30\)")
+    fails("carried_variable", no_number, r"no number \(at step 30\)")
+    fails(
+        "evaluate", lambda *_: math.inf, r"valid_nll became inf \(in the exact figures of the best weights, of step 30"
+    )
+    weights = {"decoder.bias": torch.tensor([math.nan])}
+    fails("checkpoints.weights_of", lambda _: weights, r"not all weights in decoder.bias are finite .*step 30")
+
+
+def test_a_training_that_never_beats_the_untrained_model_is_told_so() -> None:
+    def record(step: int, train: float, valid: float | None) -> dict:
+        return {"step": step, "train_nll": train, "valid_nll": valid}
+
+    assert learned_nothing([]) == learned_nothing([record(1, 2.0, None)]) == ""
+    assert learned_nothing([record(1, 2.0, None), record(10, 3.0, 2.5), record(20, 1.0, 1.9)]) == ""
+    said = learned_nothing([record(1, 2.0, None), record(10, 3.0, 5e9), record(20, 1.0, 2.0)])
+    assert said.startswith(
+        "nothing was learned: the lowest validation loss is 2.0000 nats, that of the untrained model"
+    )
+    assert "5e+09 nats" in learned_nothing([record(1, 2.0, None), record(10, 3.0, 5e9)])
+
+
+def stopped(folder: Path, text: Path) -> Run:
+    """A run that was stopped after some steps."""
+    text.write_text("abc " * 300)
+    train = dataclasses.replace(CONFIG.train, corpus=str(text), steps=40, eval_every=10)
+    run = Run.create(folder, dataclasses.replace(CONFIG, train=train, probe="abc"))
+    for metrics in run.execute():
+        if metrics.step == 10:
+            run.ask("stop")
+            time.sleep(0.3)
+    assert (status := run.status()) and status.state == "stopped" and status.step >= 10
+    return run
+
+
+@pytest.mark.parametrize("why", ["gone", "changed", "processes", "damaged"])
+def test_a_refused_resume_leaves_its_run_as_it_was(tmp_path: Path, why: str) -> None:
+    text = tmp_path / "text.txt"
+    run = stopped(tmp_path / "run", text)
+    before, files = run.status(), {path.name: path.read_bytes() for path in run.folder.glob("*.safetensors")}
+    assert before is not None
+    if why == "gone":
+        text.unlink()
+    elif why == "changed":
+        text.write_text("cab " * 300)
+    elif why == "processes":
+        last = safetensors.torch.load(files["last.safetensors"])
+        others = {f"rank.1.{name}": last[name].clone() for name in last if name.startswith("random")}
+        files["last.safetensors"] = safetensors.torch.save({**last, **others})
+    else:
+        files["last.safetensors"] = files["last.safetensors"][:100]
+    for name, data in files.items():
+        (run.folder / name).write_bytes(data)
+    with pytest.raises(ValueError) as error:
+        list(Run(run.folder).execute())
+    after = run.status()
+    assert after is not None and after.message == str(error.value)
+    same = ("state", "step", "parameters", "processes")
+    assert [getattr(after, name) for name in same] == [getattr(before, name) for name in same]
+    assert {path.name: path.read_bytes() for path in run.folder.glob("*.safetensors")} == files
+
+
+def test_a_folder_without_a_run_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["lstmviz", "resume", str(tmp_path)])
+    with pytest.raises(SystemExit, match="there is no training run in"):
+        cli.main()
+    assert list(tmp_path.iterdir()) == []
