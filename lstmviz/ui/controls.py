@@ -250,7 +250,9 @@ def export_controls(opened: OpenModel) -> None:
         table().to_parquet(buffer, index=False)
         return buffer.getvalue()
 
-    st.caption("Every gate and state of every layer, token and unit. The link and the picture have buttons over the map.")
+    st.caption(
+        "Every gate and state of every layer, token and unit. The link and the picture have buttons over the map."
+    )
     for label, make, name, mime in (
         ("table (CSV)", lambda: table().to_csv(index=False).encode(), "trace.csv", "text/csv"),
         ("table (Parquet)", parquet, "trace.parquet", "application/vnd.apache.parquet"),
