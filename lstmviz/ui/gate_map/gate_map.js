@@ -20,14 +20,14 @@ class GateMap extends Picture {
       savePicture(this.canvas, this.theme.page, "gates.png");
     });
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
-    const units = make("span", "group", "units", [this.lower, this.higher]);
+    const heights = make("span", "group", "rows", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
     this.spacer = make("div", "spacer"); // as wide as all columns, so that there is something to scroll
     this.scroll = make("div", "scroll", "", [make("div", "stage", "", [this.canvas, this.hoverColumn]), this.spacer]);
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    this.box.append(make("div", "bar", "", [this.note, columns, units, this.fit, this.image]), this.scroll, this.tip, this.spoken);
+    this.box.append(make("div", "bar", "", [this.note, columns, heights, this.fit, this.image]), this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
