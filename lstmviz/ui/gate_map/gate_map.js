@@ -19,14 +19,14 @@ class GateMap extends Picture {
     this.fit = button("fit", "fit the map to the page", () => this.reset());
     this.link = linkButton();
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
-    const units = make("span", "group", "units", [this.lower, this.higher]);
+    const heights = make("span", "group", "rows", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
     this.spacer = make("div", "spacer"); // as wide as all columns, so that there is something to scroll
     this.scroll = make("div", "scroll", "", [make("div", "stage", "", [this.canvas, this.hoverColumn]), this.spacer]);
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, units, this.fit, this.link, pictureButton(this, "gates.png")]);
+    const bar = make("div", "bar", "", [this.note, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
     this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
