@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -336,3 +337,31 @@ def test_a_budget_of_time_leaves_room_for_evaluations() -> None:
     assert plan(30, "seconds", step=0.01, evaluation=0.001, epoch=100) == {"steps": 2847, "eval_every": 104}
     slow = plan(30, "seconds", step=0.01, evaluation=8.0, epoch=100)
     assert slow == {"steps": 1250, "eval_every": 625}  # two evaluations of 8 s are more than half of it
+
+
+def test_what_diverged_or_learned_nothing_or_was_refused_is_said(folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abcab cab\n" * 100)
+    train = TrainConfig(str(text), bptt=8, batch_size=4, steps=20, eval_every=10)
+
+    def trained(name: str, rate: float) -> Run:
+        run = Run.create(folder / name, RunConfig(replace(train, learning_rate=rate), {"hidden_size": 4}))
+        with suppress(FloatingPointError):
+            list(run.execute())
+        return run
+
+    trained("nothing", 1e6)
+    app = open_page()
+    assert not app.exception and "Nothing was learned: the lowest validation loss is" in spoken(app)
+    diverged = trained("worse", 1e300)
+    app = open_page()
+    assert not app.exception
+    assert "the loss became nan between step 2 and step 10" in spoken(app) and "It has left no weights" in spoken(
+        app
+    )
+    status = json.loads((diverged.folder / "status.json").read_text())
+    (diverged.folder / "status.json").write_text(
+        json.dumps({**status, "state": "stopped", "message": "the text is gone"})
+    )
+    app = open_page()
+    assert not app.exception and "It was not resumed: the text is gone" in spoken(app)
