@@ -356,9 +356,7 @@ def test_what_diverged_or_learned_nothing_or_was_refused_is_said(folder: Path, t
     diverged = trained("worse", 1e300)
     app = open_page()
     assert not app.exception
-    assert "the loss became nan between step 2 and step 10" in spoken(app) and "It has left no weights" in spoken(
-        app
-    )
+    assert "the loss became nan between step 2 and step 10" in spoken(app) and "It has left no weights" in spoken(app)
     status = json.loads((diverged.folder / "status.json").read_text())
     (diverged.folder / "status.json").write_text(
         json.dumps({**status, "state": "stopped", "message": "the text is gone"})
