@@ -15,7 +15,7 @@ STYLE = """<style>
 .block-container {padding: 0 1.8rem 3rem; max-width: 1760px}
 [data-testid="stLayoutWrapper"]:has(> .st-key-pages) {position: sticky; top: 0; z-index: 99; /* over maps and menus */
   background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
-.st-key-pages {padding: .75rem 0; gap: .3rem}
+.st-key-pages {padding: .5rem 0 0; gap: .3rem}
 .st-key-pages p {font-size: .875rem}
 .st-key-pages [data-testid="stMarkdown"] p {font-size: 1.1rem; font-weight: 700; padding-right: .7rem}
 .st-key-pages a {padding: .15rem .5rem; min-height: 1.75rem}
