@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -197,11 +196,10 @@ class LanguageModel(nn.Module):
         state = state or self.initial_state(tokens.shape[1])
         x = self._drop(self.embedding(tokens))  # (T, B, E)
         last = []
-        with _kernels():
-            for layer, layer_state in zip(self.layers, state, strict=True):
-                x, layer_state = layer(x, layer_state)  # (T, B, H)
-                x = self._drop(x)
-                last.append(layer_state)
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            x, layer_state = layer(x, layer_state)  # (T, B, H)
+            x = self._drop(x)
+            last.append(layer_state)
         return x, last
 
     def record(self, tokens: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[dict[str, Tensor]]]:
@@ -251,13 +249,6 @@ class LanguageModel(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout, self.training)
-
-
-def _kernels() -> AbstractContextManager:
-    """oneDNN switched off where it refuses an ``nn.LSTM`` in bfloat16, on processors that cannot multiply it."""
-    if not torch.is_autocast_enabled("cpu") or torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return nullcontext()
-    return torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)  # type: ignore[arg-type]  # None: as it is
 
 
 def parameter_count(config: ModelConfig) -> int:
