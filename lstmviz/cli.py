@@ -182,6 +182,8 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         status, (records, _) = run.status(), run.metrics()
         losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
         best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
+        if losses and (unknown := records[-1].get("valid_unknown")):
+            best += f", {unknown_said(unknown)}"
         state, step = (status.state, status.step) if status else ("not begun", 0)
         said = f"  {status.message}" if status and status.message else ""
         print(f"{run.name:<32} {state:<10} step {step:>7,}/{config.train.steps:,}  {best}{said}")

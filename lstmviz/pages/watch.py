@@ -180,8 +180,9 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if reading.dropped:
         count = len(reading.pieces) + reading.dropped
         notes.append(("warning", f"The text has {count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
-    unknown = sum(i == vocabulary.ids["<unk>"] for i in reading.ids)
-    if unknown == len(reading.ids):
+    typed = reading.ids[1:] if opened.context else reading.ids  # a grammar's sentence is read after the end of another
+    unknown = typed.count(vocabulary.ids["<unk>"])
+    if unknown == len(typed):
         same = "to it each is the same <unk>, marked by a dashed underline"
         notes.append(("warning", f"The model knows none of these {noun}: {same}."))
     elif mostly_unknown(opened, reading):

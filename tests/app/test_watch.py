@@ -131,6 +131,10 @@ def test_nothing_to_read_gets_a_sentence(app: AppTest, text: str) -> None:
     assert expected in spoken(app)
 
 
+def test_that_nothing_is_known_is_said_of_a_grammar_too() -> None:
+    assert "knows none of these characters" in spoken(type_text(open_page(model="brackets"), "qqq"))
+
+
 @pytest.mark.parametrize("model", ["brackets", "shakespeare-char-lstm-128"])
 def test_whatever_is_typed_the_same_elements_are_drawn(model: str) -> None:
     app = open_page(model=model)  # with an example and what to look for in it
