@@ -298,24 +298,30 @@ class GateMap extends Picture {
 
   // The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
   // how much it differs from the token before; what is held is kept, written and changes.
-  find(time, layer, count = 4) {
-    const panels = this.panelsOf(layer), units = [...Array(panels[0].size).keys()];
-    const gates = panels.filter(({ role, does }) => role.endsWith("_gate") && does !== "holds");
+  find(time, layer) {
+    const panels = this.panelsOf(layer), { size } = panels[0], first = time === 0 && this.data.begins;
+    const gates = panels.filter(({ role }) => role.endsWith("_gate"));
     const memory = panels.find(({ does }) => does === "holds") ?? panels.find(({ role }) => role === "hidden");
-    const turns = gates.flatMap((panel) => units.map((unit) =>
-      ({ panel, unit, by: this.value(panel, unit, time) - this.value(panel, unit, time - 1) })));
-    const at = (unit, t) => Object.fromEntries(panels.map((panel) => [panel.role, this.value(panel, unit, t)]));
-    const moves = units.map((unit) => {
-      const now = at(unit, time), before = at(unit, time - 1), was = time || !this.data.begins ? heldOf(before) : 0;
-      const kept = time || !this.data.begins ? keptOf(now, before) * was : 0;
-      return { panel: memory, unit, kept, written: heldOf(now) - kept, changed: heldOf(now) - was };
-    });
-    const most = (all, size) => all.filter((each) => size(each) >= 0.005).sort((a, b) => size(b) - size(a)).slice(0, count)
-      .map(({ panel, unit, by }) => ({ unit, by, symbol: panel.symbol, light: panel.light, dark: panel.dark }));
-    const moved = (name) => most(moves.map((each) => ({ ...each, by: each[name] })), ({ by }) => Math.abs(by));
-    const found = gates.length ? [["opens", most(turns, ({ by }) => by)], ["shuts", most(turns, ({ by }) => -by)]] : [];
-    if (gates.some(({ does }) => does === "keeps")) found.push(["keeps", moved("kept")], ["writes", moved("written")]);
-    return [...found, ["changes", moved("changed")]];
+    const turned = gates.flatMap((panel) =>
+      Array.from({ length: size }, (_, unit) => this.value(panel, unit, time) - this.value(panel, unit, time - 1)));
+    const [kept, written, changed] = [0, 0, 0].map(() => new Float64Array(size)), now = {}, before = {};
+    for (let unit = 0; unit < size; unit++) {
+      for (const panel of panels) {
+        now[panel.role] = this.value(panel, unit, time);
+        before[panel.role] = this.value(panel, unit, time - 1);
+      }
+      const held = heldOf(now), was = first ? 0 : heldOf(before);
+      kept[unit] = first ? 0 : keptOf(now, before) * was;
+      written[unit] = held - kept[unit];
+      changed[unit] = held - was;
+    }
+    const chip = (unit, by, { symbol, light, dark }) => ({ unit, by, symbol, light, dark });
+    const turns = (sign) => largest(turned, (by) => sign * by)
+      .map((k) => chip(k % size, turned[k], gates[Math.floor(k / size)]));
+    const moves = (values) => largest(values, Math.abs).map((unit) => chip(unit, values[unit], memory));
+    const found = gates.length ? [["opens", turns(1)], ["shuts", turns(-1)]] : [];
+    if (gates.some(({ does }) => does === "keeps")) found.push(["keeps", moves(kept)], ["writes", moves(written)]);
+    return [...found, ["changes", moves(changed)]];
   }
 
   leave() { this.tip.style.display = this.hoverColumn.style.display = "none"; }
@@ -346,6 +352,18 @@ class GateMap extends Picture {
     clearTimeout(this.speech);
     this.speech = setTimeout(() => { this.spoken.textContent = text; }, 300); // not every key of a held arrow
   }
+}
+
+// Places of the few largest, the largest first; what is too small to be seen is not among them.
+function largest(values, size, count = 4) {
+  const best = [];
+  values.forEach((value, k) => {
+    if (!(size(value) >= 0.005) || (best.length === count && size(value) <= size(values[best.at(-1)]))) return;
+    const place = best.findIndex((other) => size(values[other]) < size(value));
+    best.splice(place < 0 ? best.length : place, 0, k);
+    best.length = Math.min(best.length, count);
+  });
+  return best;
 }
 
 const maps = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme

@@ -139,8 +139,9 @@ function renew(before, after) {
 export default function ({ parentElement, setStateValue }) {
   let box = parentElement.querySelector(".readout");
   if (!box) {
-    box = parentElement.appendChild(make("div", "readout"));
-    let told = false;
+    const numbers = make("div", "numbers"), units = make("div", "units");
+    box = parentElement.appendChild(make("div", "readout", "", [numbers, units]));
+    let told = false, waiting = 0;
     const tell = () => {
       if (loading()) return void setTimeout(tell, 100);
       if (!told) setStateValue("shown", true);
@@ -148,7 +149,9 @@ export default function ({ parentElement, setStateValue }) {
     };
     const show = () => {
       const seen = window.__lstmviz;
-      renew(box, make("div", "", "", seen ? [cellCard(seen), nextCard(seen), findCard(seen)] : []));
+      renew(numbers, make("div", "", "", seen ? [cellCard(seen), nextCard(seen)] : []));
+      clearTimeout(waiting);
+      waiting = setTimeout(() => renew(units, make("div", "", "", seen ? [findCard(seen)] : [])), 50); // the map goes first
       if (seen) setTimeout(tell, 400); // after the map has said what it holds: two fragments at once are one too many
     };
     box.addEventListener("click", ({ target }) => {
