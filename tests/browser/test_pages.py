@@ -139,7 +139,7 @@ def test_a_picture_shows_the_whole_sentence(page: Open) -> None:
     shown = opened.locator(".map").evaluate(
         """({map}) => {
           const seen = [], pen = CanvasRenderingContext2D.prototype, text = pen.fillText;
-          pen.fillText = function (words, ...rest) { seen.push(words); text.call(this, words, ...rest); };
+          pen.fillText = function (words, ...rest) { seen.push(`${words}`); text.call(this, words, ...rest); };
           map.box.querySelector('button[aria-label^="save a picture"]').click();
           pen.fillText = text;
           return seen;
