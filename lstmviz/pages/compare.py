@@ -186,7 +186,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
         )
         shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
         many = max(each.checkpoint.model.hidden_size for each in opened.values()) > rows.MOST
-        only = many and units_control("all", "rows")
+        only = many and units_control("units", "rows")
         with st.popover("panels"):
             slots = st.pills(
                 "rows of gate maps",

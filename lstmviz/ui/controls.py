@@ -65,7 +65,7 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
                 label_visibility="collapsed",
             )
         count = opened.checkpoint.model.hidden_size
-        only = count > MOST and units_control(f"all {count}")
+        only = count > MOST and units_control(f"{count} units")
         available = [role for role in ROLES if role in opened.scales[0]]
         with st.popover("panels"):
             roles = role_boxes(available) if len(available) > 1 else available
@@ -80,17 +80,16 @@ def controls(opened: OpenModel) -> tuple[list[int], list[str], str]:
     return layers, roles, order
 
 
-def units_control(all_units: str, key: str = "units") -> bool:
+def units_control(label: str, key: str = "units") -> bool:
     """Whether only the telling units are shown."""
     meaning = (
         "Telling: the two dozen units that move most in this sentence, and unlike one another. All: every unit; where "
         "rows are too many, a line is the mean of several."
     )
-    st.markdown("units", width="content", help=meaning)
+    st.markdown(label, width="content", help=meaning)
     shown = st.segmented_control(
         "units",
-        [TELLING, "all"],
-        format_func=lambda name: all_units if name == "all" else name,
+        [TELLING, "all"],  # the link says them as they are shown here
         default=TELLING,
         key=key,
         required=True,

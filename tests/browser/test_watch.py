@@ -241,8 +241,8 @@ def test_each_row_has_its_number(browser_writes) -> None:
 def test_all_units_are_a_click_away_and_a_line_names_those_it_is_the_mean_of(watch: Open) -> None:
     page = watch(model=MANY, text=SPEECH)
     few = rows(page)
-    page.get_by_role("radio", name="all 256").click()
-    page.wait_for_url("**units=all**")
+    page.get_by_role("radio", name="all", exact=True).click()
+    page.wait_for_function("new URLSearchParams(location.search).get('units') === 'all'")
     page.locator(".map .note", has_text="mean of").wait_for()
     assert sorted(rows(page)) == list(range(256))
     map_ = page.locator(".map")
@@ -258,6 +258,8 @@ def test_all_units_are_a_click_away_and_a_line_names_those_it_is_the_mean_of(wat
     tip = page.locator(".map .tip").inner_text()
     *first, last = [str(unit) for unit in line["units"]]
     assert f"mean of units {', '.join(first)} and {last} · forget gate f = {line['mean']:.3f}" in tip
+    again = watch(model=MANY, text=SPEECH, units="all")
+    assert rows(again) == rows(page)
     page.get_by_role("radio", name="telling").click()
     page.locator(".map .note", has_text="of 256 units").wait_for()
     assert rows(page) == few
