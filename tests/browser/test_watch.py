@@ -27,7 +27,7 @@ def watch(page: Open) -> Callable[..., Page]:
         opened.problems = []  # JavaScript errors, of the page or reported by a component
         opened.on("pageerror", lambda error: opened.problems.append(str(error)))
         opened.on("console", lambda message: opened.problems.append(message.text) if "Error:" in message.text else None)
-        wait_for_tokens(opened, len(query["text"]) + (query["model"] == "brackets"))
+        wait_for_tokens(opened, len(query["text"]) + query["model"].startswith("brackets"))
         opened.wait_for_function("window.__lstmviz")
         return opened
 
