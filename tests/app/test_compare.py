@@ -1,7 +1,6 @@
 """The Compare page without a browser: what it opens with, links, and what it says of bad input."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.text import Vocabulary
 from lstmviz.ui import models
 from lstmviz.ui.reading import MAX_TOKENS
+from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]
 CELLS = ("rnn", "lstm_concat", "report_concat", "nog")
@@ -35,13 +35,6 @@ def drawn(app: AppTest, kind: str) -> list[str]:
             return [each.type for each in below]
         blocks += [each for each in below if isinstance(each, Block)]
     raise AssertionError(f"there is no {kind} on the page")
-
-
-def notes(app: AppTest) -> list[str]:
-    """What the map says over itself."""
-    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name == "lstmviz_comparison"]
-    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
-    return [text for head in heads for _, text in head["notes"]]
 
 
 def spoken(app: AppTest) -> str:

@@ -22,6 +22,7 @@ from lstmviz.training.run import Run, RunConfig, runs
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import trainings
 from lstmviz.ui.training_form import plan
+from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,13 +48,6 @@ def drawn(app: AppTest, kind: str) -> list[str]:
             return [each.type for each in below]
         blocks += [each for each in below if isinstance(each, Block)]
     raise AssertionError(f"there is no {kind} on the page")
-
-
-def notes(app: AppTest) -> list[str]:
-    """What the map says over itself."""
-    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name == "lstmviz_gate_map"]
-    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
-    return [text for head in heads for _, text in head["notes"]]
 
 
 def spoken(app: AppTest) -> str:

@@ -1,7 +1,6 @@
 """The Watch page without a browser: every model opens, and bad input gets a sentence."""
 
 import dataclasses
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lstmviz.cells import CELLS
 from lstmviz.text import plain
 from lstmviz.ui import models, trainings
 from lstmviz.ui.reading import MAX_TOKENS
+from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
@@ -37,13 +37,6 @@ def drawn(app: AppTest, kind: str) -> list[str]:
             return [each.type for each in below]
         blocks += [each for each in below if isinstance(each, Block)]
     raise AssertionError(f"there is no {kind} on the page")
-
-
-def notes(app: AppTest) -> list[str]:
-    """What the map says over itself."""
-    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name == "lstmviz_gate_map"]
-    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
-    return [text for head in heads for _, text in head["notes"]]
 
 
 def spoken(app: AppTest) -> str:
