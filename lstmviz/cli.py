@@ -26,10 +26,13 @@ from lstmviz.data.vocabulary import unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import as_table, trace_sentence
+from lstmviz.training.folder import Run, RunConfig, runs
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
-from lstmviz.training.run import Run, RunConfig, carried_variable, runs, short
+from lstmviz.training.process import execute
+from lstmviz.training.results import carried_variable
+from lstmviz.training.standing import short
 from lstmviz.training.status import LINEUP, LIVING, reason
 from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
 
@@ -194,7 +197,7 @@ def follow(run: Run, world: World) -> None:
     """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
     if world.rank:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
-        list(run.execute(world))
+        list(execute(run, world))
         return
     # Where there are several processes, torchrun sends SIGTERM when one of them died.
     signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
@@ -202,7 +205,7 @@ def follow(run: Run, world: World) -> None:
     config = run.config()
     print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in run.execute(world):
+        for metrics in execute(run, world):
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)

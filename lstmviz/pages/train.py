@@ -19,8 +19,9 @@ from lstmviz.data.vocabulary import plain, unknown_said
 from lstmviz.model import perplexity
 from lstmviz.reading import Reading, telling_unit
 from lstmviz.trace import unit_correlations
+from lstmviz.training.folder import Run
 from lstmviz.training.parallel import World
-from lstmviz.training.run import Run, learned_nothing, short
+from lstmviz.training.standing import learned_nothing, short
 from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources, trainings

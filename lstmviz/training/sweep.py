@@ -40,8 +40,9 @@ from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.disk import write_atomically
 from lstmviz.model import widest
+from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.loop import memory_needed, memory_there
-from lstmviz.training.run import BEAT_EVERY, LOOK_EVERY, Run, RunConfig
+from lstmviz.training.process import BEAT_EVERY, LOOK_EVERY, execute
 from lstmviz.training.status import LINEUP, LIVING, Busy, State, Status, alone, read_status, reason, write_status
 
 MEMBERS_MOST = 500
@@ -299,7 +300,7 @@ def train_member(folder: Path) -> str:
         if (status := run.status()) and status.state == "finished":
             return checkpoints.load(folder / "best.safetensors").digest
         try:
-            for _ in run.execute():
+            for _ in execute(run):
                 pass
         except Busy:  # a process of a killed line-up that has not ended yet, or somebody's own
             time.sleep(LOOK_EVERY)

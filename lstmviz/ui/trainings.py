@@ -16,7 +16,7 @@ from typing import Any
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.corpora import import_text
-from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.folder import Run, RunConfig, runs
 from lstmviz.training.status import LINEUP, LIVING, alone
 from lstmviz.training.sweep import Sweep, SweepConfig
 

@@ -19,7 +19,8 @@ from lstmviz.config import TrainConfig
 from lstmviz.data import corpora
 from lstmviz.data.corpora import import_text
 from lstmviz.trace import trace_tokens
-from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.folder import Run, RunConfig, runs
+from lstmviz.training.process import execute
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import trainings
 from lstmviz.ui.form import plan
@@ -87,7 +88,7 @@ def test_an_empty_page_says_what_to_do_and_shows_a_recorded_training(folder: Pat
 def test_the_recorded_training_gives_way(folder: Path) -> None:
     config = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2), {"hidden_size": 4}, "(x)")
     run = Run.create(folder / "mine", config)
-    list(run.execute())
+    list(execute(run))
     app = open_page()
     assert not app.exception
     assert list(app.dataframe[0].value["run"]) == ["mine"]
@@ -238,7 +239,7 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     run = Run.create(folder / "one", config)
     before = drawn(open_page(), "dataframe"), drawn(open_page(), "bidi_component")
     assert "appear after the first evaluation" in spoken(open_page())
-    list(run.execute())
+    list(execute(run))
     app = open_page()
     assert not app.exception
     assert before == (drawn(app, "dataframe"), ["bidi_component"])  # the same places as when there was nothing to show
@@ -342,7 +343,7 @@ def test_what_diverged_or_learned_nothing_or_was_refused_is_said(folder: Path, t
     def trained(name: str, rate: float) -> Run:
         run = Run.create(folder / name, RunConfig(replace(train, learning_rate=rate), {"hidden_size": 4}))
         with suppress(FloatingPointError):
-            list(run.execute())
+            list(execute(run))
         return run
 
     trained("nothing", 1e6)

@@ -19,9 +19,10 @@ from lstmviz.checkpoint import load
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.model import LanguageModel
+from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.loop import Metrics, Trainer
 from lstmviz.training.parallel import ALONE, World
-from lstmviz.training.run import Run, RunConfig
+from lstmviz.training.process import execute
 
 ROOT = Path(__file__).parents[2]
 CORPUS = generate("brackets", 400)
@@ -84,13 +85,13 @@ def test_streams_that_cannot_be_shared_out_are_refused():
 def test_another_number_of_processes_is_refused_and_changes_nothing(tmp_path: Path):
     config = RunConfig(CONFIG, {"hidden_size": 8})
     run = Run.create(tmp_path / "run", config)
-    list(run.execute())
+    list(execute(run))
     last = run.folder / "last.safetensors"
     tensors = safetensors.torch.load_file(last)
     assert not any(name.startswith("rank.") for name in tensors)
     safetensors.torch.save_file({**tensors, "rank.1.loss": tensors["loss"] + 0}, last)
     with pytest.raises(ValueError, match="trained by 2 processes; go on with torchrun --nproc-per-node 2 -m lstmviz"):
-        list(run.execute())
+        list(execute(run))
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)  # as it was
     with pytest.raises(ValueError, match="there is a run in"):

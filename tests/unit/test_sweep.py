@@ -15,7 +15,7 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import load
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.model import parameter_count, widest
-from lstmviz.training.run import Run, runs
+from lstmviz.training.folder import Run, runs
 from lstmviz.training.status import Busy
 from lstmviz.training.sweep import Sweep, SweepConfig, check_machine, train_member
 

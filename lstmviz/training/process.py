@@ -1,15 +1,4 @@
-"""A training run as a folder on the disk: it survives whatever happens to the process, and anybody can look in.
-
-::
-
-    config.json        what was asked
-    status.json        state, pid, when that process started, heartbeat, step; replaced as a whole
-    metrics.jsonl      one record a line, appended; a torn last line does not count
-    control            pause, resume or stop: written by anybody, read by the training process
-    probes/            a trace of the probe sentence after 1, 2, 4, 8 … steps and at each evaluation
-    last.safetensors   all that is needed to go on, bit for bit as if the training had never stopped
-    best.safetensors   the checkpoint with the lowest validation loss; card.md beside it at the end
-"""
+"""The one process that trains a run and writes into its folder."""
 
 from __future__ import annotations
 
@@ -19,14 +8,12 @@ import json
 import math
 import os
 import platform
-import shlex
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -37,16 +24,19 @@ from safetensors import SafetensorError
 from lstmviz import checkpoint as checkpoints
 from lstmviz.card import card
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import open_corpus
-from lstmviz.data.grammars import GRAMMARS, hidden_variable
+from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.disk import write_atomically
 from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, held, trace_tokens, unit_correlations
-from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged, evaluate, unknown_share
+from lstmviz.trace import trace_tokens
+from lstmviz.training.folder import Run, RunConfig
+from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged
 from lstmviz.training.parallel import ALONE, World
-from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status
+from lstmviz.training.results import carried_variable, results_on, thinned
+from lstmviz.training.standing import learned_nothing
+from lstmviz.training.status import State, Status, alone, read_status, reason, write_status
 
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
 BEAT_EVERY = 2.0  # seconds between two heartbeats
@@ -55,174 +45,55 @@ MEET_EVERY = 5  # steps between two moments at which rank 0 tells the other proc
 HISTORY = ("step", "train_nll", "valid_nll")
 
 
-@dataclass(frozen=True)
-class RunConfig:
-    """What was asked of a run.
+def execute(run: Run, world: World = ALONE) -> Iterator[Metrics]:
+    """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
+
+    One that cannot be gone on with stands afterwards as it stood before, and its status says why.
 
     Args:
-        train: how to train.
-        model: what ModelConfig takes, but ``vocab_size``, which the corpus decides.
-        probe: the sentence whose gates are kept as they learn; empty: a piece of the validation text.
+        run: what is trained.
+        world: all its processes call this. Rank 0 alone touches the folder, which the others need not see, and yields
+            records.
+
+    Raises:
+        Busy: another process is training this run.
+        ValueError: the configuration fits nothing.
+        FloatingPointError: the training diverged; the best weights so far stay.
+        ConnectionError: another process of this world ended.
+    """
+    return Process(run, world).execute()
+
+
+class Process:
+    """The process that trains a run; of several that do so together, each has one.
+
+    Args:
+        run: its folder, which rank 0 alone touches and the others need not see.
+        world: all processes that train it together.
     """
 
-    train: TrainConfig
-    model: dict[str, Any]
-    probe: str = ""
-
-    @property
-    def command(self) -> str:
-        """The command line that trains the same: what differs from the defaults, paths cut down to names."""
-        train = dataclasses.replace(self.train, corpus=Path(self.train.corpus).name)
-        given = _differing(TrainConfig(corpus=""), dataclasses.asdict(train))
-        given |= _differing(ModelConfig(vocab_size=1), self.model)
-        flags: list[str] = []
-        for name, value in given.items():
-            flag = name.replace("_", "-")
-            flags += [f"--{flag}"] if value is True else [f"--{flag}", f"{value}"]
-        return "python -m lstmviz train runs/NAME " + shlex.join(flags)
-
-
-class Run:
-    """A run's folder, for whoever trains, watches or steers it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, run: Run, world: World = ALONE) -> None:
+        self.run, self.folder, self.world = run, run.folder, world
         self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
         self._before: Status | None = None  # how it stood when the process began
         self._saying = threading.Lock()
         self._slot: FileLock | None = None  # the turn that this run has
 
-    @property
-    def lineup(self) -> Path | None:
-        """The folder of the line-up that this run is a member of."""
-        return self.folder.parent if (self.folder.parent / LINEUP).exists() else None
-
-    @property
-    def name(self) -> str:
-        """Of its folder, with its line-up's before it."""
-        return f"{self.lineup.name}/{self.folder.name}" if self.lineup else self.folder.name
-
-    @classmethod
-    def create(cls, folder: Path, config: RunConfig) -> Run:
-        """Make the folder; of two that try at once, one wins.
-
-        Raises:
-            ValueError: there is a run already.
-        """
-        run = cls(folder)
-        run.folder.mkdir(parents=True, exist_ok=True)
-        asked = json.dumps({"format": 1, **dataclasses.asdict(config)}, indent=2)
-        try:
-            with (run.folder / "config.json").open("x") as file:
-                file.write(asked)
-        except FileExistsError as error:
-            status = run.status()
-            begun = status is None or status.state != "failed" or status.step
-            if begun or (run.folder / "last.safetensors").exists():  # one that failed before it began is no loss
-                raise ValueError(
-                    f"there is a run in {folder} already; python -m lstmviz resume {folder} goes on with it, "
-                    "or choose another name"
-                ) from error
-            write_atomically(run.folder / "config.json", asked.encode())
-        return run
-
-    def config(self) -> RunConfig:
-        """What was asked.
-
-        Raises:
-            ValueError: there is no run in the folder.
-        """
-        try:
-            asked = json.loads((self.folder / "config.json").read_text())
-            return RunConfig(TrainConfig(**asked["train"]), asked["model"], asked["probe"])
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ValueError(f"there is no training run in {self.folder}") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"there is no training run in {self.folder}: {reason(error)}") from error
-
-    def status(self) -> Status | None:
-        """How it stands; None before it began. A member of a line-up waits as long as somebody is at the line-up."""
-        if self.lineup and not (self.folder / "status.json").exists():
-            whole = read_status(self.lineup)
-            state = "queued" if whole and whole.state in LIVING else "stopped"
-            return whole and dataclasses.replace(whole, state=state, step=0, message="")
-        return read_status(self.folder)
-
-    def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
-        """Steer the training process; it answers within a second, between two steps."""
-        write_atomically(self.folder / "control", what.encode())
-
-    def metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The records from a byte on, and the byte to go on from next time."""
-        try:
-            with (self.folder / "metrics.jsonl").open("rb") as file:
-                file.seek(offset)
-                data = file.read()
-        except FileNotFoundError:
-            return [], 0
-        records = []
-        for line in data.splitlines(keepends=True):
-            try:
-                records.append(json.loads(line) if line.endswith(b"\n") else None)
-            except ValueError:  # half a line, or what a power cut left: the records before it count
-                records.append(None)
-            if records[-1] is None:
-                return records[:-1], offset
-            offset += len(line)
-        return records, offset
-
-    def probes(self) -> list[int]:
-        """The steps at which the probe sentence was traced, in order."""
-        return sorted(int(path.stem) for path in (self.folder / "probes").glob("*.npz"))
-
-    def probe(self, step: int) -> tuple[GateTrace, np.ndarray, np.ndarray]:
-        """The probe sentence after so many steps.
-
-        Returns:
-            Its trace with the tokens' ids as the coordinate ``id``; the ids of the five likeliest next tokens after
-            each token, ``(T, 5)``, and their probabilities.
-        """
-        with np.load(self.folder / "probes" / f"{step:08d}.npz", allow_pickle=False) as file:
-            values = {name: file[name] for name in file.files}
-        ids, likely, probabilities, nll = (values.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-        axes = ("layer", "time", "unit")
-        coords = {axis: np.arange(size) for axis, size in zip(axes, next(iter(values.values())).shape, strict=True)}
-        projected = (*axes[:-1], "projection")  # what is not as wide as the first gate
-        variables = {
-            name: (axes if value.shape[-1] == len(coords["unit"]) else projected, value)
-            for name, value in values.items()
-        } | {"nll": ("time", nll)}
-        return GateTrace(variables, {**coords, "id": ("time", ids)}), likely, probabilities
-
-    # ---- the training process ----------------------------------------------------------------------------------------
-
-    def execute(self, world: World = ALONE) -> Iterator[Metrics]:
-        """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
-
-        One that cannot be gone on with stands afterwards as it stood before, and its status says why.
-
-        Args:
-            world: all its processes call this. Rank 0 alone touches the folder, which the others need not see, and
-                yields records.
-
-        Raises:
-            Busy: another process is training this run.
-            ValueError: the configuration fits nothing.
-            FloatingPointError: the training diverged; the best weights so far stay.
-            ConnectionError: another process of this world ended.
-        """
+    def execute(self) -> Iterator[Metrics]:
+        """As the function of this name."""
+        world = self.world
         with (
             alone(self.folder, "training") if world.rank == 0 else nullcontext(),
             self._heartbeat() if world.rank == 0 else nullcontext(),
         ):
             trainer, before = None, self._before
             try:
-                config = world.broadcast(self.config() if world.rank == 0 else None)
+                config = world.broadcast(self.run.config() if world.rank == 0 else None)
                 corpus = world.agree(lambda: open_corpus(config.train))
                 config = dataclasses.replace(
                     config, train=dataclasses.replace(config.train, level=corpus.vocabulary.level)
                 )
-                made = world.agree(lambda: self._trainer(config, corpus, world))
+                made = world.agree(lambda: self._trainer(config, corpus))
                 self._go_on(made)
                 trainer = made
                 if world.rank:
@@ -246,7 +117,8 @@ class Run:
             finally:
                 self._leave_turn()
 
-    def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
+    def _trainer(self, config: RunConfig, corpus: Corpus) -> Trainer:
+        world = self.world
         if world.broadcast(corpus.sha256) != corpus.sha256:
             raise ValueError(f"the text at {config.train.corpus} is not the same on every machine")
         model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
@@ -311,13 +183,13 @@ class Run:
                     saved = time.monotonic()
         self._finish(trainer)
         trainer.world.broadcast("finished")
-        self._say("finished", trainer, learned_nothing(self.metrics()[0]))
+        self._say("finished", trainer, learned_nothing(self.run.metrics()[0]))
 
     def _keep(self, trainer: Trainer, config: RunConfig, metrics: Metrics) -> None:
         """What an evaluation leaves: the gates of the probe sentence, and the weights if they are the best."""
         corpus, model = trainer.corpus, trainer.model
         if metrics.is_best:
-            records, _ = self.metrics()
+            records, _ = self.run.metrics()
             weights = checkpoints.weights_of(model)
             for name, weight in weights.items():
                 if not weight.isfinite().all():  # of a token that the validation part lacks, say
@@ -375,7 +247,7 @@ class Run:
         """The figures of the best weights, exactly, and their card."""
         corpus = trainer.corpus
         best = checkpoints.load(self.folder / "best.safetensors")
-        records, _ = self.metrics()
+        records, _ = self.run.metrics()
         model = best.build()
         with _finite(f"in the exact figures of the best weights, of step {best.step:,}"):
             results = results_on(model, corpus)
@@ -422,7 +294,7 @@ class Run:
                 )
         if world.rank:
             return
-        records, _ = self.metrics()
+        records, _ = self.run.metrics()
         kept = [json.dumps(record) + "\n" for record in records if record["step"] <= trainer.step]
         write_atomically(self.folder / "metrics.jsonl", "".join(kept).encode())
 
@@ -466,7 +338,7 @@ class Run:
         Returns:
             False if told to stop meanwhile.
         """
-        home, machine = (self.lineup or self.folder).parent, platform.node()
+        home, machine = (self.run.lineup or self.folder).parent, platform.node()
         while True:
             for number in range(os.cpu_count() or 1):
                 lock = FileLock(home / f".turn-{machine}-{number}", timeout=0, thread_local=False)
@@ -524,69 +396,6 @@ class Run:
             thread.join()
 
 
-def runs(folder: Path) -> list[Run]:
-    """Every run in a folder, by name, with the members of its line-ups."""
-    found = [
-        Run(path.parent) for pattern in ("*/config.json", "*/*/config.json") for path in Path(folder).glob(pattern)
-    ]
-    return sorted((run for run in found if run.folder.parent == Path(folder) or run.lineup), key=lambda run: run.name)
-
-
-def results_on(model: LanguageModel, corpus: Corpus) -> dict[str, float]:
-    """A checkpoint's results: the exact losses on what was not trained on, and the share of ``<unk>`` there."""
-    parts = {"valid": corpus.valid, "test": corpus.test}
-    losses = {f"{part}_nll": evaluate(model, tokens) for part, tokens in parts.items()}
-    return losses | {f"{part}_unknown": unknown_share(tokens) for part, tokens in parts.items()}
-
-
-def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:
-    """How much of a grammar's hidden variable each unit carries, over so many validation tokens.
-
-    Raises:
-        FloatingPointError: what a unit holds is no finite number somewhere.
-    """
-    grammar = GRAMMARS[corpus.name]
-    tokens = corpus.valid[:count]
-    trace, _ = trace_tokens(checkpoint.build(), tokens)
-    variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
-    if not np.isfinite(held(trace)).all():
-        raise FloatingPointError("not all that the units hold are finite numbers")
-    correlations = unit_correlations(trace, variable, nominal=grammar.nominal).round(4).tolist()
-    return {"name": grammar.variable, "correlations": correlations}
-
-
-def learned_nothing(records: list[dict[str, Any]]) -> str:
-    """A sentence for a training whose lowest validation loss never came below the untrained model's; else empty.
-
-    The untrained model's is that of the first step, which is taken before anything is learned. It costs nothing more,
-    is there in every run, and holds for every decoder, as ln V does not for an adaptive softmax. A window is enough for
-    it: to a model that was just drawn all tokens are about as likely.
-
-    Args:
-        records: of a run, from its first step on.
-    """
-    losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
-    untrained = records[0]["train_nll"] if records and records[0]["step"] == 1 else math.inf
-    if not losses or min(losses) < untrained:
-        return ""
-    return (
-        f"nothing was learned: the lowest validation loss is {short(min(losses))} nats, that of the untrained model "
-        f"was {short(untrained)}; the learning rate may be too high, or the training too short"
-    )
-
-
-def short(nll: float, decimals: int = 4) -> str:
-    """A loss with so many decimals, or, where it exploded, with its power of ten."""
-    return f"{nll:.{decimals}f}" if abs(nll) < 1e6 else f"{nll:.3g}"
-
-
-def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
-    """A history of every evaluation and every n-th other row, of these fewer than twice ``most``."""
-    n = max(1, len(history["step"]) // most)
-    keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
-    return {name: [column[i] for i in keep] for name, column in history.items()}
-
-
 def _meeting(trainer: Trainer, metrics: Metrics | None) -> bool:
     """Whether rank 0 speaks to the others before the next step; a process alone is always free to look about."""
     evaluated = metrics is not None and metrics.valid_nll is not None
@@ -613,7 +422,3 @@ def _sample(trainer: Trainer) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return value if value is None or isinstance(value, int) else round(value, 4)
-
-
-def _differing(default: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value != getattr(default, name)}
