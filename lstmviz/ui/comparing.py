@@ -229,7 +229,7 @@ def differences(models: list[OpenModel]) -> tuple[list[tuple[str, list[str], boo
 @st.cache_data(hash_funcs={Checkpoint: lambda checkpoint: checkpoint.digest}, show_spinner=False)
 def parameters(checkpoint: Checkpoint) -> int:
     """How many numbers the model learned."""
-    return parameter_count(checkpoint.model)
+    return parameter_count(checkpoint.model, len(checkpoint.vocabulary))
 
 
 @st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
