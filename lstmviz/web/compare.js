@@ -2,6 +2,15 @@
 // then the gate maps side by side, and what each model expects next. All of it shares one window of tokens. Where a model
 // would get too narrow a column, as on a phone, each has a row of its own instead: `stacked`.
 
+import { button, follow, make, noteLines, placeTip, writeNotes } from "./dom.js";
+import "./history.js";
+import { GAP, LEFT, Picture, readTheme, RIGHT, whole } from "./picture.js";
+import { linkButton, PAD, pictureButton } from "./present.js";
+import { hold, whenGone } from "./streamlit.js";
+import { clamp } from "./view.js";
+import { decode, NAN } from "./wire.js";
+import { missing, named, number, shortLabel, visible } from "./words.js";
+
 const FACTS = 3; // rows of what differs, until more are asked for
 const TITLE = 26, CHART = 64, CAPTION = 18, BETWEEN = 16, NARROWEST = 96; // CSS pixels
 const STACKED = { left: 3, right: 44, title: 24, share: 110 }; // gutters and heights where models are stacked
@@ -40,7 +49,7 @@ class Comparison extends Picture {
     this.listen();
   }
 
-  // See gate_map.py: a header, and a gate map's message a model. Without a text there are none, and the place waits.
+  // See wire.py: a header, and a gate map's message a model. Without a text there are none, and the place waits.
   receive(bytes, send) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let offset = 4 + view.getUint32(0, true);

@@ -1,5 +1,15 @@
 // The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
 
+import { heldOf, keptOf } from "./deeds.js";
+import { button, follow, make, noteLines, placeTip, writeNotes } from "./dom.js";
+import { Picture, readTheme, RIGHT } from "./picture.js";
+import "./history.js";
+import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
+import { hold, whenGone } from "./streamlit.js";
+import { clamp } from "./view.js";
+import { decode } from "./wire.js";
+import { missing, named, number, perplexity, soFar, visible } from "./words.js";
+
 class GateMap extends Picture {
   constructor(root) {
     super();

@@ -3,12 +3,15 @@
 // Top to bottom, on shared columns of one token each: the tokens, their losses, one panel a gate, and the selected unit
 // through the sentence. Where a layer has more units than can be told apart, a panel shows those that tell most. The gutters left and right stay where they are while the columns scroll.
 
-const LEFT = 130, RIGHT = 60, GAP = 10, LOSS = 66; // CSS pixels
+import { clamp } from "./view.js";
+import { NAN } from "./wire.js";
+import { missing, number, perplexity, shortLabel } from "./words.js";
+
+export const LEFT = 130, RIGHT = 60, GAP = 10, LOSS = 66; // CSS pixels
 const ROW = 5, FEWEST = 16; // the least height of a row that can be told from the next, and as many are shown at least
 const LOWEST = 100, HIGHEST = 260; // of a panel
 const NUMBERS = 20; // the width of a column of the units' numbers, of which there are two
 const ABOVE = 240; // what stands over the map on its page, when that is not scrolled
-const NAN = 65535;
 const SIN = Math.sin(Math.PI / 3), TAN = Math.tan(Math.PI / 3); // slanted words stand at 60 degrees
 const CIVIDIS = [
   "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
@@ -49,10 +52,10 @@ function ramp(stops) {
 
 const channels = (packed) => [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
 const brightness = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b;
-const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
+export const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
 const inkOn = (colour) => (brightness(colour) > 128 ? "#111827" : "#f9fafb"); // text that can be read on a colour
 
-function readTheme(element) {
+export function readTheme(element) {
   const style = getComputedStyle(element);
   const get = (name, otherwise) => style.getPropertyValue(`--st-${name}`).trim() || otherwise;
   const page = get("background-color", "#ffffff"), mode = brightness(rgb(page)) < 128 ? "dark" : "light";
@@ -67,7 +70,7 @@ function readTheme(element) {
 
 // ---- the picture ---------------------------------------------------------------------------------------------------
 
-class Picture {
+export class Picture {
   constructor() {
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("aria-hidden", "true"); // what it shows is spoken by the box around it

@@ -1,5 +1,9 @@
 // The numbers of one token and one unit, as the gate map on the same page announces them; the server takes no part.
 
+import { make } from "./dom.js";
+import { loading, whenGone } from "./streamlit.js";
+import { missing, number, shortLabel, soFar } from "./words.js";
+
 const NEXT = { light: "#2563eb", dark: "#60a5fa" };
 
 const MEANINGS = {
