@@ -14,13 +14,14 @@ room).
 
 import json
 import re
-import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 from streamlit.components import v2 as components
+
+from lstmviz.wire import ComparisonHeader, Frame, Note, framed, side_by_side
 
 ASSETS = Path(__file__).parents[1] / "web"
 
@@ -76,9 +77,6 @@ _moments = components.component("lstmviz_moments", js=script("moments.js"), css=
 _readout = components.component("lstmviz_readout", js=script("readout.js"), css=style("readout.css"))
 
 
-Note = tuple[Literal["look", "note", "info", "warning"], str]  # a sentence over the map; text, not Markdown
-
-
 def gate_map(payload: bytes, *, key: str, height: int = 0, notes: Sequence[Note] = ()) -> Any:
     """Show the gate map.
 
@@ -93,17 +91,15 @@ def gate_map(payload: bytes, *, key: str, height: int = 0, notes: Sequence[Note]
         Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
         names of the blocks that the browser holds; each None until reported.
     """
-    text = json.dumps({"height": height, "notes": notes}, separators=(",", ":")).encode()
-    data = struct.pack("<I", len(text)) + text + payload
+    data = framed(Frame(notes, height), payload)
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
-def comparison(header: dict[str, Any], parts: list[bytes], *, key: str, notes: Sequence[Note] = ()) -> Any:
+def comparison(header: ComparisonHeader | None, parts: list[bytes], *, key: str, notes: Sequence[Note] = ()) -> Any:
     """Show several models side by side.
 
     Args:
-        header: what `compare.js` reads of all of them together (JSON types only); ``models`` has one entry a part.
-            Empty where there is nothing to draw.
+        header: of all of them together; ``models`` has one entry a part. None where there is nothing to draw.
         parts: from `pack`, one a model.
         key: the component's identity.
         notes: what is said over them.
@@ -112,10 +108,8 @@ def comparison(header: dict[str, Any], parts: list[bytes], *, key: str, notes: S
         Has ``selection``: ``{"time": int, "unit": int, "model": int}`` as last chosen in the browser, ``held`` as in
         `gate_map`, and ``pinned``: the ``id`` of the model that was made the reference; each None until reported.
     """
-    text = json.dumps({**header, "notes": notes}, allow_nan=False, separators=(",", ":")).encode()
-    sized = (piece for part in (text, *parts) for piece in (struct.pack("<I", len(part)), part))
     return _comparison(
-        data=b"".join(sized),
+        data=side_by_side(header, parts, notes),
         key=key,
         on_selection_change=lambda: None,
         on_held_change=lambda: None,

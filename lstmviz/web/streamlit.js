@@ -1,6 +1,6 @@
 // What a component needs of Streamlit, its host.
 
-import { BLOCK } from "./wire.js";
+import { BLOCK } from "./constants.js";
 
 // What a component gives back to Streamlit, to be done when its place has left the page. Streamlit awaits a component's
 // function; a message that comes meanwhile makes it call what the one before gave back, although the place and all that is

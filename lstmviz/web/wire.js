@@ -1,8 +1,5 @@
 // What the server sends: see lstmviz/wire.py.
 
-export const BLOCK = 32; // tokens that travel together
-export const NAN = 65535;
-
 // Header length, header, blocks. `held` has the blocks of earlier messages and gets the new ones.
 // Null where a block was left out that is not held (any more).
 export function decode(bytes, held) {

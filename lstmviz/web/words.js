@@ -1,11 +1,8 @@
 // What is said of tokens and numbers: pure functions of their arguments.
 
-// A token as it can be seen: control codes as their pictures, lone combining marks and invisible characters as ◌.
-export function visible(text) {
-  return text.replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
-    .replace(/^\p{M}/u, "◌$&")
-    .replace(/^[\p{Cf}\p{Zl}\p{Zp}]$/u, "◌");
-}
+// A sign as it can be drawn: a mark without a letter, and a character that has no form, on ◌. What white space and control
+// characters look like, the server says.
+export const drawable = (sign) => sign.replace(/^\p{M}/u, "◌$&").replace(/^[\p{Cf}\p{Zl}\p{Zp}]$/u, "◌");
 
 export const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 
