@@ -34,20 +34,19 @@ class RunConfig:
 
     Args:
         train: how to train.
-        model: what ModelConfig takes, but ``vocab_size``, which the corpus decides.
+        model: what to train; how many tokens it knows, the corpus decides.
         probe: the sentence whose gates are kept as they learn; empty: a piece of the validation text.
     """
 
     train: TrainConfig
-    model: dict[str, Any]
+    model: ModelConfig
     probe: str = ""
 
     @property
     def command(self) -> str:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=Path(self.train.corpus).name)
-        given = _differing(TrainConfig(corpus=""), dataclasses.asdict(train))
-        given |= _differing(ModelConfig(vocab_size=1), self.model)
+        given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), self.model)
         flags: list[str] = []
         for name, value in given.items():
             flag = name.replace("_", "-")
@@ -103,7 +102,7 @@ class Run:
         """
         try:
             asked = json.loads((self.folder / "config.json").read_text())
-            return RunConfig(TrainConfig(**asked["train"]), asked["model"], asked["probe"])
+            return RunConfig(TrainConfig(**asked["train"]), ModelConfig(**asked["model"]), asked["probe"])
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"there is no training run in {self.folder}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -172,5 +171,5 @@ def runs(folder: Path) -> list[Run]:
     return sorted((run for run in found if run.folder.parent == Path(folder) or run.lineup), key=lambda run: run.name)
 
 
-def _differing(default: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value != getattr(default, name)}
+def _differing(default: ModelConfig | TrainConfig, config: ModelConfig | TrainConfig) -> dict[str, Any]:
+    return {name: value for name, value in vars(config).items() if value != getattr(default, name)}

@@ -24,7 +24,6 @@ from safetensors import SafetensorError
 from lstmviz import checkpoint as checkpoints
 from lstmviz.card import card
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import open_corpus
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Corpus
@@ -121,11 +120,11 @@ class Process:
         world = self.world
         if world.broadcast(corpus.sha256) != corpus.sha256:
             raise ValueError(f"the text at {config.train.corpus} is not the same on every machine")
-        model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
+        vocab_size = len(corpus.vocabulary)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        check_memory(model_config, config.train, device)
+        check_memory(config.model, vocab_size, config.train, device)
         torch.manual_seed(config.train.seed)
-        model = LanguageModel(model_config).to(device)
+        model = LanguageModel(config.model, vocab_size).to(device)
         if world.rank:
             torch.manual_seed(config.train.seed + world.rank)  # the same weights everywhere, but dropout of its own
         return Trainer(model, corpus, config.train, world)
