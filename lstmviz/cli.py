@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from contextlib import suppress
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,14 +27,14 @@ from lstmviz.data.vocabulary import unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import as_table, trace_sentence
-from lstmviz.training.folder import Run, RunConfig, runs
+from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
 from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
 from lstmviz.training.standing import short
-from lstmviz.training.status import LINEUP, LIVING, reason
+from lstmviz.training.status import LINEUP, LIVING, read_status, reason
 from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
 
 
@@ -175,20 +176,24 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
     found = [Run(folder)] if (folder / "config.json").exists() else runs(folder)
     if not found:
         print(f"there are no runs in {folder}; {begins}")
+    read = cache(read_status)
     for run in found:
         try:
-            config = run.config()
+            print(f"{run.name:<32} {_standing(run.snapshot(read=read))}")
         except ValueError as error:
             print(f"{run.name:<32} cannot be read: {error}")
-            continue
-        status, (records, _) = run.status(), run.metrics()
-        losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
-        best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
-        if losses and (unknown := records[-1].get("valid_unknown")):
+
+
+def _standing(seen: Snapshot) -> str:
+    """How a run stands, in one line of a list."""
+    best = "not evaluated yet"
+    if seen.best_nll is not None:
+        best = f"best perplexity {perplexity(seen.best_nll):.2f}"
+        if unknown := seen.records[-1].valid_unknown:
             best += f", {unknown_said(unknown)}"
-        state, step = (status.state, status.step) if status else ("not begun", 0)
-        said = f"  {status.message}" if status and status.message else ""
-        print(f"{run.name:<32} {state:<10} step {step:>7,}/{config.train.steps:,}  {best}{said}")
+    state, step, message = (s.state, s.step, s.message) if (s := seen.status) else ("not begun", 0, "")
+    said = f"  {message}" if message else ""
+    return f"{state:<10} step {step:>7,}/{seen.config.train.steps:,}  {best}{said}"
 
 
 def follow(run: Run, world: World) -> None:
@@ -264,15 +269,9 @@ def standings(outcomes: list[Outcome]) -> str:
     rows = []
     for outcome in outcomes:
         if outcome.digest:
-            best, (records, _) = checkpoints.load(outcome.run.folder / "best.safetensors"), outcome.run.metrics()
-            rows.append(
-                (
-                    best.results["valid_nll"],
-                    parameter_count(best.model, len(best.vocabulary)),
-                    records[-1]["seconds"],
-                    outcome,
-                )
-            )
+            best = checkpoints.load(outcome.run.folder / "best.safetensors")
+            count, seconds = parameter_count(best.model, len(best.vocabulary)), outcome.run.records()[-1].seconds
+            rows.append((best.results["valid_nll"], count, seconds, outcome))
     rows.sort(key=lambda row: row[0])
     width = max(6, *(len(outcome.run.folder.name) for outcome in outcomes))
     lines = [f"{'member':<{width}}  parameters  valid nll  perplexity  seconds  digest"]

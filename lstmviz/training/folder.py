@@ -16,15 +16,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.disk import write_atomically
-from lstmviz.trace import GateTrace
+from lstmviz.training.loop import Metrics
+from lstmviz.training.probe import Probe
 from lstmviz.training.status import LINEUP, LIVING, Status, read_status, reason
 
 
@@ -52,6 +52,103 @@ class RunConfig:
             flag = name.replace("_", "-")
             flags += [f"--{flag}"] if value is True else [f"--{flag}", f"{value}"]
         return "python -m lstmviz train runs/NAME " + shlex.join(flags)
+
+
+@dataclass(frozen=True)
+class Record(Metrics):
+    """A line of metrics.jsonl.
+
+    Args:
+        sample: at an evaluation, what the model wrote then; else empty.
+    """
+
+    sample: str = ""
+
+    @classmethod
+    def loads(cls, line: bytes) -> Record:
+        """Undo ``dumps``; what an earlier version did not know is at its default, what a later one adds is left out.
+
+        Raises:
+            ValueError: it is no whole record.
+        """
+        given = json.loads(line)
+        if not isinstance(given, dict) or not line.endswith(b"\n"):
+            raise ValueError("half a line")
+        known = {field.name: given[field.name] for field in dataclasses.fields(cls) if field.name in given}
+        try:
+            known["zero_gradients"] = tuple(known.get("zero_gradients", ()))
+            return cls(**known)
+        except TypeError as error:
+            raise ValueError(f"half a record: {error}") from error
+
+    def dumps(self) -> bytes:
+        """As a line of JSON."""
+        said = {name: value for name, value in vars(self).items() if name != "sample" or value}
+        return json.dumps(said).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class Log:
+    """A run's records, as far as they have been read.
+
+    Args:
+        records: in the order of their steps.
+        file: the file's number on its disk; a resumed run has a new file.
+        offset: the byte to go on from.
+    """
+
+    records: tuple[Record, ...] = ()
+    file: int = 0
+    offset: int = 0
+
+
+NOTHING = Log()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as it stood at one moment, each of its files read once.
+
+    Args:
+        run: whose folder it is.
+        config: what was asked.
+        status: how it stands; None before it began.
+        log: its records.
+        has_weights: best.safetensors is there.
+        has_begun: a process of its own has said how it stands, which for a member that waits its line-up's says.
+        lineup: how the line-up stands that it is a member of; None where there is none, or before that began.
+    """
+
+    run: Run
+    config: RunConfig
+    status: Status | None
+    log: Log
+    has_weights: bool
+    has_begun: bool
+    lineup: Status | None
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return self.log.records
+
+    @property
+    def is_living(self) -> bool:
+        """Whether its process lives, or is about to."""
+        return self.status is None or self.status.state in LIVING
+
+    @property
+    def best_nll(self) -> float | None:
+        """The lowest validation loss; None before the first evaluation."""
+        return min((record.valid_nll for record in self.records if record.valid_nll is not None), default=None)
+
+    def probe(self, step: int) -> Probe:
+        """The probe sentence after so many steps.
+
+        Raises:
+            ValueError, KeyError, OSError, zipfile.BadZipFile: there is none that can be read.
+        """
+        data = (self.run.folder / "probes" / f"{step:08d}.npz").read_bytes()
+        return Probe.loads(data, self.config.model.hidden_size)
 
 
 class Run:
@@ -108,59 +205,71 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"there is no training run in {self.folder}: {reason(error)}") from error
 
-    def status(self) -> Status | None:
-        """How it stands; None before it began. A member of a line-up waits as long as somebody is at the line-up."""
+    def status(self, read: Callable[[Path], Status | None] = read_status) -> Status | None:
+        """How it stands; None before it began. A member of a line-up waits as long as somebody is at the line-up.
+
+        Args:
+            read: what reads the status of a folder.
+        """
         if self.lineup and not (self.folder / "status.json").exists():
-            whole = read_status(self.lineup)
+            whole = read(self.lineup)
             state = "queued" if whole and whole.state in LIVING else "stopped"
             return whole and dataclasses.replace(whole, state=state, step=0, message="")
-        return read_status(self.folder)
+        return read(self.folder)
+
+    def snapshot(self, known: Log = NOTHING, read: Callable[[Path], Status | None] = read_status) -> Snapshot:
+        """The whole run at this moment.
+
+        Args:
+            known: what was read of its records before.
+            read: what reads the status of a folder, its line-up's too.
+
+        Raises:
+            ValueError: there is no run in the folder.
+        """
+        config, lineup = self.config(), self.lineup
+        has_weights, has_begun = ((self.folder / name).exists() for name in ("best.safetensors", "status.json"))
+        status, log = self.status(read), self.log(known)
+        return Snapshot(self, config, status, log, has_weights, has_begun, lineup and read(lineup))
 
     def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
         """Steer the training process; it answers within a second, between two steps."""
         write_atomically(self.folder / "control", what.encode())
 
-    def metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The records from a byte on, and the byte to go on from next time."""
+    def log(self, known: Log = NOTHING) -> Log:
+        """The records; those from a damaged line on do not count.
+
+        Args:
+            known: what was read before; only what came since is read.
+        """
+        path = self.folder / "metrics.jsonl"
         try:
-            with (self.folder / "metrics.jsonl").open("rb") as file:
-                file.seek(offset)
-                data = file.read()
+            found = path.stat()
+            if known.file != found.st_ino or known.offset > found.st_size:
+                known = Log(file=found.st_ino)
+            if known.offset == found.st_size:
+                return known
+            with path.open("rb") as file:
+                file.seek(known.offset)
+                lines = file.read().splitlines(keepends=True)
         except FileNotFoundError:
-            return [], 0
-        records = []
-        for line in data.splitlines(keepends=True):
+            return NOTHING
+        records, offset = [], known.offset
+        for line in lines:
             try:
-                records.append(json.loads(line) if line.endswith(b"\n") else None)
+                records.append(Record.loads(line))
             except ValueError:  # half a line, or what a power cut left: the records before it count
-                records.append(None)
-            if records[-1] is None:
-                return records[:-1], offset
+                break
             offset += len(line)
-        return records, offset
+        return Log((*known.records, *records), known.file, offset)
+
+    def records(self) -> tuple[Record, ...]:
+        """All of them, from the first."""
+        return self.log().records
 
     def probes(self) -> list[int]:
         """The steps at which the probe sentence was traced, in order."""
         return sorted(int(path.stem) for path in (self.folder / "probes").glob("*.npz"))
-
-    def probe(self, step: int) -> tuple[GateTrace, np.ndarray, np.ndarray]:
-        """The probe sentence after so many steps.
-
-        Returns:
-            Its trace with the tokens' ids as the coordinate ``id``; the ids of the five likeliest next tokens after
-            each token, ``(T, 5)``, and their probabilities.
-        """
-        with np.load(self.folder / "probes" / f"{step:08d}.npz", allow_pickle=False) as file:
-            values = {name: file[name] for name in file.files}
-        ids, likely, probabilities, nll = (values.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-        axes = ("layer", "time", "unit")
-        coords = {axis: np.arange(size) for axis, size in zip(axes, next(iter(values.values())).shape, strict=True)}
-        projected = (*axes[:-1], "projection")  # what is not as wide as the first gate
-        variables = {
-            name: (axes if value.shape[-1] == len(coords["unit"]) else projected, value)
-            for name, value in values.items()
-        } | {"nll": ("time", nll)}
-        return GateTrace(variables, {**coords, "id": ("time", ids)}), likely, probabilities
 
 
 def runs(folder: Path) -> list[Run]:

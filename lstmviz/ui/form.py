@@ -19,7 +19,9 @@ from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
 from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.training.folder import Snapshot
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed, unknown_share
+from lstmviz.training.standing import duration
 from lstmviz.training.status import reason
 from lstmviz.training.sweep import SweepConfig, check_machine
 from lstmviz.ui import trainings
@@ -63,8 +65,12 @@ class Text:
         return str(corpora.kept(trainings.TEXTS).get(self.name, self.name))
 
 
-def form() -> None:
-    """Everything a training needs, with sensible values in place."""
+def form(trained: list[Snapshot]) -> None:
+    """Everything a training needs, with sensible values in place.
+
+    Args:
+        trained: how all trainings stand.
+    """
     st.markdown("**train a model**")
     text = choose_text()
     if text is None:
@@ -197,7 +203,7 @@ def form() -> None:
         read = corpus.vocabulary.encode(probe)
         if read and set(read) == {corpus.vocabulary.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
-        if not trainings.room():
+        if not trainings.room(trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
         several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
         if st.button(f"Train{several if config.count > 1 else ''}", type="primary", width="stretch", key="train"):
@@ -245,16 +251,6 @@ def start(config: SweepConfig, corpus: Corpus, text: Text) -> None:
     st.session_state["run"], st.session_state["arrived"] = run.name, time.monotonic()
     st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
     st.rerun()
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 48 * 60 else f"{minutes // 1440:,} days"
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------

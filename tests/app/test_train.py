@@ -105,12 +105,12 @@ def test_the_recorded_training_is_one(folder: Path) -> None:
     checkpoint = load(run.folder / "best.safetensors")
     config = run.config()
     assert config.train.corpus == checkpoint.corpus_name == "brackets"
-    records, _ = run.metrics()
-    last = records[-1]
-    assert last["step"] == config.train.steps == checkpoint.step
-    assert last["valid_nll"] == pytest.approx(checkpoint.results["valid_nll"], abs=0.005)  # of a part, and of all of it
-    trace, *_ = run.probe(checkpoint.step)
-    ids = torch.tensor([*run_up(checkpoint), *trace["id"].values.tolist()])
+    last = run.records()[-1]
+    assert last.step == config.train.steps == checkpoint.step
+    assert last.valid_nll == pytest.approx(checkpoint.results["valid_nll"], abs=0.005)  # of a part, and of all of it
+    probe = run.snapshot().probe(checkpoint.step)
+    trace = probe.trace
+    ids = torch.tensor([*run_up(checkpoint), *probe.ids.tolist()])
     again, _ = trace_tokens(checkpoint.build(), ids)
     kept = again.isel(time=slice(-trace.sizes["time"], None))
     for name in ("forget_gate", "cell"):
@@ -170,7 +170,7 @@ def test_several_cells_are_a_line_up(folder: Path) -> None:
     lineup = Sweep(next(folder.glob("*/sweep.json")).parent)
     members = lineup.runs()
     give_up = time.monotonic() + 60
-    while not any(run.metrics()[0] for run in members):
+    while not any(run.records() for run in members):
         assert time.monotonic() < give_up, (lineup.folder / "log.txt").read_text()
         time.sleep(0.1)
     app.run()

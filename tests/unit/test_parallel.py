@@ -124,7 +124,7 @@ def test_one_of_two_processes_is_killed_and_the_weights_are_the_same(tmp_path: P
     assert one.keys() == other.keys() and "rank.1.random.cpu" in one
     assert all(one[name].equal(other[name]) for name in one if name != "clock")
     assert not one["random.cpu"].equal(one["rank.1.random.cpu"])
-    losses = [[record["train_nll"] for record in run.metrics()[0]] for run in (Run(tmp_path / "alone"), run)]
+    losses = [[record.train_nll for record in run.records()] for run in (Run(tmp_path / "alone"), run)]
     assert len(losses[0]) == 33 and losses[0] == losses[1]
     command = load(run.folder / "best.safetensors").command
     assert command.startswith("torchrun --nproc-per-node 2 -m lstmviz train runs/killed --corpus brackets --")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
 from lstmviz.training import process
-from lstmviz.training.folder import Run, RunConfig, runs
+from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs
 from lstmviz.training.process import execute
 from lstmviz.training.standing import learned_nothing
 from lstmviz.training.status import Busy, reason
@@ -36,6 +37,15 @@ CONFIG = RunConfig(
     TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30), ModelConfig(hidden_size=8), probe="((x))"
 )
 LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), ModelConfig(hidden_size=8))
+
+
+def record(step: int, train: float = 2.0, valid: float | None = None) -> Record:
+    return Record(step, step / 10, step / 5, train, valid, False, 0.1, 1.0, 1000.0)
+
+
+def untimed(records: Sequence[Record]) -> list[Record]:
+    """All but what a clock says."""
+    return [dataclasses.replace(record, seconds=0.0, tokens_per_second=0.0) for record in records]
 
 
 def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
@@ -51,14 +61,14 @@ def process_of(run: Run) -> subprocess.Popen:
 
 def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "first", CONFIG)
-    assert run.status() is None and run.metrics() == ([], 0) and run.config() == CONFIG
+    assert run.status() is None and run.log() == NOTHING and run.config() == CONFIG
     seen = list(execute(run))
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)
     assert status.parameters == sum(w.numel() for w in load(run.folder / "best.safetensors").weights.values())
-    records, offset = run.metrics()
-    assert [record["step"] for record in records] == [metrics.step for metrics in seen] == [1, 25, 30, 50, 60]
-    assert run.metrics(offset) == ([], offset)
+    log = run.log()
+    assert list(log.records) == seen and [record.step for record in seen] == [1, 25, 30, 50, 60]
+    assert run.log(log) is log
     best = load(run.folder / "best.safetensors")
     assert best.history["step"] == [1, 25, 30, 50, 60]
     assert "nesting depth" in (run.folder / "card.md").read_text()
@@ -73,8 +83,9 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     cuda = torch.cuda.is_available()  # then the training was there
     model, vocabulary = best.build().to("cuda" if cuda else "cpu"), best.vocabulary
     near = 1e-5 if cuda else 0.0
-    trace, likely, probabilities = run.probe(best.step)
-    assert [vocabulary.tokens[i] for i in trace.id.values] == list("\n((x))")  # after the lines before it
+    probe = run.snapshot().probe(best.step)
+    trace, likely, probabilities = probe.trace, probe.likely, probe.probabilities
+    assert [vocabulary.tokens[i] for i in probe.ids] == list("\n((x))")  # after the lines before it
     assert trace.sizes == {"layer": 1, "time": 6, "unit": 8}
     valid = generate("brackets").valid[:300]
     context = valid[: int((valid == vocabulary.end).nonzero()[-1]) + 1]
@@ -88,7 +99,8 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
             np.testing.assert_allclose(trace[name].values, shown.values, rtol=0, atol=near)
     for log_p_likely in (log_p[-6:].topk(5).values, log_p[-6:].gather(1, torch.from_numpy(likely))):
         np.testing.assert_allclose(probabilities, log_p_likely.exp().numpy(), rtol=0, atol=near)
-    assert not np.array_equal(run.probe(30)[0].forget_gate.values, run.probe(60)[0].forget_gate.values)
+    first, second = (run.snapshot().probe(step).trace["forget_gate"].values for step in (30, 60))
+    assert not np.array_equal(first, second)
 
 
 def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
@@ -119,9 +131,9 @@ def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
         wait_for(run, "running")  # and that one changed nothing
         run.ask("pause")
         wait_for(run, "paused")
-        before = run.metrics()
+        before = run.log()
         time.sleep(0.5)
-        assert run.metrics() == before
+        assert run.log() == before
         run.ask("resume")
         wait_for(run, "running")
         run.ask("stop")
@@ -134,15 +146,14 @@ def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
     training = execute(run)
     assert next(training).step > status.step > 0
     training.close()
-    records, _ = run.metrics()
-    steps = [record["step"] for record in records]
+    steps = [record.step for record in run.records()]
     assert steps == sorted(set(steps))
 
 
 def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
     list(execute(run))
-    expected, _ = run.metrics()
+    expected = untimed(run.records())
     twin = Run.create(tmp_path / "twin", CONFIG)
     training = execute(twin)
     for _ in range(4):  # past the evaluation at step 30, which saves; then as if killed
@@ -159,10 +170,7 @@ def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
     assert crashed is not None and crashed.state == "crashed"
     list(execute(twin))
     assert not any(path.exists() for path in half)
-    records, _ = twin.metrics()
-    for record in (*records, *expected):
-        del record["seconds"], record["tokens_per_second"]
-    assert records == expected
+    assert untimed(twin.records()) == expected
     one, other = (load(r.folder / "best.safetensors") for r in (run, twin))
     assert all(one.weights[name].equal(other.weights[name]) for name in one.weights)
 
@@ -222,7 +230,7 @@ def test_more_runs_than_cores_wait_for_their_turn(tmp_path: Path, monkeypatch: p
     waiting = threading.Thread(target=lambda: list(execute(second)))
     waiting.start()
     wait_for(second, "queued")
-    assert second.metrics()[0] == []
+    assert second.records() == ()
     list(training)
     waiting.join(60)
     wait_for(second, "finished")
@@ -280,13 +288,13 @@ def test_a_validation_loss_that_is_no_number_ends_the_run(tmp_path: Path, monkey
     with pytest.raises(FloatingPointError, match="validation loss became inf at step 60"):
         list(execute(run))
     assert load(run.folder / "best.safetensors").step == 30
-    assert [record["valid_nll"] for record in run.metrics()[0] if record["valid_nll"] is not None] == [1.0]
+    assert [record.valid_nll for record in run.records() if record.valid_nll is not None] == [1.0]
 
 
 def test_each_evaluation_leaves_a_sample(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
     list(execute(run))
-    samples = [record["sample"] for record in run.metrics()[0] if "sample" in record]
+    samples = [record.sample for record in run.records() if record.sample]
     assert len(samples) == 2 and all(len(sample) > 50 for sample in samples)
 
 
@@ -393,13 +401,28 @@ def test_a_run_that_never_said_anything_is_crashed(tmp_path: Path) -> None:
 
 
 def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"step": 2}\n{"st')
-    records, offset = run.metrics()
-    assert records == [{"step": 1}, {"step": 2}] and offset == 24
-    with (tmp_path / "metrics.jsonl").open("ab") as file:
-        file.write(b'ep": 3}\n\0\0\n{"step": 4}\n')
-    assert run.metrics(offset) == ([{"step": 3}], 36)
+    run, path = Run(tmp_path), tmp_path / "metrics.jsonl"
+    first, second, third = (record(step).dumps() for step in (1, 2, 3))
+    path.write_bytes(first + second + third[:9])
+    log = run.log()
+    assert log.records == (record(1), record(2)) and log.offset == len(first + second)
+    with path.open("ab") as file:
+        file.write(third[9:])
+    log = run.log(log)
+    assert [each.step for each in log.records] == [1, 2, 3]
+    for damaged in (b"\0\0\n", b'{"step": 4}\n', b"4\n", b"null\n"):
+        path.write_bytes(first + second + third + damaged + first)
+        assert run.log(log) == log and run.log() == dataclasses.replace(log, file=path.stat().st_ino)
+
+
+def test_a_record_of_another_version_is_read() -> None:
+    line = (ROOT / "checkpoints" / "recorded" / "brackets" / "metrics.jsonl").read_bytes().splitlines(keepends=True)[-1]
+    given = json.loads(line)
+    assert Record.loads(line).dumps() == line or "valid_unknown" not in given  # which came later
+    read = Record.loads(json.dumps({**given, "zero_gradients": ["U"], "of_later": 1}).encode() + b"\n")
+    assert read.zero_gradients == ("U",) and read.sample == given["sample"] and read.valid_unknown == 0.0
+    earliest = {name: given[name] for name in given if name not in ("sample", "valid_unknown", "zero_gradients")}
+    assert Record.loads(json.dumps(earliest).encode() + b"\n").sample == ""
 
 
 SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), ModelConfig(hidden_size=6))
@@ -459,9 +482,6 @@ def test_every_place_where_numbers_may_fail_says_the_step(
 
 
 def test_a_training_that_never_beats_the_untrained_model_is_told_so() -> None:
-    def record(step: int, train: float, valid: float | None) -> dict:
-        return {"step": step, "train_nll": train, "valid_nll": valid}
-
     assert learned_nothing([]) == learned_nothing([record(1, 2.0, None)]) == ""
     assert learned_nothing([record(1, 2.0, None), record(10, 3.0, 2.5), record(20, 1.0, 1.9)]) == ""
     said = learned_nothing([record(1, 2.0, None), record(10, 3.0, 5e9), record(20, 1.0, 2.0)])

@@ -137,7 +137,7 @@ def test_killed_and_gone_on_with_it_ends_with_the_same_bits(
     process = process_of(lineup)
     try:
         gru = lineup.runs()[0]
-        wait_until(lambda: len(gru.metrics()[0]) > 2)
+        wait_until(lambda: len(gru.records()) > 2)
         status = gru.status()
         assert status is not None and status.state == "running"
         if whom == "a worker":
@@ -154,7 +154,7 @@ def test_killed_and_gone_on_with_it_ends_with_the_same_bits(
     assert status is not None and (status.state, status.step) == ("finished", 2)
     assert digests(lineup) == undisturbed
     for run in lineup.runs():
-        steps = [record["step"] for record in run.metrics()[0]]
+        steps = [record.step for record in run.records()]
         assert steps == sorted(set(steps)) and steps[-1] == 400  # nobody else wrote into it
 
 
@@ -164,7 +164,7 @@ def test_a_line_up_is_stopped_and_seen_like_runs(tmp_path: Path, quick: SweepCon
     process = process_of(lineup)
     try:
         first, second = lineup.runs()
-        wait_until(lambda: first.metrics()[0])
+        wait_until(lambda: first.records())
         with pytest.raises(Busy, match="another process is at the line-up"):
             next(lineup.execute())
         assert [run.name for run in runs(tmp_path)] == ["lineup/gru", "lineup/rnn"]
