@@ -16,10 +16,12 @@ class Mogrifier(GatedCell):
 
     Equations::
 
-        x ← 2σ(Q_r h') ⊙ x,  r = 1, 3, 5        h' ← 2σ(R_r x) ⊙ h',  r = 2, 4
-        i = σ(W_i x + U_i h' + b_i)             f = σ(W_f x + U_f h' + b_f)
-        g = tanh(W_g x + U_g h' + b_g)          o = σ(W_o x + U_o h' + b_o)
-        c = f ⊙ c' + i ⊙ g                      h = o ⊙ tanh(c)
+        x_1 = 2σ(Q_1 h') ⊙ x                h_2 = 2σ(R_2 x_1) ⊙ h'
+        x_3 = 2σ(Q_3 h_2) ⊙ x_1             h_4 = 2σ(R_4 x_3) ⊙ h_2
+        x_5 = 2σ(Q_5 h_4) ⊙ x_3
+        i = σ(W_i x_5 + U_i h_4 + b_i)      f = σ(W_f x_5 + U_f h_4 + b_f)
+        g = tanh(W_g x_5 + U_g h_4 + b_g)   o = σ(W_o x_5 + U_o h_4 + b_o)
+        c = f ⊙ c' + i ⊙ g                  h = o ⊙ tanh(c)
 
     2σ(…) lies between 0 and 2, and is 1 where Q and R are 0: the cell is then lstm.
     Parameters: 4h(h + x) + 4h and 5hx of the rounds.

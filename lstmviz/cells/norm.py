@@ -14,12 +14,13 @@ class LayerNormLSTM(GatedCell):
 
     Equations::
 
-        (a_i; a_f; a_g; a_o) = LN(W x) + LN(U h') + b
+        (a_i; a_f; a_g; a_o) = α_x ⊙ LN(W x) + α_h ⊙ LN(U h') + b
         i, f, o = σ(a_i), σ(a_f), σ(a_o)     g = tanh(a_g)
-        c = f ⊙ c' + i ⊙ g                   h = o ⊙ tanh(LN(c))
+        c = f ⊙ c' + i ⊙ g                   h = o ⊙ tanh(α_c ⊙ LN(c) + β_c)
+        LN(v) = (v − mean v) / √(var v + 0.00001)
 
-    LN(v) = α ⊙ (v − mean v) / std v, each with a gain α of its own: one mean and one deviation for all 4h numbers of
-    W x, the four gates together, and one for U h'. LN(c) also has a shift, for which b stands in the other two.
+    There is one mean and one deviation for all 4h numbers of W x, the four gates together, and one for U h'. Each LN has
+    a gain α of its own; LN(c) also has a shift, for which b stands in the other two.
     PyTorch's own example of such a cell carries LN(c) on in place of c, which is another cell.
     Parameters: 4h(h + x) + 4h, gains 9h and a shift h.
     Paper: Ba et al. 2016.
