@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.cells import CELLS, Cell, State
 from lstmviz.cells.lstm import LSTM
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Corpus, Vocabulary
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.model import LanguageModel
 from lstmviz.training.captured import WARM_UP, Captured
 from lstmviz.training.loop import Trainer
 

@@ -32,9 +32,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lstmviz import checkpoint as checkpoints  # noqa: E402
-from lstmviz.checkpoint import Checkpoint, TrainConfig  # noqa: E402
-from lstmviz.model import LanguageModel, ModelConfig  # noqa: E402
-from lstmviz.text import Vocabulary  # noqa: E402
+from lstmviz.checkpoint import Checkpoint  # noqa: E402
+from lstmviz.config import ModelConfig, TrainConfig  # noqa: E402
+from lstmviz.data.vocabulary import Vocabulary  # noqa: E402
+from lstmviz.model import LanguageModel  # noqa: E402
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     (path for name in ("chromium", "google-chrome") for path in [f"/usr/bin/{name}"] if Path(path).exists()), None

@@ -29,12 +29,12 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lstmviz.checkpoint import TrainConfig  # noqa: E402
-from lstmviz.grammars import generate  # noqa: E402
-from lstmviz.model import LanguageModel, ModelConfig, perplexity  # noqa: E402
-from lstmviz.text import Corpus, Vocabulary  # noqa: E402
+from lstmviz.config import ModelConfig, TrainConfig  # noqa: E402
+from lstmviz.data.corpora import load_corpus  # noqa: E402
+from lstmviz.data.grammars import generate  # noqa: E402
+from lstmviz.data.vocabulary import Corpus, Vocabulary  # noqa: E402
+from lstmviz.model import LanguageModel, perplexity  # noqa: E402
 from lstmviz.training import loop, run  # noqa: E402
-from lstmviz.training.corpora import load_corpus  # noqa: E402
 from lstmviz.training.loop import LOG_EVERY, Trainer, parallel_streams  # noqa: E402
 
 CORPUS = generate("brackets")

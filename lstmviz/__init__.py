@@ -1,9 +1,10 @@
 """See inside small LSTM language models: train them, trace every gate, draw what they do."""
 
 from lstmviz.charts import gate_figure
-from lstmviz.checkpoint import Checkpoint, CheckpointError, TrainConfig, load
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Corpus, Vocabulary
+from lstmviz.checkpoint import Checkpoint, CheckpointError, load
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.model import LanguageModel
 from lstmviz.trace import GateTrace, trace_module, trace_sentence
 
 __all__ = [

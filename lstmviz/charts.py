@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,139 +12,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lstmviz.model import perplexity
+from lstmviz.roles import DASHES, DIVERGING, LOSS, PERPLEXITY, ROLES, SIDE_BY_SIDE, scale
 from lstmviz.trace import GateTrace
-
-
-@dataclass(frozen=True)
-class Role:
-    """How one gate or state is shown, everywhere: amber keeps, green writes, blue shows, whatever a paper calls it.
-
-    Args:
-        label, symbol: as a person reads it; the symbol is the literature's.
-        light, dark: its colour on a light and on a dark page.
-        low, high: its fixed scale; None where the values are unbounded.
-        meaning: one plain sentence for somebody who has never seen an LSTM.
-        does: "keeps", "writes", "shows" or "holds"; empty where none of them.
-    """
-
-    label: str
-    symbol: str
-    light: str
-    dark: str
-    low: float | None
-    high: float | None
-    meaning: str
-    does: str = ""
-
-
-GREY = ("#6b7280", "#9ca3af")
-AMBER, GREEN, BLUE, VIOLET = (
-    ("#b45309", "#fbbf24"),
-    ("#15803d", "#4ade80"),
-    ("#1d4ed8", "#60a5fa"),
-    ("#7c3aed", "#c4b5fd"),
-)
-LOSS, PERPLEXITY = ("#ea580c", "#fb923c"), VIOLET
-
-ROLES = {
-    "forget_gate": Role(
-        "forget gate",
-        "f",
-        *AMBER,
-        0,
-        1,
-        "How much of its memory the unit keeps: 1 keeps everything, 0 erases it.",
-        does="keeps",
-    ),
-    "log_forget_gate": Role(
-        "log forget gate",
-        "ln f",
-        *AMBER,
-        None,
-        None,
-        "How much of its memory the unit keeps, as a logarithm beside that of the input gate: the larger counts more.",
-        does="keeps",
-    ),
-    "input_gate": Role(
-        "input gate",
-        "i",
-        *GREEN,
-        0,
-        1,
-        "How much of the new candidate is written into memory: 1 all of it, 0 nothing.",
-        does="writes",
-    ),
-    "log_input_gate": Role(
-        "log input gate",
-        "ln i",
-        *GREEN,
-        None,
-        None,
-        "How much of the candidate is written, as a logarithm beside that of the forget gate: the larger counts more.",
-        does="writes",
-    ),
-    "output_gate": Role(
-        "output gate",
-        "o",
-        *BLUE,
-        0,
-        1,
-        "How much of its memory the unit shows to the rest of the network: 1 all, 0 none.",
-        does="shows",
-    ),
-    "cell": Role(
-        "cell state",
-        "c",
-        *VIOLET,
-        None,
-        None,
-        "The memory itself, a running sum that is kept, written and erased.",
-        does="holds",
-    ),
-    "normalizer": Role(
-        "normalizer",
-        "n",
-        *GREY,
-        None,
-        None,
-        "How much was written in all: what the unit shows is its memory over this.",
-    ),
-    "stabilizer": Role(
-        "stabilizer", "m", *GREY, None, None, "Keeps the exponential gates from overflowing; it changes no result."
-    ),
-    "reset_gate": Role(
-        "reset gate", "r", *BLUE, 0, 1, "How much of the old state is looked at when the new candidate is formed."
-    ),
-    "update_gate": Role(
-        "keep (update) gate",
-        "z",
-        *AMBER,
-        0,
-        1,
-        "How much of the old state is kept: 1 keeps it, 0 replaces it.",
-        does="keeps",
-    ),
-    "candidate": Role("candidate", "g", *GREY, -1, 1, "What the unit would write into memory at this token."),
-    "hidden": Role("hidden state", "h", *GREY, -1, 1, "What the unit shows at this token: the layer's output."),
-}
 
 INKS = {False: ("#6b7280", "#e5e7eb"), True: ("#9ca3af", "#2a3039")}  # dark page -> of text, of the grid
 CLEAR: dict[str, Any] = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}  # the page shows through
-DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]
-
-
-def scale(name: str, values: np.ndarray) -> tuple[float, float]:
-    """The ends of a role's colours: its fixed range or, where the values leave it or it has none, ±a whole number.
-
-    That number holds four values of five, and is at least 3, where tanh has its end. A few units that count far beyond
-    the others would otherwise leave all of them pale; values past the ends take the end's colour; the legend says so.
-    """
-    role = ROLES[name]
-    values = values[np.isfinite(values)]  # padded steps are NaN; what overflowed has no colour
-    if role.low is not None and role.high is not None and np.all((role.low <= values) & (values <= role.high)):
-        return role.low, role.high
-    end = max(3, math.ceil(np.quantile(np.abs(values), 0.8))) if len(values) else 3
-    return -end, end
 
 
 def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | None = None) -> go.Figure:
@@ -281,13 +152,6 @@ def round_ticks(low: float, high: float) -> tuple[np.ndarray, int]:
     step = power * max(factor for factor in (1, 2, 5) if factor * power <= (high - low) / 3)
     count = np.arange(math.ceil(low / step), math.floor(high / step) + 1)
     return count * step, max(0, -math.floor(math.log10(power)))
-
-
-SIDE_BY_SIDE = {  # models, told apart by colour-blind people too; their dashes tell them apart once more
-    "light": ("#0b6fb8", "#c2570c", "#0f8a68", "#a8438c", "#7a6a00", "#5b6472"),
-    "dark": ("#56b4e9", "#f0883e", "#2fc79a", "#e58fc6", "#d8c230", "#aab4c0"),
-}
-DASHES = ("solid", "7px,3px", "2px,3px", "9px,3px,2px,3px", "4px,2px", "12px,3px")
 
 
 def lines_figure(

@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-import os
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -20,82 +17,16 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lstmviz.cells.transplant import transplant
-from lstmviz.grammars import measure
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
-from lstmviz.text import SPECIALS, UNK, UNKNOWN_MOST, Level, Vocabulary, plain, unknown_said
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.disk import write_atomically
+from lstmviz.model import LanguageModel
 
 FORMAT = 1
-PARTS = {"valid": "validation", "test": "test"}  # of a text, that have results
-COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
-SEED_MOST = 2**63 - 1
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the sentence says what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How a model is trained.
-
-    Args:
-        corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a
-            text file or of a folder with train, valid and test.
-        level: "char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); where a script writes
-            no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), each character is one.
-        max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
-        min_count: keep only words (or characters) that the training part has at least so often.
-        bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.
-        batch_size: streams read side by side.
-        learning_rate: Adam's.
-        schedule: "constant"; "cosine", down to nothing over ``steps``; or "plateau", a quarter at every evaluation
-            that is no better than the best, until the third such cut ends the training.
-        clip_norm: the gradient is scaled down to this norm where it is longer.
-        steps: optimiser steps at most.
-        eval_every: steps between two evaluations on the validation part.
-        seed: of initialisation and dropout.
-        bfloat16: multiply matrices in bfloat16 while training; twice as fast at word level on processors that can.
-
-    Raises:
-        ValueError: a value is out of its range; the sentence names the field.
-    """
-
-    corpus: str
-    level: Level = "char"
-    max_words: int | None = None
-    min_count: int = 1
-    bptt: int = 64
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
-    clip_norm: float = 1.0
-    steps: int = 2000
-    eval_every: int = 250
-    seed: int = 0
-    bfloat16: bool = False
-
-    def __post_init__(self) -> None:
-        if type(self.corpus) is not str:
-            raise ValueError(f"corpus is {self.corpus!r}; it must be text")
-        if type(self.seed) is not int or not -SEED_MOST - 1 <= self.seed <= SEED_MOST:
-            raise ValueError(f"seed is {self.seed!r}; it must be a whole number from {-SEED_MOST - 1} to {SEED_MOST}")
-        for name in ("min_count", "bptt", "batch_size", "steps", "eval_every", "max_words"):
-            value = getattr(self, name)
-            if name == "max_words" and value is None:
-                continue
-            if type(value) is not int or not 1 <= value <= COUNT_MOST:
-                none = ", or none" if name == "max_words" else ""
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {COUNT_MOST:,}{none}")
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
-                raise ValueError(f"{name} is {value!r}; it must be a number above 0 and below infinity")
-        if self.schedule not in ("constant", "cosine", "plateau"):
-            raise ValueError(f"schedule is {self.schedule!r}; it must be constant, cosine or plateau")
-        if type(self.bfloat16) is not bool:
-            raise ValueError(f"bfloat16 is {self.bfloat16!r}; it must be true or false")
-        if self.level not in ("char", "word"):
-            raise ValueError(f'level is {self.level!r}; it must be "char" or "word"')
 
 
 @dataclass(frozen=True)
@@ -234,94 +165,6 @@ def load(path: Path) -> Checkpoint:
     except OSError as error:
         raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
     return loads(data)
-
-
-def figures(nll: float, vocabulary: Vocabulary, unknown: float | None = None) -> str:
-    """A loss in every unit that people quote it in.
-
-    Args:
-        nll: in nats per token.
-        vocabulary: of the tokens.
-        unknown: the share of ``<unk>`` among them, where it is known.
-    """
-    value = perplexity(nll)
-    shown = f"{value:.2f}" if value < 1e6 else f"{value:.3g}"
-    bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
-    said = f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {shown} ({vocabulary.level} level)"
-    return said if unknown is None else f"{said}, {unknown_said(unknown)}"
-
-
-def unknown_warning(unknown: float) -> str:
-    """What to say of a loss whose text has so much of ``<unk>``; nothing where it has little."""
-    if unknown < UNKNOWN_MOST:
-        return ""
-    return f"with {unknown_said(unknown)} a perplexity tells little of the rest: the more is unknown, the lower it gets"
-
-
-def strongest_unit(checkpoint: Checkpoint) -> str:
-    """The unit that carries most of a grammar's hidden variable, in a sentence."""
-    variable = checkpoint.hidden_variable or {}
-    value, layer, unit = max(
-        (value, layer, unit) for layer, row in enumerate(variable["correlations"]) for unit, value in enumerate(row)
-    )
-    how = f"{measure(checkpoint.corpus_name)} {value:.3f}"
-    return f"{plain(variable['name'])}: unit {unit} of layer {layer + 1} carries most of it, {how}"
-
-
-def card(checkpoint: Checkpoint) -> str:
-    """What a person should know of a checkpoint before trusting it, as Markdown."""
-    model, vocabulary = checkpoint.model, checkpoint.vocabulary
-    rows = {
-        "data": f"{plain(checkpoint.corpus_name)} (sha256 {plain(checkpoint.corpus_sha256[:16])}…)",
-        "licence of the data": plain(checkpoint.licence),
-        "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
-        f"and {', '.join(plain(token) for token in SPECIALS)}",
-        "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
-        + (", tied weights" if model.tie_weights else "")
-        + (", adaptive softmax" if model.adaptive_softmax else "")
-        + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")
-        + (f", chrono {model.chrono}" if model.chrono is not None else "")
-        + (f", dropout {model.dropout}" if model.dropout else "")
-        + f"; {parameter_count(model):,} parameters",
-        "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
-        f"seed {checkpoint.train.seed}",
-        "command": f"`{' '.join(checkpoint.command.replace('`', '').splitlines())}`",  # nothing can end the code
-    }
-    results = checkpoint.results
-
-    def said(part: str) -> str:
-        unknown = results.get(f"{part}_unknown")
-        parts = figures(results[f"{part}_nll"], vocabulary, unknown), unknown_warning(unknown or 0)
-        return "; ".join(filter(None, parts)).replace(UNK, plain(UNK))
-
-    if results["valid_nll"] == results.get("test_nll"):
-        rows["validation"] = f"{said('valid')}; the data have no other test part"
-    else:
-        rows |= {label: said(part) for part, label in PARTS.items() if f"{part}_nll" in results}
-    if checkpoint.hidden_variable:
-        rows["hidden variable"] = strongest_unit(checkpoint)
-    cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
-    first, *others = (f"| {name} | {value} |" for name, value in cells)
-    return "\n".join([first, "|---|---|", *others])
-
-
-def _token(vocabulary: Vocabulary) -> str:
-    return {"char": "character", "word": "word"}[vocabulary.level]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside the target, flush to disk, then rename over it. A folder that was removed is not made again."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 _PLAIN_FIELDS = (

@@ -17,14 +17,15 @@ from typing import Annotated, Literal
 import tyro
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.card import figures, strongest_unit, unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig, figures, strongest_unit, unknown_warning
+from lstmviz.config import ADAPTIVE_FROM, ModelConfig, TrainConfig
+from lstmviz.data import corpora
+from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.vocabulary import unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
-from lstmviz.grammars import GRAMMARS
-from lstmviz.model import ADAPTIVE_FROM, ModelConfig, parameter_count, perplexity
-from lstmviz.text import unknown_said
+from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import as_table, trace_sentence
-from lstmviz.training import corpora
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World

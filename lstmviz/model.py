@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -13,87 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells import CELLS, Cell, State, chrono
+from lstmviz.config import ModelConfig
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
-ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What a model is made of.
-
-    Args:
-        vocab_size: number of tokens, specials included.
-        cell: a name in ``CELLS``.
-        embedding_size: size of a token's vector.
-        hidden_size: units a layer.
-        num_layers: recurrent layers, one over the other.
-        dropout: share of values dropped between the layers while training.
-        tie_weights: decode with the embedding matrix (needs embedding_size = hidden_size).
-        adaptive_softmax: score the rarer tokens only where one of them follows (Grave et al. 2017, "Efficient softmax
-            approximation for GPUs"): faster training. Needs a vocabulary of at least 10,000 tokens, the commonest first
-            as ``Vocabulary.of`` orders them; cannot be tied.
-        forget_bias: what the bias of the forget gate, or of another that keeps, begins with (Jozefowicz et al. 2015:
-            1); None leaves it as it was drawn.
-        chrono: let these biases begin so that the units keep their memory for anything up to so many steps, and the
-            input gate's with their negative (Tallec & Ollivier 2018).
-
-    Raises:
-        ValueError: a value is out of its range; the sentence names the field.
-    """
-
-    vocab_size: int
-    cell: str = "lstm"
-    embedding_size: int = 64
-    hidden_size: int = 128
-    num_layers: int = 1
-    dropout: float = 0.0
-    tie_weights: bool = False
-    adaptive_softmax: bool = False
-    forget_bias: float | None = None
-    chrono: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise ValueError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
-        for name, low, high in (
-            ("vocab_size", 1, 1_000_000),
-            ("embedding_size", 1, 10_000_000),
-            ("hidden_size", 1, 10_000_000),
-            ("num_layers", 1, 64),
-        ):
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout!r}; it must be at least 0 and below 1")
-        for name in ("tie_weights", "adaptive_softmax"):
-            if type(value := getattr(self, name)) is not bool:
-                raise ValueError(f"{name} is {value!r}; it must be true or false")
-        output_size = CELLS[self.cell].output_of(self.hidden_size)
-        if self.tie_weights and self.embedding_size != output_size:
-            projected = "" if output_size == self.hidden_size else f", projected to {output_size}"
-            raise ValueError(
-                f"tie_weights needs embedding_size = hidden_size{projected}; they are {self.embedding_size} and "
-                f"{self.hidden_size}"
-            )
-        if (bias := self.forget_bias) is not None and (type(bias) not in (int, float) or not abs(bias) <= 100):
-            raise ValueError(f"forget_bias is {bias!r}; it must be a number from -100 to 100, or none")
-        longest = self.chrono
-        if longest is not None and (type(longest) is not int or not 3 <= longest <= 1_000_000):
-            raise ValueError(f"chrono is {longest!r}; it must be a whole number from 3 to 1,000,000, or none")
-        if bias is not None and longest is not None:
-            raise ValueError("forget_bias and chrono both say how the forget gate begins; leave one of them out")
-        if (bias is not None or longest is not None) and not CELLS[self.cell].keeping:
-            raise ValueError(f"forget_bias and chrono start a gate that {self.cell} does not have; leave them out")
-        if self.adaptive_softmax and self.tie_weights:
-            raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
-        if self.adaptive_softmax and self.vocab_size < ADAPTIVE_FROM:
-            raise ValueError(
-                f"adaptive_softmax needs a vocabulary of at least {ADAPTIVE_FROM:,} tokens; "
-                f"this one has {self.vocab_size:,}"
-            )
 
 
 class AdaptiveSoftmax(nn.Module):

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstmviz.cells.native import record_native
+from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
-from lstmviz.text import Vocabulary
 
 GateTrace = xr.Dataset
 DIRECTIONS = ("forward", "reverse")

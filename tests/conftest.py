@@ -15,9 +15,10 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from lstmviz.checkpoint import Checkpoint, TrainConfig, weights_of
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Vocabulary
+from lstmviz.checkpoint import Checkpoint, weights_of
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.model import LanguageModel
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)

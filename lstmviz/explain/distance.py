@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lstmviz.grammars import GRAMMARS
+from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel
-from lstmviz.text import Vocabulary
 
 REACH = 4  # times further back than in the training text
 LONGEST = 320  # tokens of a sentence

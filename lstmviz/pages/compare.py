@@ -8,11 +8,13 @@ from math import log
 
 import streamlit as st
 
+from lstmviz import units
 from lstmviz.cells.transplant import layouts
 from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.text import plain
-from lstmviz.ui import models, rows
+from lstmviz.data.vocabulary import plain
+from lstmviz.reading import MAX_TOKENS, OpenModel, last_changed, read, telling_unit
+from lstmviz.ui import sources
 from lstmviz.ui.comparing import (
     CHARTS,
     MOST,
@@ -31,6 +33,7 @@ from lstmviz.ui.comparing import (
     titles,
     values_table,
 )
+from lstmviz.ui.components import Note, comparison
 from lstmviz.ui.controls import (
     STYLE,
     examples_menu,
@@ -43,9 +46,6 @@ from lstmviz.ui.controls import (
     units_control,
 )  # fmt: skip
 from lstmviz.ui.examples import SIDE_BY_SIDE
-from lstmviz.ui.gate_map import Note, comparison
-from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, last_changed, read, telling_unit
 
 GATES = ("keeps", "writes", "shows")
 BOX = "sentence"  # the key of the box, and what a link calls it
@@ -84,10 +84,10 @@ def page() -> None:
 def choose_models() -> list[str]:
     """The menu of all models, of line-ups, and of copies in another layout."""
     state, linked = st.session_state, st.query_params.get_all("models")
-    names = models.every()
+    names = sources.every()
     # A copy stands in the menu once it is asked for: there are too many to list them all.
     asked = [*state.get("models", []), *linked]
-    names += [name for name in dict.fromkeys(asked) if name not in names and models.is_copy(name, names)]
+    names += [name for name in dict.fromkeys(asked) if name not in names and sources.is_copy(name, names)]
     if lost := [name for name in dict.fromkeys(asked) if name not in names]:
         st.warning(f"These models are not here: {plain(', '.join(lost))}.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
@@ -111,7 +111,7 @@ def choose_models() -> list[str]:
 
 def first_models() -> list[str]:
     """What stands on the page when nobody asked for anything: one line-up's most telling cells."""
-    return next(map(telling, models.line_ups().values()), models.shipped()[:2])
+    return next(map(telling, sources.line_ups().values()), sources.shipped()[:2])
 
 
 def line_up_buttons(where: str) -> None:
@@ -120,7 +120,7 @@ def line_up_buttons(where: str) -> None:
         "A line-up is every cell, trained on the same text from the same seed for as many steps, with about as many "
         "parameters. A click takes four of its cells; the menu has them all."
     )
-    for task, names in models.line_ups().items():
+    for task, names in sources.line_ups().items():
         st.button(
             f"{task}: {len(names)} cells", key=f"{where}_{task}", on_click=put, args=(telling(names),), width="stretch"
         )
@@ -138,13 +138,13 @@ def copy_buttons(chosen: list[str]) -> None:
         "nn.LSTM, eight separate maps, maps of [h′, x], a peephole LSTM with p = 0: the same function in other "
         "layouts. Add a copy, choose *difference*, and its maps are empty: not one unit differs."
     )
-    for name in (name for name in chosen if models.COPY not in name):
+    for name in (name for name in chosen if sources.COPY not in name):
         try:
-            possible = layouts(models.open_model(name).checkpoint.model.cell)
+            possible = layouts(sources.open_model(name).checkpoint.model.cell)
         except CheckpointError:  # it is said below
             continue
         for cell in possible:
-            copy = f"{name}{models.COPY}{cell}"
+            copy = f"{name}{sources.COPY}{cell}"
             full = len(chosen) >= MOST or copy in chosen
             st.button(plain(copy), key=f"copy_{copy}", on_click=put, args=([*chosen, copy],), disabled=full)
 
@@ -160,7 +160,7 @@ def open_models(names: list[str]) -> dict[str, OpenModel]:
     with st.spinner("Opening the models…"):
         for name in names:
             try:
-                opened[name] = models.open_model(name)
+                opened[name] = sources.open_model(name)
             except CheckpointError as error:
                 st.error(f"{plain(name)} cannot be opened: {plain(str(error))}.")
     return opened
@@ -185,7 +185,7 @@ def controls(opened: dict[str, OpenModel]) -> View:
             "reference, where their units correspond. Pin another reference below.",
         )
         shown = st.segmented_control("show", ["values", "difference"], default="values", key="show", **hidden)
-        many = max(each.checkpoint.model.hidden_size for each in opened.values()) > rows.MOST
+        many = max(each.checkpoint.model.hidden_size for each in opened.values()) > units.MOST
         only = many and units_control("units", "rows")
         with st.popover("panels"):
             slots = st.pills(
@@ -253,7 +253,7 @@ def export_controls(opened: dict[str, OpenModel], layer: int) -> None:
 def compare(
     opened: dict[str, OpenModel], view: View, facts: tuple[list[tuple[str, list[str], bool]], str], kin: list[int]
 ) -> None:
-    """Everything that answers a keystroke, always the same elements: see ``ui.gate_map``.
+    """Everything that answers a keystroke, always the same elements: see ``ui.components``.
 
     ``facts`` and ``kin`` are as ``comparing.draw`` takes them.
     """

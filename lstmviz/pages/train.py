@@ -12,22 +12,23 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from lstmviz.card import unknown_warning
 from lstmviz.charts import runs_figure
-from lstmviz.checkpoint import unknown_warning
-from lstmviz.grammars import GRAMMARS, hidden_variable, measure
+from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
+from lstmviz.data.vocabulary import plain, unknown_said
 from lstmviz.model import perplexity
-from lstmviz.text import plain, unknown_said
+from lstmviz.reading import Reading, telling_unit
 from lstmviz.trace import unit_correlations
 from lstmviz.training.parallel import World
 from lstmviz.training.run import Run, learned_nothing, short
 from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
-from lstmviz.ui import models, trainings
+from lstmviz.ui import sources, trainings
 from lstmviz.ui.comparing import MOST
-from lstmviz.ui.gate_map import gate_map, heading, moments, moved_to
-from lstmviz.ui.reading import Reading, payload, telling_unit
-from lstmviz.ui.rows import drawn_roles
-from lstmviz.ui.training_form import duration, form
+from lstmviz.ui.components import gate_map, heading, moments, moved_to
+from lstmviz.ui.form import duration, form
+from lstmviz.units import drawn_roles
+from lstmviz.wire import payload
 
 ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
 PLAYED_IN = 40  # pictures, from the first moment of a training to the last
@@ -108,7 +109,7 @@ def share_done(run: Run, status: Status | None) -> float:
 def live(was_moving: bool) -> None:
     """The table of trainings, and what moves while the chosen ones learn; before there is one, a recorded one.
 
-    Always the same places: see ``ui.gate_map``.
+    Always the same places: see ``ui.components``.
     """
     every = trainings.every()
     above, below = st.container(), st.container()
@@ -346,7 +347,7 @@ def gates(run: Run) -> None:
 def probe(run: Run, step: int) -> None:
     """The map of the probe sentence at one moment, or why there is none."""
     try:
-        opened = models.open_path(run.folder / "best.safetensors", run.name)
+        opened = sources.open_path(run.folder / "best.safetensors", run.name)
         trace, likely, probabilities = run.probe(step)
     except (ValueError, OSError, KeyError, BadZipFile) as error:
         gate_map(b"", key="probe", notes=[("note", f"The gates after {step:,} steps cannot be shown: {error}.")])

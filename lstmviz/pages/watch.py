@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lstmviz.card import card
 from lstmviz.charts import training_figure
-from lstmviz.checkpoint import CheckpointError, card
-from lstmviz.text import plain
-from lstmviz.ui import models
+from lstmviz.checkpoint import CheckpointError
+from lstmviz.data.vocabulary import plain
+from lstmviz.reading import MAX_TOKENS, OpenModel, Reading, last_changed, mostly_unknown, read, telling_unit
+from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
+from lstmviz.ui.components import Note, gate_map, readout
 from lstmviz.ui.controls import (
     STYLE,
     controls,
@@ -20,9 +23,7 @@ from lstmviz.ui.controls import (
     type_sentence,
 )  # fmt: skip
 from lstmviz.ui.examples import examples_for
-from lstmviz.ui.gate_map import Note, gate_map, readout
-from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, Reading, last_changed, mostly_unknown, payload, read, telling_unit
+from lstmviz.wire import payload
 
 
 def page() -> None:
@@ -35,7 +36,7 @@ def page() -> None:
         return
     try:
         with left, st.spinner("Opening the model…"):
-            opened = models.open_model(name)
+            opened = sources.open_model(name)
     except CheckpointError as error:
         left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
         return
@@ -70,7 +71,7 @@ def training_curves(opened: OpenModel) -> None:
 
 def choose_model() -> str | None:
     """The menu of models, the card of the chosen one, and the upload."""
-    names = models.every()
+    names = sources.every()
     if not names:
         st.warning(
             "There are no checkpoints in the folder checkpoints/. Train one with "
@@ -100,7 +101,7 @@ def show_card(name: str) -> None:
     """Data, licence, command, seed and figures of a model, and what its cell computes."""
     try:
         st.markdown(f"**{plain(name)}**")
-        checkpoint = models.open_model(name).checkpoint
+        checkpoint = sources.open_model(name).checkpoint
         st.markdown(card(checkpoint))
         cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
     except CheckpointError as error:
@@ -122,7 +123,7 @@ def take_upload() -> None:
     if file is None:
         return
     try:
-        state["model"] = models.add_upload(file.getvalue())
+        state["model"] = sources.add_upload(file.getvalue())
     except CheckpointError as error:
         state["upload_problem"] = str(error)
 
@@ -142,9 +143,9 @@ def begin(name: str, opened: OpenModel) -> None:
 def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
     """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key.
 
-    They are always the same: see ``ui.gate_map``.
+    They are always the same: see ``ui.components``.
     """
-    opened = models.open_model(name)
+    opened = sources.open_model(name)
     with st.container(key="watch"):
         text = type_sentence(opened)
         reading = read(opened, text, st.session_state["seen"].get("reading"))

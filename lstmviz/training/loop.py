@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from lstmviz.cells import State
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.model import SHORTLIST, LanguageModel, ModelConfig, parameter_count
-from lstmviz.text import SPECIALS, UNK, Corpus
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus
+from lstmviz.model import SHORTLIST, LanguageModel, parameter_count
 from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
 

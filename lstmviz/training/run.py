@@ -35,12 +35,15 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.checkpoint import Checkpoint, TrainConfig, card, write_atomically
-from lstmviz.grammars import GRAMMARS, hidden_variable
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import Corpus
+from lstmviz.card import card
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.corpora import open_corpus
+from lstmviz.data.grammars import GRAMMARS, hidden_variable
+from lstmviz.data.vocabulary import Corpus
+from lstmviz.disk import write_atomically
+from lstmviz.model import LanguageModel
 from lstmviz.trace import GateTrace, held, trace_tokens, unit_correlations
-from lstmviz.training.corpora import open_corpus
 from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged, evaluate, unknown_share
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status

@@ -16,7 +16,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from lstmviz.checkpoint import write_atomically
+from lstmviz.disk import write_atomically
 
 State = Literal["starting", "queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
 LIVING = ("starting", "queued", "running", "paused")

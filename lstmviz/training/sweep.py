@@ -37,8 +37,9 @@ import torch
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig, write_atomically
-from lstmviz.model import ModelConfig, widest
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.disk import write_atomically
+from lstmviz.model import widest
 from lstmviz.training.loop import memory_needed, memory_there
 from lstmviz.training.run import BEAT_EVERY, LOOK_EVERY, Run, RunConfig
 from lstmviz.training.status import LINEUP, LIVING, Busy, State, Status, alone, read_status, reason, write_status

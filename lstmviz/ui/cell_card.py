@@ -6,8 +6,8 @@ import streamlit as st
 import torch
 
 from lstmviz.cells import CELLS
-from lstmviz.charts import ROLES
-from lstmviz.text import plain
+from lstmviz.data.vocabulary import plain
+from lstmviz.roles import ROLES
 
 
 def cell_card(name: str, input_size: int, hidden_size: int) -> None:

@@ -19,25 +19,16 @@ import streamlit as st
 import torch
 
 from lstmviz.cells import CELLS
-from lstmviz.charts import ROLES, SIDE_BY_SIDE
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, unknown_said, well_formed
 from lstmviz.explain.distance import accuracy_by_distance, knows
-from lstmviz.grammars import GRAMMARS
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.text import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, unknown_said, well_formed
+from lstmviz.reading import OpenModel, Reading, mostly_unknown, rows_of, running_mean, unknown_share
+from lstmviz.roles import ROLES, SIDE_BY_SIDE
 from lstmviz.trace import as_table, kept
-from lstmviz.ui.gate_map import pack
-from lstmviz.ui.models import COPY, OpenModel
-from lstmviz.ui.reading import (
-    Reading,
-    likeliest,
-    mostly_unknown,
-    numbers,
-    panels_of,
-    rows_of,
-    running_mean,
-    unknown_share,
-)
+from lstmviz.ui.sources import COPY
+from lstmviz.wire import likeliest, numbers, pack, panels_of
 
 MOST = 6  # models side by side
 CHARTS = {  # name -> what stands below it, and whether it is of one gate

@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from lstmviz.charts import ROLES, gate_figure
-from lstmviz.text import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
+from lstmviz.charts import gate_figure
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
+from lstmviz.reading import MAX_TOKENS, ORDERS, TELLING, OpenModel
+from lstmviz.roles import ROLES
 from lstmviz.trace import GateTrace, as_table
 from lstmviz.ui.examples import examples_for
-from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import MAX_TOKENS, ORDERS, TELLING
-from lstmviz.ui.rows import MOST, drawn_roles
+from lstmviz.units import MOST, drawn_roles
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 STYLE = """<style>

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lstmviz.cells import CELLS
-from lstmviz.charts import ROLES
-from lstmviz.ui.models import OpenModel
+from lstmviz.reading import OpenModel
+from lstmviz.roles import ROLES
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.training.corpora import import_text
+from lstmviz.config import TrainConfig
+from lstmviz.data.corpora import import_text
 from lstmviz.training.run import Run, RunConfig, runs
 from lstmviz.training.status import LINEUP, LIVING, alone
 from lstmviz.training.sweep import Sweep, SweepConfig

@@ -8,9 +8,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.text import Vocabulary
-from lstmviz.ui import models
-from lstmviz.ui.reading import MAX_TOKENS
+from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.reading import MAX_TOKENS
+from lstmviz.ui import sources
 from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> 
         **{f"lineups/task/{cell}": make_checkpoint(cell=cell) for cell in CELLS},
     }.items():
         checkpoints.save(made, tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
     return tmp_path
 
 

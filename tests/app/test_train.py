@@ -14,14 +14,15 @@ import torch
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-from lstmviz.checkpoint import Checkpoint, TrainConfig, load
+from lstmviz.checkpoint import Checkpoint, load
+from lstmviz.config import TrainConfig
+from lstmviz.data import corpora
+from lstmviz.data.corpora import import_text
 from lstmviz.trace import trace_tokens
-from lstmviz.training import corpora
-from lstmviz.training.corpora import import_text
 from lstmviz.training.run import Run, RunConfig, runs
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import trainings
-from lstmviz.ui.training_form import plan
+from lstmviz.ui.form import plan
 from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.text import plain
-from lstmviz.ui import models, trainings
-from lstmviz.ui.reading import MAX_TOKENS
+from lstmviz.data.vocabulary import plain
+from lstmviz.reading import MAX_TOKENS
+from lstmviz.ui import sources, trainings
 from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def type_text(app: AppTest, text: str) -> AppTest:
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> AppTest:
     """The page with one small model of a, b, c, space and newline."""
     checkpoints.save(make_checkpoint(), tmp_path / "small.safetensors")
-    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
     return open_page()
 
 
@@ -71,7 +71,7 @@ def test_every_cell_can_be_watched_and_its_card_shows_its_equations(
     cell, monkeypatch, tmp_path, make_checkpoint
 ) -> None:
     checkpoints.save(make_checkpoint(cell=cell, num_layers=2), tmp_path / "small.safetensors")
-    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
     app = type_text(open_page(), "abc ab")
     assert not app.exception and not app.error
     assert CELLS[cell].equations() in [element.value for element in app.code]
@@ -157,7 +157,7 @@ def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
 
 
 def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(models, "FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(sources, "FOLDER", tmp_path / "nowhere")
     monkeypatch.setattr(trainings, "FOLDER", tmp_path / "nowhere")
     app = open_page()
     assert not app.exception
@@ -166,7 +166,7 @@ def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_damaged_file_in_the_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"\0" * 100)
-    monkeypatch.setattr(models, "FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
     app = open_page()
     assert not app.exception
     assert "cannot be opened" in spoken(app)
@@ -213,7 +213,7 @@ def test_an_uploaded_name_is_no_markdown(app: AppTest, make_checkpoint) -> None:
 
 
 def test_a_huge_loss_in_the_history_is_drawn(app: AppTest, make_checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmviz.ui.gate_map.readout", lambda key: True)  # as if a browser had painted
+    monkeypatch.setattr("lstmviz.ui.components.readout", lambda key: True)  # as if a browser had painted
     history = {"step": [1, 2], "train_nll": [1000.0, 900.0], "valid_nll": [None, 900.0]}
     upload(app, checkpoints.dumps(dataclasses.replace(make_checkpoint(seed=1), history=history)))
     assert not app.exception

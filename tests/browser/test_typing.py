@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from lstmviz.checkpoint import TrainConfig
+from lstmviz.config import TrainConfig
 from lstmviz.training.run import Run, RunConfig
 from lstmviz.training.status import LIVING
 from lstmviz.ui import trainings

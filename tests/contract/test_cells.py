@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from lstmviz.cells import CELLS, Cell
-from lstmviz.charts import ROLES
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count
+from lstmviz.config import ModelConfig
+from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.roles import ROLES
 
 X, H = 5, 7
 

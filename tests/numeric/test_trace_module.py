@@ -16,7 +16,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.testing._internal.two_tensor import TwoTensor
 
 from lstmviz.cells.native import KERNELS, _with_biases
-from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.config import ModelConfig
+from lstmviz.model import LanguageModel
 from lstmviz.trace import GateTrace, _packed, _unpacked, trace_module
 
 CONFIGURATIONS = 240

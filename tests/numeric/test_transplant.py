@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lstmviz.card import card
 from lstmviz.cells import CELLS, Cell
 from lstmviz.cells.transplant import FAMILIES, layouts, transplant
-from lstmviz.checkpoint import Checkpoint, card, dumps, loads, weights_of, with_layout
-from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.checkpoint import Checkpoint, dumps, loads, weights_of, with_layout
+from lstmviz.config import ModelConfig
+from lstmviz.model import LanguageModel
 
 T, B, V = 40, 3, 9
 PAIRS = [(a, b) for family in FAMILIES for a in family for b in family if a != b]

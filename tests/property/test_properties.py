@@ -13,8 +13,9 @@ from hypothesis import assume, given, settings
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import CheckpointError, dumps, loads
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import SPECIALS, Vocabulary
+from lstmviz.config import ModelConfig
+from lstmviz.data.vocabulary import SPECIALS, Vocabulary
+from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_sentence, trace_tokens
 
 # Deadlines would make a slow machine fail; the examples are the same at every run.

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.grammars import generate
-from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.grammars import generate
+from lstmviz.model import LanguageModel
 from lstmviz.training import captured
 from lstmviz.training.captured import WARM_UP, Captured, Record
 from lstmviz.training.loop import Trainer

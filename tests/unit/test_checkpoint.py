@@ -12,10 +12,12 @@ import safetensors.torch
 import torch
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.card import card, figures
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import CheckpointError, TrainConfig, card, dumps, figures, load, loads, save, weights_of
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import SPECIALS, UNKNOWN_MOST, Vocabulary
+from lstmviz.checkpoint import CheckpointError, dumps, load, loads, save, weights_of
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import SPECIALS, UNKNOWN_MOST, Vocabulary
+from lstmviz.model import LanguageModel
 
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").rglob("*.safetensors"))
 

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from lstmviz import cli
-from lstmviz.checkpoint import TrainConfig, card, load, save
+from lstmviz.card import card
+from lstmviz.checkpoint import load, save
+from lstmviz.config import TrainConfig
 from lstmviz.trace import trace_sentence
 from lstmviz.training.run import Run, RunConfig, thinned
 

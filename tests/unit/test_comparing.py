@@ -6,10 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from lstmviz import checkpoint as checkpoints
 from lstmviz.checkpoint import Checkpoint, with_layout
-from lstmviz.text import EOS, Vocabulary
-from lstmviz.ui import models
+from lstmviz.data.vocabulary import EOS, Vocabulary
+from lstmviz.reading import OpenModel, prepare, read
 from lstmviz.ui.comparing import (
     CHARTS,
     SLOTS,
@@ -27,12 +26,10 @@ from lstmviz.ui.comparing import (
     titles,
     values_table,
 )
-from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import read
 
 
 def opened(checkpoint: Checkpoint) -> OpenModel:
-    return models._prepare.__wrapped__(checkpoints.dumps(checkpoint))
+    return prepare(checkpoint)
 
 
 def compared(text: str, *chosen: Checkpoint) -> list[Compared]:

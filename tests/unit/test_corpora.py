@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.text import SPECIALS, Vocabulary
-from lstmviz.training import corpora
-from lstmviz.training.corpora import fetch_text, find_text, import_text, kept, load_corpus, open_corpus
+from lstmviz.config import TrainConfig
+from lstmviz.data import corpora
+from lstmviz.data.corpora import fetch_text, find_text, import_text, kept, load_corpus, open_corpus
+from lstmviz.data.vocabulary import SPECIALS, Vocabulary
 
 
 def test_one_character_file_is_cut_in_order(tmp_path):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from lstmviz.data.grammars import GRAMMARS, generate
+from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.distance import LONGEST, accuracy_by_distance
-from lstmviz.grammars import GRAMMARS, generate
-from lstmviz.text import Vocabulary
 
 
 class Knows:

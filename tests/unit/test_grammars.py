@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lstmviz.grammars import GRAMMARS, MAX_DEPTH, MAX_DISTANCE, generate, hidden_variable
-from lstmviz.text import UNK
+from lstmviz.data.grammars import GRAMMARS, MAX_DEPTH, MAX_DISTANCE, generate, hidden_variable
+from lstmviz.data.vocabulary import UNK
 
 
 @pytest.mark.parametrize("name", GRAMMARS)

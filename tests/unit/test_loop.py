@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig
-from lstmviz.grammars import generate
-from lstmviz.model import LanguageModel, ModelConfig
-from lstmviz.text import SPECIALS, UNK, Corpus
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.grammars import generate
+from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus
+from lstmviz.model import LanguageModel
 from lstmviz.training.loop import (
     LOG_EVERY,
     Metrics,

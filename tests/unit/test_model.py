@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from lstmviz.cells import CELLS
-from lstmviz.model import LanguageModel, ModelConfig, parameter_count, perplexity
+from lstmviz.config import ModelConfig
+from lstmviz.model import LanguageModel, parameter_count, perplexity
 
 TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
 

@@ -15,9 +15,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from lstmviz.checkpoint import TrainConfig, load
-from lstmviz.grammars import generate
-from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.checkpoint import load
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.grammars import generate
+from lstmviz.model import LanguageModel
 from lstmviz.training.loop import Metrics, Trainer
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.run import Run, RunConfig

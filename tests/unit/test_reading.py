@@ -7,18 +7,17 @@ import struct
 import numpy as np
 import pytest
 
-from lstmviz import checkpoint as checkpoints
+from lstmviz import reading, wire
+from lstmviz.reading import OpenModel, prepare, read
 from lstmviz.trace import trace_tokens
-from lstmviz.ui import gate_map, models, reading
-from lstmviz.ui.models import OpenModel
-from lstmviz.ui.reading import payload, read
+from lstmviz.wire import payload
 
 TEXT = "abc ab ca\n" * 8  # 80 tokens: two whole blocks and a half
 
 
 @pytest.fixture(scope="module")
 def opened(make_checkpoint) -> OpenModel:
-    return models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(num_layers=2)))
+    return prepare(make_checkpoint(num_layers=2))
 
 
 def message(opened: OpenModel, text: str, held=(), **options) -> tuple[dict, np.ndarray]:
@@ -46,7 +45,7 @@ def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pyt
 
 
 def test_a_reading_of_another_model_is_not_gone_on_from(opened: OpenModel, make_checkpoint) -> None:
-    other = models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(seed=1, num_layers=2)))
+    other = prepare(make_checkpoint(seed=1, num_layers=2))
     seen, whole = read(opened, TEXT, read(other, TEXT)), read(opened, TEXT)
     assert seen is not None and whole is not None
     assert np.array_equal(seen.trace.hidden.values, whole.trace.hidden.values)
@@ -73,7 +72,7 @@ def test_blocks_join_to_the_values(opened: OpenModel) -> None:
 
 def test_what_the_browser_holds_is_not_sent_again(opened: OpenModel) -> None:
     header, _ = message(opened, TEXT)
-    whole = [name for name, tokens, _ in header["blocks"] if tokens == gate_map.BLOCK]
+    whole = [name for name, tokens, _ in header["blocks"] if tokens == wire.BLOCK]
     again, rest = message(opened, TEXT + "a", held=whole)
     assert [sent for *_, sent in again["blocks"]] == [False, False, True]
     assert len(rest) == 17 * 4 * len(again["panels"])
@@ -84,7 +83,7 @@ def test_a_block_is_named_by_all_that_it_depends_on(opened: OpenModel, make_chec
     before, _ = message(opened, TEXT)
     change = dict(change)
     if seed := change.pop("seed", None):
-        opened = models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(seed=seed, num_layers=2)))
+        opened = prepare(make_checkpoint(seed=seed, num_layers=2))
     after, _ = message(opened, change.pop("text", TEXT), **change)
     assert not {name for name, *_ in before["blocks"]} & {name for name, *_ in after["blocks"]}
 
@@ -115,8 +114,8 @@ def test_values_beyond_all_bounds_are_sent(opened: OpenModel) -> None:
 def test_pack_refuses_what_does_not_fit() -> None:
     header = {"panels": [{"layer": 0, "role": "cell", "low": -1, "high": 1}], "layers": [0], "units": [[0, 1]]}
     with pytest.raises(ValueError, match="one a panel"):
-        gate_map.pack(header, [], identity="", ids=[1])
+        wire.pack(header, [], identity="", ids=[1])
     with pytest.raises(ValueError, match="must have shape"):
-        gate_map.pack(header, [np.zeros((1, 3))], identity="", ids=[1])
+        wire.pack(header, [np.zeros((1, 3))], identity="", ids=[1])
     with pytest.raises(ValueError, match="high must be above low"):
-        gate_map.quantize(np.zeros(2), 1, 1)
+        wire.quantize(np.zeros(2), 1, 1)

@@ -18,10 +18,11 @@ import safetensors.torch
 import torch
 
 from lstmviz import cli
-from lstmviz.checkpoint import TrainConfig, load, save
-from lstmviz.grammars import generate
+from lstmviz.checkpoint import load, save
+from lstmviz.config import TrainConfig
+from lstmviz.data.grammars import generate
+from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.model import LanguageModel
-from lstmviz.text import Corpus, Vocabulary
 from lstmviz.trace import trace_tokens
 from lstmviz.training import run as run_module
 from lstmviz.training.run import Run, RunConfig, learned_nothing, runs

@@ -12,8 +12,9 @@ import pytest
 
 from lstmviz import cli
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig, load
-from lstmviz.model import ModelConfig, parameter_count, widest
+from lstmviz.checkpoint import load
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.model import parameter_count, widest
 from lstmviz.training.run import Run, runs
 from lstmviz.training.status import Busy
 from lstmviz.training.sweep import Sweep, SweepConfig, check_machine, train_member

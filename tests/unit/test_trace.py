@@ -7,7 +7,8 @@ import xarray as xr
 from torch import nn
 
 from lstmviz.cells import CELLS
-from lstmviz.model import LanguageModel, ModelConfig
+from lstmviz.config import ModelConfig
+from lstmviz.model import LanguageModel
 from lstmviz.trace import as_table, held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
 
 

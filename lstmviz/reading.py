@@ -2,30 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass, field
-from math import ceil, log2
-from typing import Any
 
 import numpy as np
 import torch
 
-from lstmviz.cells import CELLS
-from lstmviz.charts import ROLES
+from lstmviz import checkpoint as checkpoints
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.grammars import measure
-from lstmviz.model import LanguageModel, perplexity
-from lstmviz.text import UNK, UNKNOWN_MOST, visible
+from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
+from lstmviz.model import LanguageModel
+from lstmviz.roles import scale
 from lstmviz.trace import GateTrace, held, trace_tokens
-from lstmviz.ui.gate_map import pack
-from lstmviz.ui.models import OpenModel, acts
-from lstmviz.ui.rows import MOST, looked_at, telling
+from lstmviz.units import MOST, Usual, acts, by_similarity, looked_at, telling, usual
 
 MAX_TOKENS = 2000
 MANY = 8  # tokens, so that one or two of them are no large share
-CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model ready to be watched.
+
+    Args:
+        checkpoint, model: what was loaded.
+        signs: every token of the vocabulary as a person should see it, by id.
+        typed: and as it is typed; None where it cannot be.
+        usual: for each layer how its units move in a text that the model wrote itself.
+        similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
+        scales: for each layer, role -> (low, high), the ends of its colours, from that text.
+        written: that text's beginning.
+        context: what a sentence is read after. Empty, but for a grammar's model sentences that it wrote itself, up to
+            an end: in training it never met a sentence that begins from nothing, and there it fails.
+    """
+
+    checkpoint: Checkpoint
+    model: LanguageModel
+    signs: list[str]
+    typed: list[str | None]
+    usual: list[Usual]
+    similar: list[np.ndarray]
+    scales: list[dict[str, tuple[float, float]]]
+    written: str
+    context: list[int]
+
+
+def prepare(checkpoint: Checkpoint) -> OpenModel:
+    """A model ready to be watched.
+
+    Raises:
+        CheckpointError: what it computes is no finite numbers.
+    """
+    model = checkpoint.build()
+    signs = [checkpoint.vocabulary.display(i) for i in range(len(checkpoint.vocabulary))]
+    # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
+    # the page: so they stay where they are while somebody types.
+    start = torch.tensor([checkpoint.vocabulary.end])
+    try:
+        text = torch.cat([start, model.sample(start, 300, seed=0)])
+        trace, _ = trace_tokens(model, text)
+    except FloatingPointError as error:
+        raise checkpoints.CheckpointError(
+            "what the model predicts is no finite number; its weights are useless"
+        ) from error
+    names = [str(name) for name in trace.data_vars if name != "nll"]
+    if not all(np.isfinite(trace[name].values).all() for name in names):
+        raise checkpoints.CheckpointError("the model's states are not finite numbers")
+    vocabulary, ids = checkpoint.vocabulary, text.tolist()
+    pieces = [vocabulary.tokens[i] for i in ids]
+    similar, moves, scales = [], [], []
+    for layer in range(checkpoint.model.num_layers):
+        # A projection's values belong to no unit: the map cannot draw them.
+        values = {name: trace[name].values[layer] for name in names if "unit" in trace[name].dims}  # (T, H)
+        scales.append({name: scale(name, values[name]) for name in values})
+        # All that a unit did, each role on its own scale: (H, roles · T)
+        did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
+        similar.append(by_similarity(did @ did.T))
+        moves.append(usual(acts(values, scales[-1]), pieces))
+    context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
+    written = vocabulary.decode(ids[1:61])
+    typed = [how_to_type(vocabulary, i) for i in range(len(vocabulary))]
+    return OpenModel(checkpoint, model, signs, typed, moves, similar, scales, written, context)
+
+
+def how_to_type(vocabulary: Vocabulary, i: int) -> str | None:
+    """What to type, in a box of one line, to get just this token; None where nothing does."""
+    forms = (vocabulary.tokens[i], vocabulary.display(i))
+    return next((form for form in forms if "\n" not in form and vocabulary.encode(form) == [i]), None)
 
 
 @dataclass(frozen=True)
@@ -113,129 +177,6 @@ def last_changed(before: list, after: list) -> int:
     return max(0, len(after) - 1 - tail)
 
 
-def payload(
-    opened: OpenModel,
-    reading: Reading,
-    *,
-    layers: list[int],
-    roles: list[str],
-    order: str,
-    selection: dict[str, int],
-    generated_from: int | None = None,
-    held: Container[str] = (),
-    identity: str = "",
-    name: str = "",
-) -> bytes:
-    """Everything the gate map draws, as the bytes it reads.
-
-    Args:
-        layers: which to show, from 0.
-        roles: which to draw as panels; the others travel too, for the readout.
-        order: of the rows, as in `unit_order`.
-        selection: time, unit and layer.
-        generated_from: time of the first token that the model wrote itself.
-        held: blocks of values that the browser holds, which are not sent again.
-        identity: of whatever else than the checkpoint and the tokens the values depend on; then what the checkpoint
-            says of its units is left out.
-        name: of the model, for a picture that leaves the page.
-    """
-    checkpoint, nll = opened.checkpoint, reading.trace["nll"].values
-    vocabulary = checkpoint.vocabulary
-    panels, planes = panels_of(opened, reading.trace, layers, roles)
-    unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
-    header = {
-        "linked": not identity,
-        "title": name if identity else f"{name} · {described(checkpoint)}",
-        "level": vocabulary.level,
-        "tokens": [opened.signs[i] for i in reading.ids],
-        "unknown": [i == unknown for i in reading.ids],
-        "typed": typed,
-        "generated_from": generated_from,
-        "nll": numbers(nll),
-        "running_nll": numbers(running_mean(nll)),
-        "top": likeliest(opened, reading, 5),
-        "panels": panels,
-        **rows_of(opened, reading, layers, order),
-        "layers": layers,
-        "selection": selection,
-        "annotation": {} if identity else annotation(checkpoint, selection["layer"]),
-        "begins": not opened.context,
-        "shown": CELLS[checkpoint.model.cell].lets_out,
-        "resets": CELLS[checkpoint.model.cell].resets,
-    }
-    return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
-
-
-def described(checkpoint: Checkpoint) -> str:
-    """A model in a few words: its cell, its size, and how good it is."""
-    config, unit = checkpoint.model, "character" if checkpoint.vocabulary.level == "char" else "word"
-    layers = f"{config.num_layers} × " if config.num_layers > 1 else ""
-    nll = checkpoint.results["valid_nll"]
-    return f"{config.cell}, {layers}{config.hidden_size:,} units · validation perplexity {perplexity(nll):.2f} a {unit}"
-
-
-def panels_of(
-    opened: OpenModel,
-    trace: GateTrace,
-    layers: list[int],
-    roles: Container[str],
-    scales: dict[str, tuple[float, float]] | None = None,
-) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
-    """A description and the values ``(T, U)`` of every gate and state of these layers, for ``pack``.
-
-    Args:
-        roles: those to draw.
-        scales: role -> (low, high), the ends of its colours; by default the model's own.
-    """
-    several = opened.checkpoint.model.num_layers > 1
-    panels, planes = [], []
-    for layer in layers:
-        for name in (role for role in ROLES if role in opened.scales[layer]):
-            role = ROLES[name]
-            values = trace[name].values[layer]  # (T, U)
-            low, end = (scales or opened.scales[layer])[name]
-            # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
-            most = float(np.abs(values[np.isfinite(values)]).max(initial=0))
-            high = end * 2 ** ceil(log2(max(1, most / end)))
-            low = -high if low < 0 else low
-            planes.append(values)
-            panels.append(
-                {
-                    "layer": layer,
-                    "role": name,
-                    "label": role.label,
-                    "symbol": role.symbol,
-                    "index": "t",
-                    "layer_label": f"layer {layer + 1}" if several else "",
-                    "meaning": role.meaning,
-                    "does": role.does,
-                    "light": role.light,
-                    "dark": role.dark,
-                    "low": low,
-                    "high": high,
-                    "limit": end,
-                    "signed": low < 0,
-                    "mean": mean if np.isfinite(mean := float(values.mean())) else None,
-                    "shown": name in roles,
-                }
-            )
-    return panels, planes
-
-
-def likeliest(opened: OpenModel, reading: Reading, count: int) -> dict[str, Any]:
-    """The likeliest next tokens after each token, as they can be seen, and their probabilities.
-
-    ``typed`` has those that are typed otherwise than they are seen; None where a token cannot be typed.
-    """
-    rows = reading.likely[:, :count].tolist()
-    signs, typed = opened.signs, opened.typed
-    return {
-        "tokens": [[signs[i] for i in row] for row in rows],
-        "typed": {signs[i]: typed[i] for i in {i for row in rows for i in row} if signs[i] != typed[i]},
-        "probabilities": reading.probabilities[:, :count].astype(float).round(4).tolist(),
-    }
-
-
 def running_mean(nll: np.ndarray) -> np.ndarray:
     """The mean of all values up to each, ``(T,)``; those that are NaN do not count."""
     known = np.isfinite(nll)
@@ -300,21 +241,3 @@ def telling_unit(opened: OpenModel, layer: int) -> int:
         correlations = variable["correlations"][layer]
         return correlations.index(max(correlations))
     return int(opened.usual[layer].worth.argmax())
-
-
-def annotation(checkpoint, layer: int) -> dict[str, str]:
-    """For a grammar: the unit of this layer that carries most of its hidden variable, if one does, and how much."""
-    if not checkpoint.hidden_variable:
-        return {}
-    correlations = checkpoint.hidden_variable["correlations"][layer]
-    unit = int(np.argmax(correlations))
-    if correlations[unit] < CARRIES:
-        return {}
-    how = f"{measure(checkpoint.corpus_name)} {correlations[unit]:.2f}"
-    return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, {how}"}
-
-
-def numbers(values: np.ndarray) -> list[float | None]:
-    """As JSON takes them: None where there is no finite number."""
-    rounded = values.astype(float).round(4).tolist()
-    return [v if known else None for v, known in zip(rounded, np.isfinite(values).tolist(), strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,3 +147,15 @@ def by_similarity(products: np.ndarray) -> np.ndarray:
     order = np.argsort(angles, kind="stable")
     gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)
     return np.roll(order, -1 - int(np.argmax(gaps)))
+
+
+def acts(values: Mapping[str, np.ndarray], scales: dict[str, tuple[float, float]]) -> np.ndarray:
+    """What every unit of a layer did in the roles that are shown at first, as far as their colours go: ``(T, R, H)``.
+
+    Args:
+        values: role -> ``(T, H)``.
+        scales: role -> (low, high).
+    """
+    roles = drawn_roles(scales)
+    did = [np.clip(values[role] / np.float32(scales[role][1]), -1, 1) for role in roles]
+    return np.nan_to_num(np.stack(did, axis=1).astype(np.float32))

@@ -29,9 +29,10 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from lstmviz.checkpoint import TrainConfig, write_atomically
-from lstmviz.grammars import GRAMMARS, generate
-from lstmviz.text import EOS, SPECIALS, Corpus, Level, Vocabulary, is_tokenised, tokenise
+from lstmviz.config import Level, TrainConfig
+from lstmviz.data.grammars import GRAMMARS, generate
+from lstmviz.data.vocabulary import EOS, SPECIALS, Corpus, Vocabulary, is_tokenised, tokenise
+from lstmviz.disk import write_atomically
 
 FOLDER = Path("corpora")
 PARTS = ("train", "valid", "test")

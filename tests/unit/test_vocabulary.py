@@ -11,9 +11,9 @@ from unicodedata import normalize
 import pytest
 import regex
 
-from lstmviz import text as text_module
 from lstmviz.checkpoint import load
-from lstmviz.text import (
+from lstmviz.data import vocabulary as text_module
+from lstmviz.data.vocabulary import (
     CHARACTER,
     EOS,
     PART,

@@ -12,12 +12,13 @@ import streamlit as st
 import torch
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from lstmviz.card import unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import TrainConfig, unknown_warning
-from lstmviz.grammars import GRAMMARS
-from lstmviz.model import ADAPTIVE_FROM, LanguageModel, ModelConfig, parameter_count
-from lstmviz.text import SPECIALS, UNK, Corpus, Level, plain, well_formed
-from lstmviz.training import corpora
+from lstmviz.config import ADAPTIVE_FROM, Level, ModelConfig, TrainConfig
+from lstmviz.data import corpora
+from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
+from lstmviz.model import LanguageModel, parameter_count
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed, unknown_share
 from lstmviz.training.status import reason
 from lstmviz.training.sweep import SweepConfig, check_machine

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lstmviz.text import EOS, Corpus, Level, Vocabulary
+from lstmviz.config import Level
+from lstmviz.data.vocabulary import EOS, Corpus, Vocabulary
 
 MAX_DEPTH = 8
 MAX_DISTANCE = 64  # tokens, in recall's training text

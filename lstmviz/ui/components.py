@@ -12,20 +12,16 @@ that there is none; and where elements must come and go, a container that is alw
 room).
 """
 
-import hashlib
 import json
 import struct
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import streamlit as st
 from streamlit.components import v2 as components
 
-ASSETS = Path(__file__).with_name("gate_map")
-BLOCK = 32  # tokens
-NAN = 65535  # the code of "no value"; 0 ... 65534 span low ... high
+ASSETS = Path(__file__).parents[1] / "web"
 
 
 def _assets(*names: str) -> str:
@@ -47,71 +43,6 @@ _comparison = components.component(
 _heading = components.component("lstmviz_heading", js=_assets("common.js", "heading.js"), css=_assets("heading.css"))
 _moments = components.component("lstmviz_moments", js=_assets("common.js", "moments.js"), css=_assets("moments.css"))
 _readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
-
-
-def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Code values for the browser in 16 bits, an error of at most (high - low) / 131068.
-
-    Args:
-        values: any shape; clipped to ``low`` ... ``high``, NaN allowed.
-        low: the value of code 0.
-        high: the value of code 65534; above ``low``.
-
-    Returns:
-        uint16 codes of the same shape; NaN becomes 65535.
-
-    Raises:
-        ValueError: ``high`` is not above ``low``.
-    """
-    if not high > low:
-        raise ValueError(f"high must be above low, got low={low} and high={high}")
-    dtype = np.float32 if high - low < 1e30 else np.float64  # which has room for what float32 only just holds
-    scaled = (np.asarray(values, dtype) - low) * (65534 / (high - low))
-    codes = np.nan_to_num(np.clip(np.rint(scaled), 0, 65534), nan=NAN)
-    return codes.astype("<u2")
-
-
-def pack(
-    header: dict[str, Any], planes: list[np.ndarray], *, identity: str, ids: list[int], held: Container[str] = ()
-) -> bytes:
-    """Put a header and its planes into one message.
-
-    Args:
-        header: tokens, losses, panels, units, selection (JSON types only; None where there is no number).
-        planes: values ``(time, unit)`` for each entry of ``header["panels"]``, in that order.
-        identity: of the model, and of whatever else than tokens and panels the values depend on.
-        ids: the tokens read, ``(T,)``.
-        held: names of blocks that the browser has reported to hold.
-
-    Returns:
-        Header length (4 bytes, little-endian); the header with ``blocks`` (name, number of tokens, whether it is sent)
-        as JSON; padding to an even offset; the blocks that are sent, each plane after plane as uint16 codes
-        ``(time, unit)``.
-
-    Raises:
-        ValueError: a plane's number or shape does not fit the header, or the header holds NaN.
-    """
-    panels = header["panels"]
-    if len(planes) != len(panels):
-        raise ValueError(f"planes must be one a panel, got {len(planes)} for {len(panels)} panels")
-    widths = {layer: len(units) for layer, units in zip(header["layers"], header["units"], strict=True)}
-    for panel, plane in zip(panels, planes, strict=True):
-        shape = (len(ids), widths[panel["layer"]])
-        if plane.shape != shape:
-            raise ValueError(f"plane {panel['role']} must have shape {shape}, got {plane.shape}")
-    bounds = [(panel["layer"], panel["role"], panel["low"], panel["high"]) for panel in panels]
-    name = hashlib.blake2b(f"{identity} {bounds}".encode(), digest_size=12)
-    blocks, parts = [], []
-    for start in range(0, len(ids), BLOCK):
-        part = slice(start, start + BLOCK)
-        name.update(np.array(ids[part], np.int64).tobytes())  # and so of every token before it
-        sent = name.hexdigest() not in held
-        blocks.append((name.hexdigest(), len(ids[part]), sent))
-        if sent:
-            parts += [quantize(plane[part], low, high) for plane, (*_, low, high) in zip(planes, bounds, strict=True)]
-    text = json.dumps({**header, "blocks": blocks}, allow_nan=False, separators=(",", ":")).encode()
-    text += b" " * (len(text) % 2)  # JSON allows the space; the blocks then start at an even offset
-    return b"".join([struct.pack("<I", len(text)), text, *(part.tobytes() for part in parts)])
 
 
 Note = tuple[Literal["look", "note", "info", "warning"], str]  # a sentence over the map; text, not Markdown

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Literal
 from unicodedata import normalize
 
 import regex
 from torch import Tensor
 
-Level = Literal["char", "word"]
+from lstmviz.config import Level
+
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
 
 NEWLINE_SIGNS, SPACE_SIGNS = "⏎␤↵", "␣␠⎵"  # of each the first that no token of a vocabulary has

@@ -10,11 +10,9 @@ import pytest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.ui import models
+from lstmviz.reading import OpenModel, Reading, prepare, read, rows_of, telling_units, unit_order
 from lstmviz.ui.examples import EXAMPLES, examples_for
-from lstmviz.ui.models import OpenModel, acts
-from lstmviz.ui.reading import Reading, read, rows_of, telling_units, unit_order
-from lstmviz.ui.rows import MOST, by_similarity, kind_of, looked_at, telling, usual
+from lstmviz.units import MOST, acts, by_similarity, kind_of, looked_at, telling, usual
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 MANY = ["shakespeare-char-lstm", "shakespeare-char-gru-128", "shakespeare-char-rnn-128", "wikitext2-word-lstm"]
@@ -23,7 +21,7 @@ SHOWN = 20  # in a window of usual size
 
 @cache
 def opened(name: str) -> OpenModel:
-    return models._prepare.__wrapped__((CHECKPOINTS / f"{name}.safetensors").read_bytes())
+    return prepare(checkpoints.load(CHECKPOINTS / f"{name}.safetensors"))
 
 
 def reading(name: str, text: str, before: Reading | None = None) -> Reading:
@@ -144,7 +142,7 @@ def test_every_order_has_every_unit(order: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_units_of_every_cell_are_chosen(cell: str, make_checkpoint) -> None:
-    model = models._prepare.__wrapped__(checkpoints.dumps(make_checkpoint(cell=cell, hidden_size=40, num_layers=2)))
+    model = prepare(make_checkpoint(cell=cell, hidden_size=40, num_layers=2))
     for text in ("a", "abc ab ca\n" * 3):
         seen = read(model, text)
         assert seen is not None
@@ -185,6 +183,6 @@ def test_what_is_typed_for_a_token_gives_just_that_token(name: str) -> None:
 )
 def test_a_look_for_line_speaks_of_a_gate_only_where_there_is_one(cell, gate, make_checkpoint) -> None:
     checkpoint = dataclasses.replace(make_checkpoint(cell=cell), corpus_name="Tiny Shakespeare")
-    look = examples_for(models._prepare.__wrapped__(checkpoints.dumps(checkpoint)))[0].look
+    look = examples_for(prepare(checkpoint))[0].look
     assert (f"Follow the {gate}:" if gate else "can be guessed.") in look
     assert ("gate" in look) == (gate is not None) and "If the" not in look and "{" not in look

@@ -1,0 +1,85 @@
+"""A checkpoint for people: what it is, where it comes from and how good it is, in words."""
+
+from __future__ import annotations
+
+import math
+
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.grammars import measure
+from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, plain, unknown_said
+from lstmviz.model import parameter_count, perplexity
+
+PARTS = {"valid": "validation", "test": "test"}  # of a text, that have results
+
+
+def figures(nll: float, vocabulary: Vocabulary, unknown: float | None = None) -> str:
+    """A loss in every unit that people quote it in.
+
+    Args:
+        nll: in nats per token.
+        vocabulary: of the tokens.
+        unknown: the share of ``<unk>`` among them, where it is known.
+    """
+    value = perplexity(nll)
+    shown = f"{value:.2f}" if value < 1e6 else f"{value:.3g}"
+    bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
+    said = f"{nll:.4f} nats/{_token(vocabulary)}{bits}, perplexity {shown} ({vocabulary.level} level)"
+    return said if unknown is None else f"{said}, {unknown_said(unknown)}"
+
+
+def unknown_warning(unknown: float) -> str:
+    """What to say of a loss whose text has so much of ``<unk>``; nothing where it has little."""
+    if unknown < UNKNOWN_MOST:
+        return ""
+    return f"with {unknown_said(unknown)} a perplexity tells little of the rest: the more is unknown, the lower it gets"
+
+
+def strongest_unit(checkpoint: Checkpoint) -> str:
+    """The unit that carries most of a grammar's hidden variable, in a sentence."""
+    variable = checkpoint.hidden_variable or {}
+    value, layer, unit = max(
+        (value, layer, unit) for layer, row in enumerate(variable["correlations"]) for unit, value in enumerate(row)
+    )
+    how = f"{measure(checkpoint.corpus_name)} {value:.3f}"
+    return f"{plain(variable['name'])}: unit {unit} of layer {layer + 1} carries most of it, {how}"
+
+
+def card(checkpoint: Checkpoint) -> str:
+    """What a person should know of a checkpoint before trusting it, as Markdown."""
+    model, vocabulary = checkpoint.model, checkpoint.vocabulary
+    rows = {
+        "data": f"{plain(checkpoint.corpus_name)} (sha256 {plain(checkpoint.corpus_sha256[:16])}…)",
+        "licence of the data": plain(checkpoint.licence),
+        "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
+        f"and {', '.join(plain(token) for token in SPECIALS)}",
+        "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
+        + (", tied weights" if model.tie_weights else "")
+        + (", adaptive softmax" if model.adaptive_softmax else "")
+        + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")
+        + (f", chrono {model.chrono}" if model.chrono is not None else "")
+        + (f", dropout {model.dropout}" if model.dropout else "")
+        + f"; {parameter_count(model):,} parameters",
+        "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
+        f"seed {checkpoint.train.seed}",
+        "command": f"`{' '.join(checkpoint.command.replace('`', '').splitlines())}`",  # nothing can end the code
+    }
+    results = checkpoint.results
+
+    def said(part: str) -> str:
+        unknown = results.get(f"{part}_unknown")
+        parts = figures(results[f"{part}_nll"], vocabulary, unknown), unknown_warning(unknown or 0)
+        return "; ".join(filter(None, parts)).replace(UNK, plain(UNK))
+
+    if results["valid_nll"] == results.get("test_nll"):
+        rows["validation"] = f"{said('valid')}; the data have no other test part"
+    else:
+        rows |= {label: said(part) for part, label in PARTS.items() if f"{part}_nll" in results}
+    if checkpoint.hidden_variable:
+        rows["hidden variable"] = strongest_unit(checkpoint)
+    cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
+    first, *others = (f"| {name} | {value} |" for name, value in cells)
+    return "\n".join([first, "|---|---|", *others])
+
+
+def _token(vocabulary: Vocabulary) -> str:
+    return {"char": "character", "word": "word"}[vocabulary.level]

@@ -1,0 +1,1 @@
+"""Texts as token ids: vocabularies, corpora from files, grammars that generate them."""
