@@ -1,7 +1,7 @@
 """A cell's equations: the text that is shown, read as trees, which can be evaluated, forced and written as JSON.
 
-A tree is a number, a symbol (``"c'"``), or ``(op, tree, …)``. An op is one of ``+ - * / @ neg ≥ if concat``, where ``*``
-is ⊙, ``@`` a matrix times a vector, ``concat`` is [h', x] and ``if`` is followed by its condition; or it is a function.
+A tree is a number, a symbol (``"c'"``), or ``(op, tree, …)``. An op is a function, or one of ``+ - * / @ neg ≥ if`` and
+``concat``: ``*`` is ⊙, ``@`` a matrix times a vector, ``concat`` [h', x]; ``if`` is followed by its condition.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 Tree = float | str | tuple[Any, ...]
 Value = float | Tensor
 
-OPERATORS: dict[str, Callable[..., Value]] = {
+OPERATORS: dict[str, Callable[..., Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -33,7 +33,7 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     "if": torch.where,
     "concat": lambda *values: torch.cat(values, dim=-1),
 }
-FUNCTIONS: dict[str, Callable[..., Value]] = {
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "σ": torch.sigmoid,
     "tanh": torch.tanh,
     "exp": torch.exp,
@@ -226,11 +226,15 @@ def replaced(tree: Tree, replace: Callable[[Tree], Tree]) -> Tree:
     return replace((tree[0], *(replaced(arg, replace) for arg in tree[1:])) if isinstance(tree, tuple) else tree)
 
 
+def parts(tree: Tree) -> Iterator[Tree]:
+    """The tree itself and all that it is made of."""
+    yield tree
+    for arg in tree[1:] if isinstance(tree, tuple) else ():
+        yield from parts(arg)
+
+
 def symbols(tree: Tree) -> set[str]:
-    """All that stand in it."""
-    if isinstance(tree, tuple):
-        return set().union(*map(symbols, tree[1:]))
-    return {tree} if isinstance(tree, str) else set()
+    return {part for part in parts(tree) if isinstance(part, str)}
 
 
 # ---- equations -------------------------------------------------------------------------------------------------------
@@ -250,14 +254,14 @@ class Equations:
     def of(cls, shown: str) -> Equations:
         """The equations of a text: one a line, or several with two spaces or more between them, in any order.
 
-        Beside ``f = …`` there are ``i, f, o = …, …, …``; ``(a_i; a_f) = …``, a vector cut into equal parts; ``ln f = …``,
-        which defines f too; ``g(u) = …``, a function; ``m = … at the first step``, there in place of m's other line.
+        Beside ``f = …`` there are ``i, f, o = …, …, …``; ``(a_i; a_f) = …``, a vector in equal parts; ``ln f = …``, and
+        so f; ``g(u) = …``, a function; and ``m' = … at the first step``, which has none before it.
 
         Raises:
             ValueError: a line cannot be read or computed; the sentence says why.
         """
         defined: dict[str, Tree] = {}
-        for line in re.split(r"\n|\s{2,}", normalize("NFC", shown.strip())):
+        for line in re.split(r"\s{2,}|\n", normalize("NFC", shown.strip())):
             left, _, right = line.partition(" = ")
             if not (right and TARGET.fullmatch(left)):
                 raise ValueError(f"the equation “{line}” cannot be read: it must begin with a symbol and “ = ”")
@@ -267,7 +271,9 @@ class Equations:
                 targets = left.strip("()").split("; ")
                 trees = [("part", float(k), float(len(targets)), *trees) for k in range(len(targets))]
             if len(targets) != len(trees):
-                raise ValueError(f"the equation “{line}” has {len(targets)} sides on the left, {len(trees)} on the right")
+                raise ValueError(
+                    f"the equation “{line}” has {len(targets)} sides on the left, {len(trees)} on the right"
+                )
             for target, tree in zip(targets, trees, strict=True):
                 target += AT_FIRST * right.endswith(AT_FIRST)
                 if target in defined:
@@ -284,6 +290,11 @@ class Equations:
     def given(self) -> set[str]:
         """The symbols that have none: parameters, x, and what a step takes over from the one before."""
         return set().union(*(symbols(tree) for _, tree in self.lines)) - self.trees.keys()
+
+    @property
+    def parts(self) -> set[str]:
+        """Every symbol and every other part of a tree, by its own text: all that can be forced."""
+        return {symbol for symbol, _ in self.lines} | {text(part) for _, tree in self.lines for part in parts(tree)}
 
     def evaluate(self, env: Mapping[str, Value]) -> dict[str, Value]:
         """All values of one step.
@@ -306,13 +317,14 @@ class Equations:
         """The tree, with each symbol that is not known replaced by the right side of its equation, where it has one."""
 
         def replace(part: Tree) -> Tree:
-            unknown = isinstance(part, str) and part not in known and part in self.trees
-            return self.in_terms_of(known, self.trees[part]) if unknown else part
+            if not isinstance(part, str) or part in known or part not in self.trees:
+                return part
+            return self.in_terms_of(known, self.trees[part])
 
         return replaced(tree, replace)
 
     def to_json(self) -> dict[str, Any]:
-        """Symbol -> tree, for ``json``: ``{"c": ["+", ["*", "f", "c'"], ["*", "i", "g"]], …}``, in an order to compute."""
+        """Symbol -> tree, in the order of ``lines``: ``{"c": ["+", ["*", "f", "c'"], ["*", "i", "g"]], …}``."""
         return {symbol: _listed(tree) for symbol, tree in self.lines}
 
     @classmethod
@@ -322,24 +334,29 @@ class Equations:
 
 
 def _simple(defined: dict[str, Tree]) -> dict[str, Tree]:
-    """With nothing but symbols on the left: functions put where they are called, first steps where the others stand."""
-    functions = {target: tree for target, tree in defined.items() if target.endswith(")")}
-    found = {target: tree for target, tree in defined.items() if target not in functions}
-    found |= {target.removeprefix("ln "): ("exp", target) for target in found if target.startswith("ln ")}
-    for target in [target for target in found if target.endswith(AT_FIRST)]:
-        symbol = target.removesuffix(AT_FIRST)
-        if symbol not in found:
-            raise ValueError(f"{symbol} is defined at the first step alone")
-        found[symbol] = ("if", FIRST, found.pop(target), found[symbol])
-    for target, body in functions.items():
-        name, argument = target.removesuffix(")").split("(")
+    """With nothing but symbols on the left: functions, and values at the first step, are put where they are used."""
+    found: dict[str, Tree] = {}
+    functions: dict[str, tuple[str, Tree]] = {}
+    begins: dict[Tree, Tree] = {}
+    for target, tree in defined.items():
+        if target.endswith(AT_FIRST):
+            symbol = target.removesuffix(AT_FIRST)
+            begins[symbol] = ("if", FIRST, tree, symbol)
+        elif target.endswith(")"):
+            name, argument = target.removesuffix(")").split("(")
+            functions[name] = (argument, tree)
+        else:
+            found[target] = tree
+            if target.startswith("ln "):
+                found[target.removeprefix("ln ")] = ("exp", target)
 
-        def put(part: Tree, name: str = name, argument: str = argument, body: Tree = body) -> Tree:
-            called = isinstance(part, tuple) and part[0] == name
-            return replaced(body, lambda symbol: part[1] if symbol == argument else symbol) if called else part
+    def put(part: Tree) -> Tree:
+        if isinstance(part, tuple) and part[0] in functions:
+            argument, body = functions[part[0]]
+            return replaced(body, lambda symbol: part[1] if symbol == argument else symbol)
+        return begins.get(part, part)
 
-        found = {symbol: replaced(tree, put) for symbol, tree in found.items()}
-    return found
+    return {symbol: replaced(tree, put) for symbol, tree in found.items()}
 
 
 def _in_order(trees: dict[str, Tree]) -> Iterator[tuple[str, Tree]]:

@@ -24,14 +24,11 @@ class Mogrifier(GatedCell):
         c = f ⊙ c' + i ⊙ g                  h = o ⊙ tanh(c)
 
     2σ(…) lies between 0 and 2, and is 1 where Q and R are 0: the cell is then lstm.
-    Parameters: 4h(h + x) + 4h and 5hx of the rounds.
+    Parameters: 4h(h + x) + 4h + 5hx, the last of the rounds.
     Paper: Melis et al. 2020.
     """
 
-    rows = ("i", "f", "g", "o")
-    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
-    paper = "Melis et al. 2020"
-    count = "4h(h + x) + 4h + 5hx"
+    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -49,5 +46,5 @@ class Mogrifier(GatedCell):
                 x = 2 * linear(h, getattr(self, f"Q_{r}")).sigmoid() * x
             else:
                 h = 2 * linear(x, getattr(self, f"R_{r}")).sigmoid() * h
-        a = linear(x, self.W, self.b) + U(h)  # (B, 4H)
-        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+        a_i, a_f, a_g, a_o = (linear(x, self.W, self.b) + U(h)).chunk(4, dim=-1)  # (B, H) each: W_k x_5 + U_k h_4 + b_k
+        return lstm_update(a_i, a_f, a_g, a_o, state["cell"])

@@ -24,10 +24,7 @@ class ProjectedLSTM(GatedCell):
     Paper: after Sak et al. 2014.
     """
 
-    rows = ("i", "f", "g", "o")
-    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
-    paper = "after Sak et al. 2014"
-    count = "4h(p + x) + 4h + ph"
+    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -37,7 +34,7 @@ class ProjectedLSTM(GatedCell):
     def output_of(cls, hidden_size: int) -> int:
         return (hidden_size + 1) // 2
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H), from (B, P)
-        state, gates = lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a_i, a_f, a_g, a_o = (Wx + U(state["hidden"])).chunk(4, dim=-1)  # (B, H) each, from h' (B, P)
+        state, gates = lstm_update(a_i, a_f, a_g, a_o, state["cell"])
         return {**state, "hidden": linear(state["hidden"], self.W_hr)}, gates

@@ -22,7 +22,7 @@ def test_names_match_what_comes_out(name):
     inputs = torch.randn(3, 2, X)
     state, gates = cell.step(cell.project(inputs)[0], cell.initial_state(2), cell.recurrent(inputs))
     assert issubclass(CELLS[name], Cell)
-    assert tuple(gates) == cell.gates
+    assert tuple(gates) == tuple(cell.gates)
     assert set(state) == set(cell.states) and "hidden" in state
     assert state["hidden"].shape == (2, cell.output_size)
     assert all(value.shape == (2, H) for name, value in {**state, **gates}.items() if name != "hidden")

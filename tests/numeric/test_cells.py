@@ -7,9 +7,10 @@ prints, at its end, the table of which cell has which proof.
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, as_tensor, nn
 
 from lstmviz.cells import CELLS, Cell
+from lstmviz.cells.equations import evaluate, parse, parts, text
 from lstmviz.cells.transplant import transplant
 from lstmviz.trace import build_trace, kept
 
@@ -206,6 +207,61 @@ def test_the_gates_of_a_single_unit_answer_the_input(name):
     inputs, state = random_inputs(cell)
     record = cell.record(inputs, state)
     assert all(record[gate].std() > 0.01 for gate in cell.gates)
+
+
+# ---- the equations that are shown are what is computed ---------------------------------------------------------------
+
+
+@proof("equations")
+@pytest.mark.parametrize("begins", [False, True])
+def test_the_equations_are_the_step(name, begins):
+    """Every symbol of the docstring, at every step, from the weights and the state before; and the next state."""
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    state = cell.initial_state(B) if begins else state
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.normal_()
+        record, steps, U = cell.record(inputs, state), cell.project(inputs), cell.recurrent(inputs)
+        for t, x in enumerate(inputs):
+            values = cell.by_equations(x, state)
+            after, gates = cell.step(steps[t], state, U)
+            stepped = {**gates, **after}
+            found = {role: evaluate(parse(symbol), values) for role, symbol in cell.symbols.items()}
+            found = {role: as_tensor(value).to(inputs).expand_as(stepped[role]) for role, value in found.items()}
+            assert_same(found, stepped)
+            assert_same(found, {key: recorded[t] for key, recorded in record.items()}, 1e-11)
+            state = after
+
+
+@proof("equations")
+def test_a_forced_part_moves_what_is_made_of_it_and_nothing_else(name):
+    """Every gate, every state and every other part of the equations in turn, each by its own text."""
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    equations, free = cell.parsed(), cell.by_equations(inputs[0], state)
+    for part in (equations.parts & free.keys()) - equations.given:
+        if as_tensor(free[part]).dtype == torch.bool:
+            continue
+        forced = cell.by_equations(inputs[0], state, {part: free[part] + 1.5})
+        reached = {part}
+        while more := {symbol for symbol, tree in equations.lines if reached & set(map(text, parts(tree)))} - reached:
+            reached |= more
+        moved = {key for key in equations.trees if not as_tensor(forced[key]).equal(as_tensor(free[key]))}
+        assert torch.equal(as_tensor(forced[part]), as_tensor(free[part]) + 1.5)
+        assert moved == reached & equations.trees.keys()
+
+
+@pytest.mark.parametrize("name", REPORT)
+def test_forcing_shows_that_the_reports_gates_reach_c_alone(name):
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    free = cell.by_equations(inputs[0], state)
+    for gate in ("i", "f"):
+        shut = cell.by_equations(inputs[0], state, {gate: 0})
+        assert torch.equal(shut["h"], free["h"]) and not torch.equal(shut["c"], free["c"])
+    with pytest.raises(ValueError, match="q cannot be forced: that is no part of the equations of this cell"):
+        cell.by_equations(inputs[0], state, {"q": 0})
 
 
 # ---- what is recorded is what happened -------------------------------------------------------------------------------
