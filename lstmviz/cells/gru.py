@@ -12,7 +12,17 @@ from lstmviz.cells.native import NativeCell
 from lstmviz.cells.product import Recurrent
 
 
-class GRU(NativeCell):
+class GRUNames:
+    """What both have in common: what is recorded, under which symbols, and what it does."""
+
+    gates: ClassVar = {"reset_gate": "r", "update_gate": "z", "candidate": "n"}
+    states: ClassVar = {"hidden": "h"}
+    keeps, writes, looks_back, holds = "z", "1 − z", "r", "h"
+    rows = ("r", "z", "n")
+    keeping: ClassVar = {"z": 1}
+
+
+class GRU(GRUNames, NativeCell):
     """The GRU as PyTorch computes and stores it.
 
     Equations::
@@ -26,11 +36,6 @@ class GRU(NativeCell):
     Parameters: 3h(h + x) + 6h, rows in the order r, z, n.
     Paper: Cho et al. 2014.
     """
-
-    gates: ClassVar = {"reset_gate": "r", "update_gate": "z", "candidate": "n"}
-    states: ClassVar = {"hidden": "h"}
-    rows = ("r", "z", "n")
-    keeping: ClassVar = {"z": 1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -50,7 +55,7 @@ class GRU(NativeCell):
         return {"hidden": h}, {"reset_gate": r, "update_gate": z, "candidate": n}
 
 
-class GRUv1(GatedCell):
+class GRUv1(GRUNames, GatedCell):
     """The GRU that resets h' before U_n sees it.
 
     Equations::
@@ -66,7 +71,6 @@ class GRUv1(GatedCell):
     Paper: Cho et al. 2014.
     """
 
-    gates, states, rows, keeping = GRU.gates, GRU.states, GRU.rows, GRU.keeping
     resets = "past"
 
     def recurrent(self, inputs: Tensor) -> Product:

@@ -28,6 +28,7 @@ class JANET(GatedCell):
 
     gates: ClassVar = {"forget_gate": "f", "input_gate": "i", "candidate": "g"}
     states: ClassVar = {"hidden": "h"}
+    keeps, writes, holds = "f", "i", "h"
     rows = ("f", "g")
     keeping: ClassVar = {"f": 1}
 

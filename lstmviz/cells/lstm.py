@@ -24,7 +24,17 @@ def lstm_update(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor, cell: Tensor
     )
 
 
-class LSTM(NativeCell):
+class LSTMNames:
+    """What the cells of the LSTM's family have in common: what is recorded, under which symbols, and what it does."""
+
+    gates: ClassVar = {"input_gate": "i", "forget_gate": "f", "candidate": "g", "output_gate": "o"}
+    states: ClassVar = {"cell": "c", "hidden": "h"}
+    keeps, writes, shows, holds = "f", "i", "o", "c"
+    rows = ("i", "f", "g", "o")
+    keeping: ClassVar = {"f": 1, "i": -1}
+
+
+class LSTM(LSTMNames, NativeCell):
     """The LSTM as PyTorch computes and stores it.
 
     Equations::
@@ -38,11 +48,6 @@ class LSTM(NativeCell):
     Parameters: 4h(h + x) + 8h, rows in the order i, f, g, o.
     Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
-
-    gates: ClassVar = {"input_gate": "i", "forget_gate": "f", "candidate": "g", "output_gate": "o"}
-    states: ClassVar = {"cell": "c", "hidden": "h"}
-    rows = ("i", "f", "g", "o")
-    keeping: ClassVar = {"f": 1, "i": -1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -71,10 +76,9 @@ def _lacks_kernel(inputs: Tensor) -> bool:
     return not (torch.ops.mkldnn._is_mkldnn_fp16_supported if half else torch.ops.mkldnn._is_mkldnn_bf16_supported)()
 
 
-class LinearMaps(Cell):
+class LinearMaps(LSTMNames, Cell):
     """The LSTM whose every gate has a linear map of its own, or two."""
 
-    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
     update = staticmethod(lstm_update)
 
     def by_symbol(self) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ class MinimalCell(Cell):
     """A cell whose gates depend on the input alone: ``project`` makes all of them, and a step only applies them."""
 
     states: ClassVar = {"hidden": "h"}
+    holds = "h"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -54,6 +55,7 @@ class MinGRU(MinimalCell):
     """
 
     gates: ClassVar = {"forget_gate": "1 − z", "input_gate": "z", "candidate": "ĥ"}
+    keeps, writes = "1 − z", "z"
     rows = ("z", "h")
     keeping: ClassVar = {"z": -1}
 
@@ -79,6 +81,7 @@ class MinLSTM(MinimalCell):
     """
 
     gates: ClassVar = {"forget_gate": "f̂", "input_gate": "î", "candidate": "ĥ"}
+    keeps, writes = "f̂", "î"
     rows = ("f", "i", "h")
     keeping: ClassVar = {"f": 1, "i": -1}
 

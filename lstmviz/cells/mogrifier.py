@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
-from lstmviz.cells.lstm import LSTM, lstm_update
+from lstmviz.cells.lstm import LSTMNames, lstm_update
 from lstmviz.cells.product import linear
 
 ROUNDS = 5
 
 
-class Mogrifier(GatedCell):
+class Mogrifier(LSTMNames, GatedCell):
     """The LSTM behind five rounds in which h' gates x and x gates h', in turn.
 
     Equations::
@@ -27,8 +27,6 @@ class Mogrifier(GatedCell):
     Parameters: 4h(h + x) + 4h + 5hx, the last of the rounds.
     Paper: Melis et al. 2020.
     """
-
-    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
-from lstmviz.cells.lstm import LSTM
+from lstmviz.cells.lstm import LSTMNames
 from lstmviz.cells.product import linear
 
 
-class LayerNormLSTM(GatedCell):
+class LayerNormLSTM(LSTMNames, GatedCell):
     """The LSTM in which W x, U h' and the c that is shown are normalised; c itself is kept raw.
 
     Equations::
@@ -25,8 +25,6 @@ class LayerNormLSTM(GatedCell):
     Parameters: 4h(h + x) + 14h, of which 9h are the gains α and h the shift β_c.
     Paper: Ba et al. 2016.
     """
-
-    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

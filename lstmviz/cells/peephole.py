@@ -8,20 +8,19 @@ import torch
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
-from lstmviz.cells.lstm import LSTM
+from lstmviz.cells.lstm import LSTMNames
 from lstmviz.cells.product import linear
 
 Rows = dict[str, Tensor]  # a_k by k, (B, H)
 
 
-class GreffCell(GatedCell):
+class GreffCell(LSTMNames, GatedCell):
     """What the nine have in common; each is a docstring and what it changes.
 
     Class attributes:
         peepholes: the k of the gates that see c.
     """
 
-    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
     peepholes: ClassVar[tuple[str, ...]] = ("i", "f", "o")
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -226,7 +225,7 @@ class GateRecurrence(GreffCell):
     Paper: Greff et al. 2017.
     """
 
-    states: ClassVar = LSTM.states | {"input_gate": "i", "forget_gate": "f", "output_gate": "o"}
+    states: ClassVar = LSTMNames.states | {"input_gate": "i", "forget_gate": "f", "output_gate": "o"}
     remembered: ClassVar = ("i", "f", "o")  # rows and columns of R
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

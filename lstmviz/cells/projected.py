@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
-from lstmviz.cells.lstm import LSTM, lstm_update
+from lstmviz.cells.lstm import LSTMNames, lstm_update
 from lstmviz.cells.product import linear
 
 
-class ProjectedLSTM(GatedCell):
+class ProjectedLSTM(LSTMNames, GatedCell):
     """The LSTM whose h is a projection, smaller than the memory: here half as wide.
 
     Equations::
@@ -23,8 +23,6 @@ class ProjectedLSTM(GatedCell):
     Parameters: 4h(p + x) + 4h + ph, p = h / 2 rounded up.
     Paper: after Sak et al. 2014.
     """
-
-    gates, states, rows, keeping = LSTM.gates, LSTM.states, LSTM.rows, LSTM.keeping
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

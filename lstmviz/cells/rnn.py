@@ -24,6 +24,7 @@ class RNN(NativeCell):
     """
 
     states: ClassVar = {"hidden": "h"}
+    holds = "h"
     rows = ("",)  # no gate, so no k
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

@@ -31,6 +31,7 @@ class SLSTM(GatedCell):
 
     gates: ClassVar = {"log_input_gate": "ln i", "log_forget_gate": "ln f", "candidate": "z", "output_gate": "o"}
     states: ClassVar = {"cell": "c", "normalizer": "n", "stabilizer": "m", "hidden": "h"}
+    keeps, writes, shows, holds = "f ⊙ n' / n", "i / n", "o", "c / n"
     rows = ("i", "f", "z", "o")
     keeping: ClassVar = {"f": 1, "i": -1}
 
