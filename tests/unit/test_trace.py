@@ -1,6 +1,11 @@
 """Traces of sentences, and what a known variable says about units. (Traces of modules: tests/numeric.)"""
 
 import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,8 @@ from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig
 from lstmviz.model import LanguageModel
 from lstmviz.trace import GateTrace, held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -95,6 +102,104 @@ def test_a_table_has_one_row_a_unit(make_checkpoint):
         width = trace.hidden.shape[-1]
         np.testing.assert_array_equal(table["hidden"].notna(), table["unit"] < width)
         np.testing.assert_array_equal(table["cell"], trace.cell.ravel())
+
+
+# The type itself.
+
+
+@pytest.fixture(scope="module")
+def whole() -> GateTrace:
+    """Of every axis there is."""
+    module = nn.LSTM(3, 5, num_layers=2, bidirectional=True, proj_size=2)
+    return trace_module(module, torch.randn(6, 4, 3))
+
+
+def test_a_trace_is_a_mapping_whose_names_are_attributes_too(whole):
+    assert list(whole) == ["input_gate", "forget_gate", "candidate", "output_gate", "cell", "hidden"]
+    assert whole.cell is whole["cell"] is dict(whole)["cell"] and set(whole) < set(dir(whole))
+    assert "update_gate" not in whole and whole.get("update_gate") is None and not hasattr(whole, "update_gate")
+    said = "the trace has no update_gate; it has input_gate, forget_gate, candidate"
+    with pytest.raises(KeyError, match=said):
+        whole["update_gate"]
+    with pytest.raises(AttributeError, match=said):
+        _ = whole.update_gate
+    for again in (copy.copy(whole), copy.deepcopy(whole), pickle.loads(pickle.dumps(whole))):
+        assert_near(again, whole, 0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        whole.nll = np.zeros(6)
+
+
+def test_a_person_can_read_what_a_trace_is(whole):
+    expected = "layer 2, direction 2, batch 4, time 6, unit 5, projection 2"
+    assert repr(whole).startswith("<GateTrace of lstm: input_gate, forget_gate, ") and expected in repr(whole)
+
+
+def test_a_part_of_a_trace(whole):
+    part = whole.select(time=slice(1, 3), direction=1, batch=2)
+    assert part.sizes == {"layer": 2, "time": 2, "unit": 5, "projection": 2}
+    for name in whole:
+        np.testing.assert_array_equal(part[name], whole[name][:, 1, 2, 1:3])
+    assert whole.select(batch=0).axes("hidden") == ("layer", "direction", "time", "projection")
+
+
+def test_a_part_of_a_sentence_has_its_tokens_and_losses(make_checkpoint):
+    checkpoint = make_checkpoint()
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
+    part = trace.select(time=slice(2, 4))
+    assert part.tokens == ["c", " "] and part.sizes["time"] == 2
+    np.testing.assert_array_equal(part.nll, trace.nll[2:4])
+    assert not len(trace_module(nn.GRU(3, 4), torch.randn(5, 3)).select(time=slice(2)).nll)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arrays": {"a": np.zeros((1, 2, 3)), "b": np.zeros((1, 3, 3))}}, r"b has shape \(1, 3, 3\); it must begin"),
+        ({"arrays": {"a": np.zeros((1, 4, 2, 3))}}, r"axes \('layer', 'time'\) and one of units, not 4 axes"),
+        ({"nll": np.zeros(3)}, "nll has 3 values; it must have one a step, 2, or none"),
+        ({"tokens": ["a"]}, "tokens has 1 values"),
+    ],
+)
+def test_what_is_no_trace_is_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        GateTrace(**{"arrays": {"a": np.zeros((1, 2, 3))}, "cell_name": "lstm", **change})
+
+
+def test_a_table_names_directions_and_sequences(whole):
+    table = whole.to_dataframe()
+    assert list(table) == ["layer", "direction", "batch", "time", "unit", *whole]
+    row = table.query("layer == 1 and direction == 'reverse' and batch == 3 and time == 5 and unit == 1").iloc[0]
+    assert row.cell == whole.cell[1, 1, 3, 5, 1] and row.hidden == whole.hidden[1, 1, 3, 5, 1]
+
+
+def test_xarray_has_the_axes_by_name(whole, make_checkpoint):
+    data = whole.to_xarray()
+    assert dict(data.sizes) == whole.sizes and data.attrs == {"cell": "lstm"}
+    assert all(data[name].dims == whole.axes(name) for name in whole)
+    found = data.cell.sel(layer=1, direction="reverse", batch=3, unit=4)
+    np.testing.assert_array_equal(found.values, whole.cell[1, 1, 3, :, 4])
+    checkpoint = make_checkpoint()
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
+    data = trace.to_xarray()
+    np.testing.assert_array_equal(data.nll.values, trace.nll)
+    assert data.token.values.tolist() == list("abc ab") and data.token.dims == ("time",)
+
+
+def test_without_xarray_a_sentence_says_so(whole, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)  # as if it were not installed
+    with pytest.raises(ImportError, match="to_xarray needs xarray, which is not installed: pip install xarray"):
+        whole.to_xarray()
+
+
+def test_the_library_brings_neither_the_app_nor_what_few_ask_for():
+    """``import lstmviz`` is for a notebook, too, and torch takes long enough."""
+    heavy = "{'streamlit', 'pandas', 'pyarrow', 'xarray', 'IPython'}"
+    code = f"import lstmviz, sys; print({heavy} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.strip() == "set()"
+
+
+# What a known variable says about units.
 
 
 def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
