@@ -307,7 +307,7 @@ def probe(seen: Snapshot, step: int) -> None:
     chosen = {**chosen, "time": min(chosen["time"], last)}
     grammar = opened.checkpoint.corpus_name
     said_so = follows(reading, grammar, chosen["layer"], chosen["unit"]) if grammar in GRAMMARS else ""
-    roles = drawn_roles([str(name) for name in reading.trace.data_vars])
+    roles = drawn_roles(reading.trace)
     message = payload(
         opened,
         reading,

@@ -148,7 +148,7 @@ class Snapshot:
             ValueError, KeyError, OSError, zipfile.BadZipFile: there is none that can be read.
         """
         data = (self.run.folder / "probes" / f"{step:08d}.npz").read_bytes()
-        return Probe.loads(data, self.config.model.hidden_size)
+        return Probe.loads(data, self.config.model.cell)
 
 
 class Run:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +13,6 @@ from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading
 from lstmviz.trace import GateTrace, trace_tokens
 
-AXES = ("layer", "time", "unit")
-
 
 @dataclass(frozen=True)
 class Probe:
@@ -23,13 +20,13 @@ class Probe:
 
     Args:
         trace: every gate and state, and nll, NaN for the first token.
-        ids: the tokens' ids, ``(T,)``.
+        ids: of the tokens, ``(T,)``.
         likely: the ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
         probabilities: theirs, ``(T, 5)``.
     """
 
     trace: GateTrace
-    ids: np.ndarray
+    ids: list[int]
     likely: np.ndarray
     probabilities: np.ndarray
 
@@ -53,47 +50,36 @@ class Probe:
         trace, log_p = trace_tokens(model, read)
         shown = slice(cut - 1, None)
         best = log_p[shown].topk(min(5, len(vocabulary)), dim=-1)
-        trace = trace.isel(time=shown)
-        trace["nll"].values[0] = np.nan  # the first is not of the sentence
-        return cls(trace, read[shown].numpy(), best.indices.numpy(), best.values.exp().numpy())
+        trace = trace.select(time=shown)
+        nll = np.concatenate([[np.float32(np.nan)], trace.nll[1:]])  # the first is not of the sentence
+        return cls(replace(trace, nll=nll), read[shown].tolist(), best.indices.numpy(), best.values.exp().numpy())
 
     def dumps(self) -> bytes:
-        """As an npz file, which says of every array of the trace what its axes are."""
-        arrays = {str(name): variable.values for name, variable in self.trace.data_vars.items()}
-        axes = {str(name): variable.dims for name, variable in self.trace.data_vars.items()}
+        """As an npz file: the arrays of the trace by their names, and beside them nll, ids, likely, probabilities."""
+        beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
+        beside |= {"likely": self.likely, "probabilities": self.probabilities}
         buffer = io.BytesIO()
-        arrays |= {"axes": np.array(json.dumps(axes)), "ids": self.ids}
-        arrays |= {"likely": self.likely, "probabilities": self.probabilities}
-        np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+        np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
         return buffer.getvalue()
 
     @classmethod
-    def loads(cls, data: bytes, hidden_size: int) -> Probe:
-        """What ``dumps`` gave, or an earlier version, whose files do not tell the axes.
+    def loads(cls, data: bytes, cell: str) -> Probe:
+        """Undo ``dumps``.
 
         Args:
-            hidden_size: the model's; in a file of an earlier version what is not so wide is a projection.
+            cell: the name of the model's; from this and the arrays a trace knows its axes.
 
         Raises:
             ValueError, KeyError, OSError, zipfile.BadZipFile: it is no such file.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        ids, likely, probabilities = (arrays.pop(name) for name in ("ids", "likely", "probabilities"))
-        if "axes" in arrays:
-            axes = json.loads(str(arrays.pop("axes")))
-        else:
-            last = {name: "unit" if value.shape[-1] == hidden_size else "projection" for name, value in arrays.items()}
-            axes = {name: (*AXES[:-1], last[name]) for name in arrays} | {"nll": ("time",)}
-        variables = {name: (axes[name], value) for name, value in arrays.items()}
-        coords = {"layer": len(next(iter(arrays.values()))), "time": len(ids), "unit": hidden_size}
-        return cls(
-            GateTrace(variables, {axis: np.arange(size) for axis, size in coords.items()}), ids, likely, probabilities
-        )
+        ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
+        return cls(GateTrace(arrays, cell, nll=nll), ids.tolist(), likely, probabilities)
 
     def is_finite(self) -> bool:
         """Whether all gates and states are finite numbers."""
-        return all(np.isfinite(values).all() for name, values in self.trace.data_vars.items() if name != "nll")
+        return all(np.isfinite(values).all() for values in self.trace.values())
 
     def reading(self, opened: OpenModel) -> Reading:
         """As a map draws it.
@@ -101,6 +87,5 @@ class Probe:
         Args:
             opened: the model whose training this is a moment of.
         """
-        ids = self.ids.tolist()
-        pieces = [opened.checkpoint.vocabulary.tokens[i] for i in ids]
-        return Reading(pieces, ids, 0, self.trace, self.likely, self.probabilities, opened.model)
+        pieces = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids]
+        return Reading(pieces, self.ids, 0, self.trace, self.likely, self.probabilities, opened.model)
