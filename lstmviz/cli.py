@@ -28,6 +28,7 @@ from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
+from lstmviz.training.grid import lineup
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
@@ -35,7 +36,7 @@ from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
 from lstmviz.training.standing import short
 from lstmviz.training.status import LINEUP, LIVING, read_status, reason
-from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
+from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
 
 
 def _options(config: type, without: tuple[str, ...], **defaults: object) -> type:
@@ -106,10 +107,12 @@ def sweep(
     """
     if ray is not None and workers is not None:
         raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
+    if workers is not None:
+        check_workers(workers)
     options = dataclasses.asdict(model)
     if parameters is not None and options["hidden_size"] == ModelConfig().hidden_size:
         del options["hidden_size"]
-    config = SweepConfig(
+    grid = lineup(
         TrainConfig(**{**dataclasses.asdict(train), "corpus": train.corpus and _lasting(train.corpus)}),
         options,
         cells=tuple(CELLS) if cells == ("all",) else cells,
@@ -119,16 +122,20 @@ def sweep(
         parameters=parameters,
         probe=probe,
     )
-    begun = (sweep_dir / LINEUP).exists()
-    if train.corpus:
-        vocab_size = 0 if begun else len(corpora.open_corpus(config.train).vocabulary)
-        Sweep.create(sweep_dir, config, vocab_size)
-    elif not begun:
+    asked = Sweep(sweep_dir)
+    if (sweep_dir / LINEUP).exists():
+        if train.corpus:
+            Sweep.create(sweep_dir, grid, vocab_size=0)  # it knows
+        elif grid != lineup(TrainConfig(corpus=""), dataclasses.asdict(SweepModelOptions())):
+            raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
+    elif train.corpus:
+        vocab_size = len(corpora.open_corpus(grid.base.train).vocabulary)
+        if ray is None:
+            check_machine(grid.members(vocab_size), vocab_size, workers)
+        asked = Sweep.create(sweep_dir, grid, vocab_size)
+    else:
         raise ValueError(f"there is no line-up in {sweep_dir}; say what to train on with --corpus to begin one")
-    elif config != SweepConfig(TrainConfig(corpus=""), dataclasses.asdict(SweepModelOptions())):
-        raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
-    lineup = Sweep(sweep_dir)
-    follow_all(lineup, workers, ray)
+    follow_all(asked, workers, ray)
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -242,7 +249,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
     done: list[Outcome] = []
     for outcome in lineup.execute(workers, ray):
         if outcome is None:
-            _show_all(members, len(done))
+            _show_all(lineup, len(done))
             continue
         name = outcome.run.folder.name
         if outcome.state == "running":
@@ -287,15 +294,15 @@ def _failures(outcomes: list[Outcome]) -> list[str]:
     return [f"{outcome.run.folder.name} ({outcome.reason})" for outcome in outcomes if outcome.state == "failed"]
 
 
-def _show_all(members: list[Run], done: int) -> None:
+def _show_all(lineup: Sweep, done: int) -> None:
     """How far those come that train now, on one line of a terminal."""
     if sys.stdout.isatty():
         training = [
-            f"{run.folder.name} {status.step:,}/{run.config().train.steps:,}"
-            for run in members
-            if (status := run.status()) and status.state == "running"
+            f"{name} {status.step:,}/{member.train.steps:,}"
+            for name, member in lineup.members.items()
+            if (status := Run(lineup.folder / name).status()) and status.state == "running"
         ]
-        line = f"{done} of {len(members)} done · {', '.join(training)}"
+        line = f"{done} of {len(lineup.members)} done · {', '.join(training)}"
         print(f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
 
 

@@ -20,10 +20,11 @@ from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
 from lstmviz.model import LanguageModel, parameter_count
 from lstmviz.training.folder import Snapshot
+from lstmviz.training.grid import Grid, lineup
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed, unknown_share
 from lstmviz.training.standing import duration
 from lstmviz.training.status import reason
-from lstmviz.training.sweep import SweepConfig, check_machine
+from lstmviz.training.sweep import check_machine
 from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card
 
@@ -161,12 +162,11 @@ def form(trained: list[Snapshot]) -> None:
             **({"chrono": max(3, int(bptt))} if begins == "chrono" else {}),
         }
         lists = (int(layers),), (int(bptt),), tuple(range(int(seed), int(seed) + int(seeds)))
-        config = SweepConfig(train, sizes, tuple(cells), *lists, probe=probe)
+        config = lineup(train, sizes, cells, *lists, probe=probe)
         if same and len(cells) > 1:
             first = next(iter(config.members(len(corpus.vocabulary)).values()))
             allowed = parameter_count(first.model, len(corpus.vocabulary))
-            narrowed = {name: value for name, value in sizes.items() if name != "hidden_size"}
-            config = replace(config, model=narrowed, parameters=allowed)
+            config = replace(config, parameters=allowed)
         models = check(config, corpus)
         with about:
             for model in models:
@@ -178,7 +178,7 @@ def form(trained: list[Snapshot]) -> None:
     epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
     step, evaluation = (sum(cost) / len(measured) for cost in zip(*measured, strict=True))
     train = replace(train, **plan(amount, unit, step, evaluation, epoch))
-    config = replace(config, train=train)
+    config = replace(config, base=replace(config.base, train=train))
     preview(corpus)
     with action:
         epochs = train.steps / epoch
@@ -205,12 +205,12 @@ def form(trained: list[Snapshot]) -> None:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
         if not trainings.room(trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
-        several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
+        several = f" {len(cells)} cells" if seeds == 1 else f" {config.count} models"
         if st.button(f"Train{several if config.count > 1 else ''}", type="primary", width="stretch", key="train"):
             start(config, corpus, text)
 
 
-def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
+def check(config: Grid, corpus: Corpus) -> list[ModelConfig]:
     """The models of a line-up, or of a single training, one a cell.
 
     Raises:
@@ -235,16 +235,15 @@ def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
     return models
 
 
-def start(config: SweepConfig, corpus: Corpus, text: Text) -> None:
+def start(config: Grid, corpus: Corpus, text: Text) -> None:
     """Begin a training or a line-up and show it."""
     name = "text" if text.own else text.name
     try:
         if config.count > 1:
-            lineup = trainings.begin_lineup(config, len(corpus.vocabulary), f"{name}-lineup", text.own)
-            run = lineup.runs()[0]
+            run = trainings.begin_lineup(config, len(corpus.vocabulary), f"{name}-lineup", text.own).runs()[0]
         else:
             (member,) = config.members(len(corpus.vocabulary)).values()
-            run = trainings.begin(member, f"{name}-{config.cells[0]}", text.own)
+            run = trainings.begin(member, f"{name}-{member.model.cell}", text.own)
     except (ValueError, OSError) as error:
         st.error(f"The training could not be started: {plain(reason(error))}.")
         return

@@ -18,8 +18,9 @@ from pathlib import Path
 from lstmviz.config import TrainConfig
 from lstmviz.data.corpora import import_text
 from lstmviz.training.folder import NOTHING, Log, Run, RunConfig, Snapshot, runs
+from lstmviz.training.grid import Grid
 from lstmviz.training.status import LINEUP, Status, alone, read_status
-from lstmviz.training.sweep import Sweep, SweepConfig
+from lstmviz.training.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
@@ -93,10 +94,10 @@ def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
     return run
 
 
-def begin_lineup(config: SweepConfig, vocab_size: int, name: str, text: str | None = None) -> Sweep:
+def begin_lineup(grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
-    folder, train = _prepare(name, config.train, text)
-    lineup = Sweep.create(folder, replace(config, train=train), vocab_size)
+    folder, train = _prepare(name, grid.base.train, text)
+    lineup = Sweep.create(folder, replace(grid, base=replace(grid.base, train=train)), vocab_size)
     start(lineup)
     return lineup
 
