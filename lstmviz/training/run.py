@@ -194,7 +194,7 @@ class Run:
         with np.load(self.folder / "probes" / f"{step:08d}.npz", allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
         ids, likely, probabilities, nll = (values.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-        cell = ModelConfig(vocab_size=1, **self.config().model).cell
+        cell = self.config().model.cell
         return Probe(ids.tolist(), GateTrace(values, cell, nll=nll), likely, probabilities)
 
     # ---- the training process ----------------------------------------------------------------------------------------

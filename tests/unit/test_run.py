@@ -414,7 +414,9 @@ def test_a_rate_that_is_far_too_high_ends_with_a_sentence(
     tmp_path: Path, small_texts: None, cell: str, rate: float
 ) -> None:
     train = dataclasses.replace(SMALL.train, learning_rate=rate)
-    run = Run.create(tmp_path / "run", dataclasses.replace(SMALL, train=train, model={**SMALL.model, "cell": cell}))
+    run = Run.create(
+        tmp_path / "run", dataclasses.replace(SMALL, train=train, model=dataclasses.replace(SMALL.model, cell=cell))
+    )
     try:
         list(run.execute())
     except FloatingPointError as error:
