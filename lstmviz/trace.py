@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from lstmviz.cells import CELLS
 from lstmviz.cells.native import record_native
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel
@@ -429,20 +430,25 @@ def kept(trace: GateTrace) -> np.ndarray | None:
         trace: of any cell in ``CELLS``.
 
     Returns:
-        ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: the gate that keeps, under whatever name the
-        paper has it. In an sLSTM ``f ⊙ n' / n``, NaN at the first step, whose n' is not in the trace. None where no
-        gate keeps anything (``rnn``).
+        ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: what the cell declares as ``keeps``. NaN at the
+        first step where the step before has a part in it (``slstm``), which is not in the trace. None where no gate
+        keeps anything (``rnn``).
     """
-    if "log_forget_gate" in trace:
-        n = trace["normalizer"]
-        before = np.roll(n, 1, axis=-2)  # n', of the step before
-        before[..., 0, :] = np.nan
-        return before / n * np.exp(trace["log_forget_gate"])
-    return next((trace[name] for name in ("forget_gate", "update_gate") if name in trace), None)
+    return _worked_out(trace, "keeps")
 
 
 def held(trace: GateTrace) -> np.ndarray:
-    """What every unit holds: c; in an sLSTM the mean c / n; in a cell that has no c, h. The axes of the trace."""
-    if "normalizer" in trace:
-        return trace["cell"] / trace["normalizer"]
-    return trace["cell" if "cell" in trace else "hidden"]
+    """What every unit holds, as the cell declares it: c; in an sLSTM the mean c / n; in a cell that has no c, h.
+
+    Returns:
+        ``(layer[, direction][, batch], time, unit)``.
+    """
+    values = _worked_out(trace, "holds")
+    assert values is not None  # every cell holds something
+    return values
+
+
+def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
+    record = {name: torch.from_numpy(values) for name, values in trace.items()}
+    values = CELLS[trace.cell_name].worked_out(what, record, trace.outer.index("time"))
+    return None if values is None else values.numpy()
