@@ -15,34 +15,9 @@ TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
 
 
 @pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"cell": "gpt"}, "cell is 'gpt'; it must be one of rnn, lstm"),
-        ({"hidden_size": 4.0}, "hidden_size is 4.0"),
-        ({"hidden_size": True}, "hidden_size is True"),
-        ({"num_layers": 65}, "from 1 to 64"),
-        ({"embedding_size": 10**9}, "embedding_size is 1000000000"),
-        ({"dropout": 1.0}, "dropout is 1.0; it must be at least 0 and below 1"),
-        ({"dropout": float("nan")}, "dropout is nan"),
-        ({"tie_weights": 1}, "tie_weights is 1"),
-        ({"tie_weights": True, "embedding_size": 3}, "they are 3 and 128"),
-        ({"adaptive_softmax": 1}, "adaptive_softmax is 1; it must be true or false"),
-        ({"forget_bias": math.nan}, "forget_bias is nan; it must be a number from -100 to 100"),
-        ({"chrono": 2}, "chrono is 2; it must be a whole number from 3"),
-        ({"chrono": 9, "forget_bias": 1.0}, "leave one of them out"),
-        ({"forget_bias": 1.0, "cell": "rnn"}, "a gate that rnn does not have"),
-        ({"adaptive_softmax": True, "tie_weights": True, "embedding_size": 128}, "leave it or tie_weights out"),
-    ],
-)
-def test_a_bad_value_names_field_value_and_range(options, field):
-    with pytest.raises(ValueError, match=field):
-        ModelConfig(**options)
-
-
-@pytest.mark.parametrize(
     ("options", "vocab_size", "said"),
     [
-        ({}, 0, "vocab_size is 0; it must be a whole number from 1 to 1000000"),
+        ({}, 0, "vocab_size is 0; it must be a whole number from 1 to 1,000,000"),
         ({}, 9.0, "vocab_size is 9.0; it must be a whole number"),
         ({}, 10**6 + 1, "vocab_size is 1000001; it must be"),
         ({"adaptive_softmax": True}, 9_999, "a vocabulary of at least 10,000 tokens; this one has 9,999"),
