@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Role:
         light, dark: its colour on a light and on a dark page.
         low, high: its fixed scale; None where the values are unbounded.
         meaning: one plain sentence for somebody who has never seen an LSTM.
-        does: "keeps", "writes", "shows" or "holds"; empty where none of them.
+        does: one of ``DOES``, in the cells that are usual; empty where none of them. Each cell declares its own.
     """
 
     label: str
@@ -41,7 +41,10 @@ AMBER, GREEN, BLUE, VIOLET = (
 )
 
 
-LOSS, PERPLEXITY = ("#ea580c", "#fb923c"), VIOLET
+# On a light and on a dark page. What is read as text has a contrast of at least 4.5 to 1 with the page (WCAG 1.4.3).
+LOSS, PERPLEXITY = ("#c2410c", "#fb923c"), VIOLET
+LOSS_BARS, SURPRISE = ("#fdba74", "#b45309"), ("#ea641e", "#ea580c")  # behind the lines; of a token that was unlikely
+LIKELY = ("#2563eb", "#60a5fa")  # what may come next
 
 
 ROLES = {
@@ -127,7 +130,37 @@ ROLES = {
 }
 
 
-DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]
+DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]  # on white
+CIVIDIS = (
+    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
+)  # fmt: skip
+SIGNED = {  # from the lowest value to just below 0, and from just above to the highest: 0 has the page's own colour
+    "light": (("#2166ac", "#5b9bcb", "#b4d3e7"), ("#f7c4ab", "#e07b62", "#b2182b")),
+    "dark": (("#9cc9ff", "#4a90d9", "#23507f"), ("#7d2f2c", "#db5546", "#ffab91")),
+}
+PAGES = {  # the themes of .streamlit/config.toml, for a picture in the light that the page is not shown in
+    "light": {"background": "#ffffff", "text": "#1c2024", "border": "#d5d7db", "primary": "#1d4ed8"},
+    "dark": {"background": "#0f1318", "text": "#e6e8eb", "border": "#3a4049", "primary": "#3b82f6"},
+}
+
+
+DOES = ("keeps", "writes", "shows", "looks_back", "holds")
+COLOURS = {"keeps": AMBER, "writes": GREEN, "shows": BLUE}
+
+
+def role_of(name: str, does: str) -> Role:
+    """A role as a cell uses it: where it does not do what is usual, it has the colour and the meaning of what it does.
+
+    Args:
+        name: in ``ROLES``.
+        does: one of ``DOES``, or empty.
+    """
+    role = ROLES[name]
+    if role.does == does or not {role.does, does} & COLOURS.keys():
+        return replace(role, does=does)
+    meaning = next((other.meaning for other in ROLES.values() if other.does == does), "See the equations of this cell.")
+    light, dark = COLOURS.get(does, GREY)
+    return replace(role, light=light, dark=dark, meaning=meaning, does=does)
 
 
 def scale(name: str, values: np.ndarray) -> tuple[float, float]:

@@ -33,7 +33,7 @@ from lstmviz.ui.comparing import (
     titles,
     values_table,
 )
-from lstmviz.ui.components import Note, comparison
+from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import (
     STYLE,
     examples_menu,
@@ -46,6 +46,7 @@ from lstmviz.ui.controls import (
     units_control,
 )  # fmt: skip
 from lstmviz.ui.examples import SIDE_BY_SIDE
+from lstmviz.wire import Note
 
 GATES = ("keeps", "writes", "shows")
 BOX = "sentence"  # the key of the box, and what a link calls it
@@ -266,7 +267,7 @@ def compare(
         compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
-            comparison({}, [], key="comparison", notes=[("info", nothing)])
+            comparison(None, [], key="comparison", notes=[("info", nothing)])
             return
         said, axis = state.get("comparison") or {}, shared_axis(text, compared)
         header, parts = draw(

@@ -11,7 +11,7 @@ from lstmviz.data.vocabulary import plain
 from lstmviz.reading import MAX_TOKENS, OpenModel, Reading, last_changed, mostly_unknown, read, telling_unit
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
-from lstmviz.ui.components import Note, gate_map, readout
+from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import (
     STYLE,
     controls,
@@ -23,7 +23,7 @@ from lstmviz.ui.controls import (
     type_sentence,
 )  # fmt: skip
 from lstmviz.ui.examples import examples_for
-from lstmviz.wire import payload
+from lstmviz.wire import Note, payload
 
 
 def page() -> None:

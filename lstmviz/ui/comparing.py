@@ -21,14 +21,14 @@ import torch
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, unknown_said, well_formed
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, unknown_said, visible, well_formed
 from lstmviz.explain.distance import accuracy_by_distance, knows
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading, mostly_unknown, rows_of, running_mean, unknown_share
 from lstmviz.roles import ROLES, SIDE_BY_SIDE
 from lstmviz.trace import as_table, kept
 from lstmviz.ui.sources import COPY
-from lstmviz.wire import likeliest, numbers, pack, panels_of
+from lstmviz.wire import Chart, ComparedModel, ComparisonHeader, Header, Row, likeliest, numbers, pack, panels_of
 
 MOST = 6  # models side by side
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
@@ -143,7 +143,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         tokens = [
             np.searchsorted(each, places, side="right") - 1 + skip for each, skip in zip(starts, begun, strict=True)
         ]
-        labels = [{"\n": NEWLINE_SIGN, " ": SPACE_SIGN}.get(c, c) for c in plain]
+        labels = [visible(c) for c in plain]
         by = "character"
     at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
     return Axis([NEWLINE_SIGN] * first + labels, at, by, len(labels))
@@ -369,7 +369,7 @@ def draw(
     reference: int,
     selection: dict[str, int],
     held: Container[str] = (),
-) -> tuple[dict[str, Any], list[bytes]]:
+) -> tuple[ComparisonHeader, list[bytes]]:
     """Everything the comparison draws: its header, and a gate map's message a model.
 
     Args:
@@ -395,50 +395,46 @@ def draw(
         config, reading = model.checkpoint.model, model.reading
         layers = [layer] if layer < config.num_layers else []
         root = models[reference] if kin[k] == kin[reference] else models[kin[k]]
-        panels, planes = panels_of(model.opened, reading.trace, layers, list(taken.values()), ends)
         slot_of = {role: slot for slot, role in taken.items()}
-        body = {
-            "layers": layers,
-            **rows_of(root.opened, root.reading, layers, order),
-            "panels": [{**panel, "slot": slot_of.get(panel["role"])} for panel in panels],
-            "top": likeliest(model.opened, reading, 3),
-        }
+        panels, planes = panels_of(model.opened, reading.trace, layers, list(taken.values()), ends, slot_of)
+        rows = rows_of(root.opened, root.reading, layers, order)
+        body = Header(layers=layers, panels=panels, top=likeliest(model.opened, reading, 3), **rows)
         parts.append(pack(body, planes, identity=model.checkpoint.digest, ids=reading.ids, held=held))
         alike = difference and layers and kin[k] == kin[reference]
         described.append(
-            {
-                "id": model.name,
-                "name": model.name,
-                "title": names[k],
-                "light": SIDE_BY_SIDE["light"][k],
-                "dark": SIDE_BY_SIDE["dark"][k],
-                "at": axis.at[k].tolist(),
-                "kin": kin[k],
-                "loss": _line(lines[k]["loss"]),
-                "equations": _equations(config.cell),
-                "remark": _remark(config.cell),
-                "absent": {slot: _absent(config.cell, slot, layer, config.num_layers) for slot in slots},
-                "differences": _most(models[reference], model, layer) if alike else {},
-            }
+            ComparedModel(
+                id=model.name,
+                name=model.name,
+                title=names[k],
+                light=SIDE_BY_SIDE["light"][k],
+                dark=SIDE_BY_SIDE["dark"][k],
+                at=axis.at[k].tolist(),
+                kin=kin[k],
+                loss=_line(lines[k]["loss"]),
+                equations=_equations(config.cell),
+                remark=_remark(config.cell),
+                absent={slot: _absent(config.cell, slot, layer, config.num_layers) for slot in slots},
+                differences=_most(models[reference], model, layer) if alike else {},
+            )
         )
     noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
-    header = {
-        "height": 760,
-        "level": "char" if noun == "characters" else "word",
-        "noun": noun[:-1],
-        "labels": axis.labels,
-        "count": axis.typed,
-        "unknown": _unknown(models, axis),
-        "models": described,
-        "reference": reference,
-        "difference": difference,
-        "facts": facts[0],
-        "same": facts[1],
-        "note": _note(models, names, axis, kin, reference, difference),
-        "charts": [_chart(name, gate, lines, axis.by) for name in charts],
-        "slots": [{"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} for slot in slots],
-        "selection": selection,
-    }
+    header = ComparisonHeader(
+        height=760,
+        level="char" if noun == "characters" else "word",
+        noun=noun[:-1],
+        labels=axis.labels,
+        count=axis.typed,
+        unknown=_unknown(models, axis),
+        models=described,
+        reference=reference,
+        difference=difference,
+        facts=facts[0],
+        same=facts[1],
+        note=_note(models, names, axis, kin, reference, difference),
+        charts=[_chart(name, gate, lines, axis.by) for name in charts],
+        slots=[Row(slot, SLOTS[slot].label, SLOTS[slot].hint) for slot in slots],
+        selection=selection,
+    )
     return header, parts
 
 
@@ -548,7 +544,7 @@ def _most(a: Compared, b: Compared, layer: int) -> dict[str, float]:
     return {role: float(np.abs(y[role].values[layer] - x[role].values[layer]).max()) for role in roles}
 
 
-def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> dict[str, Any]:
+def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> Chart:
     unit, of_gate = CHARTS[name]
     values = [line[name] for line in lines]
     known = np.concatenate([v[np.isfinite(v)] for v in values if v is not None] or [np.zeros(0)])
@@ -562,14 +558,14 @@ def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: 
         low, high = 0.1, 1000
     else:
         low, high = 0, 1
-    return {
-        "title": f"{gate} · {name}" if of_gate else name,
-        "unit": f"nats a {by}" if name == "loss" and by == "character" else unit,
-        "low": low,
-        "high": high,
-        "log": name == "half-life",
-        "lines": [_line(v) for v in values],
-    }
+    return Chart(
+        title=f"{gate} · {name}" if of_gate else name,
+        unit=f"nats a {by}" if name == "loss" and by == "character" else unit,
+        low=low,
+        high=high,
+        log=name == "half-life",
+        lines=[_line(v) for v in values],
+    )
 
 
 def _unknown(models: list[Compared], axis: Axis) -> list[bool]:
