@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstmviz.card import card
 from lstmviz.cells import CELLS, Cell
@@ -43,7 +43,8 @@ def model_of(cell: str, dtype: torch.dtype, layers: int = 3) -> LanguageModel:
 
 def in_layout(model: LanguageModel, cell: str) -> LanguageModel:
     other = copy.deepcopy(model)
-    other.layers = nn.ModuleList(transplant(layer, cell) for layer in model.layers)
+    for k, layer in enumerate(model.layers):
+        other.layers[k] = transplant(layer, cell)
     return other
 
 
