@@ -15,9 +15,9 @@ import streamlit as st
 from lstmviz.charts import runs_figure
 from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.data.vocabulary import plain, unknown_said
+from lstmviz.explain.correlations import unit_correlations
 from lstmviz.model import perplexity
 from lstmviz.reading import Reading, telling_unit
-from lstmviz.trace import unit_correlations
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning

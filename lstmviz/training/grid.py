@@ -61,6 +61,10 @@ class Grid:
         """How many members there are."""
         return math.prod(len(values) for values in self.over.values())
 
+    def trained(self, **otherwise: Any) -> Grid:
+        """The same with other values of TrainConfig for all members."""
+        return replace(self, base=replace(self.base, train=replace(self.base.train, **otherwise)))
+
     def members(self, vocab_size: int) -> dict[str, RunConfig]:
         """Every member by its name: its cell, and of the rest what not all have in common.
 

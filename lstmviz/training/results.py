@@ -9,8 +9,9 @@ import numpy as np
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import GRAMMARS, hidden_variable
 from lstmviz.data.vocabulary import Corpus
+from lstmviz.explain.correlations import unit_correlations
 from lstmviz.model import LanguageModel
-from lstmviz.trace import held, trace_tokens, unit_correlations
+from lstmviz.trace import held, trace_tokens
 from lstmviz.training.loop import evaluate, unknown_share
 
 

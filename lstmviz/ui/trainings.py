@@ -97,7 +97,7 @@ def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
 def begin_lineup(grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
     folder, train = _prepare(name, grid.base.train, text)
-    lineup = Sweep.create(folder, replace(grid, base=replace(grid.base, train=train)), vocab_size)
+    lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
     start(lineup)
     return lineup
 
