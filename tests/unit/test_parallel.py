@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lstmviz.data.grammars import generate
 from lstmviz.model import LanguageModel
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.loop import Metrics, Trainer
+from lstmviz.training.meeting import Word, hear, say, steps_together
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.process import execute
 
@@ -75,6 +77,42 @@ def test_many_take_the_steps_that_one_would(size):
         assert records[-1].valid_nll == pytest.approx(expected[-1].valid_nll, rel=1e-3)
     first = list(trained[0][0].model.parameters())
     assert all(p.equal(q) for trainer, _ in trained for p, q in zip(first, trainer.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("asked", [[], ["go on"], ["save"], ["go on", "go on", "save", "save", "go on", "stop"]])
+def test_all_hear_the_words_that_one_says_and_take_the_same_steps(asked: list[str]) -> None:
+    said, barrier, given, size = [None] * 3, threading.Barrier(3), iter(asked), 3
+    config = dataclasses.replace(CONFIG, batch_size=6, steps=33, eval_every=8)
+
+    def one(rank: int) -> tuple[list[int], list[tuple[int, Word]], bool]:
+        model = LanguageModel(ModelConfig(embedding_size=4, hidden_size=4), len(CORPUS.vocabulary))
+        trainer, words = Trainer(model, CORPUS, config, Threads(rank, size, 0, said, barrier)), []
+
+        def meet(metrics: Metrics | None) -> Word:
+            if rank:
+                word = hear(trainer)
+            else:
+                while (word := Word(next(given, "go on"))) is Word.SAVE:
+                    assert "rank.2.random.cpu" in say(trainer, word)  # whole
+                say(trainer, word)
+            words.append((trainer.step, word))
+            return word
+
+        steps = [trainer.step for _ in steps_together(trainer, meet)]
+        if trainer.is_over:
+            (hear if rank else partial(say, word=Word.FINISHED))(trainer)
+        return steps, words, trainer.is_over
+
+    with ThreadPoolExecutor(size) as pool:
+        first, *others = list(pool.map(one, range(size)))
+    assert all(other == first for other in others)
+    steps, words, is_over = first
+    if "stop" in asked:
+        assert not is_over and words[-1] == (10, Word.STOP)  # at the fourth meeting
+        assert steps == list(range(1, 11))
+    else:
+        assert is_over and steps == list(range(1, 34))
+        assert [step for step, _ in words] == [0, 5, 8, 10, 15, 16, 20, 24, 25, 30, 32, 33]
 
 
 def test_streams_that_cannot_be_shared_out_are_refused():
