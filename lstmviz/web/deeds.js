@@ -1,3 +1,7 @@
+// What units do at a token.
+
+import { valueOf } from "./wire.js";
+
 // What a unit holds: c; in an sLSTM the mean c / n; in a cell that has no c, h.
 export const heldOf = (values) => "normalizer" in values ? values.cell / values.normalizer : values.cell ?? values.hidden;
 
@@ -5,4 +9,44 @@ export const heldOf = (values) => "normalizer" in values ? values.cell / values.
 export function keptOf(now, before) {
   if ("normalizer" in now) return Math.exp(now.log_forget_gate) * before.normalizer / now.normalizer;
   return now.forget_gate ?? now.update_gate ?? NaN;
+}
+
+// The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
+// how much it differs from the token before; what is held is kept, written and changes.
+export function mostAt(panels, time, begins) {
+  const { size } = panels[0], first = time === 0 && begins;
+  const gates = panels.filter(({ gate }) => gate);
+  const memory = panels.find(({ does }) => does === "holds") ?? panels.find(({ role }) => role === "hidden");
+  const turned = gates.flatMap((panel) =>
+    Array.from({ length: size }, (_, unit) => valueOf(panel, unit, time) - valueOf(panel, unit, time - 1)));
+  const [kept, written, changed] = [0, 0, 0].map(() => new Float64Array(size)), now = {}, before = {};
+  for (let unit = 0; unit < size; unit++) {
+    for (const panel of panels) {
+      now[panel.role] = valueOf(panel, unit, time);
+      before[panel.role] = valueOf(panel, unit, time - 1);
+    }
+    const held = heldOf(now), was = first ? 0 : heldOf(before);
+    kept[unit] = first ? 0 : keptOf(now, before) * was;
+    written[unit] = held - kept[unit];
+    changed[unit] = held - was;
+  }
+  const chip = (unit, by, { symbol, light, dark }) => ({ unit, by, symbol, light, dark });
+  const turns = (sign) => largest(turned, (by) => sign * by)
+    .map((k) => chip(k % size, turned[k], gates[Math.floor(k / size)]));
+  const moves = (values) => largest(values, Math.abs).map((unit) => chip(unit, values[unit], memory));
+  const found = gates.length ? [["opens", turns(1)], ["shuts", turns(-1)]] : [];
+  if (gates.some(({ does }) => does === "keeps")) found.push(["keeps", moves(kept)], ["writes", moves(written)]);
+  return [...found, ["changes", moves(changed)]];
+}
+
+// Places of the few largest, the largest first; what is too small to be seen is not among them.
+function largest(values, size, count = 4) {
+  const best = [];
+  values.forEach((value, k) => {
+    if (!(size(value) >= 0.005) || (best.length === count && size(value) <= size(values[best.at(-1)]))) return;
+    const place = best.findIndex((other) => size(values[other]) < size(value));
+    best.splice(place < 0 ? best.length : place, 0, k);
+    best.length = Math.min(best.length, count);
+  });
+  return best;
 }

@@ -16,6 +16,8 @@ export function number(value, digits = 2) {
   return text.replace(/^-(0\.?0*)$/, "$1").replace("-", "−").replace("e-", "e−");
 }
 
+export const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
+
 export function perplexity(nll) {
   if (missing(nll)) return "–";
   const value = Math.exp(nll);
