@@ -6,7 +6,7 @@ import re
 import statistics
 import time
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from math import log
@@ -26,7 +26,7 @@ from lstmviz.explain.distance import accuracy_by_distance, knows
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading, mostly_unknown, rows_of, running_mean, unknown_share
 from lstmviz.roles import ROLES, SIDE_BY_SIDE
-from lstmviz.trace import as_table, kept
+from lstmviz.trace import kept
 from lstmviz.ui.sources import COPY
 from lstmviz.wire import Chart, ComparedModel, ComparisonHeader, Header, Row, likeliest, numbers, pack, panels_of
 
@@ -347,7 +347,7 @@ def values_table(models: list[Compared]) -> pd.DataFrame:
     tables = []
     for model in models:
         tokens = [model.checkpoint.vocabulary.tokens[i] for i in model.reading.ids]
-        tables.append(as_table(model.reading.trace.assign_coords(token=("time", tokens))).assign(model=model.name))
+        tables.append(replace(model.reading.trace, tokens=tokens).to_dataframe().assign(model=model.name))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -457,7 +457,7 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
         return np.where(at >= 0, values[at], np.nan)
 
-    loss = trace["nll"].values
+    loss = trace.nll
     if by == "character":
         loss = loss / np.maximum(1, np.bincount(at[at >= 0], minlength=len(loss)))
     loss = placed(loss)
@@ -468,16 +468,16 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     keeps = kept(trace)
     share = keeps
     if gate != "keeps":
-        role = _role(gate, [str(name) for name in trace.data_vars])
+        role = _role(gate, trace)
         share = None if role is None or role.startswith("log_") else trace[role]  # a logarithm is no share
     if share is not None:
-        values = share.values[layer]  # (T, H)
+        values = share[layer]  # (T, H)
         found["mean"] = placed(values.mean(-1))
         there = np.where(np.isfinite(values).all(-1), 0.0, np.nan)  # what was kept at an sLSTM's first step is unknown
         found["below 0.1"] = placed((values < 0.1).mean(-1) + there)
         found["above 0.9"] = placed((values > 0.9).mean(-1) + there)
     if keeps is not None:
-        found["half-life"] = placed(half_life(keeps.values[layer]))
+        found["half-life"] = placed(half_life(keeps[layer]))
     return found
 
 
@@ -540,8 +540,7 @@ def _most(a: Compared, b: Compared, layer: int) -> dict[str, float]:
     if a is b or len(a.reading.ids) != len(b.reading.ids):
         return {}
     x, y = a.reading.trace, b.reading.trace
-    roles = [str(role) for role in y.data_vars if role in x and role != "nll"]
-    return {role: float(np.abs(y[role].values[layer] - x[role].values[layer]).max()) for role in roles}
+    return {role: float(np.abs(y[role][layer] - x[role][layer]).max()) for role in y if role in x}
 
 
 def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> Chart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +13,7 @@ from lstmviz.charts import gate_figure
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.reading import MAX_TOKENS, ORDERS, TELLING, OpenModel
 from lstmviz.roles import ROLES
-from lstmviz.trace import GateTrace, as_table
+from lstmviz.trace import GateTrace
 from lstmviz.ui.examples import examples_for
 from lstmviz.units import MOST, drawn_roles
 
@@ -269,10 +270,10 @@ def export_controls(opened: OpenModel) -> None:
 
     def trace() -> GateTrace:
         tokens = [opened.checkpoint.vocabulary.tokens[i] for i in reading.ids]
-        return reading.trace.assign_coords(token=("time", tokens))
+        return replace(reading.trace, tokens=tokens)
 
     def table() -> pd.DataFrame:
-        return as_table(trace())
+        return trace().to_dataframe()
 
     def parquet() -> bytes:
         buffer = io.BytesIO()

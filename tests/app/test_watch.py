@@ -242,15 +242,15 @@ def test_changing_the_model_leaves_the_place_of_the_one_before() -> None:
 
 def test_the_models_of_grammars_do_what_their_examples_say() -> None:
     state = open_page(model="agreement", text="the key near the cabinets with the dogs is lost .").session_state
-    number = state["seen"]["reading"].trace.cell.sel(layer=0, unit=5).values
+    number = state["seen"]["reading"].trace.cell[0, :, 5]
     assert max(number[5:9]) < 0 < 2 < number[2]  # low over cabinets and dogs
-    verb = state["seen"]["reading"].trace.nll.values[9]
+    verb = state["seen"]["reading"].trace.nll[9]
     state = open_page(model="agreement", text="the keys near the cabinet with the dog are lost .").session_state
-    assert min(state["seen"]["reading"].trace.cell.sel(layer=0, unit=5).values[2:9]) > 2  # high from keys on
+    assert min(state["seen"]["reading"].trace.cell[0, :, 5][2:9]) > 2  # high from keys on
     wrong = open_page(model="agreement", text="the key near the cabinets are lost .").session_state["seen"]["reading"]
-    assert wrong.trace.nll.values[6] > verb + 4
+    assert wrong.trace.nll[6] > verb + 4
     state = open_page(model="brackets", text="(((((((())))))))").session_state
-    depth = state["seen"]["reading"].trace.cell.sel(layer=0, unit=9).values
+    depth = state["seen"]["reading"].trace.cell[0, :, 9]
     assert all(b < a for a, b in pairwise(depth[1:9]))  # a step down at every (
     assert all(b > a for a, b in pairwise(depth[8:17]))  # and back at every )
 

@@ -59,7 +59,7 @@ def test_units_like_one_another_do_not_crowd_out_the_others() -> None:
 def test_what_is_shown_can_be_followed_and_is_not_all_alike(name: str) -> None:
     model, text = opened(name), examples_for(opened(name))[0].text
     seen = reading(name, text)
-    did = acts({role: seen.trace[role].values[0] for role in model.scales[0]}, model.scales[0])
+    did = acts({role: seen.trace[role][0] for role in model.scales[0]}, model.scales[0])
     value = usual(did, seen.pieces).worth
     assert value[[*shown(name, text)]].mean() > 1.2 * value.mean()
     rows = did.reshape(-1, did.shape[-1]).T  # (H, T · R)
@@ -76,9 +76,7 @@ def test_separators_and_capitals_are_seen_to_open_and_shut_something(name: str) 
     seen = reading(name, text)
     mark = np.array([not piece[0].islower() for piece in seen.pieces])
     values = [
-        seen.trace[role].values[0]
-        for role in ("input_gate", "reset_gate", "output_gate", "hidden")
-        if role in seen.trace
+        seen.trace[role][0] for role in ("input_gate", "reset_gate", "output_gate", "hidden") if role in seen.trace
     ]
     turned = np.mean([np.abs(each[mark].mean(0) - each[~mark].mean(0)) > 0.4 for each in values], axis=0)  # (H,)
     assert turned[[*shown(name, text)]].mean() > 1.25 * turned.mean()
