@@ -302,13 +302,14 @@ class GateMap {
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
-      begins: data.begins, lets_out: data.lets_out, resets: data.resets, annotation: annotationOf(data, unit, layer),
+      annotation: annotationOf(data, unit, layer),
+      begins: data.begins, symbols: data.symbols, does: data.does, lets_out: data.lets_out, resets: data.resets,
       nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),
       next: {
         tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
       },
-      found: mostAt(panels, time, data.begins),
+      found: mostAt(panels, time, data),
     };
     say("readout", window.__lstmviz);
     if (hovered) return;
