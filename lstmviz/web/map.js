@@ -6,11 +6,12 @@
 //   "lstmviz:select"          event of the window, {unit, layer} in its detail: select that unit
 //   window.__lstmvizPainted   {tokens, at, draw}: how many tokens the last painted picture has, when it was painted, and how
 //                             many milliseconds that took; the comparison sets it, too
+// Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (app.py), and history.js changes it.
 
-import { mostAt } from "./deeds.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
 import "./history.js";
+import { mostAt } from "./most.js";
 import { annotationOf, drawMap, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";

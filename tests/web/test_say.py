@@ -55,7 +55,7 @@ def test_most_at_a_token_follows_from_what_the_cell_does(web_page, make_checkpoi
         message = payload(opened, seen, **view)
         found = web_page.evaluate(
             """async (bytes) => {
-              const { decode } = await import("/wire.js"), { mostAt } = await import("/deeds.js");
+              const { decode } = await import("/wire.js"), { mostAt } = await import("/most.js");
               const data = decode(new Uint8Array(bytes), new Map());
               return [1, 4].map((time) => Object.fromEntries(mostAt(data.panels, time, data)));
             }""",
