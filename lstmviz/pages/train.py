@@ -8,16 +8,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
-from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.data.vocabulary import plain, unknown_said
-from lstmviz.explain.correlations import unit_correlations
+from lstmviz.explain.correlations import follows
 from lstmviz.model import perplexity
-from lstmviz.reading import Reading, telling_unit
+from lstmviz.reading import telling_unit
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning
@@ -305,8 +303,8 @@ def probe(seen: Snapshot, step: int) -> None:
     last = len(reading.ids) - 1
     chosen = said.get("selection") or {"time": last, "unit": telling_unit(opened, 0), "layer": 0}
     chosen = {**chosen, "time": min(chosen["time"], last)}
-    grammar = opened.checkpoint.corpus_name
-    said_so = follows(reading, grammar, chosen["layer"], chosen["unit"]) if grammar in GRAMMARS else ""
+    corpus = opened.checkpoint.corpus_name
+    said_so = follows(reading.trace, reading.pieces, corpus, chosen["layer"], chosen["unit"])
     roles = drawn_roles(reading.trace)
     message = payload(
         opened,
@@ -353,20 +351,6 @@ def play(name: str) -> None:
     state["playing"] = None if state.get("playing") == name else name
     if state["playing"]:
         state["moments"].setdefault(name, 0)
-
-
-def follows(reading: Reading, grammar: str, layer: int, unit: int) -> str:
-    """How well a unit carries what is hidden, in this sentence and at this moment; nothing where that never changes."""
-    variable = hidden_variable(grammar, reading.pieces)
-    if len(set(variable[~np.isnan(variable)])) < 2:
-        return ""
-    correlation = unit_correlations(reading.trace, variable, nominal=GRAMMARS[grammar].nominal)[layer]  # (U,)
-    best = int(correlation.argmax())
-    hidden = GRAMMARS[grammar].variable
-    words = f"In this sentence unit {unit} follows the {hidden} with {measure(grammar)} {correlation[unit]:.2f}"
-    return words + (
-        f"; best is unit {best} with {correlation[best]:.2f}." if best != unit else ", the best of all units."
-    )
 
 
 page()
