@@ -36,7 +36,7 @@ def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool =
 
 
 def follows(trace: GateTrace, pieces: list[str], corpus: str, layer: int, unit: int) -> str:
-    """How well a unit carries what is hidden in a sentence, in words; empty where nothing is, or where it never changes.
+    """How well a unit carries what is hidden in a sentence, in words; empty where nothing is, or it never changes.
 
     Args:
         trace: of the sentence.
