@@ -279,7 +279,7 @@ def test_others_go_on_where_one_fails(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         (["{0}/none"], "there is no line-up in {0}/none; say what to train on with --corpus"),
         (["{0}/known", "--steps", "7"], "say python -m lstmviz sweep {0}/known alone"),
-        (["{0}/known", "--corpus", "brackets"], "was begun with other batch_size and steps and eval_every and"),
+        (["{0}/known", "--corpus", "brackets"], "was begun with other cell and embedding_size and hidden_size and "),
         (["{0}/new", "--corpus", "brackets", "--ray", "auto", "--workers", "2"], "leave --workers out"),
         (["{0}/new", "--corpus", "brackets", "--workers", "1000"], "workers is 1000"),
         (["{0}/new", "--corpus", "brackets", "--workers", "-1"], "workers is -1"),
