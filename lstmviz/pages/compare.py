@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from math import log
 
 import streamlit as st
@@ -13,26 +12,17 @@ from lstmviz.cells.transplant import layouts
 from lstmviz.charts import lines_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
-from lstmviz.reading import MAX_TOKENS, OpenModel, last_changed, read, telling_unit
+from lstmviz.explain.alignment import Axis, Compared, shared_axis
+from lstmviz.explain.comparison import MOST, Comparison, View, draw
+from lstmviz.explain.differences import Differences, differences, speed
+from lstmviz.explain.distance import reach
+from lstmviz.explain.examples import SIDE_BY_SIDE
+from lstmviz.explain.kin import kinship
+from lstmviz.explain.measures import CHARTS
+from lstmviz.explain.rows import SLOTS, USUAL
+from lstmviz.explain.tables import lines_table, markdown, models_table, values_table
+from lstmviz.reading import MAX_TOKENS, OpenModel, Reading, last_changed, read, telling_unit
 from lstmviz.ui import sources
-from lstmviz.ui.comparing import (
-    CHARTS,
-    MOST,
-    SLOTS,
-    USUAL,
-    Axis,
-    Compared,
-    differences,
-    draw,
-    kinship,
-    lines_table,
-    markdown,
-    models_table,
-    reach,
-    shared_axis,
-    titles,
-    values_table,
-)
 from lstmviz.ui.components import Note, comparison
 from lstmviz.ui.controls import (
     STYLE,
@@ -45,23 +35,11 @@ from lstmviz.ui.controls import (
     type_sentence,
     units_control,
 )  # fmt: skip
-from lstmviz.ui.examples import SIDE_BY_SIDE
+from lstmviz.ui.sources import titles
 
 GATES = ("keeps", "writes", "shows")
 BOX = "sentence"  # the key of the box, and what a link calls it
 TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
-
-
-@dataclass(frozen=True)
-class View:
-    """How the models are shown: what ``comparing.draw`` takes of a person's choices."""
-
-    layer: int
-    order: str
-    slots: list[str]
-    charts: list[str]
-    gate: str
-    difference: bool
 
 
 def page() -> None:
@@ -77,7 +55,7 @@ def page() -> None:
     first = next(iter(opened.values()))
     keep_text(f"compare {first.checkpoint.corpus_name}", first, BOX)
     every = list(opened.values())
-    compare(opened, controls(opened), differences(every), kinship(every))
+    compare(opened, controls(opened), differences(every, [reads(model) for model in every]), kinship(every))
     figures(opened)
 
 
@@ -228,7 +206,7 @@ def export_controls(opened: dict[str, OpenModel], layer: int) -> None:
     """The tables of what is compared; made only when asked for."""
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
     readings, text = st.session_state.get("readings") or {}, st.session_state.get(BOX) or ""
-    compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings.get(name))]
+    compared = side_by_side(opened, readings)
 
     def parquet() -> bytes:
         buffer = io.BytesIO()
@@ -249,36 +227,31 @@ def export_controls(opened: dict[str, OpenModel], layer: int) -> None:
         st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
 
 
-@st.fragment
-def compare(
-    opened: dict[str, OpenModel], view: View, facts: tuple[list[tuple[str, list[str], bool]], str], kin: list[int]
-) -> None:
-    """Everything that answers a keystroke, always the same elements: see ``ui.components``.
+def side_by_side(opened: dict[str, OpenModel], readings: dict[str, Reading | None]) -> list[Compared]:
+    """The models that have read something."""
+    names = titles([(name, each.checkpoint.model.cell) for name, each in opened.items()])
+    pairs = zip(names, opened.items(), strict=True)
+    return [Compared(name, title, each, reading) for title, (name, each) in pairs if (reading := readings.get(name))]
 
-    ``facts`` and ``kin`` are as ``comparing.draw`` takes them.
-    """
+
+@st.fragment
+def compare(opened: dict[str, OpenModel], view: View, facts: Differences, kin: list[int]) -> None:
+    """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
     state, first = st.session_state, next(iter(opened.values()))
     with st.container(key="compare"):
         text = type_sentence(first, BOX)
         before = state.setdefault("readings", {})
         readings = {name: read(each, text, before.get(name)) for name, each in opened.items()}
         state["readings"] = readings
-        compared = [Compared(name, each, reading) for name, each in opened.items() if (reading := readings[name])]
+        compared = side_by_side(opened, readings)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
             comparison({}, [], key="comparison", notes=[("info", nothing)])
             return
         said, axis = state.get("comparison") or {}, shared_axis(text, compared)
-        header, parts = draw(
-            axis,
-            compared,
-            facts=facts,
-            kin=kin,
-            reference=refer(list(opened), kin, said.get("pinned")),
-            selection=select(axis, compared, view.layer, said.get("selection")),
-            held=said.get("held") or (),
-            **vars(view),
-        )
+        shown = Comparison(compared, axis, facts, kin, refer(list(opened), kin, said.get("pinned")))
+        selection = select(axis, compared, view.layer, said.get("selection"))
+        header, parts = draw(shown, view, selection, said.get("held") or ())
         comparison(header, parts, key="comparison", notes=notes_on(compared))
 
 
@@ -321,7 +294,7 @@ def figures(opened: dict[str, OpenModel]) -> None:
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")
             with st.spinner("Asking each model 400 sentences…"):
-                known = {title: reach(each) for title, each in zip(names, opened.values(), strict=True)}
+                known = {title: asked(each) for title, each in zip(names, opened.values(), strict=True)}
             st.plotly_chart(
                 lines_figure(known, x="distance in tokens", y="accuracy", doubling=True, whole=True, dark=dark),
                 key="reach",
@@ -331,6 +304,18 @@ def figures(opened: dict[str, OpenModel]) -> None:
                 "Share of right answers where the next token depends on one so far back: the first bracket, the "
                 "subject, the symbol. The 400 sentences are new, and may reach further back than any in training."
             )
+
+
+@st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
+def reads(opened: OpenModel) -> float:
+    """How many tokens a second, measured once."""
+    return speed(opened)
+
+
+@st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
+def asked(opened: OpenModel) -> tuple[list[int], list[float]]:
+    """How far back a model can look, asked once."""
+    return reach(opened)
 
 
 def refer(names: list[str], kin: list[int], pinned: str | None) -> int:

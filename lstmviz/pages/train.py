@@ -16,6 +16,7 @@ from lstmviz.card import unknown_warning
 from lstmviz.charts import runs_figure
 from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.data.vocabulary import plain, unknown_said
+from lstmviz.explain.comparison import MOST
 from lstmviz.model import perplexity
 from lstmviz.reading import Reading, telling_unit
 from lstmviz.trace import unit_correlations
@@ -24,7 +25,6 @@ from lstmviz.training.run import Run, learned_nothing, short
 from lstmviz.training.status import LIVING, Status, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources, trainings
-from lstmviz.ui.comparing import MOST
 from lstmviz.ui.components import gate_map, heading, moments, moved_to
 from lstmviz.ui.form import duration, form
 from lstmviz.units import drawn_roles

@@ -8,6 +8,7 @@ from lstmviz.card import card
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
+from lstmviz.explain.examples import examples_for
 from lstmviz.reading import MAX_TOKENS, OpenModel, Reading, last_changed, mostly_unknown, read, telling_unit
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
@@ -22,7 +23,6 @@ from lstmviz.ui.controls import (
     to_url,
     type_sentence,
 )  # fmt: skip
-from lstmviz.ui.examples import examples_for
 from lstmviz.wire import payload
 
 

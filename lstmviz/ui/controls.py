@@ -10,10 +10,10 @@ import torch
 
 from lstmviz.charts import gate_figure
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
+from lstmviz.explain.examples import examples_for
 from lstmviz.reading import MAX_TOKENS, ORDERS, TELLING, OpenModel
 from lstmviz.roles import ROLES
 from lstmviz.trace import GateTrace, as_table
-from lstmviz.ui.examples import examples_for
 from lstmviz.units import MOST, drawn_roles
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons

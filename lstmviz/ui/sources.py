@@ -119,3 +119,9 @@ def _open_file(path: str, changed: int) -> OpenModel:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _prepare(data: bytes) -> OpenModel:
     return prepare(checkpoints.loads(data))
+
+
+def titles(models: list[tuple[str, str]]) -> list[str]:
+    """As short a name as tells each model, given by name and cell, from the others: its cell, where that does."""
+    cells = [f"copy{COPY}{cell}" if COPY in name else cell for name, cell in models]
+    return [short if cells.count(short) == 1 else name for short, (name, _) in zip(cells, models, strict=True)]

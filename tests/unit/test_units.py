@@ -10,8 +10,8 @@ import pytest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
+from lstmviz.explain.examples import EXAMPLES, examples_for
 from lstmviz.reading import OpenModel, Reading, prepare, read, rows_of, telling_units, unit_order
-from lstmviz.ui.examples import EXAMPLES, examples_for
 from lstmviz.units import MOST, acts, by_similarity, kind_of, looked_at, telling, usual
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
