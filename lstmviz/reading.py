@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -175,6 +175,74 @@ def last_changed(before: list, after: list) -> int:
     head = common(before, after)
     tail = common(before[head:][::-1], after[head:][::-1])
     return max(0, len(after) - 1 - tail)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The token and the unit that somebody looks at, and in which of several maps.
+
+    Args:
+        time, unit: from 0.
+        of: which map, from 0: the layer where a page shows those of one model, else the number of the model.
+    """
+
+    time: int
+    unit: int
+    of: int = 0
+
+    def within(self, units: int) -> Selection:
+        """The nearest unit that there is."""
+        return replace(self, unit=min(max(self.unit, 0), units - 1))
+
+    def said(self, of: str) -> dict[str, int]:
+        """As the browser hears it, which calls its maps "layer" or "model"."""
+        return {"time": self.time, "unit": self.unit, of: self.of}
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What is remembered of a selection from key to key.
+
+    Args:
+        selection: what was selected;
+        tokens: while this was read,
+        told: and this was what the browser had said last.
+    """
+
+    selection: Selection
+    tokens: list[str] | list[int]
+    told: Selection | None = None
+
+
+def select(before: Selected, tokens: list[str] | list[int], told: Selection | None) -> Selection:
+    """What is selected now: the last of click, key and link wins.
+
+    Args:
+        before: when the page was drawn last; at first what the link says, of these tokens.
+        tokens: what is read now. Where they are others than before, a key was pressed: the token that it changed wins.
+        told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
+    """
+    selection = told if told and told != before.told else before.selection
+    time = last_changed(before.tokens, tokens) if tokens != before.tokens else selection.time
+    return replace(selection, time=min(max(time, 0), len(tokens) - 1))
+
+
+def write_on(
+    opened: OpenModel, reading: Reading | None, count: int, *, temperature: float, top_k: int, seed: int
+) -> str:
+    """What the model writes after what it read, as it is typed; at most so many tokens as still can be read.
+
+    Args:
+        count: of tokens.
+        temperature, top_k, seed: as in ``LanguageModel.sample``.
+
+    Raises:
+        FloatingPointError: what it predicts is no finite number.
+    """
+    vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
+    ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
+    drawn = opened.model.sample(torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, seed)
+    return vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
 
 
 def running_mean(nll: np.ndarray) -> np.ndarray:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, shared_axis
 from lstmviz.explain.measures import CHARTS, measures
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.reading import OpenModel
-from lstmviz.trace import as_table
+from lstmviz.reading import OpenModel, Reading
+from lstmviz.trace import GateTrace, as_table
 
 
 def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:
@@ -75,8 +77,27 @@ def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
 
 def values_table(models: list[Compared]) -> pd.DataFrame:
     """Every gate and state of every model, layer, token and unit, as Watch exports those of one."""
-    tables = []
-    for model in models:
-        tokens = [model.checkpoint.vocabulary.tokens[i] for i in model.reading.ids]
-        tables.append(as_table(model.reading.trace.assign_coords(token=("time", tokens))).assign(model=model.name))
+    tables = [trace_table(each.reading, each.checkpoint.vocabulary).assign(model=each.name) for each in models]
     return pd.concat(tables, ignore_index=True)
+
+
+def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
+    """Every gate and state of every layer, token and unit that one model read, as ``trace.as_table`` has them."""
+    return as_table(named_trace(reading, vocabulary))
+
+
+def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
+    """The trace of what was read, with its tokens."""
+    return reading.trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in reading.ids]))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """A table as text."""
+    return table.to_csv(index=False)
+
+
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """A table as a file."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -173,7 +173,9 @@ def learning(chosen: list[Run]) -> None:
             label_visibility="collapsed",
         )
         log = st.toggle("logarithmic", key="log")
-        ready = [f"run {other.name}" for other in chosen if (other.folder / "best.safetensors").exists()][:MOST]
+        ready = [str(sources.Trained(other.name)) for other in chosen if (other.folder / "best.safetensors").exists()][
+            :MOST
+        ]
         if len(ready) > 1:
             count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
             if st.button(f"open {count}in Compare", key="compare"):
@@ -248,7 +250,7 @@ def steer(run: Run) -> None:
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(trainings.start, run), key="restart")
         if (run.folder / "best.safetensors").exists() and st.button("open in Watch", key="open"):
-            st.switch_page("lstmviz/pages/watch.py", query_params={"model": f"run {run.name}"})
+            st.switch_page("lstmviz/pages/watch.py", query_params={"model": str(sources.Trained(run.name))})
         if state not in LIVING and not run.lineup:
             with st.popover("delete", key=f"ask {run.name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")

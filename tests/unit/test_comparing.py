@@ -16,12 +16,12 @@ from lstmviz.explain.measures import CHARTS, half_life, measures
 from lstmviz.explain.rows import SLOTS
 from lstmviz.explain.tables import lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, prepare, read
-from lstmviz.ui.sources import titles
+from lstmviz.ui.sources import Copy, Shipped, titles
 
 
 def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
     found = []
-    names = titles([(f"model {number}", checkpoint.model.cell) for number, checkpoint in enumerate(chosen)])
+    names = titles([(Shipped(f"model {number}"), each.model.cell) for number, each in enumerate(chosen)])
     for number, checkpoint in enumerate(chosen):
         model = prepare(checkpoint)
         reading = read(model, text)
@@ -217,8 +217,9 @@ def test_what_differs_comes_first(make_checkpoint):
 
 
 def test_a_title_is_the_cell_where_that_tells_the_models_apart():
-    assert titles([("x", "lstm"), ("y", "gru"), ("z", "lstm")]) == ["x", "gru", "z"]
-    assert titles([("x", "lstm"), ("x as lstm_split", "lstm_split")]) == ["lstm", "copy as lstm_split"]
+    x, y, z = map(Shipped, "xyz")
+    assert titles([(x, "lstm"), (y, "gru"), (z, "lstm")]) == ["x", "gru", "z"]
+    assert titles([(x, "lstm"), (Copy(x, "lstm_split"), "lstm_split")]) == ["lstm", "copy as lstm_split"]
 
 
 def test_the_colours_of_a_role_reach_equally_far_in_all(make_checkpoint):
