@@ -65,8 +65,8 @@ class Candidate:
     """A language model in training."""
 
     def __init__(self, name: str, time: int, batch: int, size: int, layers: int) -> None:
-        config = ModelConfig(VOCABULARY, name if name in CELLS else "lstm", size, size, layers)
-        self.model = LanguageModel(config)
+        config = ModelConfig(name if name in CELLS else "lstm", size, size, layers)
+        self.model = LanguageModel(config, VOCABULARY)
         if name == "loop":
             self.model.layers = nn.ModuleList(GateLoop(size, size) for _ in range(layers))
         self.optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
@@ -131,7 +131,7 @@ def on_card() -> None:
         base = None
         for name in ("lstm", *(name for name in CELLS if name != "lstm")):
             torch.manual_seed(0)
-            model = LanguageModel(ModelConfig(VOCABULARY, name, size, size, layers))
+            model = LanguageModel(ModelConfig(name, size, size, layers), VOCABULARY)
             eager, captured = (OnCard(model, corpus, steps, batch, way) for way in (False, True))
             for _ in range(WARM_UP + 3 + 20):  # in turns
                 eager.step(), captured.step()

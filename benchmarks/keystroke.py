@@ -191,13 +191,13 @@ def untrained(units: int) -> bytes:
     """A checkpoint of random weights, of a size that is not shipped."""
     torch.manual_seed(0)
     vocabulary = Vocabulary.of("char", sorted(set(SPEECH)))
-    config = ModelConfig(vocab_size=len(vocabulary), hidden_size=units)
+    config = ModelConfig(hidden_size=units)
     return checkpoints.dumps(
         Checkpoint(
             model=config,
             train=TrainConfig(corpus="none"),
             vocabulary=vocabulary,
-            weights=checkpoints.weights_of(LanguageModel(config)),
+            weights=checkpoints.weights_of(LanguageModel(config, len(vocabulary))),
             step=0,
             history={"step": [1], "train_nll": [4.0], "valid_nll": [4.0]},
             results={"valid_nll": 4.0},

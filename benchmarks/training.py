@@ -83,13 +83,13 @@ def plain_steps():
 
 
 def our_steps():
-    return iter(Trainer(LanguageModel(ModelConfig(len(CORPUS.vocabulary), **SIZES)), CORPUS, CONFIG))
+    return iter(Trainer(LanguageModel(ModelConfig(**SIZES), len(CORPUS.vocabulary)), CORPUS, CONFIG))
 
 
 def word_trainer(corpus: Corpus, train: TrainConfig, adaptive: bool) -> Trainer:
     torch.manual_seed(train.seed)
-    config = ModelConfig(len(corpus.vocabulary), **WORD_SIZES, adaptive_softmax=adaptive)
-    return Trainer(LanguageModel(config), corpus, train)
+    config = ModelConfig(**WORD_SIZES, adaptive_softmax=adaptive)
+    return Trainer(LanguageModel(config, len(corpus.vocabulary)), corpus, train)
 
 
 def zipf_corpus() -> Corpus:

@@ -58,7 +58,7 @@ def card(checkpoint: Checkpoint) -> str:
         + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")
         + (f", chrono {model.chrono}" if model.chrono is not None else "")
         + (f", dropout {model.dropout}" if model.dropout else "")
-        + f"; {parameter_count(model):,} parameters",
+        + f"; {parameter_count(model, len(vocabulary)):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
         f"seed {checkpoint.train.seed}",
         "command": f"`{' '.join(checkpoint.command.replace('`', '').splitlines())}`",  # nothing can end the code

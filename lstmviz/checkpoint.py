@@ -62,7 +62,7 @@ class Checkpoint:
 
     def build(self) -> LanguageModel:
         """The model with these weights, in eval mode."""
-        model = LanguageModel(self.model)
+        model = LanguageModel(self.model, len(self.vocabulary))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(self.weights[name])
@@ -124,10 +124,14 @@ def loads(data: bytes) -> Checkpoint:
     try:
         json.dumps(description, ensure_ascii=False).encode()  # half a surrogate pair could not be shown
         digest = description.pop("digest", None)
-        model_config = ModelConfig(**description["model"])
+        sizes = dict(description["model"])
+        vocab_size = sizes.pop("vocab_size")
+        model_config = ModelConfig(**sizes)
         vocabulary = Vocabulary(description["vocabulary"]["level"], tuple(description["vocabulary"]["tokens"]))
         train_config = TrainConfig(**description["train"])
-        _check_shapes(header, model_config, len(vocabulary))
+        if vocab_size != len(vocabulary):
+            raise CheckpointError(f"the model has {vocab_size} tokens, its vocabulary {len(vocabulary)}")
+        _check_shapes(header, model_config, vocab_size)
         weights = safetensors.torch.load(data)
         checkpoint = Checkpoint(
             model=model_config,
@@ -176,7 +180,7 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
     """Everything but the weights, as JSON values."""
     return {
         "format": FORMAT,
-        "model": _written(checkpoint.model),
+        "model": {**_written(checkpoint.model), "vocab_size": len(checkpoint.vocabulary)},
         "train": _written(checkpoint.train),
         "vocabulary": {"level": checkpoint.vocabulary.level, "tokens": list(checkpoint.vocabulary.tokens)},
         **{name: getattr(checkpoint, name) for name in _PLAIN_FIELDS},
@@ -225,10 +229,8 @@ def _read_header(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_shapes(header: dict[str, Any], config: ModelConfig, vocab_size: int) -> None:
     """Compare the file's tensors with the config's before anything is allocated."""
-    if config.vocab_size != vocab_size:
-        raise CheckpointError(f"the model has {config.vocab_size} tokens, its vocabulary {vocab_size}")
     with torch.device("meta"):
-        expected = {name: list(p.shape) for name, p in LanguageModel(config).named_parameters()}
+        expected = {name: list(p.shape) for name, p in LanguageModel(config, vocab_size).named_parameters()}
     if missing := sorted(expected.keys() ^ header.keys()):
         raise CheckpointError(f"weights are missing or too many: {', '.join(missing[:4])}")
     for name, shape in expected.items():

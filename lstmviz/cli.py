@@ -19,7 +19,7 @@ import tyro
 from lstmviz import checkpoint as checkpoints
 from lstmviz.card import figures, strongest_unit, unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.config import ADAPTIVE_FROM, ModelConfig, TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import unknown_said
@@ -45,15 +45,14 @@ def _options(config: type, without: tuple[str, ...], **defaults: object) -> type
     return options
 
 
-ModelOptions = _options(ModelConfig, ("vocab_size",))  # which the corpus decides
-SweepModelOptions = _options(ModelConfig, ("vocab_size", "cell", "num_layers"))  # of these a line-up has several
+SweepModelOptions = _options(ModelConfig, ("cell", "num_layers"))  # of these a line-up has several
 SweepTrainOptions = _options(TrainConfig, ("bptt", "seed"), corpus="")
 
 
 def train(
     run_dir: tyro.conf.Positional[Path],
     train: Annotated[TrainConfig, tyro.conf.arg(name="")],
-    model: Annotated[ModelOptions, tyro.conf.arg(name="")],  # type: ignore[valid-type]
+    model: Annotated[ModelConfig, tyro.conf.arg(name="")],
     probe: str = "",
 ) -> None:
     """Train a language model; the best weights go to RUN_DIR/best.safetensors with a card beside them.
@@ -63,8 +62,7 @@ def train(
         probe: sentence whose gates are kept as they learn; else a piece of the validation text.
     """
     train = dataclasses.replace(train, corpus=_lasting(train.corpus))
-    ModelConfig(vocab_size=ADAPTIVE_FROM, **dataclasses.asdict(model))  # what is out of its range leaves no folder
-    config, world, run = RunConfig(train, dataclasses.asdict(model), probe), World.of_torchrun(), Run(run_dir)
+    config, world, run = RunConfig(train, model, probe), World.of_torchrun(), Run(run_dir)
     with world.joined():
         # When torchrun starts a training again, the command is the same, but the run is there already.
         again = any(world.gather(world.restarts)) and _asked_before(run, config)
@@ -105,7 +103,7 @@ def sweep(
     if ray is not None and workers is not None:
         raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
     options = dataclasses.asdict(model)
-    if parameters is not None and options["hidden_size"] == ModelOptions().hidden_size:
+    if parameters is not None and options["hidden_size"] == ModelConfig().hidden_size:
         del options["hidden_size"]
     config = SweepConfig(
         TrainConfig(**{**dataclasses.asdict(train), "corpus": train.corpus and _lasting(train.corpus)}),
@@ -264,7 +262,14 @@ def standings(outcomes: list[Outcome]) -> str:
     for outcome in outcomes:
         if outcome.digest:
             best, (records, _) = checkpoints.load(outcome.run.folder / "best.safetensors"), outcome.run.metrics()
-            rows.append((best.results["valid_nll"], parameter_count(best.model), records[-1]["seconds"], outcome))
+            rows.append(
+                (
+                    best.results["valid_nll"],
+                    parameter_count(best.model, len(best.vocabulary)),
+                    records[-1]["seconds"],
+                    outcome,
+                )
+            )
     rows.sort(key=lambda row: row[0])
     width = max(6, *(len(outcome.run.folder.name) for outcome in outcomes))
     lines = [f"{'member':<{width}}  parameters  valid nll  perplexity  seconds  digest"]

@@ -12,14 +12,14 @@ Level = Literal["char", "word"]
 
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
+VOCABULARY_MOST = 1_000_000  # tokens
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model is made of.
+    """What a model is made of; how many tokens it knows is its vocabulary's.
 
     Args:
-        vocab_size: number of tokens, specials included.
         cell: a name in ``CELLS``.
         embedding_size: size of a token's vector.
         hidden_size: units a layer.
@@ -38,7 +38,6 @@ class ModelConfig:
         ValueError: a value is out of its range; the sentence names the field.
     """
 
-    vocab_size: int
     cell: str = "lstm"
     embedding_size: int = 64
     hidden_size: int = 128
@@ -53,7 +52,6 @@ class ModelConfig:
         if self.cell not in CELLS:
             raise ValueError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
         for name, low, high in (
-            ("vocab_size", 1, 1_000_000),
             ("embedding_size", 1, 10_000_000),
             ("hidden_size", 1, 10_000_000),
             ("num_layers", 1, 64),
@@ -84,10 +82,21 @@ class ModelConfig:
             raise ValueError(f"forget_bias and chrono start a gate that {self.cell} does not have; leave them out")
         if self.adaptive_softmax and self.tie_weights:
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
-        if self.adaptive_softmax and self.vocab_size < ADAPTIVE_FROM:
+
+    def check_vocabulary(self, vocab_size: int) -> None:
+        """Refuse a vocabulary that such a model cannot have.
+
+        Args:
+            vocab_size: number of tokens, specials included.
+
+        Raises:
+            ValueError: it is too small or too large.
+        """
+        if type(vocab_size) is not int or not 1 <= vocab_size <= VOCABULARY_MOST:
+            raise ValueError(f"vocab_size is {vocab_size!r}; it must be a whole number from 1 to {VOCABULARY_MOST}")
+        if self.adaptive_softmax and vocab_size < ADAPTIVE_FROM:
             raise ValueError(
-                f"adaptive_softmax needs a vocabulary of at least {ADAPTIVE_FROM:,} tokens; "
-                f"this one has {self.vocab_size:,}"
+                f"adaptive_softmax needs a vocabulary of at least {ADAPTIVE_FROM:,} tokens; this one has {vocab_size:,}"
             )
 
 

@@ -53,22 +53,27 @@ class LanguageModel(nn.Module):
 
     Args:
         config: sizes and cell.
+        vocab_size: number of tokens, specials included.
+
+    Raises:
+        ValueError: such a model cannot have so many tokens.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
+        config.check_vocabulary(vocab_size)
         self.config = config
         cell = CELLS[config.cell]
         output_size = cell.output_of(config.hidden_size)
         input_sizes = [config.embedding_size] + [output_size] * (config.num_layers - 1)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
-        weight = torch.empty(config.vocab_size, config.embedding_size).uniform_()
-        self.embedding = nn.Embedding(config.vocab_size, config.embedding_size, _weight=weight)
+        weight = torch.empty(vocab_size, config.embedding_size).uniform_()
+        self.embedding = nn.Embedding(vocab_size, config.embedding_size, _weight=weight)
         layers = nn.ModuleList(cell(size, config.hidden_size) for size in input_sizes)
         self.layers = cast(Sequence[Cell], layers)  # what a type checker cannot see in a ModuleList
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
-        self.decoder = decoder(output_size, config.vocab_size)
+        self.decoder = decoder(output_size, vocab_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
@@ -173,17 +178,18 @@ class LanguageModel(nn.Module):
         return F.dropout(x, self.config.dropout, self.training)
 
 
-def parameter_count(config: ModelConfig) -> int:
+def parameter_count(config: ModelConfig, vocab_size: int) -> int:
     """How many numbers the model learns, counted without allocating them."""
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in LanguageModel(config).parameters())
+        return sum(parameter.numel() for parameter in LanguageModel(config, vocab_size).parameters())
 
 
-def widest(parameters: int, **options: Any) -> ModelConfig:
+def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
     """The model with the most units among those of at most so many parameters.
 
     Args:
         parameters: of the whole model, embedding and decoder included.
+        vocab_size: number of tokens, specials included.
         options: what ModelConfig takes, but hidden_size. Where weights are tied, the embedding grows with the units.
 
     Raises:
@@ -197,17 +203,17 @@ def widest(parameters: int, **options: Any) -> ModelConfig:
 
     if (cell := options.get("cell", "lstm")) not in CELLS:
         raise ValueError(f"cell is {cell!r}; it must be one of {', '.join(CELLS)}")
-    if (least := parameter_count(of(1))) > parameters:
+    if (least := parameter_count(of(1), vocab_size)) > parameters:
         raise ValueError(
             f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "
             f"{least:,} already; allow more, or choose a smaller embedding or fewer layers"
         )
     fits, too_many = 1, 2
-    while parameter_count(of(too_many)) <= parameters:
+    while parameter_count(of(too_many), vocab_size) <= parameters:
         fits, too_many = too_many, 2 * too_many
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
-        fits, too_many = (middle, too_many) if parameter_count(of(middle)) <= parameters else (fits, middle)
+        fits, too_many = (middle, too_many) if parameter_count(of(middle), vocab_size) <= parameters else (fits, middle)
     return of(fits)
 
 

@@ -41,7 +41,10 @@ AMBER, GREEN, BLUE, VIOLET = (
 )
 
 
-LOSS, PERPLEXITY = ("#ea580c", "#fb923c"), VIOLET
+# On a light and on a dark page. What is read as text has a contrast of at least 4.5 to 1 with the page (WCAG 1.4.3).
+LOSS, PERPLEXITY = ("#c2410c", "#fb923c"), VIOLET
+LOSS_BARS, SURPRISE = ("#fdba74", "#b45309"), ("#ea641e", "#ea580c")  # behind the lines; of a token that was unlikely
+LIKELY = ("#2563eb", "#60a5fa")  # what may come next
 
 
 ROLES = {
@@ -127,7 +130,18 @@ ROLES = {
 }
 
 
-DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]
+DIVERGING = [(0.0, "#2166ac"), (0.25, "#67a9cf"), (0.5, "#ffffff"), (0.75, "#ef8a62"), (1.0, "#b2182b")]  # on white
+CIVIDIS = (
+    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
+)  # fmt: skip
+SIGNED = {  # from the lowest value to just below 0, and from just above to the highest: 0 has the page's own colour
+    "light": (("#2166ac", "#5b9bcb", "#b4d3e7"), ("#f7c4ab", "#e07b62", "#b2182b")),
+    "dark": (("#9cc9ff", "#4a90d9", "#23507f"), ("#7d2f2c", "#db5546", "#ffab91")),
+}
+PAGES = {  # the themes of .streamlit/config.toml, for a picture in the light that the page is not shown in
+    "light": {"background": "#ffffff", "text": "#1c2024", "border": "#d5d7db", "primary": "#1d4ed8"},
+    "dark": {"background": "#0f1318", "text": "#e6e8eb", "border": "#3a4049", "primary": "#3b82f6"},
+}
 
 
 def scale(name: str, values: np.ndarray) -> tuple[float, float]:

@@ -1,29 +1,315 @@
-"""What the browser draws, as the bytes that it reads."""
+"""What the browser draws, as the bytes that it reads; and what it knows of colours and codes, as ``web/constants.js``.
+
+A message is a header and planes of values. A header is a dataclass here, and ``web/`` reads its fields by their names.
+``python -m lstmviz.wire`` writes the constants that both languages need.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import struct
-from collections.abc import Container
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from math import ceil, log2
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from lstmviz import roles as looks
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
-from lstmviz.data.vocabulary import UNK, visible
+from lstmviz.data.vocabulary import NEWLINE_SIGN, SPACE_SIGN, UNK, visible
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import ROLES
 from lstmviz.trace import GateTrace
 
 BLOCK = 32  # tokens
+LEVELS = 65534  # codes 0 ... 65534 span low ... high
+NAN = 65535  # the code of "no value"
+
+# ---- what both languages know ----------------------------------------------------------------------------------------
+
+CONSTANTS = Path(__file__).with_name("web") / "constants.js"
 
 
-NAN = 65535  # the code of "no value"; 0 ... 65534 span low ... high
+def constants() -> str:
+    """The text of ``web/constants.js``."""
+    lights = ("light", "dark")
+    inks = {
+        "tint": looks.SURPRISE,
+        "bar": looks.LOSS_BARS,
+        "loss": looks.LOSS,
+        "perplexity": looks.PERPLEXITY,
+        "likely": looks.LIKELY,
+    }
+    values = {
+        "BLOCK": BLOCK,
+        "LEVELS": LEVELS,
+        "NAN": NAN,
+        "CIVIDIS": looks.CIVIDIS,
+        "SIGNED": looks.SIGNED,
+        "INKS": {light: {name: ink[k] for name, ink in inks.items()} for k, light in enumerate(lights)},
+        "PAGES": looks.PAGES,
+        "DASHES": [
+            [int(n) for n in dash.replace("px", "").split(",")] if "px" in dash else [] for dash in looks.DASHES
+        ],
+        "NEWLINE_SIGN": NEWLINE_SIGN,
+        "SPACE_SIGN": SPACE_SIGN,
+    }
+    lines = [f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in values.items()]
+    return "// Written by `python -m lstmviz.wire`: to change something, change it there.\n\n" + "".join(lines)
+
+
+# ---- headers ---------------------------------------------------------------------------------------------------------
+
+Note = tuple[Literal["look", "note", "info", "warning"], str]  # a sentence over the map; text, not Markdown
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One gate or state of one layer, whose values are a plane ``(time, unit)``.
+
+    Args:
+        layer: from 0.
+        role: its name in a trace.
+        label, symbol, index: how it is written; the index stands below the symbol.
+        layer_label: of a model with several layers.
+        meaning: a sentence for somebody who never saw an LSTM.
+        does: "keeps", "writes", "shows", "holds" or nothing.
+        gate: it opens and shuts.
+        light, dark: its colour on a light and on a dark page.
+        low, high: values of the codes 0 and 65534.
+        limit: where its colours end; at most ``high``.
+        bounded: whether its values have bounds of their own.
+        signed: whether its colours go both ways from 0.
+        mean: of all values; None where it is no finite number.
+        drawn: it is shown as a panel; the others travel for the readout.
+        slot: the row of the comparison that it stands in, if one.
+    """
+
+    layer: int
+    role: str
+    label: str
+    symbol: str
+    index: str
+    layer_label: str
+    meaning: str
+    does: str
+    gate: bool
+    light: str
+    dark: str
+    low: float
+    high: float
+    limit: float
+    bounded: bool
+    signed: bool
+    mean: float | None
+    drawn: bool
+    slot: str | None = None
+
+
+@dataclass(frozen=True)
+class Likely:
+    """The likeliest next tokens after each token, the likeliest first.
+
+    Args:
+        tokens: as they can be seen.
+        typed: those that are typed otherwise than they are seen; None where a token cannot be typed.
+        probabilities: theirs.
+    """
+
+    tokens: list[list[str]]
+    typed: dict[str, str | None]
+    probabilities: list[list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What is said of the values of one model that travel with it.
+
+    Args:
+        layers: which, from 0.
+        units: of each layer all units in the order of their rows.
+        telling: of each layer the units that go first where not all are shown; empty where all are.
+        panels: of each layer all gates and states.
+        top: what may come next.
+    """
+
+    layers: list[int]
+    units: list[list[int]]
+    telling: list[list[int]]
+    panels: list[Panel]
+    top: Likely
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapHeader(Header):
+    """All that the gate map says and draws, beside the values; a list has an entry a token.
+
+    Args:
+        linked: whether the page's address tells this view.
+        title: the model in a few words.
+        level: "char" or "word".
+        tokens: as the vocabulary writes them.
+        unknown: whether the model reads ``<unk>``.
+        typed: as they were typed.
+        generated_from: time of the first token that the model wrote itself.
+        nll, running_nll: the loss in nats, and its mean so far; None where there is none.
+        selection: time, unit and layer.
+        annotation: unit -> what there is to say of it, on the selected layer.
+        begins: whether nothing was read before the first token.
+        lets_out: what an output gate lets out.
+        resets: what a reset gate acts on.
+    """
+
+    linked: bool
+    title: str
+    level: str
+    tokens: list[str]
+    unknown: list[bool]
+    typed: list[str]
+    generated_from: int | None
+    nll: list[float | None]
+    running_nll: list[float | None]
+    selection: dict[str, int]
+    annotation: dict[str, str]
+    begins: bool
+    lets_out: str
+    resets: str
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """One of the models that are shown side by side.
+
+    Args:
+        id: what the browser calls it when it answers.
+        name, title: in full, and as short as tells it from the others.
+        light, dark: its colour on a light and on a dark page.
+        at: the model's token at each position of the axis; −1 where none stands.
+        kin: a number that models share whose units correspond.
+        loss: in nats, an entry a position.
+        equations, remark: of its cell.
+        absent: row -> what stands there where the cell lacks the gate.
+        differences: role -> the largest difference from the reference.
+    """
+
+    id: str
+    name: str
+    title: str
+    light: str
+    dark: str
+    at: list[int]
+    kin: int
+    loss: list[float | None]
+    equations: str
+    remark: str
+    absent: dict[str, str]
+    differences: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A line a model over the shared axis.
+
+    Args:
+        title, unit: what it shows.
+        low, high: of its axis.
+        log: whether the axis is logarithmic.
+        lines: a value a position for each model; no values where its cell has nothing of the kind.
+    """
+
+    title: str
+    unit: str
+    low: float
+    high: float
+    log: bool
+    lines: list[list[float | None]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of gate maps side by side: its key in ``Panel.slot``, how it is called, and what it means."""
+
+    key: str
+    label: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class ComparisonHeader:
+    """What is said of several models that read one sentence.
+
+    Args:
+        height: of the picture, in CSS pixels.
+        level: "char" or "word".
+        noun: what a position is.
+        labels: a sign a position.
+        count: how many of them were typed.
+        unknown: whether some model reads ``<unk>`` there.
+        models: side by side; a message of a `Header` follows for each.
+        reference: number of the model that the others are compared with.
+        difference: whether differences from it are shown.
+        facts: rows of a label, a value a model, and whether these differ.
+        same: what is the same in all.
+        note: what a person must know to read the comparison rightly.
+        charts: over the maps.
+        slots: the rows of maps.
+        selection: time, unit and model.
+    """
+
+    height: int
+    level: str
+    noun: str
+    labels: list[str]
+    count: int
+    unknown: list[bool]
+    models: list[ComparedModel]
+    reference: int
+    difference: bool
+    facts: list[tuple[str, list[str], bool]]
+    same: str
+    note: str
+    charts: list[Chart]
+    slots: list[Row]
+    selection: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What goes before a map: what is said over it, and how high its panels may be (0: as the window has room for)."""
+
+    notes: Sequence[Note] = ()
+    height: int = 0
+
+
+# ---- bytes -----------------------------------------------------------------------------------------------------------
+
+
+def sized(header: Any, **more: Any) -> bytes:
+    """A dataclass as JSON, after its length (4 bytes, little-endian); what follows it begins at an even offset.
+
+    Raises:
+        ValueError: it holds NaN.
+    """
+    text = json.dumps({**vars(header), **more}, default=vars, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (len(text) % 2)  # JSON allows the space
+    return struct.pack("<I", len(text)) + text
+
+
+def framed(frame: Frame, message: bytes) -> bytes:
+    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn."""
+    return sized(frame) + message
+
+
+def side_by_side(header: ComparisonHeader | None, parts: Sequence[bytes], notes: Sequence[Note] = ()) -> bytes:
+    """What the comparison reads: its header, with what is said over it, and a message a model, after its length."""
+    text = sized(header or Frame(), notes=notes)
+    return text + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
 
 
 def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -43,40 +329,39 @@ def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if not high > low:
         raise ValueError(f"high must be above low, got low={low} and high={high}")
     dtype = np.float32 if high - low < 1e30 else np.float64  # which has room for what float32 only just holds
-    scaled = (np.asarray(values, dtype) - low) * (65534 / (high - low))
-    codes = np.nan_to_num(np.clip(np.rint(scaled), 0, 65534), nan=NAN)
+    scaled = (np.asarray(values, dtype) - low) * (LEVELS / (high - low))
+    codes = np.nan_to_num(np.clip(np.rint(scaled), 0, LEVELS), nan=NAN)
     return codes.astype("<u2")
 
 
 def pack(
-    header: dict[str, Any], planes: list[np.ndarray], *, identity: str, ids: list[int], held: Container[str] = ()
+    header: Header, planes: list[np.ndarray], *, identity: str, ids: list[int], held: Container[str] = ()
 ) -> bytes:
     """Put a header and its planes into one message.
 
     Args:
-        header: tokens, losses, panels, units, selection (JSON types only; None where there is no number).
-        planes: values ``(time, unit)`` for each entry of ``header["panels"]``, in that order.
+        header: no number in it is NaN.
+        planes: values ``(time, unit)`` for each entry of ``header.panels``, in that order.
         identity: of the model, and of whatever else than tokens and panels the values depend on.
         ids: the tokens read, ``(T,)``.
         held: names of blocks that the browser has reported to hold.
 
     Returns:
-        Header length (4 bytes, little-endian); the header with ``blocks`` (name, number of tokens, whether it is sent)
-        as JSON; padding to an even offset; the blocks that are sent, each plane after plane as uint16 codes
-        ``(time, unit)``.
+        The header as `sized` writes it, with ``blocks`` (name, number of tokens, whether it is sent); then the blocks
+        that are sent, each plane after plane as uint16 codes ``(time, unit)``.
 
     Raises:
         ValueError: a plane's number or shape does not fit the header, or the header holds NaN.
     """
-    panels = header["panels"]
+    panels = header.panels
     if len(planes) != len(panels):
         raise ValueError(f"planes must be one a panel, got {len(planes)} for {len(panels)} panels")
-    widths = {layer: len(units) for layer, units in zip(header["layers"], header["units"], strict=True)}
+    widths = {layer: len(units) for layer, units in zip(header.layers, header.units, strict=True)}
     for panel, plane in zip(panels, planes, strict=True):
-        shape = (len(ids), widths[panel["layer"]])
+        shape = (len(ids), widths[panel.layer])
         if plane.shape != shape:
-            raise ValueError(f"plane {panel['role']} must have shape {shape}, got {plane.shape}")
-    bounds = [(panel["layer"], panel["role"], panel["low"], panel["high"]) for panel in panels]
+            raise ValueError(f"plane {panel.role} must have shape {shape}, got {plane.shape}")
+    bounds = [(panel.layer, panel.role, panel.low, panel.high) for panel in panels]
     name = hashlib.blake2b(f"{identity} {bounds}".encode(), digest_size=12)
     blocks, parts = [], []
     for start in range(0, len(ids), BLOCK):
@@ -86,10 +371,10 @@ def pack(
         blocks.append((name.hexdigest(), len(ids[part]), sent))
         if sent:
             parts += [quantize(plane[part], low, high) for plane, (*_, low, high) in zip(planes, bounds, strict=True)]
-    text = json.dumps({**header, "blocks": blocks}, allow_nan=False, separators=(",", ":")).encode()
-    text += b" " * (len(text) % 2)  # JSON allows the space; the blocks then start at an even offset
-    return b"".join([struct.pack("<I", len(text)), text, *(part.tobytes() for part in parts)])
+    return b"".join([sized(header, blocks=blocks), *(part.tobytes() for part in parts)])
 
+
+# ---- of a model and what it read -------------------------------------------------------------------------------------
 
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 
@@ -124,26 +409,26 @@ def payload(
     vocabulary = checkpoint.vocabulary
     panels, planes = panels_of(opened, reading.trace, layers, roles)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
-    header = {
-        "linked": not identity,
-        "title": name if identity else f"{name} · {described(checkpoint)}",
-        "level": vocabulary.level,
-        "tokens": [opened.signs[i] for i in reading.ids],
-        "unknown": [i == unknown for i in reading.ids],
-        "typed": typed,
-        "generated_from": generated_from,
-        "nll": numbers(nll),
-        "running_nll": numbers(running_mean(nll)),
-        "top": likeliest(opened, reading, 5),
-        "panels": panels,
+    header = MapHeader(
+        linked=not identity,
+        title=name if identity else f"{name} · {described(checkpoint)}",
+        level=vocabulary.level,
+        tokens=[opened.signs[i] for i in reading.ids],
+        unknown=[i == unknown for i in reading.ids],
+        typed=typed,
+        generated_from=generated_from,
+        nll=numbers(nll),
+        running_nll=numbers(running_mean(nll)),
+        top=likeliest(opened, reading, 5),
+        panels=panels,
         **rows_of(opened, reading, layers, order),
-        "layers": layers,
-        "selection": selection,
-        "annotation": {} if identity else annotation(checkpoint, selection["layer"]),
-        "begins": not opened.context,
-        "shown": CELLS[checkpoint.model.cell].lets_out,
-        "resets": CELLS[checkpoint.model.cell].resets,
-    }
+        layers=layers,
+        selection=selection,
+        annotation={} if identity else annotation(checkpoint, selection["layer"]),
+        begins=not opened.context,
+        lets_out=CELLS[checkpoint.model.cell].lets_out,
+        resets=CELLS[checkpoint.model.cell].resets,
+    )
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
 
@@ -161,12 +446,14 @@ def panels_of(
     layers: list[int],
     roles: Container[str],
     scales: dict[str, tuple[float, float]] | None = None,
-) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    slots: dict[str, str] | None = None,
+) -> tuple[list[Panel], list[np.ndarray]]:
     """A description and the values ``(T, U)`` of every gate and state of these layers, for ``pack``.
 
     Args:
         roles: those to draw.
         scales: role -> (low, high), the ends of its colours; by default the model's own.
+        slots: role -> the row of a comparison.
     """
     several = opened.checkpoint.model.num_layers > 1
     panels, planes = [], []
@@ -181,40 +468,40 @@ def panels_of(
             low = -high if low < 0 else low
             planes.append(values)
             panels.append(
-                {
-                    "layer": layer,
-                    "role": name,
-                    "label": role.label,
-                    "symbol": role.symbol,
-                    "index": "t",
-                    "layer_label": f"layer {layer + 1}" if several else "",
-                    "meaning": role.meaning,
-                    "does": role.does,
-                    "light": role.light,
-                    "dark": role.dark,
-                    "low": low,
-                    "high": high,
-                    "limit": end,
-                    "signed": low < 0,
-                    "mean": mean if np.isfinite(mean := float(values.mean())) else None,
-                    "shown": name in roles,
-                }
+                Panel(
+                    layer=layer,
+                    role=name,
+                    label=role.label,
+                    symbol=role.symbol,
+                    index="t",
+                    layer_label=f"layer {layer + 1}" if several else "",
+                    meaning=role.meaning,
+                    does=role.does,
+                    gate=name.endswith("_gate"),
+                    light=role.light,
+                    dark=role.dark,
+                    low=low,
+                    high=high,
+                    limit=end,
+                    bounded=role.low is not None,
+                    signed=low < 0,
+                    mean=mean if np.isfinite(mean := float(values.mean())) else None,
+                    drawn=name in roles,
+                    slot=(slots or {}).get(name),
+                )
             )
     return panels, planes
 
 
-def likeliest(opened: OpenModel, reading: Reading, count: int) -> dict[str, Any]:
-    """The likeliest next tokens after each token, as they can be seen, and their probabilities.
-
-    ``typed`` has those that are typed otherwise than they are seen; None where a token cannot be typed.
-    """
+def likeliest(opened: OpenModel, reading: Reading, count: int) -> Likely:
+    """So many of the tokens that may come after each token."""
     rows = reading.likely[:, :count].tolist()
     signs, typed = opened.signs, opened.typed
-    return {
-        "tokens": [[signs[i] for i in row] for row in rows],
-        "typed": {signs[i]: typed[i] for i in {i for row in rows for i in row} if signs[i] != typed[i]},
-        "probabilities": reading.probabilities[:, :count].astype(float).round(4).tolist(),
-    }
+    return Likely(
+        tokens=[[signs[i] for i in row] for row in rows],
+        typed={signs[i]: typed[i] for i in {i for row in rows for i in row} if signs[i] != typed[i]},
+        probabilities=reading.probabilities[:, :count].astype(float).round(4).tolist(),
+    )
 
 
 def annotation(checkpoint, layer: int) -> dict[str, str]:
@@ -233,3 +520,7 @@ def numbers(values: np.ndarray) -> list[float | None]:
     """As JSON takes them: None where there is no finite number."""
     rounded = values.astype(float).round(4).tolist()
     return [v if known else None for v, known in zip(rounded, np.isfinite(values).tolist(), strict=True)]
+
+
+if __name__ == "__main__":
+    CONSTANTS.write_text(constants(), encoding="utf-8")

@@ -30,13 +30,13 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 
     def make(seed: int = 0, vocabulary: Vocabulary | None = None, **options) -> Checkpoint:
         vocabulary = vocabulary or Vocabulary.of("char", "abc \n")
-        config = ModelConfig(vocab_size=len(vocabulary), **{"embedding_size": 3, "hidden_size": 4, **options})
+        config = ModelConfig(**{"embedding_size": 3, "hidden_size": 4, **options})
         torch.manual_seed(seed)
         return Checkpoint(
             model=config,
             train=TrainConfig(corpus="test"),
             vocabulary=vocabulary,
-            weights=weights_of(LanguageModel(config)),
+            weights=weights_of(LanguageModel(config, len(vocabulary))),
             step=50,
             history={"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]},
             results={"valid_nll": 2.0, "test_nll": 2.05},

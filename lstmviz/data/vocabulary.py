@@ -272,7 +272,7 @@ def _free_sign(signs: str, tokens: Iterable[str]) -> str:
 
 
 def visible(text: str, newline: str = NEWLINE_SIGN, space: str = SPACE_SIGN) -> str:
-    """Text with its white space and control characters made visible."""
+    """Text with its white space and control characters made visible: signs that can be typed, too."""
     text = text.replace("\n", newline).replace(" ", space).replace("\t", "⇥")
     return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 else c for c in text)
 

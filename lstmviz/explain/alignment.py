@@ -8,7 +8,7 @@ from unicodedata import normalize
 import numpy as np
 
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPACE_SIGN, UNK, Vocabulary, well_formed
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, visible, well_formed
 from lstmviz.reading import OpenModel, Reading
 
 
@@ -75,7 +75,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         tokens = [
             np.searchsorted(each, places, side="right") - 1 + skip for each, skip in zip(starts, begun, strict=True)
         ]
-        labels = [{"\n": NEWLINE_SIGN, " ": SPACE_SIGN}.get(c, c) for c in plain]
+        labels = [visible(c) for c in plain]
         by = "character"
     at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
     return Axis([NEWLINE_SIGN] * first + labels, at, by, len(labels))

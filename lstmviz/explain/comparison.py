@@ -6,7 +6,6 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from lstmviz.explain.measures import CHARTS, measures
 from lstmviz.explain.rows import SLOTS, role_in
 from lstmviz.reading import mostly_unknown, rows_of, unknown_share
 from lstmviz.roles import ROLES, SIDE_BY_SIDE
-from lstmviz.wire import likeliest, numbers, pack, panels_of
+from lstmviz.wire import Chart, ComparedModel, ComparisonHeader, Header, Row, likeliest, numbers, pack, panels_of
 
 MOST = 6  # models side by side
 
@@ -75,7 +74,7 @@ class Comparison:
 
 def draw(
     comparison: Comparison, view: View, selection: dict[str, int], held: Container[str] = ()
-) -> tuple[dict[str, Any], list[bytes]]:
+) -> tuple[ComparisonHeader, list[bytes]]:
     """Everything the comparison draws: its header, and a gate map's message a model.
 
     Args:
@@ -88,23 +87,23 @@ def draw(
     ends = common_scales(models, layer, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
     noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
-    header = {
-        "height": 760,
-        "level": "char" if noun == "characters" else "word",
-        "noun": noun[:-1],
-        "labels": axis.labels,
-        "count": axis.typed,
-        "unknown": _unknown(comparison),
-        "models": [_described(comparison, view, k, line["loss"]) for k, line in enumerate(lines)],
-        "reference": comparison.reference,
-        "difference": view.difference,
-        "facts": [(fact.label, fact.values, fact.differs) for fact in comparison.facts.facts],
-        "same": comparison.facts.same,
-        "note": _note(comparison, view.difference),
-        "charts": [_chart(name, view.gate, lines, axis.by) for name in view.charts],
-        "slots": [{"key": slot, "label": SLOTS[slot].label, "hint": SLOTS[slot].hint} for slot in view.slots],
-        "selection": selection,
-    }
+    header = ComparisonHeader(
+        height=760,
+        level="char" if noun == "characters" else "word",
+        noun=noun[:-1],
+        labels=axis.labels,
+        count=axis.typed,
+        unknown=_unknown(comparison),
+        models=[_described(comparison, view, k, line["loss"]) for k, line in enumerate(lines)],
+        reference=comparison.reference,
+        difference=view.difference,
+        facts=[(fact.label, fact.values, fact.differs) for fact in comparison.facts.facts],
+        same=comparison.facts.same,
+        note=_note(comparison, view.difference),
+        charts=[_chart(name, view.gate, lines, axis.by) for name in view.charts],
+        slots=[Row(slot, SLOTS[slot].label, SLOTS[slot].hint) for slot in view.slots],
+        selection=selection,
+    )
     return header, parts
 
 
@@ -119,36 +118,32 @@ def _maps(
     """The gate maps of model k: what it has (slot -> role) of the rows that are shown."""
     model, root = comparison.models[k], comparison.root(k)
     layers = _layers(model, view.layer)
-    panels, planes = panels_of(model.opened, model.reading.trace, layers, list(taken.values()), ends)
     slot_of = {role: slot for slot, role in taken.items()}
-    body = {
-        "layers": layers,
-        **rows_of(root.opened, root.reading, layers, view.order),
-        "panels": [{**panel, "slot": slot_of.get(panel["role"])} for panel in panels],
-        "top": likeliest(model.opened, model.reading, 3),
-    }
-    return pack(body, planes, identity=model.checkpoint.digest, ids=model.reading.ids, held=held)
+    panels, planes = panels_of(model.opened, model.reading.trace, layers, list(taken.values()), ends, slot_of)
+    rows = rows_of(root.opened, root.reading, layers, view.order)
+    header = Header(layers=layers, panels=panels, top=likeliest(model.opened, model.reading, 3), **rows)
+    return pack(header, planes, identity=model.checkpoint.digest, ids=model.reading.ids, held=held)
 
 
-def _described(comparison: Comparison, view: View, k: int, loss: np.ndarray | None) -> dict[str, Any]:
+def _described(comparison: Comparison, view: View, k: int, loss: np.ndarray | None) -> ComparedModel:
     """What is said of model k, and its loss at every position."""
     model, reference = comparison.models[k], comparison.models[comparison.reference]
     config = model.checkpoint.model
     subtracted = view.difference and _layers(model, view.layer) and comparison.alike(k)
-    return {
-        "id": model.name,
-        "name": model.name,
-        "title": model.title,
-        "light": SIDE_BY_SIDE["light"][k],
-        "dark": SIDE_BY_SIDE["dark"][k],
-        "at": comparison.axis.at[k].tolist(),
-        "kin": comparison.kin[k],
-        "loss": _line(loss),
-        "equations": _equations(config.cell),
-        "remark": CELLS[config.cell].note(),
-        "absent": {slot: lacking(config.cell, slot, view.layer, config.num_layers) for slot in view.slots},
-        "differences": largest_differences(reference, model, view.layer) if subtracted else {},
-    }
+    return ComparedModel(
+        id=model.name,
+        name=model.name,
+        title=model.title,
+        light=SIDE_BY_SIDE["light"][k],
+        dark=SIDE_BY_SIDE["dark"][k],
+        at=comparison.axis.at[k].tolist(),
+        kin=comparison.kin[k],
+        loss=_line(loss),
+        equations=_equations(config.cell),
+        remark=CELLS[config.cell].note(),
+        absent={slot: lacking(config.cell, slot, view.layer, config.num_layers) for slot in view.slots},
+        differences=largest_differences(reference, model, view.layer) if subtracted else {},
+    )
 
 
 def _layers(model: Compared, layer: int) -> list[int]:
@@ -186,7 +181,7 @@ def _equations(cell: str) -> str:
     return re.sub(r" {3,}", "\n", CELLS[cell].equations())
 
 
-def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> dict[str, Any]:
+def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> Chart:
     unit, of_gate = CHARTS[name]
     values = [line[name] for line in lines]
     known = np.concatenate([v[np.isfinite(v)] for v in values if v is not None] or [np.zeros(0)])
@@ -200,14 +195,14 @@ def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: 
         low, high = 0.1, 1000
     else:
         low, high = 0, 1
-    return {
-        "title": f"{gate} · {name}" if of_gate else name,
-        "unit": f"nats a {by}" if name == "loss" and by == "character" else unit,
-        "low": low,
-        "high": high,
-        "log": name == "half-life",
-        "lines": [_line(v) for v in values],
-    }
+    return Chart(
+        title=f"{gate} · {name}" if of_gate else name,
+        unit=f"nats a {by}" if name == "loss" and by == "character" else unit,
+        low=low,
+        high=high,
+        log=name == "half-life",
+        lines=[_line(v) for v in values],
+    )
 
 
 def _unknown(comparison: Comparison) -> list[bool]:

@@ -61,7 +61,7 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         unknown = model.checkpoint.results.get("valid_unknown", 0)
         for label, value in {
             "cell": config.cell,
-            "parameters": f"{parameter_count(config):,}",
+            "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
             "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}"
             + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": model.checkpoint.corpus_name,

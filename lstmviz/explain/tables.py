@@ -26,7 +26,7 @@ def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:
             {
                 "model": name,
                 "cell": config.cell,
-                "parameters": parameter_count(config),
+                "parameters": parameter_count(config, len(checkpoint.vocabulary)),
                 "trained on": checkpoint.corpus_name,
                 "level": checkpoint.vocabulary.level,
                 "layers": config.num_layers,

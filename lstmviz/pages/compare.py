@@ -17,10 +17,11 @@ from lstmviz.explain.kin import kinship
 from lstmviz.reading import MAX_TOKENS, OpenModel, Selected, Selection, read, select, telling_unit
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
-from lstmviz.ui.components import Note, comparison
+from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.session import SENTENCE, Compare, link, linked, linked_number, report, session
 from lstmviz.ui.sources import Address, titles
+from lstmviz.wire import Note
 
 
 def page() -> None:
@@ -51,7 +52,7 @@ def compare(opened: dict[Address, OpenModel], view: View, facts: Differences, ki
         compared = side_by_side(opened, memory.readings)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
-            comparison({}, [], key="comparison", notes=[("info", nothing)])
+            comparison(None, [], key="comparison", notes=[("info", nothing)])
             return
         said, axis = report("comparison"), shared_axis(text, compared)
         selection = selection_in(axis, compared, view.layer, said.selection)

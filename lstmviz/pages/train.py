@@ -128,8 +128,8 @@ def recorded() -> list[Run]:
     if losses := [record["valid_nll"] for record in trainings.records(run) if record["valid_nll"] is not None]:
         config = run.config()
         st.markdown(
-            f"**A recorded training** of `{config.train.corpus}`: {config.model['cell']}, "
-            f"{config.model['hidden_size']} units, {config.train.steps:,} steps, at best perplexity "
+            f"**A recorded training** of `{config.train.corpus}`: {config.model.cell}, "
+            f"{config.model.hidden_size} units, {config.train.steps:,} steps, at best perplexity "
             f"{perplexity(min(losses)):.2f}. Until you have one of your own: press play below and see its gates learn."
         )
     return [run] if losses else []

@@ -22,12 +22,12 @@ from lstmviz.reading import (
     telling_unit,
 )
 from lstmviz.ui.choice import choose_model
-from lstmviz.ui.components import Note, gate_map, readout
+from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, report, session
 from lstmviz.ui.sources import Address
 from lstmviz.ui.watch_bar import watch_bar
-from lstmviz.wire import payload
+from lstmviz.wire import Note, payload
 
 
 def page() -> None:

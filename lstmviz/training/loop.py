@@ -275,13 +275,13 @@ def diverged(what: str) -> FloatingPointError:
     return FloatingPointError(f"the training diverged: {what}; try a lower learning rate, or a smaller clip_norm")
 
 
-def memory_needed(config: ModelConfig, train: TrainConfig) -> int:
+def memory_needed(config: ModelConfig, vocab_size: int, train: TrainConfig) -> int:
     """Bytes that a training takes at least: weights, gradients, Adam's two averages, and what a window leaves for the
     backward pass (logits, their softmax and its gradient; eight values a unit), float32 each.
     """
-    scored = SHORTLIST if config.adaptive_softmax else config.vocab_size
-    window = train.bptt * train.batch_size
-    return 16 * parameter_count(config) + 4 * window * (3 * scored + 8 * config.hidden_size * config.num_layers)
+    scored = SHORTLIST if config.adaptive_softmax else vocab_size
+    token = 3 * scored + 8 * config.hidden_size * config.num_layers
+    return 16 * parameter_count(config, vocab_size) + 4 * train.bptt * train.batch_size * token
 
 
 def memory_there(device: str = "cpu") -> float:
@@ -293,17 +293,18 @@ def memory_there(device: str = "cpu") -> float:
     return math.inf
 
 
-def check_memory(config: ModelConfig, train: TrainConfig, device: str = "cpu") -> None:
+def check_memory(config: ModelConfig, vocab_size: int, train: TrainConfig, device: str = "cpu") -> None:
     """Refuse a training that does not fit into this machine, before anything of it is allocated.
 
     Raises:
         ValueError: so it is, with the figures.
     """
-    needed, there = memory_needed(config, train), memory_there(device)
+    needed, there = memory_needed(config, vocab_size, train), memory_there(device)
     if needed > there:
         raise ValueError(
-            f"this model has {parameter_count(config):,} parameters; training it takes {needed / 2**30:,.1f} GB and "
-            f"there are {there / 2**30:,.1f} GB; choose fewer units or layers, a shorter window or a smaller batch"
+            f"this model has {parameter_count(config, vocab_size):,} parameters; training it takes "
+            f"{needed / 2**30:,.1f} GB and there are {there / 2**30:,.1f} GB; choose fewer units or layers, a shorter "
+            "window or a smaller batch"
         )
 
 

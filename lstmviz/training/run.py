@@ -61,20 +61,19 @@ class RunConfig:
 
     Args:
         train: how to train.
-        model: what ModelConfig takes, but ``vocab_size``, which the corpus decides.
+        model: what to train; how many tokens it knows, the corpus decides.
         probe: the sentence whose gates are kept as they learn; empty: a piece of the validation text.
     """
 
     train: TrainConfig
-    model: dict[str, Any]
+    model: ModelConfig
     probe: str = ""
 
     @property
     def command(self) -> str:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=Path(self.train.corpus).name)
-        given = _differing(TrainConfig(corpus=""), dataclasses.asdict(train))
-        given |= _differing(ModelConfig(vocab_size=1), self.model)
+        given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), self.model)
         flags: list[str] = []
         for name, value in given.items():
             flag = name.replace("_", "-")
@@ -134,7 +133,7 @@ class Run:
         """
         try:
             asked = json.loads((self.folder / "config.json").read_text())
-            return RunConfig(TrainConfig(**asked["train"]), asked["model"], asked["probe"])
+            return RunConfig(TrainConfig(**asked["train"]), ModelConfig(**asked["model"]), asked["probe"])
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"there is no training run in {self.folder}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -249,11 +248,11 @@ class Run:
     def _trainer(self, config: RunConfig, corpus: Corpus, world: World) -> Trainer:
         if world.broadcast(corpus.sha256) != corpus.sha256:
             raise ValueError(f"the text at {config.train.corpus} is not the same on every machine")
-        model_config = ModelConfig(vocab_size=len(corpus.vocabulary), **config.model)
+        vocab_size = len(corpus.vocabulary)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        check_memory(model_config, config.train, device)
+        check_memory(config.model, vocab_size, config.train, device)
         torch.manual_seed(config.train.seed)
-        model = LanguageModel(model_config).to(device)
+        model = LanguageModel(config.model, vocab_size).to(device)
         if world.rank:
             torch.manual_seed(config.train.seed + world.rank)  # the same weights everywhere, but dropout of its own
         return Trainer(model, corpus, config.train, world)
@@ -615,5 +614,5 @@ def _rounded(value: float | None) -> float | None:
     return value if value is None or isinstance(value, int) else round(value, 4)
 
 
-def _differing(default: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value != getattr(default, name)}
+def _differing(default: ModelConfig | TrainConfig, config: ModelConfig | TrainConfig) -> dict[str, Any]:
+    return {name: value for name, value in vars(config).items() if value != getattr(default, name)}

@@ -56,7 +56,7 @@ class SweepConfig:
 
     Args:
         train: how to train; its bptt and its seed give way to those below.
-        model: what ModelConfig takes, but vocab_size, cell and num_layers. How the forget gate begins is left out for
+        model: what ModelConfig takes, but cell and num_layers. How the forget gate begins is left out for
             cells that have none.
         cells, num_layers, bptt, seeds: one or more of each.
         parameters: give each member as many units as its whole model can have with at most so many parameters.
@@ -107,14 +107,15 @@ class SweepConfig:
             if cell in CELLS and not CELLS[cell].keeping:
                 model = {name: value for name, value in model.items() if name not in ("forget_bias", "chrono")}
             if self.parameters is not None:
-                sized = widest(self.parameters, vocab_size=vocab_size, **model)
+                sized = widest(self.parameters, vocab_size, **model)
                 model |= {"hidden_size": sized.hidden_size, "embedding_size": sized.embedding_size}
-            units = ModelConfig(vocab_size, **model).hidden_size
+            asked = ModelConfig(**model)
+            asked.check_vocabulary(vocab_size)
             name = cell
-            name += f"-{layers}x{units}" * (len(self.num_layers) > 1)
+            name += f"-{layers}x{asked.hidden_size}" * (len(self.num_layers) > 1)
             name += f"-bptt{bptt}" * (len(self.bptt) > 1)
             name += f"-seed{seed}" * (len(self.seeds) > 1)
-            found[name] = RunConfig(dataclasses.replace(self.train, bptt=bptt, seed=seed), model, self.probe)
+            found[name] = RunConfig(dataclasses.replace(self.train, bptt=bptt, seed=seed), asked, self.probe)
         return found
 
 
@@ -333,7 +334,7 @@ def check_machine(members: dict[str, RunConfig], vocab_size: int, workers: int) 
 
 def _needed(member: RunConfig, vocab_size: int) -> int:
     """Bytes that a process takes which trains it."""
-    return PROCESS + memory_needed(ModelConfig(vocab_size, **member.model), member.train)
+    return PROCESS + memory_needed(member.model, vocab_size, member.train)
 
 
 def _is_stopping(lineup: Path) -> bool:

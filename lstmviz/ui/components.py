@@ -13,39 +13,68 @@ room).
 """
 
 import json
-import struct
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 from streamlit.components import v2 as components
 
+from lstmviz.wire import ComparisonHeader, Frame, Note, framed, side_by_side
+
 ASSETS = Path(__file__).parents[1] / "web"
 
 
-def _assets(*names: str) -> str:
+IMPORT = re.compile(r'^import (?:\{[^}]*\} from )?"(\.{1,2}/[\w./]+)";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+# A comment that is alone on its line, or is followed by no quote that could end a string which it stands in.
+COMMENT = re.compile(r"^\s*//.*\n|^\s+|\s+// [^\"'`\n]*$", re.MULTILINE)
+
+
+def script(entry: str) -> str:
+    """One script of a module and all that it imports, each behind those that it needs.
+
+    An inline script cannot import another, and travels with every message: so without comments and indentation.
+
+    Raises:
+        ValueError: modules import each other in a circle, or a line is one that cannot be joined.
+    """
+    parts: dict[Path, str] = {}
+    asking: list[Path] = []
+
+    def add(path: Path) -> None:
+        if path in asking:
+            raise ValueError(f"{path.name} imports itself by way of {', '.join(other.name for other in asking)}")
+        if path in parts:
+            return
+        asking.append(path)
+        source = path.read_text(encoding="utf-8")
+        for name in IMPORT.findall(source):
+            add((path.parent / name).resolve())
+        asking.pop()
+        parts[path] = COMMENT.sub("", EXPORT.sub("", IMPORT.sub("", source)))
+        for line in parts[path].splitlines():
+            if re.match(r"import\b|export (?!default)", line) or line.count("`") % 2:
+                raise ValueError(f"{path.name} has a line that cannot be joined: {line}")
+
+    add((ASSETS / entry).resolve())
+    return "".join(parts.values())
+
+
+def style(*names: str) -> str:
+    """Style sheets, one after another."""
     return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
-# Inline, and read once: Streamlit serves files only for components of an installed distribution. An inline script
-# cannot import another, so the scripts are joined here.
-_gate_map = components.component(
-    "lstmviz_gate_map",
-    js=_assets("common.js", "picture.js", "page.js", "present.js", "gate_map.js"),
-    css=_assets("gate_map.css", "present.css"),
-)
+# Inline, and read once: Streamlit serves files only for components of an installed distribution.
+_gate_map = components.component("lstmviz_gate_map", js=script("gate_map.js"), css=style("gate_map.css", "present.css"))
 _comparison = components.component(
-    "lstmviz_comparison",
-    js=_assets("common.js", "picture.js", "page.js", "present.js", "compare.js"),
-    css=_assets("gate_map.css", "present.css", "compare.css"),
+    "lstmviz_comparison", js=script("compare.js"), css=style("gate_map.css", "present.css", "compare.css")
 )
-_heading = components.component("lstmviz_heading", js=_assets("common.js", "heading.js"), css=_assets("heading.css"))
-_moments = components.component("lstmviz_moments", js=_assets("common.js", "moments.js"), css=_assets("moments.css"))
-_readout = components.component("lstmviz_readout", js=_assets("common.js", "readout.js"), css=_assets("readout.css"))
-
-
-Note = tuple[Literal["look", "note", "info", "warning"], str]  # a sentence over the map; text, not Markdown
+_heading = components.component("lstmviz_heading", js=script("heading.js"), css=style("heading.css"))
+_moments = components.component("lstmviz_moments", js=script("moments.js"), css=style("moments.css"))
+_readout = components.component("lstmviz_readout", js=script("readout.js"), css=style("readout.css"))
 
 
 def gate_map(payload: bytes, *, key: str, height: int = 0, notes: Sequence[Note] = ()) -> Any:
@@ -62,17 +91,15 @@ def gate_map(payload: bytes, *, key: str, height: int = 0, notes: Sequence[Note]
         Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
         names of the blocks that the browser holds; each None until reported.
     """
-    text = json.dumps({"height": height, "notes": notes}, separators=(",", ":")).encode()
-    data = struct.pack("<I", len(text)) + text + payload
+    data = framed(Frame(notes, height), payload)
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
-def comparison(header: dict[str, Any], parts: list[bytes], *, key: str, notes: Sequence[Note] = ()) -> Any:
+def comparison(header: ComparisonHeader | None, parts: list[bytes], *, key: str, notes: Sequence[Note] = ()) -> Any:
     """Show several models side by side.
 
     Args:
-        header: what `compare.js` reads of all of them together (JSON types only); ``models`` has one entry a part.
-            Empty where there is nothing to draw.
+        header: of all of them together; ``models`` has one entry a part. None where there is nothing to draw.
         parts: from `pack`, one a model.
         key: the component's identity.
         notes: what is said over them.
@@ -81,10 +108,8 @@ def comparison(header: dict[str, Any], parts: list[bytes], *, key: str, notes: S
         Has ``selection``: ``{"time": int, "unit": int, "model": int}`` as last chosen in the browser, ``held`` as in
         `gate_map`, and ``pinned``: the ``id`` of the model that was made the reference; each None until reported.
     """
-    text = json.dumps({**header, "notes": notes}, allow_nan=False, separators=(",", ":")).encode()
-    sized = (piece for part in (text, *parts) for piece in (struct.pack("<I", len(part)), part))
     return _comparison(
-        data=b"".join(sized),
+        data=side_by_side(header, parts, notes),
         key=key,
         on_selection_change=lambda: None,
         on_held_change=lambda: None,

@@ -158,7 +158,7 @@ def form() -> None:
         config = SweepConfig(train, sizes, tuple(cells), *lists, probe=probe)
         if same and len(cells) > 1:
             first = next(iter(config.members(len(corpus.vocabulary)).values()))
-            allowed = parameter_count(ModelConfig(len(corpus.vocabulary), **first.model))
+            allowed = parameter_count(first.model, len(corpus.vocabulary))
             narrowed = {name: value for name, value in sizes.items() if name != "hidden_size"}
             config = replace(config, model=narrowed, parameters=allowed)
         models = check(config, corpus)
@@ -182,7 +182,7 @@ def form() -> None:
             takes = f"; it takes about {duration(each)}" if unit != "seconds" else ""
             st.caption(
                 f"A step costs {1000 * step:.1f} ms, so this is {length}, with an evaluation every "
-                f"{train.eval_every:,} steps{takes}. {parameter_count(models[0]):,} parameters."
+                f"{train.eval_every:,} steps{takes}. {parameter_count(models[0], len(corpus.vocabulary)):,} parameters."
             )
         else:
             whole = each * config.count / min(config.count, os.cpu_count() or 1)
@@ -190,7 +190,9 @@ def form() -> None:
                 widths = ", ".join(f"{model.cell} {model.hidden_size:,} units" for model in models)
                 said = f"At most {config.parameters:,} parameters each: {widths}."
             else:
-                said = ", ".join(f"{model.cell} {parameter_count(model):,} parameters" for model in models) + "."
+                counts = [parameter_count(model, len(corpus.vocabulary)) for model in models]
+                pairs = zip(models, counts, strict=True)
+                said = ", ".join(f"{model.cell} {count:,} parameters" for model, count in pairs) + "."
             st.caption(f"{config.count} trainings of {length} each, in all about {duration(whole)}. {said}")
         read = corpus.vocabulary.encode(probe)
         if read and set(read) == {corpus.vocabulary.ids[UNK]}:
@@ -208,22 +210,22 @@ def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
     Raises:
         ValueError: one of them, or all that train at once, are more than the machine has, or than the page tries out.
     """
-    members = config.members(len(corpus.vocabulary))
-    models = []
+    vocab_size = len(corpus.vocabulary)
+    members = config.members(vocab_size)
+    models: list[ModelConfig] = []
     for member in members.values():
-        model = ModelConfig(len(corpus.vocabulary), **member.model)
-        if model in models:  # another seed
+        if member.model in models:  # another seed
             continue
-        check_memory(model, member.train)
-        if memory_needed(model, member.train) > TRIED_MOST:
+        check_memory(member.model, vocab_size, member.train)
+        if memory_needed(member.model, vocab_size, member.train) > TRIED_MOST:
             raise ValueError(
-                f"this model has {parameter_count(model):,} parameters and is too large to be tried out in the page; "
-                "choose fewer units or layers, a shorter window or a smaller batch, or train it with "
+                f"this model has {parameter_count(member.model, vocab_size):,} parameters and is too large to be tried "
+                "out in the page; choose fewer units or layers, a shorter window or a smaller batch, or train it with "
                 "python -m lstmviz train"
             )
-        models.append(model)
+        models.append(member.model)
     if config.count > 1:
-        check_machine(members, len(corpus.vocabulary), min(config.count, os.cpu_count() or 1))
+        check_machine(members, vocab_size, min(config.count, os.cpu_count() or 1))
     return models
 
 
@@ -428,7 +430,8 @@ def plan(amount: float, unit: str, step: float, evaluation: float, epoch: int) -
 def costs(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> tuple[float, float]:
     """What a step and an evaluation cost on this machine, measured, in seconds."""
     state = torch.get_rng_state()
-    trainer = Trainer(LanguageModel(model), corpus, replace(train, steps=10**6, eval_every=10**6))
+    train = replace(train, steps=10**6, eval_every=10**6)
+    trainer = Trainer(LanguageModel(model, len(corpus.vocabulary)), corpus, train)
     trainer.take_step()
     begun, count = time.perf_counter(), 0
     while count < 3 or time.perf_counter() - begun < 0.3:

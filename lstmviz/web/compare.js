@@ -2,10 +2,19 @@
 // then the gate maps side by side, and what each model expects next. All of it shares one window of tokens. Where a model
 // would get too narrow a column, as on a phone, each has a row of its own instead: `stacked`.
 
+import { DASHES, LEVELS, NAN } from "./constants.js";
+import { button, follow, make, noteLines, placeTip, writeNotes } from "./dom.js";
+import "./history.js";
+import { GAP, LEFT, Picture, readTheme, RIGHT, whole } from "./picture.js";
+import { linkButton, PAD, pictureButton } from "./present.js";
+import { hold, whenGone } from "./streamlit.js";
+import { clamp } from "./view.js";
+import { decode } from "./wire.js";
+import { drawable, missing, named, number, shortLabel } from "./words.js";
+
 const FACTS = 3; // rows of what differs, until more are asked for
 const TITLE = 26, CHART = 64, CAPTION = 18, BETWEEN = 16, NARROWEST = 96; // CSS pixels
 const STACKED = { left: 3, right: 44, title: 24, share: 110 }; // gutters and heights where models are stacked
-const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [12, 3]]; // a model is told by its dashes as by its colour
 
 class Comparison extends Picture {
   constructor(root) {
@@ -40,7 +49,7 @@ class Comparison extends Picture {
     this.listen();
   }
 
-  // See gate_map.py: a header, and a gate map's message a model. Without a text there are none, and the place waits.
+  // See wire.py: a header, and a gate map's message a model. Without a text there are none, and the place waits.
   receive(bytes, send) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let offset = 4 + view.getUint32(0, true);
@@ -67,7 +76,7 @@ class Comparison extends Picture {
     const asked = JSON.stringify(header.selection), before = this.header, last = header.labels.length - 1;
     const following = before && this.time === before.labels.length - 1;
     Object.assign(this, { header, send, theme: readTheme(this.box) });
-    this.labels = header.labels.map(visible);
+    this.labels = header.labels.map(drawable);
     this.sentence = { labels: this.labels, level: header.level, unknown: header.unknown }; // what drawTokens reads
     this.models = header.models.map((model, k) => ({ ...model, number: k, data: this.onAxis(parts[k], model.at) }));
     if (header.difference) this.subtract();
@@ -106,11 +115,11 @@ class Comparison extends Picture {
         if (!other) return panel;
         const high = Math.max(panel.high, other.high) - Math.min(panel.low, other.low, 0); // no difference is larger
         const codes = new Uint16Array(panel.codes.length);
-        const value = ({ low, high }, code) => low + (code / 65534) * (high - low);
+        const value = ({ low, high }, code) => low + (code / LEVELS) * (high - low);
         for (let i = 0; i < codes.length; i++) {
           const [a, b] = [other.codes[i], panel.codes[i]];
           const more = value(panel, b) - value(other, a);
-          codes[i] = a === NAN || b === NAN ? NAN : clamp(Math.round(32767 * (1 + more / high)), 0, 65534);
+          codes[i] = a === NAN || b === NAN ? NAN : clamp(Math.round((LEVELS / 2) * (1 + more / high)), 0, LEVELS);
         }
         return { ...panel, codes, low: -high, high, limit: panel.limit, signed: true, difference: true };
       });
@@ -194,7 +203,7 @@ class Comparison extends Picture {
       const t = model.at[time], { top } = model.data;
       if (t < 0) return make("span", "quiet", "reads nothing here");
       const likely = top.tokens[t].slice(0, 3).map((token, k) =>
-        make("span", "likely", "", [make("b", "", visible(token)), ` ${number(top.probabilities[t][k])}`]));
+        make("span", "likely", "", [make("b", "", drawable(token)), ` ${number(top.probabilities[t][k])}`]));
       return make("span", "", "", likely);
     });
     this.tabulate(this.ahead, this.stacked ? this.models.map((model) => this.title(model)) : [], rows);

@@ -1,5 +1,15 @@
 // The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
 
+import { heldOf, keptOf } from "./deeds.js";
+import { button, follow, make, noteLines, placeTip, writeNotes } from "./dom.js";
+import { Picture, readTheme, RIGHT } from "./picture.js";
+import "./history.js";
+import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
+import { hold, whenGone } from "./streamlit.js";
+import { clamp } from "./view.js";
+import { decode } from "./wire.js";
+import { drawable, missing, named, number, perplexity, soFar } from "./words.js";
+
 class GateMap extends Picture {
   constructor(root) {
     super();
@@ -42,7 +52,7 @@ class GateMap extends Picture {
     const data = decode(bytes.subarray(end), this.held);
     if (data) {
       // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
-      data.labels = data.tokens.map((token, t) => visible((data.unknown[t] && data.typed[t]) || token));
+      data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
       data.height = height;
       this.update(data, send);
     }
@@ -300,7 +310,7 @@ class GateMap extends Picture {
   // how much it differs from the token before; what is held is kept, written and changes.
   find(time, layer) {
     const panels = this.panelsOf(layer), { size } = panels[0], first = time === 0 && this.data.begins;
-    const gates = panels.filter(({ role }) => role.endsWith("_gate"));
+    const gates = panels.filter(({ gate }) => gate);
     const memory = panels.find(({ does }) => does === "holds") ?? panels.find(({ role }) => role === "hidden");
     const turned = gates.flatMap((panel) =>
       Array.from({ length: size }, (_, unit) => this.value(panel, unit, time) - this.value(panel, unit, time - 1)));
@@ -336,10 +346,10 @@ class GateMap extends Picture {
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
-      begins: data.begins, shown: data.shown, resets: data.resets, annotation: this.annotation(unit, layer),
+      begins: data.begins, lets_out: data.lets_out, resets: data.resets, annotation: this.annotation(unit, layer),
       nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),
       next: {
-        tokens: data.top.tokens[time].map(visible), probabilities: data.top.probabilities[time],
+        tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
       },
       found: this.find(time, layer),

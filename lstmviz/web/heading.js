@@ -1,6 +1,8 @@
 // What the page is about now. When a person has just asked for it, it comes into view and takes the focus: Streamlit leaves
 // the page where it was scrolled to, and a training that begins elsewhere would seem not to.
 
+import { make } from "./dom.js";
+
 const TRIES = 8, EVERY = 500; // milliseconds; what stands around it is still coming
 
 function reveal(heading) {

@@ -1,6 +1,8 @@
 // The slider over training time. It reports only what a person does to it, as an event. Streamlit's own slider also repeats
 // what it was set to a moment ago, so that one which follows the newest step would stop there.
 
+import { make } from "./dom.js";
+
 export default function ({ parentElement, data, setTriggerValue }) {
   const { label, steps, at } = JSON.parse(new TextDecoder().decode(data));
   let box = parentElement.querySelector(".moments");

@@ -3,24 +3,16 @@
 // Top to bottom, on shared columns of one token each: the tokens, their losses, one panel a gate, and the selected unit
 // through the sentence. Where a layer has more units than can be told apart, a panel shows those that tell most. The gutters left and right stay where they are while the columns scroll.
 
-const LEFT = 130, RIGHT = 60, GAP = 10, LOSS = 66; // CSS pixels
+import { CIVIDIS, INKS, LEVELS, NAN, SIGNED } from "./constants.js";
+import { clamp } from "./view.js";
+import { missing, number, perplexity, shortLabel } from "./words.js";
+
+export const LEFT = 130, RIGHT = 60, GAP = 10, LOSS = 66; // CSS pixels
 const ROW = 5, FEWEST = 16; // the least height of a row that can be told from the next, and as many are shown at least
 const LOWEST = 100, HIGHEST = 260; // of a panel
 const NUMBERS = 20; // the width of a column of the units' numbers, of which there are two
 const ABOVE = 240; // what stands over the map on its page, when that is not scrolled
-const NAN = 65535;
 const SIN = Math.sin(Math.PI / 3), TAN = Math.tan(Math.PI / 3); // slanted words stand at 60 degrees
-const CIVIDIS = [
-  "#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
-];
-const DIVERGING = { // away from the page's own colour, on either side
-  light: [["#2166ac", "#5b9bcb", "#b4d3e7"], ["#f7c4ab", "#e07b62", "#b2182b"]],
-  dark: [["#9cc9ff", "#4a90d9", "#23507f"], ["#7d2f2c", "#db5546", "#ffab91"]],
-};
-const INKS = {
-  light: { tint: "#ea641e", bar: "#fdba74", loss: "#c2410c", perplexity: "#7c3aed" },
-  dark: { tint: "#ea580c", bar: "#b45309", loss: "#fb923c", perplexity: "#c4b5fd" },
-};
 
 // ---- colour --------------------------------------------------------------------------------------------------------
 
@@ -49,14 +41,14 @@ function ramp(stops) {
 
 const channels = (packed) => [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
 const brightness = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b;
-const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
+export const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
 const inkOn = (colour) => (brightness(colour) > 128 ? "#111827" : "#f9fafb"); // text that can be read on a colour
 
-function readTheme(element) {
+export function readTheme(element) {
   const style = getComputedStyle(element);
   const get = (name, otherwise) => style.getPropertyValue(`--st-${name}`).trim() || otherwise;
   const page = get("background-color", "#ffffff"), mode = brightness(rgb(page)) < 128 ? "dark" : "light";
-  const [negative, positive] = DIVERGING[mode];
+  const [negative, positive] = SIGNED[mode];
   return {
     mode, page, ...INKS[mode],
     ink: get("text-color", "#1f2937"), line: get("border-color", "#d1d5db"), primary: get("primary-color", "#2563eb"),
@@ -67,7 +59,7 @@ function readTheme(element) {
 
 // ---- the picture ---------------------------------------------------------------------------------------------------
 
-class Picture {
+export class Picture {
   constructor() {
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("aria-hidden", "true"); // what it shows is spoken by the box around it
@@ -86,7 +78,7 @@ class Picture {
   panelsOf(layer) { return this.data.panels.filter((panel) => panel.layer === layer); }
   value(panel, unit, time) {
     const code = time < 0 ? NAN : panel.codes[time * panel.size + unit];
-    return code === NAN ? NaN : panel.low + (code / 65534) * (panel.high - panel.low);
+    return code === NAN ? NaN : panel.low + (code / LEVELS) * (panel.high - panel.low);
   }
 
   meanOf(panel, units, time) { // of those that have a value
@@ -106,12 +98,12 @@ class Picture {
     this.dpr = window.devicePixelRatio || 1;
     this.layoutColumns(tokens);
     this.lossTop = this.strip + 6;
-    const rank = ({ role }) => ({ cell: 0, hidden: 1 })[role] ?? 2; // states first: the gates explain them
+    const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
     this.roles = [...this.panelsOf(this.layer)].sort((a, b) => rank(a) - rank(b));
     this.band = this.lean ? 12 : this.strip; // of the selected unit: words that are slanted are not written again
     this.role = this.column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
     const own = 22 + this.band + 6 + this.roles.length * this.role + 4;
-    const shown = data.panels.filter((panel) => panel.shown), top = this.lossTop + LOSS + GAP;
+    const shown = data.panels.filter((panel) => panel.drawn), top = this.lossTop + LOSS + GAP;
     const room = data.height || window.innerHeight - ABOVE - own;
     const share = clamp((room - top) / Math.max(1, shown.length) - GAP, LOWEST, HIGHEST);
     for (const [k, layer] of data.layers.entries()) {
@@ -366,7 +358,7 @@ class Picture {
 
   // From a code to its place in the colour table. A signed panel may have its last colour at a limit below its bound.
   shader({ signed, high, limit = high }) {
-    const gain = (signed ? high / limit : 1) / 256, middle = signed ? 32767 : 0, zero = signed ? 127.5 : 0;
+    const gain = (signed ? high / limit : 1) / 256, middle = signed ? LEVELS / 2 : 0, zero = signed ? 127.5 : 0;
     return (code) => clamp(Math.floor(zero + (code - middle) * gain), 0, 255);
   }
 
@@ -516,7 +508,7 @@ class Picture {
 
   // How far a role's strip reaches. A cell has no bound of its own: there it is this unit's largest value, and says so.
   reachOf(panel) {
-    if (panel.role !== "cell") return panel.high;
+    if (panel.bounded || panel.does !== "holds") return panel.high;
     return this.data.tokens.reduce((most, _, t) => Math.max(most, Math.abs(this.value(panel, this.unit, t)) || 0), 1e-6);
   }
 

@@ -1,14 +1,14 @@
 // What a person takes along: the link to the view, and a picture for a slide, drawn anew at a size and in a light of its own.
 
+import { NEWLINE_SIGN, PAGES, SPACE_SIGN } from "./constants.js";
+import { button, make } from "./dom.js";
+import { readTheme } from "./picture.js";
+
 const SIZES = { "1920 × 1080": [1920, 1080], "1600 × 900": [1600, 900], "1080 × 1080": [1080, 1080], "as wide as here": null };
-const PAPERS = { // of the themes in .streamlit/config.toml
-  light: { "background-color": "#ffffff", "text-color": "#1c2024", "border-color": "#d5d7db", "primary-color": "#1d4ed8" },
-  dark: { "background-color": "#0f1318", "text-color": "#e6e8eb", "border-color": "#3a4049", "primary-color": "#3b82f6" },
-};
-const PAD = 24, LINE = 20; // CSS pixels
+export const PAD = 24, LINE = 20; // CSS pixels
 
 // A button that copies the page's address, which tells the whole view.
-function linkButton() {
+export function linkButton() {
   const label = "copy the link to this view";
   const say = (text, label) => { element.textContent = text; element.setAttribute("aria-label", label); };
   const element = button("copy link", label, async () => {
@@ -53,7 +53,7 @@ function openDialog(title, children, beside) {
 }
 
 // A button that opens the choice of size and light, with the picture as it will be.
-function pictureButton(map, name) {
+export function pictureButton(map, name) {
   const element = button("picture", "save a picture, at a size of your choice, light or dark", () => {
     const size = choice("size", Object.keys(SIZES)), light = choice("light", ["light", "dark"]);
     light.field.value = map.theme.mode;
@@ -83,7 +83,7 @@ function saveCanvas(canvas, name) {
 
 function paper(mode, box) { // the map's theme, as it is or as it would be
   const sheet = box.appendChild(make("div"));
-  for (const [name, colour] of Object.entries(PAPERS[mode])) sheet.style.setProperty(`--st-${name}`, colour);
+  for (const [name, colour] of Object.entries(PAGES[mode])) sheet.style.setProperty(`--st-${name}-color`, colour);
   const theme = readTheme(sheet);
   sheet.remove();
   return theme;
@@ -148,7 +148,8 @@ function mount(copy, width, height) { // head and map on one canvas, pixel for p
 // The sentence, and below it what the map says of the model or of the models; how high it is, and what draws it.
 function headOf(copy, width) {
   const lines = [], { level, labels } = copy.sentenceShown(), family = level === "char" ? copy.theme.code : copy.theme.font;
-  const text = (level === "char" ? labels.join("").replaceAll("␣", " ") : labels.join(" ")).replace(/^⏎ ?/, "");
+  const text = (level === "char" ? labels.join("").replaceAll(SPACE_SIGN, " ") : labels.join(" "))
+    .replace(new RegExp(`^${NEWLINE_SIGN} ?`), "");
   const size = width < 600 ? 18 : 26;
   copy.setFont(size, 600, family);
   let y = PAD + size / 2;
@@ -165,7 +166,7 @@ function headOf(copy, width) {
   return { height: y + 10, lines };
 }
 
-function wrapped(paint, text, room, most) { // into so many lines, of whole words where they fit; the rest is an ellipsis
+export function wrapped(paint, text, room, most) { // into so many lines, of whole words where they fit; the rest is an ellipsis
   const fits = (letters) => paint.measureText(letters.join("")).width <= room, rows = [];
   let rest = [...text];
   while (rest.length && rows.length < most) {

@@ -1,6 +1,9 @@
 // The numbers of one token and one unit, as the gate map on the same page announces them; the server takes no part.
 
-const NEXT = { light: "#2563eb", dark: "#60a5fa" };
+import { INKS } from "./constants.js";
+import { make } from "./dom.js";
+import { loading, whenGone } from "./streamlit.js";
+import { missing, number, shortLabel, soFar } from "./words.js";
 
 const MEANINGS = {
   opens: "Gates that open most between the token before and this one",
@@ -22,7 +25,7 @@ function bar(share, colour, fromMiddle = false) {
 }
 
 // What the unit did at this token, in one sentence.
-function sentence({ roles, time, begins, shown, resets }) {
+function sentence({ roles, time, begins, lets_out, resets }) {
   if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map((role) => [role.role, role.value]));
   const before = Object.fromEntries(roles.map((role) => [role.role, role.previous]));
@@ -32,7 +35,7 @@ function sentence({ roles, time, begins, shown, resets }) {
   const memory = known(now.cell) ? "cell" : "hidden";
   if (known(now.forget_gate, now[memory])) { // an LSTM, whatever computes what it writes
     const written = now[memory] - (known(before[memory]) ? now.forget_gate * before[memory] : 0);
-    const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}${shown === "memory" ? "" : ` of its ${shown}`}` : "";
+    const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}${lets_out === "memory" ? "" : ` of its ${lets_out}`}` : "";
     return `${keeps(now.forget_gate, before[memory])}, writes ${signed(written)}${shows}.`;
   }
   if (known(now.log_forget_gate, now.normalizer)) { // an sLSTM: what it holds is the mean c / n
@@ -99,7 +102,7 @@ function nextCard({ next, level, mode }) {
   const rows = next.tokens.map((token, k) => {
     const share = next.probabilities[k], typed = next.typed[k];
     const name = make("span", "name", token), value = make("span", "value", number(share));
-    const button = make("button", "row next", "", [name, bar(share, NEXT[mode]), value]);
+    const button = make("button", "row next", "", [name, bar(share, INKS[mode].likely), value]);
     const title = typed === null ? `${token} cannot be typed` : `append ${token} to the sentence`;
     Object.assign(button, { type: "button", title, disabled: typed === null });
     Object.assign(button.dataset, { act: "append", typed: typed ?? "", level });

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from lstmviz.checkpoint import Checkpoint, load
-from lstmviz.config import TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data import corpora
 from lstmviz.data.corpora import import_text
 from lstmviz.trace import trace_tokens
@@ -85,7 +85,9 @@ def test_an_empty_page_says_what_to_do_and_shows_a_recorded_training(folder: Pat
 
 
 def test_the_recorded_training_gives_way(folder: Path) -> None:
-    config = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2), {"hidden_size": 4}, "(x)")
+    config = RunConfig(
+        TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2), ModelConfig(hidden_size=4), "(x)"
+    )
     run = Run.create(folder / "mine", config)
     list(run.execute())
     app = open_page()
@@ -197,7 +199,7 @@ def test_a_line_up_that_does_not_fit_is_refused(folder: Path, monkeypatch: pytes
 
 def test_what_is_damaged_does_not_take_the_page_along(folder: Path) -> None:
     config = RunConfig(
-        TrainConfig("brackets", bptt=16, batch_size=8, steps=40, eval_every=20), {"hidden_size": 8}, "(x)"
+        TrainConfig("brackets", bptt=16, batch_size=8, steps=40, eval_every=20), ModelConfig(hidden_size=8), "(x)"
     )
     for name in ("one", "two"):
         list(Run.create(folder / name, config).execute())
@@ -233,7 +235,7 @@ def test_a_half_made_run_is_passed_over(folder: Path) -> None:
 
 def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     config = RunConfig(
-        TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=20), {"hidden_size": 8}, "(x)"
+        TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=20), ModelConfig(hidden_size=8), "(x)"
     )
     run = Run.create(folder / "one", config)
     before = drawn(open_page(), "dataframe"), drawn(open_page(), "bidi_component")
@@ -340,7 +342,7 @@ def test_what_diverged_or_learned_nothing_or_was_refused_is_said(folder: Path, t
     train = TrainConfig(str(text), bptt=8, batch_size=4, steps=20, eval_every=10)
 
     def trained(name: str, rate: float) -> Run:
-        run = Run.create(folder / name, RunConfig(replace(train, learning_rate=rate), {"hidden_size": 4}))
+        run = Run.create(folder / name, RunConfig(replace(train, learning_rate=rate), ModelConfig(hidden_size=4)))
         with suppress(FloatingPointError):
             list(run.execute())
         return run

@@ -87,8 +87,8 @@ def test_the_first_state_is_zero_and_of_the_cells_own_type(name):
 
 @every_cell
 def test_a_language_model_takes_it(name):
-    config = ModelConfig(vocab_size=9, cell=name, embedding_size=X, hidden_size=H)
-    logits, _ = LanguageModel(config)(torch.zeros(3, 2, dtype=torch.int64))
+    config = ModelConfig(cell=name, embedding_size=X, hidden_size=H)
+    logits, _ = LanguageModel(config, 9)(torch.zeros(3, 2, dtype=torch.int64))
     assert logits.shape == (3, 2, 9)
     layer = CELLS[name](X, H)
-    assert parameter_count(config) == count(layer) + 9 * X + 9 * layer.output_size + 9
+    assert parameter_count(config, 9) == count(layer) + 9 * X + 9 * layer.output_size + 9

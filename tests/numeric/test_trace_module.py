@@ -767,7 +767,7 @@ def test_modules_that_are_merely_watched(make: Callable, form: str) -> None:
         (lambda: torch.jit.script(nn.LSTM(3, 5)), "TorchScript compiled: trace the module that it was made from"),
         (lambda: torch.ao.nn.quantized.dynamic.LSTM(3, 5), "quantised weights: trace the floating-point module"),
         (lambda: torch.ao.nn.quantizable.LSTM(3, 5), "quantised weights: trace the floating-point module"),
-        (lambda: LanguageModel(ModelConfig(10)), "trace_sentence"),
+        (lambda: LanguageModel(ModelConfig(), 10), "trace_sentence"),
         (lambda: nn.LSTM(3, 5, device="meta"), r"weight_ih_l0 is on the meta device.*\.to_empty"),
         (lambda: nn.LSTM(3, 5).to(torch.float8_e4m3fn), r"\.to\(torch\.float32\)"),
     ],

@@ -32,7 +32,7 @@ def without_others(cell: Cell) -> Cell:
 
 def model_of(cell: str, dtype: torch.dtype, layers: int = 3) -> LanguageModel:
     torch.manual_seed(0)
-    model = LanguageModel(ModelConfig(V, cell=cell, embedding_size=5, hidden_size=7, num_layers=layers)).to(dtype)
+    model = LanguageModel(ModelConfig(cell=cell, embedding_size=5, hidden_size=7, num_layers=layers), V).to(dtype)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.7)  # gates from shut to open

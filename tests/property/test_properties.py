@@ -66,7 +66,7 @@ UNBOUNDED = {
 
 
 def small_model(cell: str, scale: float, layers: int = 2) -> LanguageModel:
-    model = LanguageModel(ModelConfig(len(CHARS), cell, 4, 5, num_layers=layers, dropout=0.5))
+    model = LanguageModel(ModelConfig(cell, 4, 5, num_layers=layers, dropout=0.5), len(CHARS))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(scale)

@@ -59,7 +59,7 @@ def make(device: str, record: Record | None, config: TrainConfig = CONFIG, **opt
     """A trainer whose steps are captured by ``record``; by none where that is None."""
     torch.manual_seed(0)
     sizes = {"embedding_size": 4, "hidden_size": 8, "num_layers": 2, **options}
-    model = LanguageModel(ModelConfig(len(CORPUS.vocabulary), **sizes)).to(device)
+    model = LanguageModel(ModelConfig(**sizes), len(CORPUS.vocabulary)).to(device)
     trainer = Trainer(model, SHORT, config)
     trainer.passes = trainer._passes if record is None else Captured(trainer._passes, model.parameters(), record)
     return trainer
@@ -186,7 +186,7 @@ def test_a_training_on_the_cpu_captures_nothing_and_goes_on_on_a_card_and_back()
 def test_an_adaptive_softmax_trains_on_a_card_without_a_graph() -> None:
     words = torch.tensor([3, 1_999, 2_000, 9_999]).repeat(500)
     corpus = dataclasses.replace(CORPUS, train=words, valid=words[:40])
-    model = LanguageModel(ModelConfig(10_000, "lstm", 8, 8, adaptive_softmax=True)).cuda()
+    model = LanguageModel(ModelConfig("lstm", 8, 8, adaptive_softmax=True), 10_000).cuda()
     trainer = Trainer(model, corpus, CONFIG)
     assert not isinstance(trainer.passes, Captured)
     losses = [metrics.valid_nll for metrics in trainer if metrics and metrics.valid_nll]

@@ -10,7 +10,7 @@ import pytest
 from lstmviz import cli
 from lstmviz.card import card
 from lstmviz.checkpoint import load, save
-from lstmviz.config import TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.trace import trace_sentence
 from lstmviz.training.run import Run, RunConfig, thinned
 
@@ -181,7 +181,7 @@ def test_a_text_that_looks_like_an_option_is_said_how_to_write(run, make_checkpo
 
 def test_runs_says_what_is_there(run, tmp_path: Path):
     assert "there are no runs in" in run("runs", tmp_path)
-    Run.create(tmp_path / "first", RunConfig(TrainConfig("brackets"), {}))
+    Run.create(tmp_path / "first", RunConfig(TrainConfig("brackets"), ModelConfig()))
     assert run("runs", tmp_path).startswith("first  ") and run("runs", tmp_path / "first").startswith("first  ")
 
 

@@ -17,6 +17,7 @@ from lstmviz.explain.rows import SLOTS
 from lstmviz.explain.tables import lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, prepare, read
 from lstmviz.ui.sources import Copy, Shipped, titles
+from lstmviz.wire import ComparisonHeader
 
 
 def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
@@ -30,7 +31,7 @@ def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
     return found
 
 
-def drawn(text: str, models: list[Compared], **changed) -> tuple[dict, list[bytes]]:
+def drawn(text: str, models: list[Compared], **changed) -> tuple[ComparisonHeader, list[bytes]]:
     every = [model.opened for model in models]
     view = View(layer=0, order="index", slots=list(SLOTS), charts=list(CHARTS), gate="keeps", difference=False)
     comparison = Comparison(models, shared_axis(text, models), different(every), kinship(every), reference=0)
@@ -109,10 +110,10 @@ def test_accents_and_signs_are_aligned_however_they_are_written(make_checkpoint)
 def test_the_share_of_unknown_tokens_stands_beside_the_losses(make_checkpoint):
     text, vocabulary = "a b x y z a b c d", Vocabulary.of("word", [*"abcd"])
     two = compared(text, make_checkpoint(vocabulary=vocabulary), make_checkpoint(vocabulary=vocabulary, cell="gru"))
-    note = drawn(text, two)[0]["note"]
+    note = drawn(text, two)[0].note
     assert "not in the vocabulary of lstm (37.5% <unk>), gru (37.5% <unk>)" in note
     assert "so much <unk> that the perplexity of lstm, gru tells little of the rest" in note
-    assert "so much" not in drawn("a b c d x", compared("a b c d x", *(m.checkpoint for m in two)))[0]["note"]
+    assert "so much" not in drawn("a b c d x", compared("a b c d x", *(m.checkpoint for m in two)))[0].note
     known = dataclasses.replace(make_checkpoint(), results={"valid_nll": 2.0, "valid_unknown": 0.116})
     facts = different([prepare(known), prepare(make_checkpoint(cell="gru"))]).facts
     assert next(fact.values for fact in facts if fact.label == "validation") == [
@@ -156,14 +157,14 @@ def test_what_a_cell_lacks_is_absent_and_not_zero(make_checkpoint):
     assert measures(gru, 0, "keeps", np.arange(3), "token")["mean"] is not None
     assert measures(rnn, 0, "keeps", np.arange(3), "token")["half-life"] is None
     header, parts = drawn("abc", [gru, rnn])
-    assert header["models"][0]["absent"]["shows"].startswith("no output gate")
-    slots = [{panel["slot"] for panel in panels_of(part) if panel["shown"]} for part in parts]
+    assert header.models[0].absent["shows"].startswith("no output gate")
+    slots = [{panel["slot"] for panel in panels_of(part) if panel["drawn"]} for part in parts]
     assert slots == [{"keeps", "looks back", "candidate", "memory"}, {"memory"}]
 
 
 def test_a_layer_that_a_model_lacks_is_absent(make_checkpoint):
     header, parts = drawn("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), layer=1)
-    assert header["models"][1]["absent"]["keeps"] == "no layer 2: this model has 1"
+    assert header.models[1].absent["keeps"] == "no layer 2: this model has 1"
     assert panels_of(parts[1]) == []
 
 
@@ -172,7 +173,7 @@ def test_kin_that_lack_a_layer_are_drawn_beside_a_deeper_model(make_checkpoint):
     grammar = dataclasses.replace(one, hidden_variable={"name": "depth", "correlations": [[0.1, 0.2, 0.3, 0.4]]})
     three = compared("abc", grammar, with_layout(grammar, "lstm_concat"), make_checkpoint(num_layers=3))
     header, _ = drawn("abc", three, layer=2, difference=True)
-    assert [model["differences"] for model in header["models"]] == [{}, {}, {}]
+    assert [model.differences for model in header.models] == [{}, {}, {}]
 
 
 def test_what_an_slstm_kept_at_its_first_step_is_unknown(make_checkpoint):
@@ -185,11 +186,11 @@ def test_what_an_slstm_kept_at_its_first_step_is_unknown(make_checkpoint):
 def test_the_same_weights_in_another_layout_differ_by_rounding_alone(make_checkpoint):
     one = make_checkpoint(num_layers=2)
     header, _ = drawn("abc cab", compared("abc cab", one, with_layout(one, "lstm_concat")), difference=True)
-    assert [model["kin"] for model in header["models"]] == [0, 0]
-    found = header["models"][1]["differences"]
+    assert [model.kin for model in header.models] == [0, 0]
+    found = header.models[1].differences
     assert {"forget_gate", "input_gate", "output_gate", "candidate", "cell", "hidden"} <= set(found)
     assert max(found.values()) < 1e-6
-    assert "lstm_concat: more (red) or less (blue) than lstm" in header["note"]
+    assert "lstm_concat: more (red) or less (blue) than lstm" in header.note
 
 
 def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):

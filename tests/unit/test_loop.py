@@ -28,7 +28,7 @@ CONFIG = TrainConfig("brackets", bptt=16, batch_size=8, learning_rate=1e-2, step
 
 def small_model(**options) -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel(ModelConfig(len(CORPUS.vocabulary), embedding_size=4, hidden_size=8, **options))
+    return LanguageModel(ModelConfig(embedding_size=4, hidden_size=8, **options), len(CORPUS.vocabulary))
 
 
 def train(model: LanguageModel, corpus: Corpus, config: TrainConfig) -> list[Metrics]:
@@ -116,7 +116,7 @@ def test_an_adaptive_softmax_learns_and_resumes_bitwise():
 
     def trainer() -> Trainer:
         torch.manual_seed(0)
-        return Trainer(LanguageModel(ModelConfig(10_000, "lstm", 8, 8, adaptive_softmax=True)), corpus, config)
+        return Trainer(LanguageModel(ModelConfig("lstm", 8, 8, adaptive_softmax=True), 10_000), corpus, config)
 
     learns_and_resumes_bitwise(trainer(), trainer(), trainer())
 
@@ -131,7 +131,7 @@ def test_windows_follow_each_other_and_wrap_around():
             return super().forward(tokens, state)
 
     corpus = dataclasses.replace(CORPUS, train=CORPUS.train[: 8 * 50])  # three windows of 16 in each of 8 streams
-    list(train(Spy(ModelConfig(len(CORPUS.vocabulary), hidden_size=8)), corpus, dataclasses.replace(CONFIG, steps=4)))
+    list(train(Spy(ModelConfig(hidden_size=8), len(CORPUS.vocabulary)), corpus, dataclasses.replace(CONFIG, steps=4)))
     streams = parallel_streams(corpus.train, 8)
     for step, (tokens, state) in enumerate(seen):
         start = step % 3 * 16
@@ -219,19 +219,19 @@ def test_streams_stand_side_by_side():
 
 
 def test_a_model_too_large_for_the_machine_is_refused_before_it_is_allocated():
-    check_memory(ModelConfig(100), CONFIG)
+    check_memory(ModelConfig(), 100, CONFIG)
     with pytest.raises(
         ValueError, match=r"4,000,\d{3},\d{3},\d{3} parameters; training it takes 59,6\d\d\.\d GB and there are"
     ):
-        check_memory(ModelConfig(100, hidden_size=1_000_000), CONFIG)
+        check_memory(ModelConfig(hidden_size=1_000_000), 100, CONFIG)
     with pytest.raises(ValueError, match=r"a shorter window or a smaller batch"):
-        check_memory(ModelConfig(100_000), dataclasses.replace(CONFIG, bptt=1000, batch_size=1024))
-    check_memory(ModelConfig(100_000, adaptive_softmax=True), dataclasses.replace(CONFIG, bptt=200, batch_size=64))
+        check_memory(ModelConfig(), 100_000, dataclasses.replace(CONFIG, bptt=1000, batch_size=1024))
+    check_memory(ModelConfig(adaptive_softmax=True), 100_000, dataclasses.replace(CONFIG, bptt=200, batch_size=64))
 
 
 def test_a_tail_without_a_rare_token_is_no_dead_parameter():
     words = torch.tensor([3, 5]).repeat(500)
     corpus = dataclasses.replace(CORPUS, train=words, valid=words[:40])
-    model = LanguageModel(ModelConfig(10_000, "lstm", 8, 8, adaptive_softmax=True))
+    model = LanguageModel(ModelConfig("lstm", 8, 8, adaptive_softmax=True), 10_000)
     first, *_ = (metrics for metrics in Trainer(model, corpus, dataclasses.replace(CONFIG, steps=1)) if metrics)
     assert first.zero_gradients == ()

@@ -18,7 +18,6 @@ TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
     ("options", "field"),
     [
         ({"cell": "gpt"}, "cell is 'gpt'; it must be one of rnn, lstm"),
-        ({"vocab_size": 0}, "vocab_size is 0; it must be a whole number from 1"),
         ({"hidden_size": 4.0}, "hidden_size is 4.0"),
         ({"hidden_size": True}, "hidden_size is True"),
         ({"num_layers": 65}, "from 1 to 64"),
@@ -32,13 +31,27 @@ TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
         ({"chrono": 2}, "chrono is 2; it must be a whole number from 3"),
         ({"chrono": 9, "forget_bias": 1.0}, "leave one of them out"),
         ({"forget_bias": 1.0, "cell": "rnn"}, "a gate that rnn does not have"),
-        ({"adaptive_softmax": True}, "a vocabulary of at least 10,000 tokens; this one has 9"),
         ({"adaptive_softmax": True, "tie_weights": True, "embedding_size": 128}, "leave it or tie_weights out"),
     ],
 )
 def test_a_bad_value_names_field_value_and_range(options, field):
     with pytest.raises(ValueError, match=field):
-        ModelConfig(**{"vocab_size": 9, **options})
+        ModelConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "vocab_size", "said"),
+    [
+        ({}, 0, "vocab_size is 0; it must be a whole number from 1 to 1000000"),
+        ({}, 9.0, "vocab_size is 9.0; it must be a whole number"),
+        ({}, 10**6 + 1, "vocab_size is 1000001; it must be"),
+        ({"adaptive_softmax": True}, 9_999, "a vocabulary of at least 10,000 tokens; this one has 9,999"),
+    ],
+)
+def test_a_vocabulary_that_a_model_cannot_have_is_refused_before_anything_is_allocated(options, vocab_size, said):
+    for refuse in (LanguageModel, parameter_count):
+        with pytest.raises(ValueError, match=said):
+            refuse(ModelConfig(**options), vocab_size)
 
 
 def mean_keep(model: LanguageModel) -> float:
@@ -53,9 +66,9 @@ def mean_keep(model: LanguageModel) -> float:
 
 @pytest.mark.parametrize("cell", [name for name in CELLS if CELLS[name].keeping])
 def test_the_gate_that_keeps_begins_as_asked(cell):
-    sizes = {"vocab_size": 9, "cell": cell, "embedding_size": 3, "hidden_size": 500}
-    low, high = (LanguageModel(ModelConfig(**sizes, forget_bias=bias)) for bias in (-3, 3))
-    long = LanguageModel(ModelConfig(**sizes, chrono=100))
+    sizes = {"cell": cell, "embedding_size": 3, "hidden_size": 500}
+    low, high = (LanguageModel(ModelConfig(**sizes, forget_bias=bias), 9) for bias in (-3, 3))
+    long = LanguageModel(ModelConfig(**sizes, chrono=100), 9)
     if cell == "slstm":  # its gates mean something only beside each other
         assert (high.layers[0].biases("f")[0] == 3).all()
     elif cell != "minlstm":  # there the input gate has its say
@@ -63,12 +76,12 @@ def test_the_gate_that_keeps_begins_as_asked(cell):
     for k, sign in CELLS[cell].keeping.items():
         bias = sign * sum(long.layers[0].biases(k))
         assert 0 <= bias.min() < 1.5 and 4 < bias.max() <= math.log(99)
-    assert parameter_count(low.config) == parameter_count(ModelConfig(**sizes))
+    assert parameter_count(low.config, 9) == parameter_count(ModelConfig(**sizes), 9)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_recording_gives_the_logits_and_states_of_forward(cell):
-    model = LanguageModel(ModelConfig(9, cell, 3, 4, num_layers=2, dropout=0.5)).eval()
+    model = LanguageModel(ModelConfig(cell, 3, 4, num_layers=2, dropout=0.5), 9).eval()
     logits, last = model(TOKENS)
     recorded, records = model.record(TOKENS)
     assert logits.shape == (6, 2, 9)
@@ -83,7 +96,7 @@ def test_recording_gives_the_logits_and_states_of_forward(cell):
 
 
 def test_state_carried_over_windows_equals_the_whole():
-    model = LanguageModel(ModelConfig(9, "lstm", 3, 4, num_layers=2)).eval()
+    model = LanguageModel(ModelConfig("lstm", 3, 4, num_layers=2), 9).eval()
     whole, _ = model(TOKENS)
     first, state = model(TOKENS[:2])
     second, _ = model(TOKENS[2:], state)
@@ -91,35 +104,35 @@ def test_state_carried_over_windows_equals_the_whole():
 
 
 def test_dropout_acts_only_while_training():
-    model = LanguageModel(ModelConfig(9, "gru", 3, 4, dropout=0.5))
+    model = LanguageModel(ModelConfig("gru", 3, 4, dropout=0.5), 9)
     assert not torch.equal(model(TOKENS)[0], model(TOKENS)[0])
     model.eval()
     assert torch.equal(model(TOKENS)[0], model(TOKENS)[0])
 
 
 def test_tied_weights_are_one_matrix():
-    config = ModelConfig(9, "lstm", 4, 4, tie_weights=True)
-    model = LanguageModel(config)
+    config = ModelConfig("lstm", 4, 4, tie_weights=True)
+    model = LanguageModel(config, 9)
     assert model.decoder.weight is model.embedding.weight
-    assert parameter_count(config) == 9 * 4 + (4 * 4 * 8 + 8 * 4) + 9
+    assert parameter_count(config, 9) == 9 * 4 + (4 * 4 * 8 + 8 * 4) + 9
 
 
 WORDS = torch.tensor([[3, 1999, 2000], [9_999, 5, 7_000], [1, 0, 2001]])  # (T, B); common words and rare ones
-ADAPTIVE = ModelConfig(10_000, "lstm", 3, 8, num_layers=2, adaptive_softmax=True)
+ADAPTIVE = ModelConfig("lstm", 3, 8, num_layers=2, adaptive_softmax=True)
 
 
 def test_an_adaptive_softmax_gives_every_token_a_probability_and_they_sum_to_one():
-    model = LanguageModel(ADAPTIVE).double().eval()  # a float32 sum of 10,000 depends on the processor
+    model = LanguageModel(ADAPTIVE, 10_000).double().eval()  # a float32 sum of 10,000 depends on the processor
     logits, _ = model(WORDS)
     assert logits.shape == (3, 3, 10_000)
     torch.testing.assert_close(logits.exp().sum(-1), torch.ones(3, 3).double())
     torch.testing.assert_close(logits.log_softmax(-1), logits)  # so it is read as the logits of any other model
     torch.testing.assert_close(model.record(WORDS)[0], logits)
-    assert parameter_count(ADAPTIVE) == sum(p.numel() for p in model.parameters())
+    assert parameter_count(ADAPTIVE, 10_000) == sum(p.numel() for p in model.parameters())
 
 
 def test_an_adaptive_softmax_is_that_of_pytorch():
-    decoder = LanguageModel(ADAPTIVE).decoder
+    decoder = LanguageModel(ADAPTIVE, 10_000).decoder
     reference = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 10_000, [2_000], head_bias=True)
     with torch.no_grad():
         decoder.tail[1].bias.zero_()  # which PyTorch's has not
@@ -133,7 +146,7 @@ def test_an_adaptive_softmax_is_that_of_pytorch():
 @pytest.mark.parametrize("targets", [WORDS, WORDS.clamp(max=1999), WORDS.clamp(min=2000)])
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_the_loss_is_that_of_the_logits(adaptive, targets):
-    model = LanguageModel(dataclasses.replace(ADAPTIVE, adaptive_softmax=adaptive))
+    model = LanguageModel(dataclasses.replace(ADAPTIVE, adaptive_softmax=adaptive), 10_000)
     _, before = model(WORDS)
     logits, last = model(WORDS, before)
     loss, state = model.loss(WORDS, targets, before)
@@ -146,8 +159,8 @@ def test_the_loss_is_that_of_the_logits(adaptive, targets):
 
 
 def test_a_huge_model_is_counted_without_being_allocated():
-    config = ModelConfig(1_000_000, "lstm", 65_536, 65_536, num_layers=64)
-    assert parameter_count(config) > 2 * 10**12
+    config = ModelConfig("lstm", 65_536, 65_536, num_layers=64)
+    assert parameter_count(config, 1_000_000) > 2 * 10**12
 
 
 def test_perplexity_never_overflows():
@@ -157,7 +170,7 @@ def test_perplexity_never_overflows():
 
 
 def test_where_the_processor_has_no_bfloat16_kernel_the_native_lstm_runs_in_float32(monkeypatch):
-    model = LanguageModel(ModelConfig(9, "lstm", 3, 4, num_layers=2))
+    model = LanguageModel(ModelConfig("lstm", 3, 4, num_layers=2), 9)
     monkeypatch.setattr("lstmviz.cells.lstm._lacks_kernel", lambda inputs: True)
     layer, x = model.layers[0], torch.randn(5, 2, 3)
     expected, _ = layer(x, layer.initial_state(2))
@@ -173,7 +186,7 @@ def test_where_the_processor_has_no_bfloat16_kernel_the_native_lstm_runs_in_floa
     "value", [math.nan, math.inf, 3e38]
 )  # the last overflows where it is divided by the temperature
 def test_nothing_is_drawn_from_scores_that_are_no_numbers(value):
-    model = LanguageModel(ModelConfig(9, "lstm", 4, 4)).eval()
+    model = LanguageModel(ModelConfig("lstm", 4, 4), 9).eval()
     with torch.no_grad():
         model.decoder.bias[5] = value
     with pytest.raises(FloatingPointError, match="the next token are not finite numbers"):

@@ -50,7 +50,7 @@ class Threads(World):
 
 
 def train(world: World) -> tuple[Trainer, list[Metrics]]:
-    model = LanguageModel(ModelConfig(len(CORPUS.vocabulary), embedding_size=4, hidden_size=8))
+    model = LanguageModel(ModelConfig(embedding_size=4, hidden_size=8), len(CORPUS.vocabulary))
     with torch.no_grad():
         for number, parameter in enumerate(model.parameters()):
             parameter.copy_(torch.rand(parameter.shape, generator=torch.Generator().manual_seed(number)) - 0.5)
@@ -82,7 +82,7 @@ def test_streams_that_cannot_be_shared_out_are_refused():
 
 
 def test_another_number_of_processes_is_refused_and_changes_nothing(tmp_path: Path):
-    config = RunConfig(CONFIG, {"hidden_size": 8})
+    config = RunConfig(CONFIG, ModelConfig(hidden_size=8))
     run = Run.create(tmp_path / "run", config)
     list(run.execute())
     last = run.folder / "last.safetensors"

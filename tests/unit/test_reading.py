@@ -109,13 +109,3 @@ def test_values_beyond_all_bounds_are_sent(opened: OpenModel) -> None:
     sent = cell["low"] + codes[0] / 65534 * (cell["high"] - cell["low"])
     assert cell["mean"] is None and cell["high"] >= 3e38
     np.testing.assert_allclose(sent, [float(cell["high"]), -3e38, 1e30, 0], atol=(cell["high"] - cell["low"]) / 65534)
-
-
-def test_pack_refuses_what_does_not_fit() -> None:
-    header = {"panels": [{"layer": 0, "role": "cell", "low": -1, "high": 1}], "layers": [0], "units": [[0, 1]]}
-    with pytest.raises(ValueError, match="one a panel"):
-        wire.pack(header, [], identity="", ids=[1])
-    with pytest.raises(ValueError, match="must have shape"):
-        wire.pack(header, [np.zeros((1, 3))], identity="", ids=[1])
-    with pytest.raises(ValueError, match="high must be above low"):
-        wire.quantize(np.zeros(2), 1, 1)

@@ -19,7 +19,7 @@ import torch
 
 from lstmviz import cli
 from lstmviz.checkpoint import load, save
-from lstmviz.config import TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.model import LanguageModel
@@ -31,9 +31,9 @@ from lstmviz.ui import trainings
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(
-    TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30), {"hidden_size": 8}, probe="((x))"
+    TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30), ModelConfig(hidden_size=8), probe="((x))"
 )
-LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), {"hidden_size": 8})
+LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), ModelConfig(hidden_size=8))
 
 
 def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
@@ -165,8 +165,24 @@ def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
     assert all(one.weights[name].equal(other.weights[name]) for name in one.weights)
 
 
+@pytest.mark.parametrize(
+    "model", [{}, {"hidden_size": 8}, {"embedding_size": 4, "hidden_size": 8, "cell": "gru", "num_layers": 2}]
+)
+def test_a_run_that_said_only_some_of_its_model_is_read_and_can_be_created_again_the_same(
+    model, tmp_path: Path
+) -> None:
+    asked = {"format": 1, "train": {"corpus": "brackets", "steps": 60}, "model": model, "probe": ""}
+    (tmp_path / "config.json").write_text(json.dumps(asked))  # as the page wrote it, and line-ups
+    config = Run(tmp_path).config()
+    assert config == RunConfig(TrainConfig("brackets", steps=60), ModelConfig(**model))
+    again = Run.create(tmp_path / "again", config)
+    assert again.config() == config
+    written = json.loads((again.folder / "config.json").read_text())["model"]
+    assert written == dataclasses.asdict(config.model) and written.items() >= model.items()
+
+
 def test_a_failure_is_said_and_a_failed_start_can_be_made_again(tmp_path: Path) -> None:
-    bad = RunConfig(TrainConfig("brackets", batch_size=10**6), {"hidden_size": 8})
+    bad = RunConfig(TrainConfig("brackets", batch_size=10**6), ModelConfig(hidden_size=8))
     run = Run.create(tmp_path / "run", bad)
     with pytest.raises(ValueError, match="needs at least"):
         list(run.execute())
@@ -384,7 +400,7 @@ def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
     assert run.metrics(offset) == ([{"step": 3}], 36)
 
 
-SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), {"hidden_size": 6})
+SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), ModelConfig(hidden_size=6))
 
 
 @pytest.fixture

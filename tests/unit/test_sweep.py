@@ -13,7 +13,7 @@ import pytest
 from lstmviz import cli
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import load
-from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.config import TrainConfig
 from lstmviz.model import parameter_count, widest
 from lstmviz.training.run import Run, runs
 from lstmviz.training.status import Busy
@@ -67,29 +67,29 @@ def test_a_member_is_named_by_what_distinguishes_it() -> None:
     members = many.members(VOCABULARY)
     assert len(members) == many.count == 16
     member = members["gru-2x6-bptt32-seed7"]
-    assert (member.train.bptt, member.train.seed, member.model["num_layers"]) == (32, 7, 2)
+    assert (member.train.bptt, member.train.seed, member.model.num_layers) == (32, 7, 2)
     assert "--cell gru" in member.command and "--bptt 32" in member.command
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_gets_as_many_units_as_the_parameters_allow(cell: str) -> None:
-    model = widest(4000, vocab_size=VOCABULARY, cell=cell, embedding_size=8)
+    model = widest(4000, VOCABULARY, cell=cell, embedding_size=8)
     wider = dataclasses.replace(model, hidden_size=model.hidden_size + 1)
-    assert parameter_count(model) <= 4000 < parameter_count(wider)
-    tied = widest(4000, vocab_size=VOCABULARY, cell=cell, tie_weights=True)
+    assert parameter_count(model, VOCABULARY) <= 4000 < parameter_count(wider, VOCABULARY)
+    tied = widest(4000, VOCABULARY, cell=cell, tie_weights=True)
     assert tied.embedding_size == CELLS[cell].output_of(tied.hidden_size)
-    assert 3000 < parameter_count(tied) <= 4000
+    assert 3000 < parameter_count(tied, VOCABULARY) <= 4000
 
 
 def test_a_line_up_of_one_size() -> None:
     members = SweepConfig(TRAIN, {"embedding_size": 4}, tuple(CELLS), parameters=2000).members(VOCABULARY)
-    counts = [parameter_count(ModelConfig(VOCABULARY, **member.model)) for member in members.values()]
+    counts = [parameter_count(member.model, VOCABULARY) for member in members.values()]
     assert len(counts) == len(CELLS) and all(1700 < count <= 2000 for count in counts)
 
 
 def test_how_the_forget_gate_begins_is_for_those_that_have_one() -> None:
     members = SweepConfig(TRAIN, {**SMALL, "forget_bias": 1.0}, ("lstm", "rnn")).members(VOCABULARY)
-    assert members["lstm"].model["forget_bias"] == 1.0 and "forget_bias" not in members["rnn"].model
+    assert members["lstm"].model.forget_bias == 1.0 and members["rnn"].model.forget_bias is None
 
 
 @pytest.mark.parametrize(

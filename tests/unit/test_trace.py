@@ -53,7 +53,7 @@ def test_reading_on_gives_what_reading_everything_gives(cell, cut, make_checkpoi
 
 
 def test_an_adaptive_softmax_is_traced_like_any_decoder():
-    model = LanguageModel(ModelConfig(10_000, embedding_size=3, hidden_size=4, adaptive_softmax=True)).eval()
+    model = LanguageModel(ModelConfig(embedding_size=3, hidden_size=4, adaptive_softmax=True), 10_000).eval()
     ids = torch.tensor([3, 9_999, 1_999, 2_000])
     whole, log_p = trace_tokens(model, ids)
     assert whole.nll.values[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy())

@@ -1,0 +1,60 @@
+// Elements of the page.
+
+// All text reaches the page through textContent (or the canvas's fillText), so a token can never become markup.
+export function make(tag, name, text = "", children = []) {
+  const element = Object.assign(document.createElement(tag), { className: name, textContent: text });
+  element.append(...children);
+  return element;
+}
+
+// Lay a map out again when its room, the fonts or the screen's pixels change, until what is returned is called: whoever
+// listens to the page keeps the map, and all that it holds, alive.
+export function follow(map) {
+  const over = new AbortController(), { signal } = over;
+  const again = () => { if (map.width && map.scroll.clientWidth) map.arrange(); };
+  const watchPixels = () => {
+    const now = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    now.addEventListener("change", () => { again(); watchPixels(); }, { once: true, signal });
+  };
+  watchPixels();
+  document.fonts.addEventListener("loadingdone", () => { // until then a label was as wide as in another font
+    map.labelWidths.clear();
+    again();
+  }, { signal });
+  const room = new ResizeObserver(() => { if (map.scroll.clientWidth !== map.width) again(); });
+  room.observe(map.scroll);
+  window.addEventListener("resize", again, { signal }); // its height decides how high the panels are
+  return () => {
+    over.abort();
+    room.disconnect();
+    for (const timer of [map.timer, map.reporting, map.speech]) clearTimeout(timer);
+  };
+}
+
+// What is to be said of the text, over its map: each note a kind (look, note, info, warning) and a sentence.
+export function writeNotes(element, notes) {
+  const key = JSON.stringify(notes); // what stays is not read aloud again
+  if (element.written === key) return;
+  element.written = key;
+  element.replaceChildren(...notes.map(([kind, text]) =>
+    make("p", kind, "", kind === "look" ? [make("b", "", "Look for: "), text] : [text])));
+}
+
+export function noteLines() {
+  const lines = make("div", "notes");
+  lines.setAttribute("role", "status");
+  return lines;
+}
+
+export function button(text, label, act) {
+  const element = Object.assign(make("button", "", text), { type: "button", title: label, onclick: act });
+  element.setAttribute("aria-label", label);
+  return element;
+}
+
+export function placeTip(tip, box, event) { // beside the pointer, inside the box
+  const { left, top, width, height } = box.getBoundingClientRect(), { offsetWidth, offsetHeight } = tip;
+  const [x, y] = [event.clientX - left, event.clientY - top];
+  tip.style.left = `${x + 18 + offsetWidth > width ? Math.max(0, x - 14 - offsetWidth) : x + 18}px`;
+  tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
+}

@@ -1,0 +1,29 @@
+// What a component needs of Streamlit, its host.
+
+import { BLOCK } from "./constants.js";
+
+// What a component gives back to Streamlit, to be done when its place has left the page. Streamlit awaits a component's
+// function; a message that comes meanwhile makes it call what the one before gave back, although the place and all that is
+// in it stay. Whoever let go of them then would draw a second map below the first.
+export const whenGone = (place, act) => () => { if (!place.isConnected) act(); };
+
+// Whether some element of the page is still on its way: Streamlit fetches each kind when it is first needed. Until then the
+// server is told nothing, since its answer would take the place of what it had put there: the sentence in its box.
+export const loading = () => document.querySelector("[data-testid=stSkeleton]") !== null;
+
+// Forget the blocks that no part of the last message needs, and tell the server which whole ones are held.
+export function hold(map, parts, send) {
+  const whole = parts.flatMap((data) => data?.blocks.filter(([, tokens]) => tokens === BLOCK).map(([name]) => name) ?? []);
+  // What was reported before stays until the next report, because the server relies on it.
+  const needed = new Set([...whole, ...(map.reported ?? [])]);
+  for (const name of map.held.keys()) if (!needed.has(name)) map.held.delete(name);
+  clearTimeout(map.reporting);
+  if (map.reported?.join() === whole.join()) return;
+  const report = () => {
+    if (loading()) return void (map.reporting = setTimeout(report, 100));
+    map.reported = whole;
+    send("held", whole);
+  };
+  // Once the keys rest, since a report makes the server answer once more.
+  map.reporting = setTimeout(report, parts.every(Boolean) && map.reported ? 300 : 0);
+}

@@ -1,0 +1,33 @@
+// What is said of tokens and numbers: pure functions of their arguments.
+
+// A sign as it can be drawn: a mark without a letter, and a character that has no form, on ◌. What white space and control
+// characters look like, the server says.
+export const drawable = (sign) => sign.replace(/^\p{M}/u, "◌$&").replace(/^[\p{Cf}\p{Zl}\p{Zp}]$/u, "◌");
+
+export const missing = (value) => value === null || value === undefined || Number.isNaN(value);
+
+// In at most seven signs, however large: 0.25, −123.5, 1024, 1.2e5, −1e30, ∞.
+export function number(value, digits = 2) {
+  if (missing(value)) return "–";
+  const size = Math.abs(value);
+  const text = size === Infinity ? `${value}`.replace("Infinity", "∞") :
+    size >= 9999.5 ? value.toExponential(size < 1e10 ? 1 : 0).replace("+", "").replace(".0e", "e") :
+    value.toFixed(size >= 999.5 ? 0 : size >= 99.95 ? Math.min(1, digits) : digits);
+  return text.replace(/^-(0\.?0*)$/, "$1").replace("-", "−").replace("e-", "e−");
+}
+
+export function perplexity(nll) {
+  if (missing(nll)) return "–";
+  const value = Math.exp(nll);
+  return value < 100 ? value.toFixed(1) : value < 1e5 ? value.toFixed(0) : number(value, 0);
+}
+
+// The perplexity, and how much of what it is of the model does not know: a share, or null.
+export function soFar(nll, unknown) {
+  return `perplexity so far ${perplexity(nll)}${unknown ? `, ${Math.round(unknown * 100)}\u00a0% <unk>` : ""}`;
+}
+
+export const shortLabel = (role) => role.label.replace(/ \(.*\)| (gate|state)$/g, "");
+
+export const list = (names) => names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+export const named = (units) => units.length > 1 ? `mean of units ${list(units)}` : `unit ${units[0]}`;

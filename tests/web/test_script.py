@@ -1,0 +1,56 @@
+"""Modules become one script, since an inline script of a component can import nothing."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from lstmviz.ui import components
+
+WEB = components.ASSETS
+ENTRIES = [path.name for path in sorted(WEB.glob("*.js")) if "export default" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
+    kind = web_page.evaluate(
+        """async (source) => {
+          const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+          return typeof (await import(address)).default; // two of one name would be no script
+        }""",
+        components.script(entry),
+    )
+    assert kind == "function"
+
+
+def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.js").write_text(
+        'import { b } from "./deep/b.js";\nimport "./c.js";\n\nexport default b("// no"); // d\n'
+    )
+    (tmp_path / "deep" / "b.js").write_text(
+        'import { c } from "../c.js";\n// why\nexport const b = (x) => {\n  return x;\n};\n'
+    )
+    (tmp_path / "c.js").write_text("export const c = 1;\n")
+    monkeypatch.setattr(components, "ASSETS", tmp_path)
+    assert components.script("a.js") == (
+        'const c = 1;\nconst b = (x) => {\nreturn x;\n};\nexport default b("// no");\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('import { a } from "./a.js";\n', "imports itself"),
+        ('import * as c from "./c.js";\n', "cannot be joined"),
+        ("const text = `one\n  two`;\n", "cannot be joined"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(
+    source: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.js").write_text('import { b } from "./b.js";\n')
+    (tmp_path / "b.js").write_text(source)
+    monkeypatch.setattr(components, "ASSETS", tmp_path)
+    with pytest.raises(ValueError, match=said):
+        components.script("a.js")
