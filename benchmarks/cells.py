@@ -43,7 +43,7 @@ LIMITS = {name: 1.6 for name in CELLS} | {"layernorm": 1.8, "mogrifier": None, "
 class GateLoop(Cell):
     """What people write by hand: one linear map of [x, h'] a gate, one Python step a token."""
 
-    gates, states, paper, count = LSTM.gates, LSTM.states, "", LSTM.count
+    gates, states = LSTM.gates, LSTM.states
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

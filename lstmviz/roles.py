@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Role:
         light, dark: its colour on a light and on a dark page.
         low, high: its fixed scale; None where the values are unbounded.
         meaning: one plain sentence for somebody who has never seen an LSTM.
-        does: "keeps", "writes", "shows" or "holds"; empty where none of them.
+        does: one of ``DOES``, in the cells that are usual; empty where none of them. Each cell declares its own.
     """
 
     label: str
@@ -142,6 +142,25 @@ PAGES = {  # the themes of .streamlit/config.toml, for a picture in the light th
     "light": {"background": "#ffffff", "text": "#1c2024", "border": "#d5d7db", "primary": "#1d4ed8"},
     "dark": {"background": "#0f1318", "text": "#e6e8eb", "border": "#3a4049", "primary": "#3b82f6"},
 }
+
+
+DOES = ("keeps", "writes", "shows", "looks_back", "holds")
+COLOURS = {"keeps": AMBER, "writes": GREEN, "shows": BLUE}
+
+
+def role_of(name: str, does: str) -> Role:
+    """A role as a cell uses it: where it does not do what is usual, it has the colour and the meaning of what it does.
+
+    Args:
+        name: in ``ROLES``.
+        does: one of ``DOES``, or empty.
+    """
+    role = ROLES[name]
+    if role.does == does or not {role.does, does} & COLOURS.keys():
+        return replace(role, does=does)
+    meaning = next((other.meaning for other in ROLES.values() if other.does == does), "See the equations of this cell.")
+    light, dark = COLOURS.get(does, GREY)
+    return replace(role, light=light, dark=dark, meaning=meaning, does=does)
 
 
 def scale(name: str, values: np.ndarray) -> tuple[float, float]:

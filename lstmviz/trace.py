@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from lstmviz.cells import CELLS
 from lstmviz.cells.native import record_native
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel
@@ -328,20 +329,11 @@ def kept(trace: GateTrace) -> xr.DataArray | None:
         trace: of any cell in ``CELLS``.
 
     Returns:
-        The axes of the gates, ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: the gate that keeps,
-        under whatever name the paper has it. In an sLSTM ``f ⊙ n' / n``, NaN at the first step, whose n' is not in the
+        The axes of the gates, ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: what the cell declares
+        as ``keeps``. NaN at the first step where the step before has a part in it (``slstm``), which is not in the
         trace. None where no gate keeps anything (``rnn``).
     """
-    if "log_forget_gate" in trace:
-        n = trace["normalizer"]
-        share = n.shift(time=1) / n * np.exp(trace["log_forget_gate"])
-    elif "forget_gate" in trace:
-        share = trace["forget_gate"]
-    elif "update_gate" in trace:
-        share = trace["update_gate"]
-    else:
-        return None
-    return share.rename("kept")
+    return _worked_out(trace, "keeps", "kept")
 
 
 def as_table(trace: GateTrace) -> pd.DataFrame:
@@ -358,10 +350,18 @@ def as_table(trace: GateTrace) -> pd.DataFrame:
 
 
 def held(trace: GateTrace) -> xr.DataArray:
-    """What every unit holds: c; in an sLSTM the mean c / n; in a cell that has no c, h. The axes of the trace."""
-    if "normalizer" in trace:
-        return trace["cell"] / trace["normalizer"]
-    return trace["cell" if "cell" in trace else "hidden"]
+    """What every unit holds, as the cell declares it: c; in an sLSTM the mean c / n; in a cell that has no c, h."""
+    values = _worked_out(trace, "holds", "held")
+    assert values is not None  # every cell holds something
+    return values
+
+
+def _worked_out(trace: GateTrace, what: str, name: str) -> xr.DataArray | None:
+    cell = CELLS[trace.attrs["cell"]]
+    like = trace[cell.recorded()[0]]
+    record = {role: torch.from_numpy(trace[role].values) for role in cell.recorded()}
+    values = cell.worked_out(what, record, like.dims.index("time"))
+    return None if values is None else like.copy(data=values.numpy()).rename(name)
 
 
 def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool = False) -> np.ndarray:

@@ -15,10 +15,12 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint, weights_of
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel
+from tests.minimal_gated_unit import MinimalGatedUnit
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
@@ -47,6 +49,13 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
         )
 
     return make
+
+
+@pytest.fixture
+def minimal_gated_unit(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name, in ``CELLS`` for as long as the test runs, of a cell whose forget gate is how much it writes."""
+    monkeypatch.setitem(CELLS, "mgu", MinimalGatedUnit)
+    return "mgu"
 
 
 @contextmanager

@@ -7,12 +7,22 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells.base import Cell, GatedCell, Gates, Product, State
-from lstmviz.cells.native import record_native
+from lstmviz.cells.base import GatedCell, Gates, Product, State
+from lstmviz.cells.native import NativeCell
 from lstmviz.cells.product import Recurrent
 
 
-class GRU(Cell):
+class GRUNames:
+    """What both have in common: what is recorded, under which symbols, and what it does."""
+
+    gates: ClassVar = {"reset_gate": "r", "update_gate": "z", "candidate": "n"}
+    states: ClassVar = {"hidden": "h"}
+    keeps, writes, looks_back, holds = "z", "1 − z", "r", "h"
+    rows = ("r", "z", "n")
+    keeping: ClassVar = {"z": 1}
+
+
+class GRU(GRUNames, NativeCell):
     """The GRU as PyTorch computes and stores it.
 
     Equations::
@@ -23,50 +33,29 @@ class GRU(Cell):
 
     z is how much of h' is kept, as in Cho et al. and PyTorch; other texts write z for what is 1 − z here. r acts on
     U_n h', as in PyTorch and cuDNN; in gru_v1, as in Cho et al., it acts on h' before U_n.
-    Parameters: 3h(h + x) weights and 6h biases, rows in the order r, z, n.
+    Parameters: 3h(h + x) + 6h, rows in the order r, z, n.
     Paper: Cho et al. 2014.
     """
-
-    gates = ("reset_gate", "update_gate", "candidate")
-    states = ("hidden",)
-    paper = "Cho et al. 2014"
-    count = "3h(h + x) + 6h"
-    keeping: ClassVar = {"z": 1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.GRU(input_size, hidden_size)
 
-    def biases(self, k: str) -> list[Tensor]:
-        _, _, *biases = self.native.all_weights[0]
-        return [bias.chunk(3)["rzn".index(k)] for bias in biases]
-
     def project(self, inputs: Tensor) -> Tensor:
-        w_ih, _, b_ih, _ = self.native.all_weights[0]
-        return F.linear(inputs, w_ih, b_ih)  # (T, B, 3H)
+        return F.linear(inputs, self.native.weight_ih_l0, self.native.bias_ih_l0)  # (T, B, 3H)
 
-    def recurrent_weight(self) -> Tensor:
-        return self.native.all_weights[0][1]
-
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         h = state["hidden"]
-        x_r, x_z, x_n = x.chunk(3, dim=-1)
-        u_r, u_z, u_n = (U(h) + self.native.all_weights[0][3]).chunk(3, dim=-1)  # b_hh
-        r = (x_r + u_r).sigmoid()
-        z = (x_z + u_z).sigmoid()
-        n = (x_n + r * u_n).tanh()
+        Wx_r, Wx_z, Wx_n = Wx.chunk(3, dim=-1)  # (B, H) each: W_k x + b_k
+        Uh_r, Uh_z, Uh_n = (U(h) + self.native.bias_hh_l0).chunk(3, dim=-1)  # (B, H) each: U_k h' + b_hk
+        r = (Wx_r + Uh_r).sigmoid()
+        z = (Wx_z + Uh_z).sigmoid()
+        n = (Wx_n + r * Uh_n).tanh()
         h = (1 - z) * n + z * h
         return {"hidden": h}, {"reset_gate": r, "update_gate": z, "candidate": n}
 
-    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        hidden, h = self.native(inputs, state["hidden"][None])
-        return hidden, {"hidden": h[0]}
 
-    def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
-        return record_native("gru", inputs, state, self.native.all_weights[0])
-
-
-class GRUv1(GatedCell):
+class GRUv1(GRUNames, GatedCell):
     """The GRU that resets h' before U_n sees it.
 
     Equations::
@@ -82,9 +71,6 @@ class GRUv1(GatedCell):
     Paper: Cho et al. 2014.
     """
 
-    rows = ("r", "z", "n")
-    gates, states, keeping, paper = GRU.gates, GRU.states, GRU.keeping, GRU.paper
-    count = "3h(h + x) + 3h"
     resets = "past"
 
     def recurrent(self, inputs: Tensor) -> Product:
@@ -92,10 +78,10 @@ class GRUv1(GatedCell):
         products = {"rz": Recurrent(U_rz, *inputs.shape[:2]), "n": Recurrent(U_n, *inputs.shape[:2])}
         return lambda h, k: products[k](h)
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         h = state["hidden"]
-        x_rz, x_n = x.split([2 * self.hidden_size, self.hidden_size], dim=-1)
-        r, z = (x_rz + U(h, "rz")).sigmoid().chunk(2, dim=-1)
-        n = (x_n + U(r * h, "n")).tanh()
+        Wx_rz, Wx_n = Wx.split([2 * self.hidden_size, self.hidden_size], dim=-1)  # (B, 2H), (B, H): W_k x + b_k
+        r, z = (Wx_rz + U(h, "rz")).sigmoid().chunk(2, dim=-1)
+        n = (Wx_n + U(r * h, "n")).tanh()
         h = (1 - z) * n + z * h
         return {"hidden": h}, {"reset_gate": r, "update_gate": z, "candidate": n}

@@ -26,19 +26,18 @@ class JANET(GatedCell):
     Paper: van der Westhuizen & Lasenby 2018.
     """
 
+    gates: ClassVar = {"forget_gate": "f", "input_gate": "i", "candidate": "g"}
+    states: ClassVar = {"hidden": "h"}
+    keeps, writes, holds = "f", "i", "h"
     rows = ("f", "g")
-    gates = ("forget_gate", "input_gate", "candidate")
-    states = ("hidden",)
-    paper = "van der Westhuizen & Lasenby 2018"
-    count = "2h(h + x) + 2h"
     keeping: ClassVar = {"f": 1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.begin_keeping(chrono(hidden_size, LONGEST))
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        s, a_g = (x + U(state["hidden"])).chunk(2, dim=-1)
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        s, a_g = (Wx + U(state["hidden"])).chunk(2, dim=-1)  # (B, H) each: W_k x + U_k h' + b_k
         f, i, g = s.sigmoid(), 1 - (s - 1).sigmoid(), a_g.tanh()
         h = f * state["hidden"] + i * g
         return {"hidden": h}, {"forget_gate": f, "input_gate": i, "candidate": g}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lstmviz.cells.base import Cell, Gates, Product, State, init_uniform
-from lstmviz.cells.native import record_native
+from lstmviz.cells.native import NativeCell
 from lstmviz.cells.product import linear
 
 
@@ -24,7 +24,17 @@ def lstm_update(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor, cell: Tensor
     )
 
 
-class LSTM(Cell):
+class LSTMNames:
+    """What the cells of the LSTM's family have in common: what is recorded, under which symbols, and what it does."""
+
+    gates: ClassVar = {"input_gate": "i", "forget_gate": "f", "candidate": "g", "output_gate": "o"}
+    states: ClassVar = {"cell": "c", "hidden": "h"}
+    keeps, writes, shows, holds = "f", "i", "o", "c"
+    rows = ("i", "f", "g", "o")
+    keeping: ClassVar = {"f": 1, "i": -1}
+
+
+class LSTM(LSTMNames, NativeCell):
     """The LSTM as PyTorch computes and stores it.
 
     Equations::
@@ -35,47 +45,27 @@ class LSTM(Cell):
 
     Along the memory itself, from c to c', the gradient is multiplied by f alone: while f is near 1, an error at the end
     of a text can teach what was read at its beginning.
-    Parameters: 4h(h + x) weights and 8h biases, rows in the order i, f, g, o.
+    Parameters: 4h(h + x) + 8h, rows in the order i, f, g, o.
     Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
-
-    gates = ("input_gate", "forget_gate", "candidate", "output_gate")
-    states = ("cell", "hidden")
-    paper = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"
-    count = "4h(h + x) + 8h"
-    keeping: ClassVar = {"f": 1, "i": -1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.native = nn.LSTM(input_size, hidden_size)
 
-    def weights(self, k: str) -> tuple[Tensor, Tensor]:
-        w_ih, w_hh, _, _ = self.native.all_weights[0]
-        return w_ih.chunk(4)["ifgo".index(k)], w_hh.chunk(4)["ifgo".index(k)]
-
-    def biases(self, k: str) -> list[Tensor]:
-        _, _, *biases = self.native.all_weights[0]
-        return [bias.chunk(4)["ifgo".index(k)] for bias in biases]
-
     def project(self, inputs: Tensor) -> Tensor:
-        w_ih, _, b_ih, b_hh = self.native.all_weights[0]
-        return linear(inputs, w_ih, b_ih + b_hh)  # (T, B, 4H)
+        native = self.native
+        return linear(inputs, native.weight_ih_l0, native.bias_ih_l0 + native.bias_hh_l0)  # (T, B, 4H)
 
-    def recurrent_weight(self) -> Tensor:
-        return self.native.all_weights[0][1]
-
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H)
-        return lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a_i, a_f, a_g, a_o = (Wx + U(state["hidden"])).chunk(4, dim=-1)  # (B, H) each: W_k x + U_k h' + b_k
+        return lstm_update(a_i, a_f, a_g, a_o, state["cell"])
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         # Autocast asks oneDNN for a kernel that it has on some processors only; on the others float32 is the faster.
         with torch.autocast("cpu", enabled=False) if _lacks_kernel(inputs) else nullcontext():
             hidden, (h, c) = self.native(inputs, (state["hidden"][None], state["cell"][None]))
         return hidden, {"hidden": h[0], "cell": c[0]}
-
-    def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
-        return record_native("lstm", inputs, state, self.native.all_weights[0])
 
 
 def _lacks_kernel(inputs: Tensor) -> bool:
@@ -86,7 +76,21 @@ def _lacks_kernel(inputs: Tensor) -> bool:
     return not (torch.ops.mkldnn._is_mkldnn_fp16_supported if half else torch.ops.mkldnn._is_mkldnn_bf16_supported)()
 
 
-class LSTMSplit(Cell):
+class LinearMaps(LSTMNames, Cell):
+    """The LSTM whose every gate has a linear map of its own, or two."""
+
+    update = staticmethod(lstm_update)
+
+    def by_symbol(self) -> dict[str, Tensor]:
+        named = [(*name.split("."), parameter) for name, parameter in self.named_parameters()]  # "W_i.weight"
+        return {name if part == "weight" else name.replace("W", "b"): parameter for name, part, parameter in named}
+
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a_i, a_f, a_g, a_o = (Wx + U(state["hidden"])).chunk(4, dim=-1)  # (B, H) each: W_k x + U_k h' + b_k
+        return self.update(a_i, a_f, a_g, a_o, state["cell"])
+
+
+class LSTMSplit(LinearMaps):
     """The same cell as eight separate linear maps, as PyTorch's documentation writes it.
 
     Equations::
@@ -96,13 +100,9 @@ class LSTMSplit(Cell):
         c = f ⊙ c' + i ⊙ g                          h = o ⊙ tanh(c)
 
     It is the same function as lstm, with every matrix under a name of its own.
-    Parameters: 4h(h + x) weights and 8h biases.
+    Parameters: 4h(h + x) + 8h.
     Paper: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000.
     """
-
-    gates, states, paper, count = LSTM.gates, LSTM.states, LSTM.paper, LSTM.count
-    keeping = LSTM.keeping
-    update = staticmethod(lstm_update)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -120,22 +120,18 @@ class LSTMSplit(Cell):
         return torch.cat([m.weight for m in self.maps()[1]])
 
     def weights(self, k: str) -> tuple[Tensor, Tensor]:
-        of_input, of_hidden = (of_either["ifgo".index(k)].weight for of_either in self.maps())
+        of_input, of_hidden = (of_either[self.rows.index(k)].weight for of_either in self.maps())
         return of_input, of_hidden
 
     def biases(self, k: str) -> list[Tensor]:
-        return [of_either["ifgo".index(k)].bias for of_either in self.maps()]
+        return [of_either[self.rows.index(k)].bias for of_either in self.maps()]
 
     def maps(self) -> tuple[tuple[nn.Linear, ...], tuple[nn.Linear, ...]]:
-        """Those of x and those of h', in the order i, f, g, o."""
+        """Those of x and those of h', in the order of ``rows``."""
         return (self.W_ii, self.W_if, self.W_ig, self.W_io), (self.W_hi, self.W_hf, self.W_hg, self.W_ho)
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H)
-        return self.update(*a.chunk(4, dim=-1), cell=state["cell"])
 
-
-class LSTMConcat(Cell):
+class LSTMConcat(LinearMaps):
     """The same cell with each gate one linear map of the concatenation [h', x].
 
     Equations::
@@ -145,14 +141,9 @@ class LSTMConcat(Cell):
         c = f ⊙ c' + i ⊙ g             h = o ⊙ tanh(c)
 
     Each matrix holds lstm's U and W side by side, so it is the same function, with one bias a gate in place of two.
-    Parameters: 4h(h + x) weights and 4h biases.
-    Paper: as drawn by Olah 2015.
+    Parameters: 4h(h + x) + 4h.
+    Paper: Olah 2015.
     """
-
-    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
-    paper = "Olah 2015"
-    count = "4h(h + x) + 4h"
-    update = staticmethod(lstm_update)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -168,16 +159,12 @@ class LSTMConcat(Cell):
         return torch.cat([m.weight[:, : self.hidden_size] for m in self.maps()])
 
     def weights(self, k: str) -> tuple[Tensor, Tensor]:
-        weight = self.maps()["ifgo".index(k)].weight  # (H, H + X), of [h', x]
+        weight = self.maps()[self.rows.index(k)].weight  # (H, H + X), of [h', x]
         return weight[:, self.hidden_size :], weight[:, : self.hidden_size]
 
     def biases(self, k: str) -> list[Tensor]:
-        return [self.maps()["ifgo".index(k)].bias]
+        return [self.maps()[self.rows.index(k)].bias]
 
     def maps(self) -> tuple[nn.Linear, ...]:
-        """In the order i, f, g, o."""
+        """In the order of ``rows``."""
         return self.W_i, self.W_f, self.W_g, self.W_o
-
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H)
-        return self.update(*a.chunk(4, dim=-1), cell=state["cell"])

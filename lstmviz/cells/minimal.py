@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,30 +17,25 @@ def positive(u: Tensor) -> Tensor:
 
 
 class MinimalCell(Cell):
-    """A cell whose gates depend on the input alone: all of them are made by ``project``, and a step only applies them.
+    """A cell whose gates depend on the input alone: ``project`` makes all of them, and a step only applies them."""
 
-    Class attributes:
-        rows: the k of each linear map of x, in the order in which they are stacked.
-    """
-
-    rows: str
-    gates = ("forget_gate", "input_gate", "candidate")
-    states = ("hidden",)
-    paper = "Feng et al. 2024"
+    states: ClassVar = {"hidden": "h"}
+    holds = "h"
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.linear = nn.Linear(input_size, len(self.rows) * hidden_size)
         init_uniform(self, hidden_size)
 
-    def biases(self, k: str) -> list[Tensor]:
-        return [self.linear.bias.chunk(len(self.rows))[self.rows.index(k)]]
+    def stacked(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        weight = self.linear.weight
+        return weight, weight[:, :0], [self.linear.bias]  # no gate sees h'
 
     def recurrent_weight(self) -> Tensor:
-        return self.linear.weight[:0]  # no gate sees h'
+        return self.linear.weight[:0]
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        f, i, g = x.chunk(3, dim=-1)
+    def step(self, gates: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        f, i, g = gates.chunk(3, dim=-1)  # (B, H) each
         h = f * state["hidden"] + i * g
         return {"hidden": h}, {"forget_gate": f, "input_gate": i, "candidate": g}
 
@@ -57,7 +54,10 @@ class MinGRU(MinimalCell):
     Paper: Feng et al. 2024.
     """
 
-    rows, keeping, count = "zh", {"z": -1}, "2h(x + 1)"
+    gates: ClassVar = {"forget_gate": "1 − z", "input_gate": "z", "candidate": "ĥ"}
+    keeps, writes = "1 − z", "z"
+    rows = ("z", "h")
+    keeping: ClassVar = {"z": -1}
 
     def project(self, inputs: Tensor) -> Tensor:
         a_z, a_h = self.linear(inputs).chunk(2, dim=-1)  # (T, B, H) each
@@ -80,7 +80,10 @@ class MinLSTM(MinimalCell):
     Paper: Feng et al. 2024.
     """
 
-    rows, keeping, count = "fih", {"f": 1, "i": -1}, "3h(x + 1)"
+    gates: ClassVar = {"forget_gate": "f̂", "input_gate": "î", "candidate": "ĥ"}
+    keeps, writes = "f̂", "î"
+    rows = ("f", "i", "h")
+    keeping: ClassVar = {"f": 1, "i": -1}
 
     def project(self, inputs: Tensor) -> Tensor:
         a_f, a_i, a_h = self.linear(inputs).chunk(3, dim=-1)  # (T, B, H) each

@@ -1,4 +1,4 @@
-"""Exact gates of torch's native recurrent kernels, without a Python loop over gates.
+"""Cells on torch's native recurrent kernels, and their exact gates without a Python loop over gates.
 
 The native kernels return only h. But h is all it takes: every gate of step t is a function of x_t and h_{t-1}, so with
 all of h known each gate of *every* step comes from one matrix product. What is left of the recurrence is
@@ -9,13 +9,36 @@ import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from math import isqrt
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lstmviz.cells.base import Cell, State
+
 KERNELS = {"lstm": torch.lstm, "gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}
 LOW_PRECISION = (torch.bfloat16, torch.float16)
+
+
+class NativeCell(Cell):
+    """A cell that is run by a kernel of torch's, from weights as torch stores them; ``step`` says what it does."""
+
+    native: Any  # an nn.RNNBase, of whose weights a type checker does not know; one layer, one direction
+
+    def stacked(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        native = self.native
+        return native.weight_ih_l0, native.weight_hh_l0, [native.bias_ih_l0, native.bias_hh_l0]
+
+    def recurrent_weight(self) -> Tensor:
+        return self.native.weight_hh_l0
+
+    def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden, h = self.native(inputs, state["hidden"][None])
+        return hidden, {"hidden": h[0]}
+
+    def record(self, inputs: Tensor, state: State) -> dict[str, Tensor]:
+        return record_native(self.native.mode.lower(), inputs, state, self.native.all_weights[0])
 
 
 @torch.no_grad()
@@ -44,7 +67,8 @@ def record_native(
         states. Without gradients. ``hidden`` is what the native kernel returned, ``cell`` is its own to rounding. Of a
         bfloat16 or float16 layer the gates are float32, computed from the kernel's own rounded ``hidden``.
 
-    Equations: see CELLS.md; rows are stored i, f, g, o (LSTM) and r, z, n (GRU), as PyTorch stores them.
+    Equations: those of the cells ``LSTM``, ``GRU`` and ``RNN``, whose ``rows`` are in the order in which PyTorch stores
+    them.
     """
     if reverse:
         inputs = _backwards(inputs, lengths)

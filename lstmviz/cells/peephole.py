@@ -8,12 +8,53 @@ import torch
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
+from lstmviz.cells.lstm import LSTMNames
 from lstmviz.cells.product import linear
 
 Rows = dict[str, Tensor]  # a_k by k, (B, H)
 
 
-class Peephole(GatedCell):
+class GreffCell(LSTMNames, GatedCell):
+    """What the nine have in common; each is a docstring and what it changes.
+
+    Class attributes:
+        peepholes: the k of the gates that see c.
+    """
+
+    peepholes: ClassVar[tuple[str, ...]] = ("i", "f", "o")
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        for k in self.peepholes:
+            self.register_parameter(f"p_{k}", self.uniform(hidden_size))
+
+    def gate(self, k: str, a: Rows, c: Tensor) -> Tensor:
+        return (a[k] + getattr(self, f"p_{k}") * c).sigmoid()
+
+    def input_and_forget_gate(self, a: Rows, c: Tensor) -> tuple[Tensor, Tensor]:
+        return self.gate("i", a, c), self.gate("f", a, c)
+
+    def candidate(self, a: Rows) -> Tensor:
+        return a["g"].tanh()
+
+    def output_gate(self, a: Rows, c: Tensor) -> Tensor:
+        return self.gate("o", a, c)
+
+    def shown(self, c: Tensor) -> Tensor:
+        return c.tanh()
+
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        sums = (Wx + U(state["hidden"])).chunk(len(self.rows), dim=-1)  # (B, H) each: W_k x + U_k h' + b_k
+        a = dict(zip(self.rows, sums, strict=True))
+        i, f = self.input_and_forget_gate(a, state["cell"])
+        g = self.candidate(a)
+        c = f * state["cell"] + i * g
+        o = self.output_gate(a, c)
+        h = o * self.shown(c)
+        return {"cell": c, "hidden": h}, {"input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o}
+
+
+class Peephole(GreffCell):
     """The LSTM whose gates see the cell state: the "vanilla" LSTM of Greff et al.
 
     Equations::
@@ -27,50 +68,8 @@ class Peephole(GatedCell):
     Paper: Gers & Schmidhuber 2000.
     """
 
-    rows = ("i", "f", "g", "o")
-    peepholes = ("i", "f", "o")
-    gates = ("input_gate", "forget_gate", "candidate", "output_gate")
-    states = ("cell", "hidden")
-    paper = "Gers & Schmidhuber 2000"
-    count = "4h(h + x) + 7h"
-    keeping: ClassVar = {"f": 1, "i": -1}
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
-        for k in self.peepholes:
-            self.register_parameter(f"p_{k}", self.uniform(hidden_size))
-
-    def gate(self, k: str, a: Rows, c: Tensor) -> Tensor:
-        return (a[k] + getattr(self, f"p_{k}") * c).sigmoid()
-
-    def input_gate(self, a: Rows, c: Tensor) -> Tensor:
-        return self.gate("i", a, c)
-
-    def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
-        return self.gate("f", a, c)
-
-    def candidate(self, a: Rows) -> Tensor:
-        return a["g"].tanh()
-
-    def output_gate(self, a: Rows, c: Tensor) -> Tensor:
-        return self.gate("o", a, c)
-
-    def shown(self, c: Tensor) -> Tensor:
-        return c.tanh()
-
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = dict(zip(self.rows, (x + U(state["hidden"])).chunk(len(self.rows), dim=-1), strict=True))
-        c = state["cell"]
-        g = self.candidate(a)
-        i = self.input_gate(a, c)
-        f = self.forget_gate(a, c, i)
-        c = f * c + i * g
-        o = self.output_gate(a, c)
-        h = o * self.shown(c)
-        return {"cell": c, "hidden": h}, {"input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o}
-
-
-class NoInputGate(Peephole):
+class NoInputGate(GreffCell):
     """NIG, the peephole LSTM without input gate: all of the candidate is written.
 
     Equations::
@@ -84,14 +83,14 @@ class NoInputGate(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    rows, peepholes, keeping = ("f", "g", "o"), ("f", "o"), {"f": 1}
-    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+    rows, peepholes = ("f", "g", "o"), ("f", "o")
+    keeping: ClassVar = {"f": 1}
 
-    def input_gate(self, a: Rows, c: Tensor) -> Tensor:
-        return torch.ones_like(c)
+    def input_and_forget_gate(self, a: Rows, c: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.ones_like(c), self.gate("f", a, c)
 
 
-class NoForgetGate(Peephole):
+class NoForgetGate(GreffCell):
     """NFG, the peephole LSTM without forget gate: nothing is erased, as in the first LSTM of 1997.
 
     Equations::
@@ -105,14 +104,14 @@ class NoForgetGate(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    rows, peepholes, keeping = ("i", "g", "o"), ("i", "o"), {}
-    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+    rows, peepholes = ("i", "g", "o"), ("i", "o")
+    keeping: ClassVar = {}
 
-    def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
-        return torch.ones_like(c)
+    def input_and_forget_gate(self, a: Rows, c: Tensor) -> tuple[Tensor, Tensor]:
+        return self.gate("i", a, c), torch.ones_like(c)
 
 
-class NoOutputGate(Peephole):
+class NoOutputGate(GreffCell):
     """NOG, the peephole LSTM without output gate: all of the memory is shown.
 
     Equations::
@@ -126,13 +125,12 @@ class NoOutputGate(Peephole):
     """
 
     rows, peepholes = ("i", "f", "g"), ("i", "f")
-    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
 
     def output_gate(self, a: Rows, c: Tensor) -> Tensor:
         return torch.ones_like(c)
 
 
-class NoInputActivation(Peephole):
+class NoInputActivation(GreffCell):
     """NIAF, the peephole LSTM without input activation function: the candidate is linear.
 
     Equations::
@@ -146,13 +144,11 @@ class NoInputActivation(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    paper = "Greff et al. 2017"
-
     def candidate(self, a: Rows) -> Tensor:
         return a["g"]
 
 
-class NoOutputActivation(Peephole):
+class NoOutputActivation(GreffCell):
     """NOAF, the peephole LSTM without output activation function: h is unbounded.
 
     Equations::
@@ -166,13 +162,11 @@ class NoOutputActivation(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    paper = "Greff et al. 2017"
-
     def shown(self, c: Tensor) -> Tensor:
         return c
 
 
-class NoPeepholes(Peephole):
+class NoPeepholes(GreffCell):
     """NP, the peephole LSTM without peepholes: the LSTM with one bias a gate.
 
     Equations::
@@ -187,13 +181,12 @@ class NoPeepholes(Peephole):
     """
 
     peepholes = ()
-    paper, count = "Greff et al. 2017", "4h(h + x) + 4h"
 
     def gate(self, k: str, a: Rows, c: Tensor) -> Tensor:
         return a[k].sigmoid()
 
 
-class CoupledGates(Peephole):
+class CoupledGates(GreffCell):
     """CIFG, the peephole LSTM with coupled input and forget gate: what is written is what is erased.
 
     Equations::
@@ -207,14 +200,15 @@ class CoupledGates(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    rows, peepholes, keeping = ("i", "g", "o"), ("i", "o"), {"i": -1}
-    paper, count = "Greff et al. 2017", "3h(h + x) + 5h"
+    rows, peepholes = ("i", "g", "o"), ("i", "o")
+    keeping: ClassVar = {"i": -1}
 
-    def forget_gate(self, a: Rows, c: Tensor, i: Tensor) -> Tensor:
-        return 1 - i
+    def input_and_forget_gate(self, a: Rows, c: Tensor) -> tuple[Tensor, Tensor]:
+        i = self.gate("i", a, c)
+        return i, 1 - i
 
 
-class GateRecurrence(Peephole):
+class GateRecurrence(GreffCell):
     """FGR, the peephole LSTM with full gate recurrence: every gate also sees all gates of the step before.
 
     Equations::
@@ -231,17 +225,21 @@ class GateRecurrence(Peephole):
     Paper: Greff et al. 2017.
     """
 
-    states = ("cell", "hidden", "input_gate", "forget_gate", "output_gate")
-    paper, count = "Greff et al. 2017", "4h(h + x) + 7h + 9h²"
+    states: ClassVar = LSTMNames.states | {"input_gate": "i", "forget_gate": "f", "output_gate": "o"}
+    remembered: ClassVar = ("i", "f", "o")  # rows and columns of R
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.R = self.uniform(3 * hidden_size, 3 * hidden_size)  # rows and columns in the order i, f, o
+        self.R = self.uniform(3 * hidden_size, 3 * hidden_size)
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+    def by_symbol(self) -> dict[str, Tensor]:
+        rows = zip(self.remembered, self.R.chunk(3), strict=True)
+        return super().by_symbol() | {f"R_{k}": R_k for k, R_k in rows}  # (H, 3H) each
+
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         before = torch.cat([state["input_gate"], state["forget_gate"], state["output_gate"]], dim=-1)  # (B, 3H)
-        x_i, x_f, x_g, x_o = x.chunk(4, dim=-1)
-        r_i, r_f, r_o = linear(before, self.R).chunk(3, dim=-1)
-        x = torch.cat([x_i + r_i, x_f + r_f, x_g, x_o + r_o], dim=-1)  # (B, 4H)
-        after, gates = super().step(x, state, U)
+        Rb_i, Rb_f, Rb_o = linear(before, self.R).chunk(3, dim=-1)  # (B, H) each: R_k [i', f', o']
+        Wx_i, Wx_f, Wx_g, Wx_o = Wx.chunk(4, dim=-1)
+        Wx = torch.cat([Wx_i + Rb_i, Wx_f + Rb_f, Wx_g, Wx_o + Rb_o], dim=-1)  # (B, 4H)
+        after, gates = super().step(Wx, state, U)
         return {**after, **{name: gates[name] for name in ("input_gate", "forget_gate", "output_gate")}}, gates

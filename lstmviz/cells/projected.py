@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from lstmviz.cells.base import GatedCell, Gates, Product, State
-from lstmviz.cells.lstm import LSTM, lstm_update
+from lstmviz.cells.lstm import LSTMNames, lstm_update
 from lstmviz.cells.product import linear
 
 
-class ProjectedLSTM(GatedCell):
+class ProjectedLSTM(LSTMNames, GatedCell):
     """The LSTM whose h is a projection, smaller than the memory: here half as wide.
 
     Equations::
@@ -24,11 +24,6 @@ class ProjectedLSTM(GatedCell):
     Paper: after Sak et al. 2014.
     """
 
-    rows = ("i", "f", "g", "o")
-    gates, states, keeping = LSTM.gates, LSTM.states, LSTM.keeping
-    paper = "after Sak et al. 2014"
-    count = "4h(p + x) + 4h + ph"
-
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.W_hr = self.uniform(self.output_size, hidden_size)
@@ -37,7 +32,7 @@ class ProjectedLSTM(GatedCell):
     def output_of(cls, hidden_size: int) -> int:
         return (hidden_size + 1) // 2
 
-    def step(self, x: Tensor, state: State, U: Product) -> tuple[State, Gates]:
-        a = x + U(state["hidden"])  # (B, 4H), from (B, P)
-        state, gates = lstm_update(*a.chunk(4, dim=-1), cell=state["cell"])
+    def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
+        a_i, a_f, a_g, a_o = (Wx + U(state["hidden"])).chunk(4, dim=-1)  # (B, H) each, from h' (B, P)
+        state, gates = lstm_update(a_i, a_f, a_g, a_o, state["cell"])
         return {**state, "hidden": linear(state["hidden"], self.W_hr)}, gates

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from lstmviz.cells.base import Gates, State
@@ -30,7 +32,6 @@ class ReportSplit(LSTMSplit):
     Paper: a course report's printed code.
     """
 
-    paper = "a course report's printed code"
     lets_out = "candidate"
     update = staticmethod(report_update)
 
@@ -50,6 +51,6 @@ class ReportConcat(LSTMConcat):
     Paper: a course report's printed code.
     """
 
-    paper = "a course report's printed code"
+    gates: ClassVar = LSTMConcat.gates | {"candidate": "ĉ"}
     lets_out = "candidate"
     update = staticmethod(report_update)

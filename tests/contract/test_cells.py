@@ -1,15 +1,19 @@
 """What every entry of CELLS promises."""
 
+import copy
 import inspect
 import re
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from lstmviz.cells import CELLS, Cell
+from lstmviz.cells.equations import evaluate, parse, symbols
 from lstmviz.config import ModelConfig
 from lstmviz.model import LanguageModel, parameter_count
-from lstmviz.roles import ROLES
+from lstmviz.roles import DOES, ROLES
 
 X, H = 5, 7
 
@@ -22,7 +26,7 @@ def test_names_match_what_comes_out(name):
     inputs = torch.randn(3, 2, X)
     state, gates = cell.step(cell.project(inputs)[0], cell.initial_state(2), cell.recurrent(inputs))
     assert issubclass(CELLS[name], Cell)
-    assert tuple(gates) == cell.gates
+    assert tuple(gates) == tuple(cell.gates)
     assert set(state) == set(cell.states) and "hidden" in state
     assert state["hidden"].shape == (2, cell.output_size)
     assert all(value.shape == (2, H) for name, value in {**state, **gates}.items() if name != "hidden")
@@ -39,6 +43,58 @@ def test_one_colour_keeps_whatever_a_paper_calls_it():
     keep = {name for name, role in ROLES.items() if role.light == ROLES["forget_gate"].light}
     assert keep == {"forget_gate", "log_forget_gate", "update_gate"}
     assert all(keep & set(cell.recorded()) for name, cell in CELLS.items() if name != "rnn")
+
+
+@every_cell
+def test_what_it_declares_is_said_in_its_equations(name):
+    """Keeps, writes, shows, looks back, holds: made of parts of the equations, and of what is recorded alone."""
+    cell = CELLS[name](X, H).double()
+    equations, recorded = cell.parsed(), {*cell.symbols.values()}
+    values = cell.by_equations(torch.randn(2, X).double(), {k: v + 1 for k, v in cell.initial_state(2).items()})
+    for what in DOES:
+        if not getattr(cell, what):
+            assert cell.does(what) is None and cell.doer(what) is None
+            continue
+        assert torch.as_tensor(evaluate(parse(getattr(cell, what)), values)).isfinite().all()
+        assert symbols(cell.does(what)) <= recorded | {f"{symbol}'" for symbol in recorded}
+        assert symbols(parse(getattr(cell, what))) <= equations.given | equations.trees.keys()
+    assert cell.holds
+
+
+@every_cell
+def test_its_roles_are_those_of_everywhere_but_for_what_they_do(name):
+    cell = CELLS[name]
+    roles = cell.roles()
+    assert tuple(roles) == cell.recorded()
+    for key, role in roles.items():
+        assert replace(role, does="") == replace(ROLES[key], does="")
+        assert role.does == ROLES[key].does or (key, role.does) in {("hidden", "holds"), ("reset_gate", "looks_back")}
+    assert {role.does for role in roles.values() if role.does} == {what for what in DOES if cell.doer(what)}
+
+
+@every_cell
+@torch.no_grad()
+def test_keeping_is_every_bias_that_what_is_kept_or_written_goes_up_or_down_with(name):
+    cell = CELLS[name](X, H).double()
+    x, state = torch.randn(9, X).double(), cell.initial_state(9)
+    state = {key: torch.rand_like(value) for key, value in state.items()}
+
+    def shares(cell: Cell) -> list[Tensor]:
+        values = cell.by_equations(x, state)
+        return [torch.as_tensor(evaluate(parse(declared or "0"), values)) for declared in (cell.keeps, cell.writes)]
+
+    keeps, writes = shares(cell)
+    found = {}
+    for k in cell.rows:
+        other = copy.deepcopy(cell)
+        other.biases(k)[0].add_(0.5)
+        more = [(after - before).sign().unique() for before, after in zip((keeps, writes), shares(other), strict=True)]
+        signs = {sign.item() for sign in (more[0], -more[1])} - {0}  # one of each: it goes one way everywhere
+        if signs:
+            (found[k],) = signs
+    kept_by_a_gate = any(k in found for k in cell.keeping)
+    assert cell.keeping == (found if kept_by_a_gate else {})
+    assert kept_by_a_gate == (keeps.numel() > 1)  # else it is a number
 
 
 @every_cell
@@ -92,3 +148,41 @@ def test_a_language_model_takes_it(name):
     assert logits.shape == (3, 2, 9)
     layer = CELLS[name](X, H)
     assert parameter_count(config, 9) == count(layer) + 9 * X + 9 * layer.output_size + 9
+
+
+# ---- a new cell is one class and one line ----------------------------------------------------------------------------
+
+
+CONTRACT = [
+    test_names_match_what_comes_out,
+    test_every_gate_and_state_has_a_role,
+    test_what_it_declares_is_said_in_its_equations,
+    test_keeping_is_every_bias_that_what_is_kept_or_written_goes_up_or_down_with,
+    test_the_docstring_teaches,
+    test_its_note_is_a_few_plain_sentences,
+    test_the_first_state_is_zero_and_of_the_cells_own_type,
+    test_a_language_model_takes_it,
+]
+
+
+@pytest.mark.parametrize("contract", CONTRACT)
+def test_a_minimal_gated_unit_keeps_the_contract(contract, minimal_gated_unit):
+    contract(minimal_gated_unit)
+
+
+def test_a_forget_gate_that_says_how_much_is_written_is_green(minimal_gated_unit):
+    cell = CELLS[minimal_gated_unit]
+    roles = cell.roles()
+    assert roles["forget_gate"] == replace(
+        ROLES["input_gate"], label="forget gate", symbol="f", does="writes"
+    )  # its colour and what is said of it are those of a gate that writes
+    assert roles["candidate"] == ROLES["candidate"] and roles["hidden"].does == "holds"
+    assert cell.doer("keeps") is None and cell.does("keeps") == ("-", 1, "f")
+    assert cell.paper == "Zhou et al. 2016" and cell.count == "2h(h + x) + 2h"
+    assert cell.equations().endswith("h = (1 − f) ⊙ h' + f ⊙ g") and cell.note().endswith("an open one forgets.")
+
+
+def test_its_memory_begins_kept_where_that_is_asked(minimal_gated_unit):
+    config = ModelConfig(cell=minimal_gated_unit, embedding_size=X, hidden_size=H, forget_bias=2.0)
+    (layer,) = LanguageModel(config, 9).layers
+    assert (layer.biases("f")[0] == -2).all()

@@ -7,9 +7,10 @@ prints, at its end, the table of which cell has which proof.
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, as_tensor, nn
 
 from lstmviz.cells import CELLS, Cell
+from lstmviz.cells.equations import evaluate, parse, parts, text
 from lstmviz.cells.transplant import transplant
 from lstmviz.trace import build_trace, kept
 
@@ -208,6 +209,61 @@ def test_the_gates_of_a_single_unit_answer_the_input(name):
     assert all(record[gate].std() > 0.01 for gate in cell.gates)
 
 
+# ---- the equations that are shown are what is computed ---------------------------------------------------------------
+
+
+@proof("equations")
+@pytest.mark.parametrize("begins", [False, True])
+def test_the_equations_are_the_step(name, begins):
+    """Every symbol of the docstring, at every step, from the weights and the state before; and the next state."""
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    state = cell.initial_state(B) if begins else state
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.normal_()
+        record, steps, U = cell.record(inputs, state), cell.project(inputs), cell.recurrent(inputs)
+        for t, x in enumerate(inputs):
+            values = cell.by_equations(x, state)
+            after, gates = cell.step(steps[t], state, U)
+            stepped = {**gates, **after}
+            found = {role: evaluate(parse(symbol), values) for role, symbol in cell.symbols.items()}
+            found = {role: as_tensor(value).to(inputs).expand_as(stepped[role]) for role, value in found.items()}
+            assert_same(found, stepped)
+            assert_same(found, {key: recorded[t] for key, recorded in record.items()}, 1e-11)
+            state = after
+
+
+@proof("equations")
+def test_a_forced_part_moves_what_is_made_of_it_and_nothing_else(name):
+    """Every gate, every state and every other part of the equations in turn, each by its own text."""
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    equations, free = cell.parsed(), cell.by_equations(inputs[0], state)
+    for part in (equations.parts & free.keys()) - equations.given:
+        if as_tensor(free[part]).dtype == torch.bool:
+            continue
+        forced = cell.by_equations(inputs[0], state, {part: free[part] + 1.5})
+        reached = {part}
+        while more := {symbol for symbol, tree in equations.lines if reached & set(map(text, parts(tree)))} - reached:
+            reached |= more
+        moved = {key for key in equations.trees if not as_tensor(forced[key]).equal(as_tensor(free[key]))}
+        assert torch.equal(as_tensor(forced[part]), as_tensor(free[part]) + 1.5)
+        assert moved == reached & equations.trees.keys()
+
+
+@pytest.mark.parametrize("name", REPORT)
+def test_forcing_shows_that_the_reports_gates_reach_c_alone(name):
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+    free = cell.by_equations(inputs[0], state)
+    for gate in ("i", "f"):
+        shut = cell.by_equations(inputs[0], state, {gate: 0})
+        assert torch.equal(shut["h"], free["h"]) and not torch.equal(shut["c"], free["c"])
+    with pytest.raises(ValueError, match="q cannot be forced: that is no part of the equations of this cell"):
+        cell.by_equations(inputs[0], state, {"q": 0})
+
+
 # ---- what is recorded is what happened -------------------------------------------------------------------------------
 
 
@@ -216,36 +272,10 @@ def test_c_and_h_follow_from_the_recorded_gates(name):
     cell = make_cell(name)
     inputs, state = random_inputs(cell)
     record = cell.record(inputs, state)
-    v = {key: record[key] for key in cell.recorded()}
     before = {key: torch.cat([state[key][None], record[key][:-1]]) for key in cell.states}
-    if "cell" in v:
-        i, f = (
-            (v["log_input_gate"].exp(), v["log_forget_gate"].exp())
-            if name == "slstm"
-            else (v["input_gate"], v["forget_gate"])
-        )
-        assert_same(v, {"cell": f * before["cell"] + i * v["candidate"]})
-    if name == "rnn":
-        w_ih, w_hh, b_ih, b_hh = cell.native.all_weights[0]
-        expected = (inputs @ w_ih.T + before["hidden"] @ w_hh.T + b_ih + b_hh).tanh()  # it has no gates
-    elif name in ("gru", "gru_v1"):
-        expected = (1 - v["update_gate"]) * v["candidate"] + v["update_gate"] * before["hidden"]
-    elif name == "slstm":
-        assert_same(v, {"normalizer": f * before["normalizer"] + i})
-        expected = v["output_gate"] * v["cell"] / v["normalizer"]
-    elif name in ("janet", "mingru", "minlstm"):
-        expected = v["forget_gate"] * before["hidden"] + v["input_gate"] * v["candidate"]
-    elif name in REPORT:
-        expected = v["output_gate"] * v["candidate"].tanh()
-    elif name == "noaf":
-        expected = v["output_gate"] * v["cell"]
-    elif name == "layernorm":
-        expected = v["output_gate"] * cell.norm_c(v["cell"]).tanh()
-    elif name == "lstmp":
-        expected = (v["output_gate"] * v["cell"].tanh()) @ cell.W_hr.T
-    else:
-        expected = v["output_gate"] * v["cell"].tanh()
-    assert_same(v, {"hidden": expected})
+    gates = {symbol: record[gate] for gate, symbol in cell.gates.items()}
+    values = cell.by_equations(inputs, before, gates)
+    assert_same({key: values[symbol] for key, symbol in cell.states.items()}, {key: record[key] for key in cell.states})
 
 
 @proof("gates as stated", ("nig", "nfg", "nog", "cifg", "mingru", "minlstm", "janet"))
@@ -275,23 +305,43 @@ def test_what_is_kept_is_the_gradient_along_the_memory_itself(name):
                 parameter.zero_()
         inputs, _ = random_inputs(cell)
         record = cell.record(inputs, cell.initial_state(B))
-    share = kept(build_trace([record], name, batched=True))
-    U, held = cell.recurrent(inputs), "cell" if "cell" in cell.states else "hidden"
-    xs = cell.project(inputs)
+    trace = build_trace([record], name, batched=True)
+    share, holds, lead = kept(trace), cell.does("holds"), cell.doer("holds")
+    U, xs = cell.recurrent(inputs), cell.project(inputs)
+
+    def slope(values: dict[str, Tensor]) -> Tensor:
+        """Of what is held along c, where it is c / n."""
+        values = {key: value.detach().requires_grad_(key == lead) for key, value in values.items()}
+        worked = evaluate(holds, {symbol: values[key] for key, symbol in cell.states.items()})
+        return torch.autograd.grad(worked.sum(), values[lead])[0]
+
     for t in range(1, T):
-        before = {key: record[key][t - 1].clone().requires_grad_(key == held) for key in cell.states}
+        before = {key: record[key][t - 1].clone().requires_grad_(key == lead) for key in cell.states}
         after, _ = cell.step(xs[t], before, lambda h, *k: U(h.detach(), *k))
         (direct,) = torch.autograd.grad(  # (B, H): of each unit by itself
-            after[held].sum(), before[held], allow_unused=True, materialize_grads=True
+            after[lead].sum(), before[lead], allow_unused=True, materialize_grads=True
         )
-        if name == "slstm":  # it holds c / n
-            direct = direct * before["normalizer"] / after["normalizer"]
+        direct = slope(after) * direct / slope(before)
         if share is None:
-            assert name == "rnn" and not direct.any()
+            assert not cell.keeps and not direct.any()
         else:
             found = torch.from_numpy(share.isel(layer=0, time=t).values)
             torch.testing.assert_close(found, direct.detach(), atol=1e-12, rtol=0)
             assert ((found >= 0) & (found <= 1)).all()
+
+
+@proof("kept")
+def test_what_is_held_is_what_was_kept_and_what_is_written(name):
+    """held = keeps ⊙ held' + writes ⊙ candidate, of nothing but what is recorded; a cell without gates says neither."""
+    cell = make_cell(name)
+    inputs, _ = random_inputs(cell)
+    with torch.no_grad():
+        record = cell.record(inputs, cell.initial_state(B))
+    held, keeps, writes = (cell.worked_out(what, record) for what in ("holds", "keeps", "writes"))
+    assert (keeps is None) == (writes is None) == (not cell.gates)
+    if keeps is not None:
+        expected = keeps[1:] * held[:-1] + writes[1:] * record["candidate"][1:]
+        torch.testing.assert_close(held[1:], expected, atol=1e-12, rtol=0)
 
 
 GREFF = ("peephole", "nig", "nfg", "nog", "niaf", "noaf", "np", "cifg", "fgr")
@@ -411,3 +461,39 @@ def test_its_exponential_gates_do_not_overflow(name, shift):
     hidden.sum().backward()
     assert torch.isfinite(hidden).all() and all(torch.isfinite(v).all() for v in after.values())
     assert torch.isfinite(inputs.grad).all() and all(torch.isfinite(p.grad).all() for p in cell.parameters())
+
+
+# ---- a cell that is not ours -----------------------------------------------------------------------------------------
+
+
+PROOFS = [
+    test_c_and_h_follow_from_the_recorded_gates,
+    test_a_forced_part_moves_what_is_made_of_it_and_nothing_else,
+    test_what_is_kept_is_the_gradient_along_the_memory_itself,
+    test_what_is_held_is_what_was_kept_and_what_is_written,
+    test_window_by_window_equals_the_whole,
+    test_gradients_are_those_of_finite_differences,
+    test_the_gradient_in_float32_is_the_one_in_float64,
+    test_every_parameter_learns_but_those_of_the_reports_gates,
+    test_ten_thousand_steps_stay_finite,
+]
+
+
+@pytest.mark.parametrize("proof_of", PROOFS)
+def test_a_minimal_gated_unit_passes_every_proof(proof_of, minimal_gated_unit):
+    proof_of(minimal_gated_unit)
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_minimal_gated_unit_is_its_equations(begins, minimal_gated_unit):
+    test_the_equations_are_the_step(minimal_gated_unit, begins)
+
+
+def test_a_minimal_gated_unit_keeps_what_its_gate_does_not_write(minimal_gated_unit):
+    cell = make_cell(minimal_gated_unit)
+    with torch.no_grad():
+        cell.biases("f")[0].fill_(4)
+        record = cell.record(*random_inputs(cell))
+    share = kept(build_trace([record], minimal_gated_unit, batched=True))
+    torch.testing.assert_close(torch.from_numpy(share.values[0]), (1 - record["forget_gate"]).transpose(0, 1))
+    assert share.mean() < 0.2  # an open gate keeps little
