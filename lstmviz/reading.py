@@ -13,7 +13,7 @@ from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.trace import GateTrace, held, trace_tokens
-from lstmviz.units import MOST, Usual, acts, by_similarity, looked_at, telling, usual
+from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 MAX_TOKENS = 2000
 MANY = 8  # tokens, so that one or two of them are no large share
@@ -79,7 +79,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         # All that a unit did, each role on its own scale: (H, roles · T)
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did @ did.T))
-        moves.append(usual(acts(values, scales[-1]), pieces))
+        moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
     written = vocabulary.decode(ids[1:61])
     typed = [how_to_type(vocabulary, i) for i in range(len(vocabulary))]
@@ -297,7 +297,7 @@ def telling_units(opened: OpenModel, reading: Reading, layer: int) -> tuple[list
     if (layer, count) not in reading.chosen:
         values = {role: reading.trace[role].values[layer][:count] for role in opened.scales[layer]}
         always = telling_unit(opened, layer) if opened.checkpoint.hidden_variable else None
-        did = acts(values, opened.scales[layer])
+        did = acts(values, opened.scales[layer], drawn_roles(opened.checkpoint.model.cell, values))
         reading.chosen[layer, count] = telling(did, reading.pieces[:count], opened.usual[layer], always)
     return reading.chosen[layer, count]
 

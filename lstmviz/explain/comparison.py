@@ -18,7 +18,7 @@ from lstmviz.explain.lacking import lacking
 from lstmviz.explain.measures import CHARTS, measures
 from lstmviz.explain.rows import SLOTS, role_in
 from lstmviz.reading import mostly_unknown, rows_of, unknown_share
-from lstmviz.roles import ROLES, SIDE_BY_SIDE
+from lstmviz.roles import SIDE_BY_SIDE
 from lstmviz.wire import Chart, ComparedModel, ComparisonHeader, Header, Row, likeliest, numbers, pack, panels_of
 
 MOST = 6  # models side by side
@@ -94,7 +94,10 @@ def draw(
         labels=axis.labels,
         count=axis.typed,
         unknown=_unknown(comparison),
-        models=[_described(comparison, view, k, line["loss"]) for k, line in enumerate(lines)],
+        models=[
+            _described(comparison, view, k, taken, line["loss"])
+            for k, (taken, line) in enumerate(zip(drawn, lines, strict=True))
+        ],
         reference=comparison.reference,
         difference=view.difference,
         facts=[(fact.label, fact.values, fact.differs) for fact in comparison.facts.facts],
@@ -125,7 +128,9 @@ def _maps(
     return pack(header, planes, identity=model.checkpoint.digest, ids=model.reading.ids, held=held)
 
 
-def _described(comparison: Comparison, view: View, k: int, loss: np.ndarray | None) -> ComparedModel:
+def _described(
+    comparison: Comparison, view: View, k: int, taken: dict[str, str], loss: np.ndarray | None
+) -> ComparedModel:
     """What is said of model k, and its loss at every position."""
     model, reference = comparison.models[k], comparison.models[comparison.reference]
     config = model.checkpoint.model
@@ -141,7 +146,7 @@ def _described(comparison: Comparison, view: View, k: int, loss: np.ndarray | No
         loss=_line(loss),
         equations=_equations(config.cell),
         remark=CELLS[config.cell].note(),
-        absent={slot: lacking(config.cell, slot, view.layer, config.num_layers) for slot in view.slots},
+        absent=_absent(model, view.layer, view.slots, taken),
         differences=largest_differences(reference, model, view.layer) if subtracted else {},
     )
 
@@ -166,13 +171,20 @@ def common_scales(models: list[Compared], layer: int, drawn: list[dict[str, str]
 
 
 def _drawn(model: Compared, layer: int, slots: list[str]) -> dict[str, str]:
-    """Which role of a model stands in each slot, where it has one."""
-    scales = model.opened.scales
-    available = [role for role in ROLES if layer < len(scales) and role in scales[layer]]
-    taken = {slot: role for slot in slots if (role := role_in(slot, available))}
-    if taken.get("memory") == "hidden":
-        taken.pop("hidden", None)  # it is shown already
+    """Which role of a model stands in each slot, where it has one; none stands in two."""
+    scales, taken = model.opened.scales, {}
+    for slot in slots if layer < len(scales) else []:
+        role = role_in(slot, CELLS[model.checkpoint.model.cell])
+        if role in scales[layer] and role not in taken.values():
+            taken[slot] = role
     return taken
+
+
+def _absent(model: Compared, layer: int, slots: list[str], taken: dict[str, str]) -> dict[str, str]:
+    """What stands in the slots where the model has nothing."""
+    config = model.checkpoint.model
+    no_layer = f"no layer {layer + 1}: this model has {config.num_layers}" if layer >= config.num_layers else ""
+    return {slot: no_layer or lacking(CELLS[config.cell], slot) for slot in slots if slot not in taken}
 
 
 @cache

@@ -6,9 +6,11 @@ from math import log
 
 import numpy as np
 
+from lstmviz.cells import CELLS
 from lstmviz.explain.alignment import Compared
 from lstmviz.explain.rows import role_in
 from lstmviz.reading import running_mean
+from lstmviz.roles import ROLES
 from lstmviz.trace import kept
 
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
@@ -45,8 +47,8 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     keeps = kept(trace)
     share = keeps
     if gate != "keeps":
-        role = role_in(gate, [str(name) for name in trace.data_vars])
-        share = None if role is None or role.startswith("log_") else trace[role]  # a logarithm is no share
+        role = role_in(gate, CELLS[config.cell])
+        share = None if role is None or ROLES[role].high is None else trace[role]  # a logarithm is no share
     if share is not None:
         values = share.values[layer]  # (T, H)
         found["mean"] = placed(values.mean(-1))

@@ -366,7 +366,7 @@ def probe(run: Run, step: int) -> None:
         return
     grammar = opened.checkpoint.corpus_name
     said_so = follows(reading, grammar, chosen["layer"], chosen["unit"]) if grammar in GRAMMARS else ""
-    roles = drawn_roles([str(name) for name in trace.data_vars])
+    roles = drawn_roles(opened.checkpoint.model.cell, trace)
     message = payload(
         opened,
         reading,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lstmviz.cells import CELLS
 from lstmviz.charts import gate_figure
 from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
 from lstmviz.reading import OpenModel, write_on
@@ -24,9 +25,8 @@ def watch_bar(opened: OpenModel) -> tuple[list[int], list[str], str]:
         layers = layer_control(opened.checkpoint.model.num_layers)
         count = opened.checkpoint.model.hidden_size
         only = count > MOST and units_control(f"{count} units")
-        available = [role for role in ROLES if role in opened.scales[0]]
         with st.popover("panels"):
-            roles = role_boxes(available) if len(available) > 1 else available
+            roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
             order = order_control(only)
         with st.popover("continue"):
             continue_controls(opened)
@@ -54,18 +54,20 @@ def layer_control(count: int) -> list[int]:
     return [*range(count)] if layer == "all" else [int(layer) - 1]
 
 
-def role_boxes(available: list[str]) -> list[str]:
-    """Which gates and states are drawn; at least one."""
+def role_boxes(cell: str, available: list[str]) -> list[str]:
+    """Which gates and states of a cell are drawn; at least one."""
+    if len(available) == 1:
+        return available
     st.caption("Choose what is drawn.")
-    usual = drawn_roles(available)
+    usual, roles = drawn_roles(cell, available), CELLS[cell].roles()
     chosen = [
         role
         for role in available
         if st.checkbox(
-            ROLES[role].label,
+            roles[role].label,
             role in usual,
             key=f"show_{role}" if role in usual else f"show_also_{role}",  # hidden is usual only where there is no cell
-            help=ROLES[role].meaning,
+            help=roles[role].meaning,
             persist_state="page",
         )
     ]
