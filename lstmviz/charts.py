@@ -24,9 +24,9 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
 
     Args:
         trace: of ``trace_sentence`` or ``trace_module``; of a batch or of two directions, the first is shown, and
-            another with ``trace.isel(batch=1)``.
+            another with ``trace.select(batch=1)``.
         layer: which, if the trace has several; below 0 from the last one on, as in a list.
-        roles: the name of a variable, or several; by default all that the trace has.
+        roles: the name of a gate or state, or several; by default all that the trace has.
 
     Returns:
         A figure to zoom, hover and export; gates on [0, 1], candidate and hidden on [−1, 1], others as ``scale`` says.
@@ -41,16 +41,12 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         raise ValueError(f"the trace has no {', '.join(missing)}; roles are of {', '.join(drawn)}")
     if not roles:
         raise ValueError(f"roles is empty; name some of {', '.join(drawn)}, or leave it out for all")
-    if empty := [f"{dim}" for dim, size in trace.sizes.items() if not size]:
+    if empty := [axis for axis, size in trace.sizes.items() if not size]:
         raise ValueError(f"there is nothing to draw: the trace has no {' and no '.join(empty)}")
-    one = trace.isel({dim: 0 for dim in ("batch", "direction") if dim in trace.dims})
-    if "layer" in one.dims:
-        layers = one["layer"].values.tolist()
-        if layer not in layers and layer not in range(-len(layers), 0):
-            raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
-        one = one.sel(layer=layer if layer in layers else layers[layer])
-    time = one.sizes["time"]
-    tokens = [str(t) for t in one["token"].values] if "token" in one.coords else [str(t) for t in range(time)]
+    layers, time, first = range(trace.sizes["layer"]), trace.sizes["time"], [0] * (len(trace.outer) - 2)
+    if layer not in (*layers, *range(-len(layers), 0)):
+        raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
+    tokens = trace.tokens or [str(t) for t in range(time)]
     shown = [html.escape(t, quote=False).replace("\n", "⏎").replace(" ", "␣") for t in tokens]
     figure = make_subplots(
         rows=len(roles),
@@ -60,7 +56,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         subplot_titles=[ROLES[r].label for r in roles],
     )
     for row, name in enumerate(roles, start=1):
-        values = one[name].values.T.astype(np.float32)  # (U, T)
+        values = trace[name][layer, *first].T.astype(np.float32)  # (U, T)
         low, high = scale(name, values)
         values = np.where(np.isfinite(values), values, np.nan)  # blank
         figure.add_heatmap(
@@ -88,6 +84,9 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         height=60 + 190 * len(roles), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white"
     )
     return figure
+
+
+GateTrace.plot = gate_figure  # from here, since a trace lies below the file that knows Plotly
 
 
 def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:

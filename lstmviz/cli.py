@@ -25,7 +25,7 @@ from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.trace import as_table, trace_sentence
+from lstmviz.trace import trace_sentence
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
@@ -348,7 +348,7 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
             f"{out} cannot be written: " + ("it is a folder" if out.is_dir() else "its folder is not there")
         )
     loaded = checkpoints.load(checkpoint)
-    frame = as_table(trace_sentence(loaded.build(), loaded.vocabulary, text))
+    frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
     frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
     print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 

@@ -66,15 +66,14 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         raise checkpoints.CheckpointError(
             "what the model predicts is no finite number; its weights are useless"
         ) from error
-    names = [str(name) for name in trace.data_vars if name != "nll"]
-    if not all(np.isfinite(trace[name].values).all() for name in names):
+    if not all(np.isfinite(values).all() for values in trace.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     vocabulary, ids = checkpoint.vocabulary, text.tolist()
     pieces = [vocabulary.tokens[i] for i in ids]
     similar, moves, scales = [], [], []
     for layer in range(checkpoint.model.num_layers):
         # A projection's values belong to no unit: the map cannot draw them.
-        values = {name: trace[name].values[layer] for name in names if "unit" in trace[name].dims}  # (T, H)
+        values = {name: trace[name][layer] for name in trace if trace.axes(name)[-1] == "unit"}  # (T, H)
         scales.append({name: scale(name, values[name]) for name in values})
         # All that a unit did, each role on its own scale: (H, roles · T)
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
@@ -144,7 +143,7 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
     same = common(before.ids, ids) if before else 0
     trace, likely, probabilities = None, np.empty((0, best), np.int64), np.empty((0, best), np.float32)
     if before and same:
-        trace = before.trace.isel(time=slice(same))
+        trace = before.trace.select(time=slice(same))
         likely, probabilities = before.likely[:same], before.probabilities[:same]
     if trace is None or same < len(ids):
         trace, log_p = trace_tokens(model, torch.tensor(ids[same:]), trace)
@@ -159,7 +158,7 @@ def _last_column(opened: OpenModel) -> Reading:
     """The end of the context, as the only column of a reading that can be gone on from."""
     trace, log_p = trace_tokens(opened.model, torch.tensor(opened.context))
     best = log_p[-1:].topk(min(5, log_p.shape[-1]), dim=-1)
-    column = trace.isel(time=[-1]).assign_coords(time=[0]).assign(nll=("time", np.array([np.nan], np.float32)))
+    column = replace(trace.select(time=slice(-1, None)), nll=np.array([np.nan], np.float32))
     end = opened.context[-1]
     sign = opened.checkpoint.vocabulary.tokens[end]
     return Reading([sign], [end], 0, column, best.indices.numpy(), best.values.exp().numpy(), opened.model)
@@ -254,7 +253,7 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
     """The share of ``<unk>`` among the tokens that were predicted, whose losses make the perplexity."""
-    predicted = np.array(reading.ids)[np.isfinite(reading.trace["nll"].values)]
+    predicted = np.array(reading.ids)[np.isfinite(reading.trace.nll)]
     return float((predicted == opened.checkpoint.vocabulary.ids[UNK]).sum() / max(1, len(predicted)))
 
 
@@ -279,7 +278,7 @@ def unit_order(opened: OpenModel, reading: Reading, layer: int, order: str) -> n
     """Units in the order in which their rows are drawn, ``(H,)``; the telling ones in front where only they are."""
     similar = opened.similar[layer]
     if order == "active":
-        return np.argsort(-held(reading.trace).values[layer].std(0), kind="stable")
+        return np.argsort(-held(reading.trace)[layer].std(0), kind="stable")
     if order == "index":
         return np.arange(len(similar))
     if order == "similar" or len(similar) <= MOST:
@@ -295,7 +294,7 @@ def telling_units(opened: OpenModel, reading: Reading, layer: int) -> tuple[list
     """
     count = looked_at(len(reading.ids))
     if (layer, count) not in reading.chosen:
-        values = {role: reading.trace[role].values[layer][:count] for role in opened.scales[layer]}
+        values = {role: reading.trace[role][layer][:count] for role in opened.scales[layer]}
         always = telling_unit(opened, layer) if opened.checkpoint.hidden_variable else None
         did = acts(values, opened.scales[layer], drawn_roles(opened.checkpoint.model.cell, values))
         reading.chosen[layer, count] = telling(did, reading.pieces[:count], opened.usual[layer], always)

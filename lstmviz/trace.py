@@ -3,13 +3,14 @@
 ``trace_module`` records any ``nn.LSTM``, ``nn.GRU`` or ``nn.RNN`` that somebody already has.
 """
 
-from functools import lru_cache
-from typing import overload
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
-import pandas as pd
 import torch
-import xarray as xr
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
@@ -19,9 +20,146 @@ from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
 
-GateTrace = xr.Dataset
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
 DIRECTIONS = ("forward", "reverse")
 PAGE_LOCKED = 2**28  # bytes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GateTrace(Mapping[str, np.ndarray]):
+    """Every gate and every state of every layer, step and unit, by name.
+
+    It is a mapping: ``trace["forget_gate"]``, or ``trace.forget_gate``, is the array of that name, and ``list(trace)``
+    are all names, the gates first, then the states.
+
+    Args:
+        arrays: name -> ``(layer[, direction][, batch], time, unit)``, one at least. A name whose width is not the
+            first one's (``hidden`` of a projected LSTM) has ``projection`` for ``unit``.
+        cell_name: the cell's, ``"lstm"`` for instance.
+        outer: names of the axes before the last one.
+        nll: ``(time,)``, the loss in nats of each token; empty where no tokens were read.
+        tokens: what was read, one a step; empty where that is not known.
+
+    Raises:
+        ValueError: an array does not have these axes, or its sizes are not those of the others.
+
+    Example:
+        >>> trace = trace_module(nn.LSTM(8, 16), torch.randn(20, 8))
+        >>> trace.forget_gate[0, :, 3]  # of layer 0, every step, unit 3
+    """
+
+    arrays: dict[str, np.ndarray]
+    cell_name: str
+    outer: tuple[str, ...] = ("layer", "time")
+    nll: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    tokens: Sequence[str] = ()
+
+    plot: ClassVar[Callable[..., Any]]
+    """``gate_figure``: `charts` puts it here. It alone knows Plotly, and a file imports only from those below it."""
+
+    def __post_init__(self) -> None:
+        shape = next(iter(self.arrays.values())).shape[:-1]
+        if wrong := [name for name, values in self.arrays.items() if values.shape[:-1] != shape]:
+            raise ValueError(f"{wrong[0]} has shape {self[wrong[0]].shape}; it must begin with {shape}, as the others")
+        if len(shape) != len(self.outer):
+            raise ValueError(f"arrays must have the axes {self.outer} and one of units, not {len(shape) + 1} axes")
+        for name, along in (("nll", self.nll), ("tokens", self.tokens)):
+            if len(along) not in (0, shape[-1]):
+                raise ValueError(f"{name} has {len(along)} values; it must have one a step, {shape[-1]}, or none")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.arrays:
+            raise KeyError(f"the trace has no {name}; it has {', '.join(self.arrays)}")
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name.startswith("__"):  # what copy and pickle ask for, before there are arrays
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self]  # what a notebook offers to complete
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{axis} {size:,}" for axis, size in self.sizes.items())
+        return f"<GateTrace of {self.cell_name}: {', '.join(self)}; {sizes}>"
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        """The names of an array's axes."""
+        first = next(iter(self.arrays.values()))
+        return (*self.outer, "unit" if self[name].shape[-1] == first.shape[-1] else "projection")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Axis -> its size, of all axes."""
+        return {axis: size for name in self for axis, size in zip(self.axes(name), self[name].shape, strict=True)}
+
+    def select(self, *, time: slice = slice(None), direction: int | None = None, batch: int | None = None) -> GateTrace:
+        """A part of it, without a copy: these steps, counted from 0 again; one direction; one sequence of the batch."""
+        chosen = {"time": time, "direction": direction, "batch": batch}
+        index = tuple(slice(None) if (at := chosen.get(axis)) is None else at for axis in self.outer)
+        return GateTrace(
+            {name: values[index] for name, values in self.items()},
+            self.cell_name,
+            tuple(axis for axis, at in zip(self.outer, index, strict=True) if isinstance(at, slice)),
+            self.nll[time],
+            self.tokens[time],
+        )
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row for every layer, token and unit, with a column for each gate and state.
+
+        A projection's values stand in the rows of as many units, though they belong to none; NaN in the rows beyond.
+        """
+        import pandas as pd  # here and not above: with it `import lstmviz` would take a fifth longer
+
+        sizes = {axis: size for axis, size in self.sizes.items() if axis != "projection"}
+        shape = tuple(sizes.values())
+        columns: dict[str, np.ndarray] = dict(zip(sizes, np.indices(shape).reshape(len(shape), -1), strict=True))
+        if "direction" in columns:
+            columns["direction"] = np.array(DIRECTIONS)[columns["direction"]]
+        for name, values in self.items():
+            beyond = [(0, 0)] * len(self.outer) + [(0, sizes["unit"] - values.shape[-1])]
+            columns[name] = np.pad(values, beyond, constant_values=np.nan).ravel()
+        for name, along in (("nll", self.nll), ("token", np.array(self.tokens, dtype=object))):
+            if len(along):
+                columns[name] = np.broadcast_to(along[:, None], shape).ravel()  # time is the last axis but one
+        return pd.DataFrame(columns)
+
+    def to_xarray(self) -> xr.Dataset:
+        """As a Dataset of xarray, with labelled axes; ``trace.to_xarray().forget_gate.sel(layer=0, unit=3)``.
+
+        ``nll`` is one of its variables, ``token`` a coordinate, and ``attrs["cell"]`` names the cell.
+
+        Raises:
+            ImportError: xarray is not installed.
+        """
+        try:
+            import xarray as xr
+        except ImportError as error:
+            raise ImportError("to_xarray needs xarray, which is not installed: pip install xarray") from error
+
+        data: dict[str, Any] = {name: (self.axes(name), values) for name, values in self.items()}
+        coords: dict[str, Any] = {
+            axis: list(DIRECTIONS) if axis == "direction" else np.arange(size) for axis, size in self.sizes.items()
+        }
+        if len(self.nll):
+            data["nll"] = ("time", self.nll)
+        if self.tokens:
+            coords["token"] = ("time", list(self.tokens))
+        return xr.Dataset(data, coords, attrs={"cell": self.cell_name})
 
 
 @overload
@@ -57,16 +195,16 @@ def trace_module(
         inputs: what ``module(inputs)`` takes, in the module's dtype and on its device: ``(T, X)``, ``(T, B, X)``,
             ``(B, T, X)`` if ``batch_first``, or a ``PackedSequence``.
         state: what ``module(inputs, state)`` takes: ``(h_0, c_0)`` for an LSTM, else ``h_0``. Zeros if None.
-        device: where to leave the values as tensors, ``inputs.device`` for instance. None: a Dataset, on the CPU.
+        device: where to leave the values as tensors, ``inputs.device`` for instance. None: a trace, on the CPU.
 
     Returns:
-        Dataset of ``(layer, time, unit)``, with ``direction`` before ``time`` if the module is bidirectional and
+        Arrays ``(layer, time, unit)``, with ``direction`` before ``time`` if the module is bidirectional and
         ``batch`` if the inputs have one. LSTM: ``input_gate``, ``forget_gate``, ``candidate``, ``output_gate``,
         ``cell``, ``hidden``; GRU: ``reset_gate``, ``update_gate``, ``candidate``, ``hidden``; RNN: ``hidden``. With
         ``proj_size``, ``hidden`` has ``projection`` for ``unit``. Gates are after their activation; ``hidden`` is the
         module's own, ``cell`` is so to rounding. The reverse direction is in the order of the inputs; steps past the
         end of a packed sequence are NaN. Values are in the module's dtype, but the gates of a float16 or bfloat16
-        module float32, and bfloat16 states, which numpy does not have, too. ``attrs["cell"]`` names the cell.
+        module float32, and bfloat16 states, which numpy does not have, too.
         With ``device``, a dict of tensors: name -> ``(layer[, direction][, batch], time, unit)``, in the same order;
         bfloat16 states stay so.
 
@@ -82,7 +220,8 @@ def trace_module(
 
     Example:
         >>> trace = trace_module(nn.LSTM(8, 16), torch.randn(20, 8))
-        >>> trace.forget_gate.sel(layer=0, unit=3).to_dataframe()
+        >>> trace.forget_gate[0, :, 3]  # of layer 0, every step, unit 3
+        >>> trace.to_xarray().forget_gate.sel(layer=0, unit=3)  # the same, labelled
     """
     check_module(module)
     plain = not oddities(module)
@@ -114,36 +253,16 @@ def trace_module(
 def build_trace(
     records: list[dict[str, Tensor]], cell: str, *, directions: int = 1, batched: bool = False
 ) -> GateTrace:
-    """Name the axes of recorded values.
+    """Put recorded values together, and name their axes.
 
     Args:
         records: one a layer (and direction, forward before reverse): name -> ``(T, B, U)``.
-        cell: the cell's name, kept in ``attrs["cell"]``.
+        cell: the cell's name.
         directions: 2 for a bidirectional network.
         batched: keep the batch axis; else B is 1 and the axis goes.
-
-    Returns:
-        Dataset of ``(layer[, direction][, batch], time, unit)``; a name whose width is not the first name's own
-        (``hidden`` of a projected LSTM) has ``projection`` for ``unit``.
     """
-    values = _stacked(records, directions, batched)
-    dims = ["layer", *["direction"] * (directions > 1), *["batch"] * batched, "time"]
-    units = next(iter(values.values())).shape[-1]
-    axes = []
-    for name, value in values.items():
-        last = "projection" if value.shape[-1] != units else "unit"
-        axes.append((name, tuple(zip((*dims, last), value.shape, strict=True))))
-    data = _to_numpy(values)
-    frame = _frame(cell, tuple(axes))
-    try:
-        variables = {n: xr.Variable(frame.variables[n].dims, v, fastpath=True) for n, v in data.items()}
-        coords = {name: frame.variables[name].copy(deep=False) for name in frame._coord_names}
-        return xr.Dataset._construct_direct(
-            {**coords, **variables}, frame._coord_names, frame._dims, dict(frame.attrs), frame._indexes
-        )
-    except (AttributeError, TypeError):  # another version of xarray, whose private way is another
-        # The same in public, at ten times the cost: a fifth of a plain forward of 200 steps.
-        return frame.copy(data=data)
+    outer = ("layer", *["direction"] * (directions > 1), *["batch"] * batched, "time")
+    return GateTrace(_to_numpy(_stacked(records, directions, batched)), cell, outer)
 
 
 def _stacked(records: list[dict[str, Tensor]], directions: int, batched: bool) -> dict[str, Tensor]:
@@ -156,18 +275,6 @@ def _stacked(records: list[dict[str, Tensor]], directions: int, batched: bool) -
         middle = [*[directions] * (directions > 1), *[batch] * batched]
         stacked[name] = values.transpose(1, 2).reshape(len(records) // directions, *middle, time, width)
     return stacked
-
-
-@lru_cache(maxsize=64)
-def _frame(cell: str, variables: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> GateTrace:
-    """A Dataset of this shape with all but the values: each variable's name with its axes and their sizes.
-
-    Kept, because the indexes of a small trace would take longer to build than its gates to compute.
-    """
-    sizes = {axis: size for _, axes in variables for axis, size in axes}
-    coords = {axis: np.array(DIRECTIONS) if axis == "direction" else np.arange(size) for axis, size in sizes.items()}
-    data = {name: (list(dict(axes)), np.broadcast_to(np.nan, list(dict(axes).values()))) for name, axes in variables}
-    return xr.Dataset(data, coords, attrs={"cell": cell})
 
 
 def _to_numpy(values: dict[str, Tensor]) -> dict[str, np.ndarray]:
@@ -262,15 +369,15 @@ def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> G
         text: at least one token; unknown tokens become ``<unk>``.
 
     Returns:
-        Values ``(layer, time, unit)`` in the model's dtype; ``nll[t]`` in nats is -ln p(token[t] | earlier), ``nll[0]``
-        NaN; the coordinate ``token(time)``.
+        Values ``(layer, time, unit)`` in the model's dtype, with ``tokens`` and ``nll``: ``nll[t]`` in nats is
+        -ln p(token[t] | earlier), ``nll[0]`` NaN.
 
     Raises:
         ValueError: ``text`` has no tokens.
     """
     ids = torch.tensor(vocabulary.encode(text), dtype=torch.int64)
     trace, _ = trace_tokens(model, ids)
-    return trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in ids]))
+    return replace(trace, tokens=[vocabulary.tokens[i] for i in ids])
 
 
 def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None = None) -> tuple[GateTrace, Tensor]:
@@ -290,35 +397,29 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
     """
     if not len(tokens):
         raise ValueError("there are no tokens to read; the text must have at least one")
-    tokens = tokens.to(model.embedding.weight.device, torch.int64)
-    if earlier is None:
-        logits, records = model.record(tokens[:, None])  # (T, 1, V)
-        log_p = logits[:, 0].log_softmax(-1)  # (T, V)
-        predictions, nll = log_p[:-1], torch.tensor([torch.nan])  # nothing predicts the first token
-    else:
-        past = _records(model, earlier)
-        like = model.embedding.weight
-        state = [{n: old[n][-1].to(like) for n in layer.states} for layer, old in zip(model.layers, past, strict=True)]
-        logits, new = model.record(tokens[:, None], state)
-        log_p = logits[:, 0].log_softmax(-1)
-        records = [{name: torch.cat([a[name], b[name].cpu()]) for name in a} for a, b in zip(past, new, strict=True)]
+    like = model.embedding.weight
+    tokens = tokens.to(like.device, torch.int64)
+    state = None
+    if earlier is not None:
+        state = [
+            {name: torch.from_numpy(earlier[name][k, -1:]).to(like) for name in layer.states}  # name -> (1, U)
+            for k, layer in enumerate(model.layers)
+        ]
+    logits, records = model.record(tokens[:, None], state)  # (T, 1, V)
+    log_p = logits[:, 0].log_softmax(-1)  # (T, V)
+    trace = build_trace(records, model.config.cell)
+    predictions, nll = log_p[:-1], torch.tensor([torch.nan])  # nothing predicts the first token
+    if earlier is not None and state is not None:
         with torch.no_grad():
             expected = model.decoder(state[-1]["hidden"]).log_softmax(-1)  # (1, V)
-        predictions, nll = torch.cat([expected, log_p[:-1]]), torch.from_numpy(earlier["nll"].values)
+        predictions, nll = torch.cat([expected, predictions]), torch.from_numpy(earlier.nll)
+        joined = {name: np.concatenate([earlier[name], values], axis=1) for name, values in trace.items()}
+        trace = replace(trace, arrays=joined)
     surprise = -predictions.gather(1, tokens[-len(predictions) :, None])[:, 0] if len(predictions) else nll[:0]
-    trace = build_trace(records, model.config.cell)
-    return trace.assign(nll=("time", torch.cat([nll, surprise.cpu()]).numpy())), log_p.cpu()
+    return replace(trace, nll=torch.cat([nll, surprise.cpu()]).numpy()), log_p.cpu()
 
 
-def _records(model: LanguageModel, trace: GateTrace) -> list[dict[str, Tensor]]:
-    """What ``model.record`` returned when the trace was made, on the CPU: one dict a layer, name -> ``(T, 1, U)``."""
-    return [
-        {name: torch.as_tensor(trace[name].values[k])[:, None] for name in layer.recorded()}
-        for k, layer in enumerate(model.layers)
-    ]
-
-
-def kept(trace: GateTrace) -> xr.DataArray | None:
+def kept(trace: GateTrace) -> np.ndarray | None:
     """The share of what it holds that every unit keeps at every step.
 
     What it holds is what `held` gives. So, with the gates taken as constants,
@@ -329,39 +430,28 @@ def kept(trace: GateTrace) -> xr.DataArray | None:
         trace: of any cell in ``CELLS``.
 
     Returns:
-        The axes of the gates, ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: what the cell declares
-        as ``keeps``. NaN at the first step where the step before has a part in it (``slstm``), which is not in the
-        trace. None where no gate keeps anything (``rnn``).
+        ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: what the cell declares as ``keeps``. NaN at the
+        first step where the step before has a part in it (``slstm``), which is not in the trace. None where no gate
+        keeps anything (``rnn``).
     """
-    return _worked_out(trace, "keeps", "kept")
+    return _worked_out(trace, "keeps")
 
 
-def as_table(trace: GateTrace) -> pd.DataFrame:
-    """One row for every layer, token and unit, with a column for each gate and state.
+def held(trace: GateTrace) -> np.ndarray:
+    """What every unit holds, as the cell declares it: c; in an sLSTM the mean c / n; in a cell that has no c, h.
 
-    A projection's values stand in the rows of as many units, though they belong to none; NaN in the rows beyond.
+    Returns:
+        ``(layer[, direction][, batch], time, unit)``.
     """
-    if "projection" in trace.dims:
-        projected = trace[[name for name in trace.data_vars if "projection" in trace[name].dims]]
-        renamed = projected.rename(projection="unit")
-        trace = xr.merge([trace.drop_dims("projection"), renamed], join="outer", compat="equals")
-    order = [axis for axis in ("layer", "direction", "batch", "time", "unit") if axis in trace.dims]
-    return trace.to_dataframe(order).reset_index()
-
-
-def held(trace: GateTrace) -> xr.DataArray:
-    """What every unit holds, as the cell declares it: c; in an sLSTM the mean c / n; in a cell that has no c, h."""
-    values = _worked_out(trace, "holds", "held")
+    values = _worked_out(trace, "holds")
     assert values is not None  # every cell holds something
     return values
 
 
-def _worked_out(trace: GateTrace, what: str, name: str) -> xr.DataArray | None:
-    cell = CELLS[trace.attrs["cell"]]
-    like = trace[cell.recorded()[0]]
-    record = {role: torch.from_numpy(trace[role].values) for role in cell.recorded()}
-    values = cell.worked_out(what, record, like.dims.index("time"))
-    return None if values is None else like.copy(data=values.numpy()).rename(name)
+def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
+    record = {name: torch.from_numpy(values) for name, values in trace.items()}
+    values = CELLS[trace.cell_name].worked_out(what, record, trace.outer.index("time"))
+    return None if values is None else values.numpy()
 
 
 def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool = False) -> np.ndarray:
@@ -377,7 +467,7 @@ def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool =
         the root of the share of the unit's variance that the variable explains, which for two values is the same. 0 for
         a unit that never moves.
     """
-    states = held(trace).values.astype(float)  # (L, T, U)
+    states = held(trace).astype(float)  # (L, T, U)
     defined = ~np.isnan(variable)
     states, variable = states[:, defined], variable[defined]
     states = states - states.mean(1, keepdims=True)

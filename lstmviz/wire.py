@@ -405,7 +405,7 @@ def payload(
             says of its units is left out.
         name: of the model, for a picture that leaves the page.
     """
-    checkpoint, nll = opened.checkpoint, reading.trace["nll"].values
+    checkpoint, nll = opened.checkpoint, reading.trace.nll
     vocabulary = checkpoint.vocabulary
     panels, planes = panels_of(opened, reading.trace, layers, roles)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
@@ -460,7 +460,7 @@ def panels_of(
     for layer in layers:
         for name in (role for role in ROLES if role in opened.scales[layer]):
             role = ROLES[name]
-            values = trace[name].values[layer]  # (T, U)
+            values = trace[name][layer]  # (T, U)
             low, end = (scales or opened.scales[layer])[name]
             # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
             most = float(np.abs(values[np.isfinite(values)]).max(initial=0))

@@ -38,5 +38,4 @@ def largest_differences(a: Compared, b: Compared, layer: int) -> dict[str, float
     if a is b or len(a.reading.ids) != len(b.reading.ids):
         return {}
     x, y = a.reading.trace, b.reading.trace
-    roles = [str(role) for role in y.data_vars if role in x and role != "nll"]
-    return {role: float(np.abs(y[role].values[layer] - x[role].values[layer]).max()) for role in roles}
+    return {role: float(np.abs(y[role][layer] - x[role][layer]).max()) for role in y if role in x}

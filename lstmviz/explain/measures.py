@@ -36,7 +36,7 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
         return np.where(at >= 0, values[at], np.nan)
 
-    loss = trace["nll"].values
+    loss = trace.nll
     if by == "character":
         loss = loss / np.maximum(1, np.bincount(at[at >= 0], minlength=len(loss)))
     loss = placed(loss)
@@ -50,13 +50,13 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
         role = role_in(gate, CELLS[config.cell])
         share = None if role is None or ROLES[role].high is None else trace[role]  # a logarithm is no share
     if share is not None:
-        values = share.values[layer]  # (T, H)
+        values = share[layer]  # (T, H)
         found["mean"] = placed(values.mean(-1))
         there = np.where(np.isfinite(values).all(-1), 0.0, np.nan)  # what was kept at an sLSTM's first step is unknown
         found["below 0.1"] = placed((values < 0.1).mean(-1) + there)
         found["above 0.9"] = placed((values > 0.9).mean(-1) + there)
     if keeps is not None:
-        found["half-life"] = placed(half_life(keeps.values[layer]))
+        found["half-life"] = placed(half_life(keeps[layer]))
     return found
 
 

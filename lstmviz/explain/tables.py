@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from lstmviz.explain.alignment import Compared, shared_axis
 from lstmviz.explain.measures import CHARTS, measures
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading
-from lstmviz.trace import GateTrace, as_table
+from lstmviz.trace import GateTrace
 
 
 def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:
@@ -82,13 +83,13 @@ def values_table(models: list[Compared]) -> pd.DataFrame:
 
 
 def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
-    """Every gate and state of every layer, token and unit that one model read, as ``trace.as_table`` has them."""
-    return as_table(named_trace(reading, vocabulary))
+    """Every gate and state of every layer, token and unit that one model read, as ``GateTrace.to_dataframe`` has them."""
+    return named_trace(reading, vocabulary).to_dataframe()
 
 
 def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
     """The trace of what was read, with its tokens."""
-    return reading.trace.assign_coords(token=("time", [vocabulary.tokens[i] for i in reading.ids]))
+    return replace(reading.trace, tokens=[vocabulary.tokens[i] for i in reading.ids])
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -350,17 +350,17 @@ def probe(run: Run, step: int) -> None:
     """The map of the probe sentence at one moment, or why there is none."""
     try:
         opened = sources.open_path(run.folder / "best.safetensors", run.name)
-        trace, likely, probabilities = run.probe(step)
+        seen = run.probe(step)
     except (ValueError, OSError, KeyError, BadZipFile) as error:
         gate_map(b"", key="probe", notes=[("note", f"The gates after {step:,} steps cannot be shown: {error}.")])
         return
-    ids = trace["id"].values.tolist()
+    ids, trace = seen.ids, seen.trace
     pieces = [opened.checkpoint.vocabulary.tokens[i] for i in ids]
-    reading = Reading(pieces, ids, 0, trace.drop_vars("id"), likely, probabilities, opened.model)
+    reading = Reading(pieces, ids, 0, trace, seen.likely, seen.probabilities, opened.model)
     said = st.session_state.get("probe") or {}
     chosen = said.get("selection") or {"time": len(ids) - 1, "unit": telling_unit(opened, 0), "layer": 0}
     chosen = {**chosen, "time": min(chosen["time"], len(ids) - 1)}
-    if not all(np.isfinite(values).all() for name, values in trace.data_vars.items() if name not in ("id", "nll")):
+    if not all(np.isfinite(values).all() for values in trace.values()):
         why = f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw."
         gate_map(b"", key="probe", notes=[("note", why)])
         return

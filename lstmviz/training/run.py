@@ -81,6 +81,21 @@ class RunConfig:
         return "python -m lstmviz train runs/NAME " + shlex.join(flags)
 
 
+@dataclass(frozen=True)
+class Probe:
+    """The probe sentence at one moment of a training.
+
+    Args:
+        ids: of its tokens, ``(T,)``.
+        trace, likely, probabilities: as in a `Reading`.
+    """
+
+    ids: list[int]
+    trace: GateTrace
+    likely: np.ndarray
+    probabilities: np.ndarray
+
+
 class Run:
     """A run's folder, for whoever trains, watches or steers it."""
 
@@ -174,24 +189,13 @@ class Run:
         """The steps at which the probe sentence was traced, in order."""
         return sorted(int(path.stem) for path in (self.folder / "probes").glob("*.npz"))
 
-    def probe(self, step: int) -> tuple[GateTrace, np.ndarray, np.ndarray]:
-        """The probe sentence after so many steps.
-
-        Returns:
-            Its trace with the tokens' ids as the coordinate ``id``; the ids of the five likeliest next tokens after
-            each token, ``(T, 5)``, and their probabilities.
-        """
+    def probe(self, step: int) -> Probe:
+        """The probe sentence after so many steps."""
         with np.load(self.folder / "probes" / f"{step:08d}.npz", allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
         ids, likely, probabilities, nll = (values.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-        axes = ("layer", "time", "unit")
-        coords = {axis: np.arange(size) for axis, size in zip(axes, next(iter(values.values())).shape, strict=True)}
-        projected = (*axes[:-1], "projection")  # what is not as wide as the first gate
-        variables = {
-            name: (axes if value.shape[-1] == len(coords["unit"]) else projected, value)
-            for name, value in values.items()
-        } | {"nll": ("time", nll)}
-        return GateTrace(variables, {**coords, "id": ("time", ids)}), likely, probabilities
+        cell = self.config().model.cell
+        return Probe(ids.tolist(), GateTrace(values, cell, nll=nll), likely, probabilities)
 
     # ---- the training process ----------------------------------------------------------------------------------------
 
@@ -358,9 +362,10 @@ class Run:
         trace, log_p = trace_tokens(model, read)
         shown = slice(cut - 1, None)
         best = log_p[shown].topk(min(5, len(vocabulary)), dim=-1)
-        arrays: dict[str, Any] = {str(name): v.values for name, v in trace.isel(time=shown).data_vars.items()}
-        arrays["nll"][0] = np.nan  # the first is not of the sentence
-        arrays |= {
+        trace = trace.select(time=shown)
+        arrays = {
+            **trace,
+            "nll": np.concatenate([[np.float32(np.nan)], trace.nll[1:]]),  # the first is not of the sentence
             "ids": read[shown].numpy(),
             "likely": best.indices.numpy(),
             "probabilities": best.values.exp().numpy(),

@@ -108,12 +108,11 @@ def test_the_recorded_training_is_one(folder: Path) -> None:
     last = records[-1]
     assert last["step"] == config.train.steps == checkpoint.step
     assert last["valid_nll"] == pytest.approx(checkpoint.results["valid_nll"], abs=0.005)  # of a part, and of all of it
-    trace, *_ = run.probe(checkpoint.step)
-    ids = torch.tensor([*run_up(checkpoint), *trace["id"].values.tolist()])
-    again, _ = trace_tokens(checkpoint.build(), ids)
-    kept = again.isel(time=slice(-trace.sizes["time"], None))
+    probe = run.probe(checkpoint.step)
+    again, _ = trace_tokens(checkpoint.build(), torch.tensor([*run_up(checkpoint), *probe.ids]))
     for name in ("forget_gate", "cell"):
-        np.testing.assert_allclose(kept[name].values[:, 1:], trace[name].values[:, 1:], atol=1e-4)
+        kept = again[name][:, -len(probe.ids) :]
+        np.testing.assert_allclose(kept[:, 1:], probe.trace[name][:, 1:], atol=1e-4)
     assert sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file()) < 150_000
 
 

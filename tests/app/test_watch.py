@@ -251,13 +251,13 @@ def test_changing_the_model_leaves_the_place_of_the_one_before() -> None:
 
 def test_the_models_of_grammars_do_what_their_examples_say() -> None:
     first = read(open_page(model="agreement", text="the key near the cabinets with the dogs is lost .")).trace
-    number, verb = first.cell.sel(layer=0, unit=5).values, first.nll.values[9]
+    number, verb = first.cell[0, :, 5], first.nll[9]
     assert max(number[5:9]) < 0 < 2 < number[2]  # low over cabinets and dogs
     turned = read(open_page(model="agreement", text="the keys near the cabinet with the dog are lost .")).trace
-    assert min(turned.cell.sel(layer=0, unit=5).values[2:9]) > 2  # high from keys on
+    assert min(turned.cell[0, :, 5][2:9]) > 2  # high from keys on
     wrong = read(open_page(model="agreement", text="the key near the cabinets are lost .")).trace
-    assert wrong.nll.values[6] > verb + 4
-    depth = read(open_page(model="brackets", text="(((((((())))))))")).trace.cell.sel(layer=0, unit=9).values
+    assert wrong.nll[6] > verb + 4
+    depth = read(open_page(model="brackets", text="(((((((())))))))")).trace.cell[0, :, 9]
     assert all(b < a for a, b in pairwise(depth[1:9]))  # a step down at every (
     assert all(b > a for a, b in pairwise(depth[8:17]))  # and back at every )
 

@@ -81,15 +81,14 @@ def small_model(cell: str, scale: float, layers: int = 2) -> LanguageModel:
 def test_gates_stay_in_their_bounds_and_nll_is_a_loss(cell, scale, text):
     trace = trace_sentence(small_model(cell, scale), CHARS, text)
     assert trace.sizes["time"] == len(text) == trace.nll.size
-    for name in trace.data_vars:
-        values = trace[name].values
+    for name, values in trace.items():
         if name.startswith("log_"):
             assert (values <= 0).all()
         elif name.endswith("_gate"):
             assert ((values >= 0) & (values <= 1)).all()
         elif name in ("candidate", "hidden") and (cell, name) not in UNBOUNDED:
             assert (abs(values) <= 1).all()
-    assert torch.isnan(torch.tensor(trace.nll.values[0])) and (trace.nll.values[1:] >= 0).all()
+    assert torch.isnan(torch.tensor(trace.nll[0])) and (trace.nll[1:] >= 0).all()
 
 
 @given(st.sampled_from(list(CELLS)), st.lists(st.integers(0, len(CHARS) - 1), min_size=1, max_size=20), st.booleans())

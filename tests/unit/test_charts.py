@@ -47,10 +47,11 @@ def test_a_layer_is_counted_as_in_a_list_and_a_role_may_stand_alone() -> None:
     def drawn(one, **options) -> np.ndarray:
         return np.asarray(gate_figure(one, roles="forget_gate", **options).data[0].z)
 
-    expected = trace.forget_gate.sel(layer=2).isel(batch=0, direction=0).values.T
+    expected = trace.forget_gate[2, 0, 0].T
     assert np.array_equal(drawn(trace, layer=2), expected) and np.array_equal(drawn(trace, layer=-1), expected)
-    assert np.array_equal(drawn(trace.sel(layer=[2]), layer=2), expected)
-    assert np.array_equal(drawn(trace.sel(layer=2)), expected)
+    other = drawn(trace.select(direction=1, batch=1), layer=2)
+    assert np.array_equal(other, trace.forget_gate[2, 1, 1].T)
+    assert trace.plot(layer=2) == gate_figure(trace, layer=2)
     assert len(gate_figure(trace, roles=["cell", "hidden"]).data) == 2
 
 
@@ -72,7 +73,7 @@ def test_what_cannot_be_drawn_is_said(options: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         gate_figure(trace, **options)
     with pytest.raises(ValueError, match="there is nothing to draw: the trace has no time"):
-        gate_figure(trace.isel(time=slice(0)))
+        gate_figure(trace.select(time=slice(0)))
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.2, 2.05), (4.1, 6.9), (1.0, 1.1), (0.93, 1.01), (0.2, 7.7), (99.2, 99.5)])

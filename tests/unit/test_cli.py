@@ -53,7 +53,7 @@ def test_train_then_evaluate_then_trace(run, tmp_path):
         run("trace", path, "((x))", "--out", tmp_path / name)
         frame = read(tmp_path / name)
         assert len(frame) == 5 * 8
-        expected = trace_sentence(best.build(), best.vocabulary, "((x))").forget_gate.sel(layer=0, time=4, unit=7)
+        expected = trace_sentence(best.build(), best.vocabulary, "((x))").forget_gate[0, 4, 7]
         row = frame.query("layer == 0 and time == 4 and unit == 7").iloc[0]
         assert row.forget_gate == pytest.approx(float(expected)) and row.token == ")"
 

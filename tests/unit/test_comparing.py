@@ -127,7 +127,7 @@ def test_a_words_loss_is_spread_over_its_characters(make_checkpoint):
     two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["ab", "c"])))
     axis = shared_axis(text, two)
     loss = measures(two[1], 0, "keeps", axis.at[1], axis.by)["loss"]
-    nll = two[1].reading.trace["nll"].values
+    nll = two[1].reading.trace.nll
     assert loss is not None
     np.testing.assert_allclose(loss, [np.nan, np.nan, np.nan, nll[1]], rtol=1e-6)
     spread = measures(two[1], 0, "keeps", np.array([0, 1, 1, 1]), "character")["loss"]
@@ -142,12 +142,12 @@ def test_half_life_is_that_of_a_decay():
 
 def test_the_mean_and_the_shares_are_those_of_the_gate(make_checkpoint):
     (model,) = compared("abc", make_checkpoint())
-    forget, at = model.reading.trace["forget_gate"].values[0], np.arange(3)
+    forget, at = model.reading.trace["forget_gate"][0], np.arange(3)
     found = measures(model, 0, "keeps", at, "token")
     np.testing.assert_allclose(found["mean"], forget.mean(-1), rtol=1e-6)
     np.testing.assert_allclose(found["above 0.9"], (forget > 0.9).mean(-1))
     shows = measures(model, 0, "shows", at, "token")
-    np.testing.assert_allclose(shows["mean"], model.reading.trace["output_gate"].values[0].mean(-1), rtol=1e-6)
+    np.testing.assert_allclose(shows["mean"], model.reading.trace["output_gate"][0].mean(-1), rtol=1e-6)
     np.testing.assert_allclose(found["perplexity"][1:], np.exp(np.cumsum(found["loss"][1:]) / [1, 2]), rtol=1e-5)
 
 
@@ -248,9 +248,9 @@ def test_the_tables_say_what_the_page_shows(make_checkpoint):
         own = lines[lines["model"] == each.name]
         trace = each.reading.trace
         assert own["token"].tolist() == ["a", "b", "␣", "c"]
-        np.testing.assert_allclose(own["loss"], trace["nll"].values)
+        np.testing.assert_allclose(own["loss"], trace.nll)
         gate = ("forget_gate", "update_gate")[k]
-        np.testing.assert_allclose(own["keeps mean"], trace[gate].values[0].mean(-1), rtol=1e-6)
+        np.testing.assert_allclose(own["keeps mean"], trace[gate][0].mean(-1), rtol=1e-6)
         assert own["shows mean"].isna().all() == (k == 1)  # a GRU has no output gate
     values = values_table(both)
     assert len(values) == 2 * 4 * 4 and set(values["model"]) == {"model 0", "model 1"}

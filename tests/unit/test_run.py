@@ -71,22 +71,22 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     cuda = torch.cuda.is_available()  # then the training was there
     model, vocabulary = best.build().to("cuda" if cuda else "cpu"), best.vocabulary
     near = 1e-5 if cuda else 0.0
-    trace, likely, probabilities = run.probe(best.step)
-    assert [vocabulary.tokens[i] for i in trace.id.values] == list("\n((x))")  # after the lines before it
+    probe = run.probe(best.step)
+    trace = probe.trace
+    assert [vocabulary.tokens[i] for i in probe.ids] == list("\n((x))")  # after the lines before it
+    assert trace.cell_name == "lstm"
     assert trace.sizes == {"layer": 1, "time": 6, "unit": 8}
     valid = generate("brackets").valid[:300]
     context = valid[: int((valid == vocabulary.end).nonzero()[-1]) + 1]
     expected, log_p = trace_tokens(model, torch.cat([context, torch.tensor(vocabulary.encode("((x))"))]))
-    for name in expected.data_vars:
-        if name == "nll":
-            assert np.isnan(trace.nll.values[0])
-            np.testing.assert_allclose(trace.nll.values[1:], expected.nll.values[-5:], rtol=0, atol=near)
-        else:
-            shown = expected[name].isel(time=slice(-6, None))
-            np.testing.assert_allclose(trace[name].values, shown.values, rtol=0, atol=near)
-    for log_p_likely in (log_p[-6:].topk(5).values, log_p[-6:].gather(1, torch.from_numpy(likely))):
-        np.testing.assert_allclose(probabilities, log_p_likely.exp().numpy(), rtol=0, atol=near)
-    assert not np.array_equal(run.probe(30)[0].forget_gate.values, run.probe(60)[0].forget_gate.values)
+    assert list(trace) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(trace[name], values[:, -6:], rtol=0, atol=near)
+    assert np.isnan(trace.nll[0])
+    np.testing.assert_allclose(trace.nll[1:], expected.nll[-5:], rtol=0, atol=near)
+    for log_p_likely in (log_p[-6:].topk(5).values, log_p[-6:].gather(1, torch.from_numpy(probe.likely))):
+        np.testing.assert_allclose(probe.probabilities, log_p_likely.exp().numpy(), rtol=0, atol=near)
+    assert not np.array_equal(run.probe(30).trace.forget_gate, run.probe(60).trace.forget_gate)
 
 
 def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
@@ -414,7 +414,8 @@ def test_a_rate_that_is_far_too_high_ends_with_a_sentence(
     tmp_path: Path, small_texts: None, cell: str, rate: float
 ) -> None:
     train = dataclasses.replace(SMALL.train, learning_rate=rate)
-    run = Run.create(tmp_path / "run", dataclasses.replace(SMALL, train=train, model={**SMALL.model, "cell": cell}))
+    model = dataclasses.replace(SMALL.model, cell=cell)
+    run = Run.create(tmp_path / "run", dataclasses.replace(SMALL, train=train, model=model))
     try:
         list(run.execute())
     except FloatingPointError as error:

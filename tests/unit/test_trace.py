@@ -1,29 +1,36 @@
 """Traces of sentences, and what a known variable says about units. (Traces of modules: tests/numeric.)"""
 
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 from torch import nn
 
 from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig
 from lstmviz.model import LanguageModel
-from lstmviz.trace import as_table, held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
+from lstmviz.trace import GateTrace, held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_sentence_has_every_gate_under_its_name(cell, make_checkpoint):
     checkpoint = make_checkpoint(cell=cell, num_layers=2)
     trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "ab z\n")
-    assert set(trace.data_vars) == {*CELLS[cell].gates, *CELLS[cell].states, "nll"}
+    assert set(trace) == {*CELLS[cell].gates, *CELLS[cell].states}
     projected = {"projection": 2} if cell == "lstmp" else {}
-    assert dict(trace.sizes) == {"layer": 2, "time": 5, "unit": 4, **projected}
-    assert trace.hidden.dims == ("layer", "time", "projection" if projected else "unit")
+    assert trace.sizes == {"layer": 2, "time": 5, "unit": 4, **projected}
+    assert trace.axes("hidden") == ("layer", "time", "projection" if projected else "unit")
     assert trace.hidden.dtype == np.float32
-    assert trace.token.values.tolist() == ["a", "b", " ", "<unk>", "\n"]
-    assert [trace[axis].values.tolist() for axis in ("layer", "time", "unit")] == [[0, 1], [*range(5)], [*range(4)]]
-    assert trace.attrs["cell"] == cell
+    assert trace.tokens == ["a", "b", " ", "<unk>", "\n"] and trace.nll.shape == (5,)
+    assert trace.cell_name == cell
 
 
 def test_the_nll_is_that_of_each_token_given_those_before(make_checkpoint):
@@ -32,10 +39,10 @@ def test_the_nll_is_that_of_each_token_given_those_before(make_checkpoint):
     ids = torch.tensor(vocabulary.encode("abc ab"))
     trace, log_p = trace_tokens(model, ids)
     assert log_p.shape == (6, len(vocabulary))
-    assert np.isnan(trace.nll.values[0])
+    assert np.isnan(trace.nll[0])
     for t in range(1, len(ids)):  # the slow way: ask about each token after reading only those before it
         logits, _ = model(ids[:t, None])
-        assert trace.nll.values[t] == pytest.approx(-logits[-1, 0].log_softmax(-1)[ids[t]].item(), abs=1e-5)
+        assert trace.nll[t] == pytest.approx(-logits[-1, 0].log_softmax(-1)[ids[t]].item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -47,29 +54,37 @@ def test_reading_on_gives_what_reading_everything_gives(cell, cut, make_checkpoi
     earlier, _ = trace_tokens(model, ids[:cut])
     trace, rest = trace_tokens(model, ids[cut:], earlier)
     near = 1e-5 if cell == "layernorm" else 1e-6  # it divides by the spread of four small numbers
-    xr.testing.assert_allclose(trace, whole, rtol=0, atol=near)
+    assert_near(trace, whole, near)
     torch.testing.assert_close(rest, log_p[cut:], rtol=0, atol=near)
-    assert np.array_equal(trace.hidden.values[:, :cut], earlier.hidden.values)  # kept, not computed again
+    assert np.array_equal(trace.hidden[:, :cut], earlier.hidden)  # kept, not computed again
+
+
+def assert_near(trace: GateTrace, other: GateTrace, near: float) -> None:
+    assert list(trace) == list(other) and trace.sizes == other.sizes
+    for name in trace:
+        np.testing.assert_allclose(trace[name], other[name], rtol=0, atol=near)
+    np.testing.assert_allclose(trace.nll, other.nll, rtol=0, atol=near)
 
 
 def test_an_adaptive_softmax_is_traced_like_any_decoder():
     model = LanguageModel(ModelConfig(embedding_size=3, hidden_size=4, adaptive_softmax=True), 10_000).eval()
     ids = torch.tensor([3, 9_999, 1_999, 2_000])
     whole, log_p = trace_tokens(model, ids)
-    assert whole.nll.values[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy())
+    assert whole.nll[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy())
     trace, _ = trace_tokens(model, ids[2:], trace_tokens(model, ids[:2])[0])
-    xr.testing.assert_allclose(trace, whole, rtol=0, atol=1e-5)
+    assert_near(trace, whole, 1e-5)
 
 
 def test_two_traces_share_nothing(make_checkpoint):
     checkpoint = make_checkpoint()
     model, vocabulary = checkpoint.build(), checkpoint.vocabulary
     first, second = (trace_sentence(model, vocabulary, text) for text in ("abc", "cba"))
-    kept = second.copy(deep=True)
-    first["hidden"][:] = 7
-    first.attrs["cell"] = "mine"
-    assert second.identical(kept)
-    assert second.token.values.tolist() == ["c", "b", "a"]
+    before = copy.deepcopy(second)
+    for name in first:
+        first[name][:] = 7
+    first.nll[:] = 7
+    assert_near(second, before, 0)
+    assert second.tokens == ["c", "b", "a"]
 
 
 def test_a_text_without_tokens_is_refused(make_checkpoint):
@@ -82,24 +97,122 @@ def test_a_table_has_one_row_a_unit(make_checkpoint):
     for cell in ("lstm", "lstmp"):
         checkpoint = make_checkpoint(cell=cell)
         trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
-        table = as_table(trace)
+        table = trace.to_dataframe()
         assert len(table) == 6 * 4 and {"layer", "time", "unit", "cell", "hidden", "nll"} <= set(table)
         width = trace.hidden.shape[-1]
         np.testing.assert_array_equal(table["hidden"].notna(), table["unit"] < width)
-        np.testing.assert_array_equal(table["cell"], trace.cell.values.ravel())
+        np.testing.assert_array_equal(table["cell"], trace.cell.ravel())
+
+
+# The type itself.
+
+
+@pytest.fixture(scope="module")
+def whole() -> GateTrace:
+    """Of every axis there is."""
+    module = nn.LSTM(3, 5, num_layers=2, bidirectional=True, proj_size=2)
+    return trace_module(module, torch.randn(6, 4, 3))
+
+
+def test_a_trace_is_a_mapping_whose_names_are_attributes_too(whole):
+    assert list(whole) == ["input_gate", "forget_gate", "candidate", "output_gate", "cell", "hidden"]
+    assert whole.cell is whole["cell"] is dict(whole)["cell"] and set(whole) < set(dir(whole))
+    assert "update_gate" not in whole and whole.get("update_gate") is None and not hasattr(whole, "update_gate")
+    said = "the trace has no update_gate; it has input_gate, forget_gate, candidate"
+    with pytest.raises(KeyError, match=said):
+        whole["update_gate"]
+    with pytest.raises(AttributeError, match=said):
+        _ = whole.update_gate
+    for again in (copy.copy(whole), copy.deepcopy(whole), pickle.loads(pickle.dumps(whole))):
+        assert_near(again, whole, 0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        whole.nll = np.zeros(6)
+
+
+def test_a_person_can_read_what_a_trace_is(whole):
+    expected = "layer 2, direction 2, batch 4, time 6, unit 5, projection 2"
+    assert repr(whole).startswith("<GateTrace of lstm: input_gate, forget_gate, ") and expected in repr(whole)
+
+
+def test_a_part_of_a_trace(whole):
+    part = whole.select(time=slice(1, 3), direction=1, batch=2)
+    assert part.sizes == {"layer": 2, "time": 2, "unit": 5, "projection": 2}
+    for name in whole:
+        np.testing.assert_array_equal(part[name], whole[name][:, 1, 2, 1:3])
+    assert whole.select(batch=0).axes("hidden") == ("layer", "direction", "time", "projection")
+
+
+def test_a_part_of_a_sentence_has_its_tokens_and_losses(make_checkpoint):
+    checkpoint = make_checkpoint()
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
+    part = trace.select(time=slice(2, 4))
+    assert part.tokens == ["c", " "] and part.sizes["time"] == 2
+    np.testing.assert_array_equal(part.nll, trace.nll[2:4])
+    assert not len(trace_module(nn.GRU(3, 4), torch.randn(5, 3)).select(time=slice(2)).nll)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arrays": {"a": np.zeros((1, 2, 3)), "b": np.zeros((1, 3, 3))}}, r"b has shape \(1, 3, 3\); it must begin"),
+        ({"arrays": {"a": np.zeros((1, 4, 2, 3))}}, r"axes \('layer', 'time'\) and one of units, not 4 axes"),
+        ({"nll": np.zeros(3)}, "nll has 3 values; it must have one a step, 2, or none"),
+        ({"tokens": ["a"]}, "tokens has 1 values"),
+    ],
+)
+def test_what_is_no_trace_is_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        GateTrace(**{"arrays": {"a": np.zeros((1, 2, 3))}, "cell_name": "lstm", **change})
+
+
+def test_a_table_names_directions_and_sequences(whole):
+    table = whole.to_dataframe()
+    assert list(table) == ["layer", "direction", "batch", "time", "unit", *whole]
+    row = table.query("layer == 1 and direction == 'reverse' and batch == 3 and time == 5 and unit == 1").iloc[0]
+    assert row.cell == whole.cell[1, 1, 3, 5, 1] and row.hidden == whole.hidden[1, 1, 3, 5, 1]
+
+
+def test_xarray_has_the_axes_by_name(whole, make_checkpoint):
+    data = whole.to_xarray()
+    assert dict(data.sizes) == whole.sizes and data.attrs == {"cell": "lstm"}
+    assert all(data[name].dims == whole.axes(name) for name in whole)
+    found = data.cell.sel(layer=1, direction="reverse", batch=3, unit=4)
+    np.testing.assert_array_equal(found.values, whole.cell[1, 1, 3, :, 4])
+    checkpoint = make_checkpoint()
+    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc ab")
+    data = trace.to_xarray()
+    np.testing.assert_array_equal(data.nll.values, trace.nll)
+    assert data.token.values.tolist() == list("abc ab") and data.token.dims == ("time",)
+
+
+def test_without_xarray_a_sentence_says_so(whole, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)  # as if it were not installed
+    with pytest.raises(ImportError, match="to_xarray needs xarray, which is not installed: pip install xarray"):
+        whole.to_xarray()
+
+
+def test_the_library_brings_neither_the_app_nor_what_few_ask_for():
+    """``import lstmviz`` is for a notebook, too, and torch takes long enough."""
+    heavy = "{'streamlit', 'pandas', 'pyarrow', 'xarray', 'IPython'}"
+    code = f"import lstmviz, sys; print({heavy} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.strip() == "set()"
+
+
+# What a known variable says about units.
 
 
 def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
     checkpoint = make_checkpoint(num_layers=2)
     trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
-    variable = -2 * trace.cell.values[1, :, 2].astype(float) + 5
+    variable = -2 * trace.cell[1, :, 2].astype(float) + 5
     variable[:3] = np.nan  # undefined here
     trace["cell"][0, :, 0] = 1  # a unit that never moves
     correlations = unit_correlations(trace, variable)
     assert correlations.shape == (2, 4)
     assert correlations[1, 2] == pytest.approx(1, abs=1e-6)
     assert correlations[0, 0] == 0
-    expected = abs(np.corrcoef(trace.cell.values[0, 3:, 1], variable[3:])[0, 1])
+    expected = abs(np.corrcoef(trace.cell[0, 3:, 1], variable[3:])[0, 1])
     assert correlations[0, 1] == pytest.approx(expected, abs=1e-6)
 
 
@@ -107,7 +220,7 @@ def test_names_need_no_order(make_checkpoint):
     checkpoint = make_checkpoint()
     trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
     names = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, np.nan])
-    trace["cell"][0, :, 0] = xr.DataArray([5, -3, 4] * 4, dims="time")  # the middle name has the extreme value
+    trace["cell"][0, :, 0] = np.array([5, -3, 4] * 4)  # the middle name has the extreme value
     assert unit_correlations(trace, names)[0, 0] < 0.5
     assert unit_correlations(trace, names, nominal=True)[0, 0] == pytest.approx(1)
     two = np.where(np.isnan(names), np.nan, names > 0)
@@ -117,8 +230,8 @@ def test_names_need_no_order(make_checkpoint):
 def test_an_slstm_holds_a_mean(make_checkpoint):
     checkpoint = make_checkpoint(cell="slstm")
     trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
-    mean = trace["cell"].values / trace["normalizer"].values
-    np.testing.assert_array_equal(held(trace).values, mean)
+    mean = trace["cell"] / trace["normalizer"]
+    np.testing.assert_array_equal(held(trace), mean)
     assert unit_correlations(trace, mean[0, :, 1].astype(float))[0, 1] == pytest.approx(1)
 
 
@@ -130,16 +243,14 @@ def test_what_is_kept_has_the_axes_of_the_gates(cell, make_checkpoint):
     if cell == "rnn":
         assert share is None
         return
-    assert share.name == "kept" and share.dims == ("layer", "time", "unit") and share.shape == (2, 6, 4)
-    assert share.dtype == np.float32
-    assert np.isnan(share.values[:, 0]).all() == (cell == "slstm")  # what n was before is not in the trace
-    assert not np.isnan(share.values[:, 1:]).any()
+    assert share.shape == (2, 6, 4) and share.dtype == np.float32
+    assert np.isnan(share[:, 0]).all() == (cell == "slstm")  # what n was before is not in the trace
+    assert not np.isnan(share[:, 1:]).any()
     if cell == "nfg":
         assert (share == 1).all()
 
 
 def test_what_is_kept_is_known_of_any_module():
     gru = trace_module(nn.GRU(3, 4, bidirectional=True), torch.randn(5, 2, 3))
-    assert kept(gru).dims == ("layer", "direction", "batch", "time", "unit")
-    assert kept(gru).identical(gru.update_gate.rename("kept"))
+    assert kept(gru).shape == (1, 2, 2, 5, 4) and np.array_equal(kept(gru), gru.update_gate)
     assert kept(trace_module(nn.RNN(3, 4), torch.randn(5, 3))) is None

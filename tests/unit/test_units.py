@@ -60,7 +60,7 @@ def test_what_is_shown_can_be_followed_and_is_not_all_alike(name: str) -> None:
     model, text = opened(name), examples_for(opened(name))[0].text
     seen = reading(name, text)
     roles = drawn_roles(model.checkpoint.model.cell, model.scales[0])
-    did = acts({role: seen.trace[role].values[0] for role in roles}, model.scales[0], roles)
+    did = acts({role: seen.trace[role][0] for role in roles}, model.scales[0], roles)
     value = usual(did, seen.pieces).worth
     assert value[[*shown(name, text)]].mean() > 1.2 * value.mean()
     rows = did.reshape(-1, did.shape[-1]).T  # (H, T · R)
@@ -77,9 +77,7 @@ def test_separators_and_capitals_are_seen_to_open_and_shut_something(name: str) 
     seen = reading(name, text)
     mark = np.array([not piece[0].islower() for piece in seen.pieces])
     values = [
-        seen.trace[role].values[0]
-        for role in ("input_gate", "reset_gate", "output_gate", "hidden")
-        if role in seen.trace
+        seen.trace[role][0] for role in ("input_gate", "reset_gate", "output_gate", "hidden") if role in seen.trace
     ]
     turned = np.mean([np.abs(each[mark].mean(0) - each[~mark].mean(0)) > 0.4 for each in values], axis=0)  # (H,)
     assert turned[[*shown(name, text)]].mean() > 1.25 * turned.mean()
