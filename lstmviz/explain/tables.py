@@ -83,7 +83,7 @@ def values_table(models: list[Compared]) -> pd.DataFrame:
 
 
 def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
-    """Every gate and state of every layer, token and unit that one model read, as ``GateTrace.to_dataframe`` has them."""
+    """Every gate and state of every layer, token and unit that one model read."""
     return named_trace(reading, vocabulary).to_dataframe()
 
 

@@ -11,7 +11,7 @@ ALL, SHARE = "no output gate: shows all of its memory", "no input gate: writes w
 OWN = "no row of its own: its memory, above, is what it shows"
 GRU = ("update_gate", SHARE, ALL, "reset_gate", "candidate", "hidden", OWN)
 MINIMAL = ("forget_gate", "input_gate", ALL, "no reset gate", "candidate", "hidden", OWN)
-EXPECTED = dict.fromkeys(CELLS, GATES) | {  # in the order of ``SLOTS``, as people read it before cells declared anything
+EXPECTED = dict.fromkeys(CELLS, GATES) | {  # in the order of ``SLOTS``, as before cells declared it
     "rnn": (
         "no gate: everything is computed anew", "no input gate", "no output gate", "no reset gate", "no candidate",
         "hidden", OWN,
