@@ -11,6 +11,8 @@ What a link tells is what its widgets are bound to, and what ``linked`` reads an
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -107,12 +109,16 @@ class Train:
 
     run: str | None = None
     arrived: float | None = None
-    pressed: float | None = None
+    pressed: float = -math.inf
     problem: str = ""
     table: int = 0
     moments: dict[str, int] = field(default_factory=dict)
     playing: str | None = None
     not_kept: str = ""
+
+    def arrive(self, run: str) -> None:
+        """Somebody began or chose this training: it is the one to be shown."""
+        self.run, self.arrived = run, time.monotonic()
 
 
 def session(kind: type[T]) -> T:

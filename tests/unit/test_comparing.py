@@ -16,6 +16,7 @@ from lstmviz.explain.measures import CHARTS, half_life, measures
 from lstmviz.explain.rows import SLOTS
 from lstmviz.explain.tables import lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, prepare, read
+from lstmviz.roles import GREEN
 from lstmviz.ui.sources import Copy, Shipped, titles
 from lstmviz.wire import ComparisonHeader
 
@@ -160,6 +161,21 @@ def test_what_a_cell_lacks_is_absent_and_not_zero(make_checkpoint):
     assert header.models[0].absent["shows"].startswith("no output gate")
     slots = [{panel["slot"] for panel in panels_of(part) if panel["drawn"]} for part in parts]
     assert slots == [{"keeps", "looks back", "candidate", "memory"}, {"memory"}]
+
+
+def test_a_forget_gate_that_says_how_much_is_written_stands_in_that_row_and_is_green(
+    make_checkpoint, minimal_gated_unit
+):
+    models = compared("abc", make_checkpoint(cell=minimal_gated_unit), make_checkpoint())
+    header, parts = drawn("abc", models, gate="writes")
+    (panel,) = [panel for panel in panels_of(parts[0]) if panel["slot"] == "writes"]
+    assert panel["role"] == "forget_gate" and panel["drawn"] and (panel["light"], panel["dark"]) == GREEN
+    assert header.models[0].absent["keeps"] == "no forget gate: keeps what it does not write, 1\xa0−\xa0f"
+    f = models[0].reading.trace["forget_gate"][0]
+    np.testing.assert_allclose(measures(models[0], 0, "writes", np.arange(3), "token")["mean"], f.mean(-1), rtol=1e-6)
+    keeps = measures(models[0], 0, "keeps", np.arange(3), "token")
+    np.testing.assert_allclose(keeps["mean"], 1 - f.mean(-1), rtol=1e-5)
+    np.testing.assert_allclose(keeps["half-life"], half_life(1 - f), rtol=1e-5)
 
 
 def test_a_layer_that_a_model_lacks_is_absent(make_checkpoint):
