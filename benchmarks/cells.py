@@ -68,7 +68,8 @@ class Candidate:
         config = ModelConfig(name if name in CELLS else "lstm", size, size, layers)
         self.model = LanguageModel(config, VOCABULARY)
         if name == "loop":
-            self.model.layers = nn.ModuleList(GateLoop(size, size) for _ in range(layers))
+            for k in range(layers):
+                self.model.layers[k] = GateLoop(size, size)
         self.optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
         self.tokens = torch.randint(VOCABULARY, (time + 1, batch))
         self.onednn = name != OWN

@@ -4,7 +4,7 @@
 
 One thread; medians. The candidates take turns, so that a slow moment of the machine slows them all; a turn is one
 uncounted run, which finds the caches as another candidate left them, then three counted ones. The time of
-``trace_module`` is everything up to the finished Dataset; on a card, "left there" is that of ``trace_module`` with
+``trace_module`` is everything up to the finished trace; on a card, "left there" is that of ``trace_module`` with
 ``device=``, which leaves the values on it, and every candidate waits until the card has done its work.
 """
 

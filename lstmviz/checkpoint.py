@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lstmviz.cells.transplant import transplant
-from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.disk import write_atomically
 from lstmviz.model import LanguageModel
@@ -187,15 +187,13 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-# Fields that came after the first files were written. At their default they are left out, so those files stay the same.
-_LATER_FIELDS = ("adaptive_softmax", "min_count", "forget_bias", "chrono")
-
-
 def _written(config: ModelConfig | TrainConfig) -> dict[str, Any]:
-    """A configuration as the file holds it."""
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    values = dataclasses.asdict(config)
-    return {name: v for name, v in values.items() if name not in _LATER_FIELDS or v != defaults[name]}
+    """A configuration as the file holds it: see ``Option.later``."""
+    return {
+        name: value
+        for name, (default, known) in options_of(type(config)).items()
+        if (value := getattr(config, name)) != default or not known.later
+    }
 
 
 def _digest(description: dict[str, Any], weights: dict[str, Tensor]) -> str:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import os
 import re
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.card import figures, strongest_unit, unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import unknown_said
@@ -34,19 +36,37 @@ from lstmviz.training.status import LINEUP, LIVING, reason
 from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
 
 
-def _options(config: type, without: tuple[str, ...], **defaults: object) -> type:
-    """A configuration as options of a command line, but for some of its fields."""
-    fields = [f for f in dataclasses.fields(config) if f.name not in without]
-    options = dataclasses.make_dataclass(
-        f"{config.__name__}Options",
-        [(f.name, f.type, dataclasses.field(default=defaults.get(f.name, f.default))) for f in fields],
-    )
-    options.__doc__, options.__module__ = config.__doc__, config.__module__
+def _without(config: type[Options], *names: str, **defaults: object) -> Callable[..., dict[str, Any]]:
+    """What a command line asks for of a configuration, but for some of its fields.
+
+    Args:
+        config: its class.
+        names: of the fields that are not asked for.
+        defaults: others than the configuration's.
+    """
+
+    def options(**given: Any) -> dict[str, Any]:
+        return given
+
+    types, known = get_type_hints(config), options_of(config)
+    asked = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=types[name], default=defaults.get(name, default)
+        )
+        for name, (default, _) in known.items()
+        if name not in names
+    ]
+    options.__signature__ = inspect.Signature(asked)
+    options.__annotations__ = {parameter.name: parameter.annotation for parameter in asked}
+    options.__doc__ = config.__doc__
     return options
 
 
-SweepModelOptions = _options(ModelConfig, ("cell", "num_layers"))  # of these a line-up has several
-SweepTrainOptions = _options(TrainConfig, ("bptt", "seed"), corpus="")
+# Of what is left out a line-up has several.
+SweepModel = Annotated[dict[str, Any], tyro.conf.arg(name="", constructor=_without(ModelConfig, "cell", "num_layers"))]
+SweepTrain = Annotated[
+    dict[str, Any], tyro.conf.arg(name="", constructor=_without(TrainConfig, "bptt", "seed", corpus=""))
+]
 
 
 def train(
@@ -73,8 +93,8 @@ def train(
 
 def sweep(
     sweep_dir: tyro.conf.Positional[Path],
-    train: Annotated[SweepTrainOptions, tyro.conf.arg(name="")],  # type: ignore[valid-type]
-    model: Annotated[SweepModelOptions, tyro.conf.arg(name="")],  # type: ignore[valid-type]
+    train: SweepTrain,
+    model: SweepModel,
     cells: tuple[str, ...] = ("lstm",),
     num_layers: tuple[int, ...] = (1,),
     bptt: tuple[int, ...] = (64,),
@@ -102,12 +122,12 @@ def sweep(
     """
     if ray is not None and workers is not None:
         raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
-    options = dataclasses.asdict(model)
-    if parameters is not None and options["hidden_size"] == ModelConfig().hidden_size:
-        del options["hidden_size"]
+    corpus = train["corpus"]
+    if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
+        model = {name: value for name, value in model.items() if name != "hidden_size"}
     config = SweepConfig(
-        TrainConfig(**{**dataclasses.asdict(train), "corpus": train.corpus and _lasting(train.corpus)}),
-        options,
+        TrainConfig(**{**train, "corpus": corpus and _lasting(corpus)}),
+        model,
         cells=tuple(CELLS) if cells == ("all",) else cells,
         num_layers=num_layers,
         bptt=bptt,
@@ -116,12 +136,12 @@ def sweep(
         probe=probe,
     )
     begun = (sweep_dir / LINEUP).exists()
-    if train.corpus:
+    if corpus:
         vocab_size = 0 if begun else len(corpora.open_corpus(config.train).vocabulary)
         Sweep.create(sweep_dir, config, vocab_size)
     elif not begun:
         raise ValueError(f"there is no line-up in {sweep_dir}; say what to train on with --corpus to begin one")
-    elif config != SweepConfig(TrainConfig(corpus=""), dataclasses.asdict(SweepModelOptions())):
+    elif config != SweepConfig(TrainConfig(corpus=""), {name: getattr(ModelConfig, name) for name in model}):
         raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
     lineup = Sweep(sweep_dir)
     follow_all(lineup, workers, ray)

@@ -1,84 +1,211 @@
-"""What a model is made of, and how it is trained."""
+"""What a model is made of, and how it is trained: each field with its range, its help and how a form asks for it.
+
+The checks, the command line's ``--help``, the Train page's widgets and the docstrings come from the fields.
+"""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from lstmviz.cells import CELLS
 
 Level = Literal["char", "word"]
-
+Schedule = Literal["constant", "cosine", "plateau"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 VOCABULARY_MOST = 1_000_000  # tokens
+COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
+SEED_MOST = 2**63 - 1
+
+
+class Range(NamedTuple):
+    """The values that a field may have.
+
+    Args:
+        said: in words, after "it must be".
+        holds: whether a value, of whatever type, is one of them.
+        low, high: the least and the most, where they are numbers with such.
+    """
+
+    said: str
+    holds: Callable[[Any], bool]
+    low: float | None = None
+    high: float | None = None
+
+
+def whole(low: int, high: int) -> Range:
+    """Whole numbers, both ends included; True is none."""
+    said = f"a whole number from {low:,} to {high:,}"
+    return Range(said, lambda value: type(value) is int and low <= value <= high, low, high)
+
+
+def real(said: str, holds: Callable[[float], bool], low: float | None = None, high: float | None = None) -> Range:
+    """Numbers, of which ``holds`` says which."""
+    return Range(said, lambda value: type(value) in (int, float) and holds(value), low, high)
+
+
+COUNT = whole(1, COUNT_MOST)
+POSITIVE = real("a number above 0 and below infinity", lambda value: 0 < value <= sys.float_info.max)
+SWITCH = Range("true or false", lambda value: type(value) is bool)
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What a model is made of; how many tokens it knows is its vocabulary's.
+class Entry:
+    """How the Train page asks for a field.
 
     Args:
-        cell: a name in ``CELLS``.
-        embedding_size: size of a token's vector.
-        hidden_size: units a layer.
-        num_layers: recurrent layers, one over the other.
-        dropout: share of values dropped between the layers while training.
-        tie_weights: decode with the embedding matrix (needs embedding_size = hidden_size).
-        adaptive_softmax: score the rarer tokens only where one of them follows (Grave et al. 2017, "Efficient softmax
-            approximation for GPUs"): faster training. Needs a vocabulary of at least 10,000 tokens, the commonest first
-            as ``Vocabulary.of`` orders them; cannot be tied.
-        forget_bias: what the bias of the forget gate, or of another that keeps, begins with (Jozefowicz et al. 2015:
-            1); None leaves it as it was drawn.
-        chrono: let these biases begin so that the units keep their memory for anything up to so many steps, and the
-            input gate's with their negative (Tallec & Ollivier 2018).
-
-    Raises:
-        ValueError: a value is out of its range; the sentence names the field.
+        label: beside what is entered.
+        low, high: what the page offers, where that is less than the whole range.
+        begin: where it begins, if not at the default.
+        step: of a click.
+        format: of the number, as in C.
+        help: behind the question mark.
     """
 
-    cell: str = "lstm"
-    embedding_size: int = 64
-    hidden_size: int = 128
-    num_layers: int = 1
-    dropout: float = 0.0
-    tie_weights: bool = False
-    adaptive_softmax: bool = False
-    forget_bias: float | None = None
-    chrono: int | None = None
+    label: str
+    low: float | None = None
+    high: float | None = None
+    begin: float | None = None
+    step: float | None = None
+    format: str | None = None
+    help: str | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """All that is known of a field but its name, type and default.
+
+    Args:
+        range: what it may be; where its default is None, it may be that, too.
+        help: what it is.
+        entry: how a form asks for it.
+        later: it came after the first checkpoints were written. At its default it is left out of their files, so that
+            these stay the same.
+    """
+
+    range: Range
+    help: str
+    entry: Entry | None = None
+    later: bool = False
+
+
+def option(range: Range, help: str, entry: Entry | None = None, *, later: bool = False) -> dict[str, Option]:
+    """The metadata of a field: see `Option`."""
+    return {"option": Option(range, help, entry, later)}
+
+
+class Options:
+    """A dataclass whose fields all have an `Option`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise ValueError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
-        for name, low, high in (
-            ("embedding_size", 1, 10_000_000),
-            ("hidden_size", 1, 10_000_000),
-            ("num_layers", 1, 64),
-        ):
-            value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout!r}; it must be at least 0 and below 1")
-        for name in ("tie_weights", "adaptive_softmax"):
-            if type(value := getattr(self, name)) is not bool:
-                raise ValueError(f"{name} is {value!r}; it must be true or false")
-        output_size = CELLS[self.cell].output_of(self.hidden_size)
+        for name, (default, known) in options_of(type(self)).items():
+            value, may_be_none = getattr(self, name), default is None
+            if not (known.range.holds(value) or (may_be_none and value is None)):
+                none = ", or none" if may_be_none else ""
+                raise ValueError(f"{name} is {value!r}; it must be {known.range.said}{none}")
+
+
+def options_of(config: type[Options]) -> dict[str, tuple[Any, Option]]:
+    """The default and the `Option` of each field, by its name."""
+    return {field.name: (field.default, field.metadata["option"]) for field in fields(config)}
+
+
+Config = TypeVar("Config", bound=Options)
+
+
+def described(config: type[Config]) -> type[Config]:
+    """The class with what its fields are in its docstring, where ``help`` and the command line look for it."""
+    lines = [f"    {name}: {known.help}" for name, (_, known) in options_of(config).items()]
+    raises = ["Raises:", "    ValueError: a value is out of its range; the sentence names the field."]
+    config.__doc__ = "\n".join([f"{config.__doc__}", "", "Args:", *lines, "", *raises])
+    return config
+
+
+@described
+@dataclass(frozen=True)
+class ModelConfig(Options):
+    """What a model is made of; how many tokens it knows is its vocabulary's."""
+
+    cell: str = field(
+        default="lstm",
+        metadata=option(
+            Range(f"one of {', '.join(CELLS)}", lambda value: type(value) is str and value in CELLS),
+            "a name in ``CELLS``.",
+        ),
+    )
+    embedding_size: int = field(
+        default=64,
+        metadata=option(whole(1, 10_000_000), "size of a token's vector.", Entry("embedding", high=4096)),
+    )
+    hidden_size: int = field(
+        default=128, metadata=option(whole(1, 10_000_000), "units a layer.", Entry("units a layer"))
+    )
+    num_layers: int = field(
+        default=1,
+        metadata=option(whole(1, 64), "recurrent layers, one over the other.", Entry("layers", high=8)),
+    )
+    dropout: float = field(
+        default=0.0,
+        metadata=option(
+            real("at least 0 and below 1", lambda value: 0 <= value < 1, low=0.0),
+            "share of values dropped between the layers while training.",
+            Entry("dropout", high=0.9, step=0.05),
+        ),
+    )
+    tie_weights: bool = field(
+        default=False,
+        metadata=option(SWITCH, "decode with the embedding matrix (needs embedding_size = hidden_size)."),
+    )
+    adaptive_softmax: bool = field(
+        default=False,
+        metadata=option(
+            SWITCH,
+            "score the rarer tokens only where one of them follows (Grave et al. 2017, "
+            '"Efficient softmax approximation for GPUs"): faster training. '
+            f"Needs a vocabulary of at least {ADAPTIVE_FROM:,} tokens, "
+            "the commonest first as ``Vocabulary.of`` orders them; cannot be tied.",
+            Entry("adaptive softmax", help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more."),
+            later=True,
+        ),
+    )
+    forget_bias: float | None = field(
+        default=None,
+        metadata=option(
+            real("a number from -100 to 100", lambda value: abs(value) <= 100, -100, 100),
+            "what the bias of the forget gate, or of another that keeps, begins with (Jozefowicz et al. 2015: 1); "
+            "None leaves it as it was drawn.",
+            later=True,
+        ),
+    )
+    chrono: int | None = field(
+        default=None,
+        metadata=option(
+            whole(3, 1_000_000),
+            "let these biases begin so that the units keep their memory for anything up to so many steps, "
+            "and the input gate's with their negative (Tallec & Ollivier 2018).",
+            later=True,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        cell = CELLS[self.cell]
+        output_size = cell.output_of(self.hidden_size)
         if self.tie_weights and self.embedding_size != output_size:
             projected = "" if output_size == self.hidden_size else f", projected to {output_size}"
             raise ValueError(
                 f"tie_weights needs embedding_size = hidden_size{projected}; they are {self.embedding_size} and "
                 f"{self.hidden_size}"
             )
-        if (bias := self.forget_bias) is not None and (type(bias) not in (int, float) or not abs(bias) <= 100):
-            raise ValueError(f"forget_bias is {bias!r}; it must be a number from -100 to 100, or none")
-        longest = self.chrono
-        if longest is not None and (type(longest) is not int or not 3 <= longest <= 1_000_000):
-            raise ValueError(f"chrono is {longest!r}; it must be a whole number from 3 to 1,000,000, or none")
-        if bias is not None and longest is not None:
+        begins = self.forget_bias is not None, self.chrono is not None
+        if all(begins):
             raise ValueError("forget_bias and chrono both say how the forget gate begins; leave one of them out")
-        if (bias is not None or longest is not None) and not CELLS[self.cell].keeping:
+        if any(begins) and not cell.keeping:
             raise ValueError(f"forget_bias and chrono start a gate that {self.cell} does not have; leave them out")
         if self.adaptive_softmax and self.tie_weights:
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
@@ -92,79 +219,99 @@ class ModelConfig:
         Raises:
             ValueError: it is too small or too large.
         """
-        if type(vocab_size) is not int or not 1 <= vocab_size <= VOCABULARY_MOST:
-            raise ValueError(f"vocab_size is {vocab_size!r}; it must be a whole number from 1 to {VOCABULARY_MOST}")
+        if not (tokens := whole(1, VOCABULARY_MOST)).holds(vocab_size):
+            raise ValueError(f"vocab_size is {vocab_size!r}; it must be {tokens.said}")
         if self.adaptive_softmax and vocab_size < ADAPTIVE_FROM:
             raise ValueError(
                 f"adaptive_softmax needs a vocabulary of at least {ADAPTIVE_FROM:,} tokens; this one has {vocab_size:,}"
             )
 
 
-COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
-
-
-SEED_MOST = 2**63 - 1
-
-
+@described
 @dataclass(frozen=True)
-class TrainConfig:
-    """How a model is trained.
+class TrainConfig(Options):
+    """How a model is trained."""
 
-    Args:
-        corpus: a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, or the path of a
-            text file or of a folder with train, valid and test.
-        level: "char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); where a script writes
-            no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), each character is one.
-        max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
-        min_count: keep only words (or characters) that the training part has at least so often.
-        bptt: tokens in one window of truncated backpropagation through time; the state is carried across windows.
-        batch_size: streams read side by side.
-        learning_rate: Adam's.
-        schedule: "constant"; "cosine", down to nothing over ``steps``; or "plateau", a quarter at every evaluation
-            that is no better than the best, until the third such cut ends the training.
-        clip_norm: the gradient is scaled down to this norm where it is longer.
-        steps: optimiser steps at most.
-        eval_every: steps between two evaluations on the validation part.
-        seed: of initialisation and dropout.
-        bfloat16: multiply matrices in bfloat16 while training; twice as fast at word level on processors that can.
-
-    Raises:
-        ValueError: a value is out of its range; the sentence names the field.
-    """
-
-    corpus: str
-    level: Level = "char"
-    max_words: int | None = None
-    min_count: int = 1
-    bptt: int = 64
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
-    clip_norm: float = 1.0
-    steps: int = 2000
-    eval_every: int = 250
-    seed: int = 0
-    bfloat16: bool = False
-
-    def __post_init__(self) -> None:
-        if type(self.corpus) is not str:
-            raise ValueError(f"corpus is {self.corpus!r}; it must be text")
-        if type(self.seed) is not int or not -SEED_MOST - 1 <= self.seed <= SEED_MOST:
-            raise ValueError(f"seed is {self.seed!r}; it must be a whole number from {-SEED_MOST - 1} to {SEED_MOST}")
-        for name in ("min_count", "bptt", "batch_size", "steps", "eval_every", "max_words"):
-            value = getattr(self, name)
-            if name == "max_words" and value is None:
-                continue
-            if type(value) is not int or not 1 <= value <= COUNT_MOST:
-                none = ", or none" if name == "max_words" else ""
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {COUNT_MOST:,}{none}")
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:
-                raise ValueError(f"{name} is {value!r}; it must be a number above 0 and below infinity")
-        if self.schedule not in ("constant", "cosine", "plateau"):
-            raise ValueError(f"schedule is {self.schedule!r}; it must be constant, cosine or plateau")
-        if type(self.bfloat16) is not bool:
-            raise ValueError(f"bfloat16 is {self.bfloat16!r}; it must be true or false")
-        if self.level not in ("char", "word"):
-            raise ValueError(f'level is {self.level!r}; it must be "char" or "word"')
+    corpus: str = field(
+        metadata=option(
+            Range("text", lambda value: type(value) is str),
+            'a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, '
+            "or the path of a text file or of a folder with train, valid and test.",
+        )
+    )
+    level: Level = field(
+        default="char",
+        metadata=option(
+            Range('"char" or "word"', lambda value: value in ("char", "word")),
+            '"char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); '
+            "where a script writes no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), "
+            "each character is one.",
+        ),
+    )
+    max_words: int | None = field(
+        default=None,
+        metadata=option(
+            COUNT,
+            "at word level, keep only this many of the commonest words; the rest become ``<unk>``.",
+            Entry("commonest words kept", low=10, high=500_000, begin=10_000, step=1000),
+        ),
+    )
+    min_count: int = field(
+        default=1,
+        metadata=option(
+            COUNT,
+            "keep only words (or characters) that the training part has at least so often.",
+            Entry("that occur so often", high=1000),
+            later=True,
+        ),
+    )
+    bptt: int = field(
+        default=64,
+        metadata=option(
+            COUNT,
+            "tokens in one window of truncated backpropagation through time; the state is carried across windows.",
+            Entry("BPTT window (tokens)", high=1000, begin=32),
+        ),
+    )
+    batch_size: int = field(
+        default=32, metadata=option(COUNT, "streams read side by side.", Entry("batch (streams)", high=1024))
+    )
+    learning_rate: float = field(
+        default=2e-3,
+        metadata=option(POSITIVE, "Adam's.", Entry("learning rate", low=1e-6, high=10.0, begin=5e-3, format="%g")),
+    )
+    schedule: Schedule = field(
+        default="cosine",
+        metadata=option(
+            Range("constant, cosine or plateau", lambda value: value in ("constant", "cosine", "plateau")),
+            '"constant"; "cosine", down to nothing over ``steps``; or "plateau", a quarter at every evaluation '
+            "that is no better than the best, until the third such cut ends the training.",
+        ),
+    )
+    clip_norm: float = field(
+        default=1.0,
+        metadata=option(
+            POSITIVE,
+            "the gradient is scaled down to this norm where it is longer.",
+            Entry("clip the gradient's norm at", low=1e-3, high=1e3),
+        ),
+    )
+    steps: int = field(default=2000, metadata=option(COUNT, "optimiser steps at most."))
+    eval_every: int = field(
+        default=250, metadata=option(COUNT, "steps between two evaluations on the validation part.")
+    )
+    seed: int = field(
+        default=0,
+        metadata=option(
+            whole(-SEED_MOST - 1, SEED_MOST),
+            "of initialisation and dropout.",
+            Entry("seed", low=0, high=2**31),
+        ),
+    )
+    bfloat16: bool = field(
+        default=False,
+        metadata=option(
+            SWITCH,
+            "multiply matrices in bfloat16 while training; twice as fast at word level on processors that can.",
+        ),
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from lstmviz.cells import CELLS, Cell, State, chrono
 from lstmviz.config import ModelConfig
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
+T = TypeVar("T")
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
 
 
@@ -48,8 +49,104 @@ class AdaptiveSoftmax(nn.Module):
         return (nll + F.cross_entropy(tail, targets[rare] - SHORTLIST, reduction="sum")) / len(targets)
 
 
+class Stack(nn.ModuleList):
+    """Cells one over another: each reads what the one below it says.
+
+    Args:
+        cell: of every layer.
+        input_size: size X of the vectors that it reads.
+        hidden_size: units H a layer.
+        layers: how many.
+        dropout: share of values dropped while training: of what each layer reads, and of what the last one says.
+    """
+
+    def __init__(
+        self, cell: type[Cell], input_size: int, hidden_size: int, layers: int = 1, *, dropout: float = 0.0
+    ) -> None:
+        sizes = [input_size] + [cell.output_of(hidden_size)] * (layers - 1)
+        super().__init__(cell(size, hidden_size) for size in sizes)
+        self.dropout = dropout
+
+    def __iter__(self) -> Iterator[Cell]:
+        return cast(Iterator[Cell], super().__iter__())  # what a type checker cannot see in a ModuleList
+
+    def initial_state(self, batch: int) -> list[State]:
+        """Zeros for every layer."""
+        return [cell.initial_state(batch) for cell in self]
+
+    def forward(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Run over time.
+
+        Args:
+            vectors: ``(T, B, X)``.
+            state: one a layer, before the first of them; zeros by default.
+
+        Returns:
+            What the last layer says, ``(T, B, H)``, and the state after the last step.
+        """
+        x, last = self._through(lambda cell, x, before: cell(self._drop(x), before), vectors, state)
+        return self._drop(x), last
+
+    def record(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """As ``forward`` in eval mode, keeping every gate and state of every layer.
+
+        Returns:
+            What the last layer says, and one dict a layer, name -> ``(T, B, H)``; its last step is the state after it.
+        """
+
+        def recorded(cell: Cell, x: Tensor, before: State) -> tuple[Tensor, dict[str, Tensor]]:
+            record = cell.record(x, before)
+            return record["hidden"], record
+
+        return self._through(recorded, vectors, state)
+
+    def _through(
+        self, read: Callable[[Cell, Tensor, State], tuple[Tensor, T]], x: Tensor, state: list[State] | None
+    ) -> tuple[Tensor, list[T]]:
+        """From layer to layer, each as ``read`` says."""
+        found = []
+        for cell, before in zip(self, state or self.initial_state(x.shape[1]), strict=True):
+            x, told = read(cell, x, before)  # (T, B, H)
+            found.append(told)
+        return x, found
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
+
+
+class Predictor(Protocol):
+    """What can be asked of any model of a text: a `LanguageModel` is one, and so may be a table of counts.
+
+    Its state is what it keeps of what it has read: a list of dicts, name -> ``(B, …)``, a row for each of B texts.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tokens must lie."""
+        ...
+
+    def __call__(self, tokens: Tensor, state: list[State] | None = None, /) -> tuple[Tensor, list[State]]:
+        """How likely every token is after each.
+
+        Args:
+            tokens: int64 ``(T, B)``.
+            state: before the first of them; by default nothing was read.
+
+        Returns:
+            Scores ``(T, B, V)``, which are ln p but for a number that all of a step have in common, and the state after
+            the last token.
+        """
+        ...
+
+    def loss(self, tokens: Tensor, targets: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Mean nll in nats of ``targets`` ``(T, B)``, each after its token, and the state after the last token."""
+        ...
+
+
 class LanguageModel(nn.Module):
-    """Predicts every next token of a sequence.
+    """Predicts every next token of a sequence: embeds it, runs over it, decodes.
+
+    At each of the three something else can enter than what the one before gave.
 
     Args:
         config: sizes and cell.
@@ -65,13 +162,12 @@ class LanguageModel(nn.Module):
         self.config = config
         cell = CELLS[config.cell]
         output_size = cell.output_of(config.hidden_size)
-        input_sizes = [config.embedding_size] + [output_size] * (config.num_layers - 1)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
         weight = torch.empty(vocab_size, config.embedding_size).uniform_()
         self.embedding = nn.Embedding(vocab_size, config.embedding_size, _weight=weight)
-        layers = nn.ModuleList(cell(size, config.hidden_size) for size in input_sizes)
-        self.layers = cast(Sequence[Cell], layers)  # what a type checker cannot see in a ModuleList
+        sizes = config.embedding_size, config.hidden_size, config.num_layers
+        self.layers = Stack(cell, *sizes, dropout=config.dropout)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
@@ -85,9 +181,22 @@ class LanguageModel(nn.Module):
         if config.tie_weights:
             self.decoder.weight = self.embedding.weight
 
-    def initial_state(self, batch: int) -> list[State]:
-        """Zeros for every layer."""
-        return [layer.initial_state(batch) for layer in self.layers]
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.embedding.weight.device
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The vectors ``(T, B, E)`` of tokens ``(T, B)``."""
+        return self.embedding(tokens)
+
+    def run(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """What the layers make of vectors ``(T, B, E)``: what the last one says, ``(T, B, H)``, and their state."""
+        return self.layers(vectors, state)
+
+    def decode(self, hidden: Tensor) -> Tensor:
+        """Logits ``(…, V)`` of what the last layer says, ``(…, H)``. Those of an adaptive softmax are ln p."""
+        return self.decoder(hidden)
 
     def forward(self, tokens: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Logits of the token after each token.
@@ -99,8 +208,8 @@ class LanguageModel(nn.Module):
         Returns:
             Logits ``(T, B, V)`` and the state after the last token. Those of an adaptive softmax are ln p.
         """
-        x, last = self._read(tokens, state)
-        return self.decoder(x), last
+        hidden, last = self.run(self.embed(tokens), state)
+        return self.decode(hidden), last
 
     def loss(self, tokens: Tensor, targets: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """How badly the token after each token is predicted, without what only a reader of all logits needs.
@@ -112,36 +221,20 @@ class LanguageModel(nn.Module):
         Returns:
             Mean nll in nats, float32 under autocast too, and the state after the last token.
         """
+        hidden, last = self.run(self.embed(tokens), state)
         if isinstance(self.decoder, AdaptiveSoftmax):
-            x, last = self._read(tokens, state)
-            return self.decoder.loss(x.flatten(0, 1), targets.flatten()), last
-        logits, last = self(tokens, state)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten()), last
+            return self.decoder.loss(hidden.flatten(0, 1), targets.flatten()), last
+        return F.cross_entropy(self.decode(hidden).flatten(0, 1).float(), targets.flatten()), last
 
-    def _read(self, tokens: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
-        """What the decoder gets, ``(T, B, H)``, and the state after the last token."""
-        state = state or self.initial_state(tokens.shape[1])
-        x = self._drop(self.embedding(tokens))  # (T, B, E)
-        last = []
-        for layer, layer_state in zip(self.layers, state, strict=True):
-            x, layer_state = layer(x, layer_state)  # (T, B, H)
-            x = self._drop(x)
-            last.append(layer_state)
-        return x, last
-
+    @torch.no_grad()
     def record(self, tokens: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """As ``forward``, in eval mode and without gradients, keeping every gate and state of every layer.
 
         Returns:
             Logits ``(T, B, V)`` and one dict a layer, name -> ``(T, B, H)``; the last step holds the state after it.
         """
-        state = state or self.initial_state(tokens.shape[1])
-        with torch.no_grad():
-            x, records = self.embedding(tokens), []
-            for layer, layer_state in zip(self.layers, state, strict=True):
-                records.append(layer.record(x, layer_state))
-                x = records[-1]["hidden"]
-            return self.decoder(x), records
+        hidden, records = self.layers.record(self.embed(tokens), state)
+        return self.decode(hidden), records
 
     @torch.no_grad()
     def sample(self, tokens: Tensor, count: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> Tensor:
@@ -173,9 +266,6 @@ class LanguageModel(nn.Module):
             drawn.append(torch.multinomial(scores.softmax(0), 1, generator=generator))  # (1,)
             logits, state = self(drawn[-1][:, None].to(tokens.device), state)
         return torch.cat(drawn) if drawn else tokens[:0]
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training)
 
 
 def parameter_count(config: ModelConfig, vocab_size: int) -> int:

@@ -452,32 +452,3 @@ def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
     record = {name: torch.from_numpy(values) for name, values in trace.items()}
     values = CELLS[trace.cell_name].worked_out(what, record, trace.outer.index("time"))
     return None if values is None else values.numpy()
-
-
-def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool = False) -> np.ndarray:
-    """How much of a known variable each unit carries in what it holds.
-
-    Args:
-        trace: of a sequence of T tokens.
-        variable: ``(T,)``; NaN where it is not defined.
-        nominal: its values are names that have no order.
-
-    Returns:
-        ``(layer, unit)``, in [0, 1]: |Pearson correlation|; for a nominal variable the correlation ratio (Fisher 1925),
-        the root of the share of the unit's variance that the variable explains, which for two values is the same. 0 for
-        a unit that never moves.
-    """
-    states = held(trace).astype(float)  # (L, T, U)
-    defined = ~np.isnan(variable)
-    states, variable = states[:, defined], variable[defined]
-    states = states - states.mean(1, keepdims=True)
-    if nominal:
-        groups = variable == np.unique(variable)[:, None]  # (G, T)
-        sums = np.einsum("gt,ltu->glu", groups, states)
-        shared = np.sqrt((sums**2 / groups.sum(1)[:, None, None]).sum(0))  # (L, U)
-        scale = np.linalg.norm(states, axis=1)
-    else:
-        variable = variable - variable.mean()
-        shared = np.abs(np.einsum("ltu,t->lu", states, variable))
-        scale = np.linalg.norm(states, axis=1) * np.linalg.norm(variable)
-    return np.divide(shared, scale, out=np.zeros_like(scale), where=scale > 0)

@@ -25,6 +25,7 @@ class MinimalGatedUnit(GatedCell):
     gates: ClassVar = {"forget_gate": "f", "candidate": "g"}
     states: ClassVar = {"hidden": "h"}
     keeps, writes, looks_back, holds = "1 − f", "f", "f", "h"
+    resets = "past"
     rows = ("f", "g")
     keeping: ClassVar = {"f": -1}
 

@@ -208,7 +208,7 @@ def generate(name: str, sentences: int = 20_000, seed: int = 0) -> Corpus:
 
 
 def measure(name: str) -> str:
-    """What says how much of the variable a unit carries; see ``lstmviz.trace.unit_correlations``."""
+    """What says how much of the variable a unit carries; see ``lstmviz.explain.correlations``."""
     return "correlation ratio" if name in GRAMMARS and GRAMMARS[name].nominal else "|correlation|"
 
 

@@ -11,7 +11,7 @@ import torch
 
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.model import LanguageModel
+from lstmviz.model import Predictor
 from lstmviz.reading import OpenModel
 
 REACH = 4  # times further back than in the training text
@@ -27,7 +27,7 @@ def knows(vocabulary: Vocabulary, grammar: str) -> bool:
 
 @torch.no_grad()
 def accuracy_by_distance(
-    model: LanguageModel, vocabulary: Vocabulary, grammar: str, *, sentences: int = 400
+    model: Predictor, vocabulary: Vocabulary, grammar: str, *, sentences: int = 400
 ) -> pd.DataFrame:
     """Ask a model a grammar's questions in sentences that it never saw, many of them longer than those it learned from.
 
@@ -53,13 +53,13 @@ def accuracy_by_distance(
     for b, sentence in enumerate(drawn):
         ids[: len(sentence), b] = torch.tensor(vocabulary.encode_tokens(sentence))
     before = [token for _ in range(CONTEXT) for token in (*language.sentence(rng, 1), language.end)]
-    _, state = model(torch.tensor(vocabulary.encode_tokens(before))[:, None])
+    _, state = model(torch.tensor(vocabulary.encode_tokens(before), device=model.device)[:, None])
     state = [{name: value.expand(sentences, -1).contiguous() for name, value in layer.items()} for layer in state]
-    logits, _ = model(ids, state)  # (T, B, V)
+    scored, _ = model(ids.to(model.device), state)  # (T, B, V)
     right: dict[int, list[bool]] = defaultdict(list)
     for b, sentence in enumerate(drawn):
         for question in language.questions(sentence):
-            scores = logits[question.time, b]
+            scores = scored[question.time, b]
 
             def best(tokens: frozenset[str], scores: torch.Tensor = scores) -> float:
                 return max(scores[vocabulary.ids[token]].item() for token in tokens)

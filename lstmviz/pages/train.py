@@ -17,9 +17,9 @@ from lstmviz.charts import runs_figure
 from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.data.vocabulary import plain, unknown_said
 from lstmviz.explain.comparison import MOST
+from lstmviz.explain.correlations import unit_correlations
 from lstmviz.model import perplexity
 from lstmviz.reading import Reading, telling_unit
-from lstmviz.trace import unit_correlations
 from lstmviz.training.parallel import World
 from lstmviz.training.run import Run, learned_nothing, short
 from lstmviz.training.status import LIVING, Status, reason

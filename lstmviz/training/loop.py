@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from lstmviz.cells import State
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus
-from lstmviz.model import SHORTLIST, LanguageModel, parameter_count
+from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count
 from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
 
@@ -82,7 +83,7 @@ class Trainer:
 
     def __init__(self, model: LanguageModel, corpus: Corpus, config: TrainConfig, world: World = ALONE) -> None:
         self.model, self.corpus, self.config, self.world = model, corpus, config, world
-        self.device = next(model.parameters()).device
+        self.device = model.device
         share, rest = divmod(config.batch_size, world.size)
         if rest:
             raise ValueError(
@@ -309,26 +310,37 @@ def check_memory(config: ModelConfig, vocab_size: int, train: TrainConfig, devic
 
 
 @torch.no_grad()
-def evaluate(model: LanguageModel, tokens: Tensor, batch_size: int = 1) -> float:
+def evaluate(model: Predictor, tokens: Tensor, batch_size: int = 1) -> float:
     """Mean nll in nats per token, the state carried over from the first token to the last.
 
     Args:
-        model: put into eval mode while it runs, and back into the mode it was in.
+        model: a module is put into eval mode while it runs, and back into the mode it was in.
         tokens: ``(N,)``.
         batch_size: 1 is exact; more read as many streams side by side, which is faster, but each starts from nothing.
     """
-    was_training = model.training
-    model.eval()
     batch_size = min(batch_size, len(tokens) // 2)
     window = max(1, min(256, WINDOW_MOST // batch_size))  # tokens of each stream run at once
-    streams, device = parallel_streams(tokens, batch_size), next(model.parameters()).device  # (N, B)
+    streams = parallel_streams(tokens, batch_size)  # (N, B)
     total, state = 0.0, None
-    for start in range(0, len(streams) - 1, window):
-        chunk = streams[start : start + window + 1].to(device, torch.int64)  # (T + 1, B)
-        loss, state = model.loss(chunk[:-1], chunk[1:], state)
-        total += loss.item() * chunk[1:].numel()
-    model.train(was_training)
+    with _evaluating(model):
+        for start in range(0, len(streams) - 1, window):
+            chunk = streams[start : start + window + 1].to(model.device, torch.int64)  # (T + 1, B)
+            loss, state = model.loss(chunk[:-1], chunk[1:], state)
+            total += loss.item() * chunk[1:].numel()
     return total / ((len(streams) - 1) * batch_size)
+
+
+@contextmanager
+def _evaluating(model: object) -> Iterator[None]:
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def unknown_share(tokens: Tensor) -> float:

@@ -42,8 +42,9 @@ from lstmviz.data.corpora import open_corpus
 from lstmviz.data.grammars import GRAMMARS, hidden_variable
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.disk import write_atomically
+from lstmviz.explain.correlations import unit_correlations
 from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, held, trace_tokens, unit_correlations
+from lstmviz.trace import GateTrace, held, trace_tokens
 from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged, evaluate, unknown_share
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.status import LINEUP, LIVING, State, Status, alone, read_status, reason, write_status

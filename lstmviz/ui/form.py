@@ -7,14 +7,16 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.card import unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.config import ADAPTIVE_FROM, Level, ModelConfig, TrainConfig
+from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
@@ -62,6 +64,11 @@ class Text:
         """What TrainConfig calls its corpus."""
         return str(corpora.kept(trainings.TEXTS).get(self.name, self.name))
 
+    def config(self, **others: Any) -> TrainConfig:
+        """How to train on it; ``others`` are of TrainConfig, too."""
+        cut = {"level": self.level, "max_words": self.max_words, "min_count": self.min_count}
+        return TrainConfig(self.path, **cut, **others)
+
 
 def form() -> None:
     """Everything a training needs, with sensible values in place."""
@@ -69,7 +76,72 @@ def form() -> None:
     text = choose_text()
     if text is None:
         return
-    small = text.name in GRAMMARS
+    cells, same, about = choose_cells()
+    amount, unit = choose_budget()
+    action = st.container()
+    probe = st.text_input(
+        "probe sentence, whose gates are kept as they learn",
+        PROBES.get(text.name, ""),
+        key=f"probe_{text.name}",
+        persist_state="session",
+    )
+    with st.expander("more"):
+        details = choose_details(text, cells)
+    if not cells:
+        action.caption("Choose a cell, or several to compare them.")
+        return
+    try:
+        corpus = read_corpus(text)
+        config = asked(text, cells, details, probe)
+        if same and len(cells) > 1:
+            config = of_one_size(config, len(corpus.vocabulary))
+        models = check(config, corpus)
+        with about:
+            for model in models:
+                cell_card(model.cell, model.embedding_size, model.hidden_size)
+        measured = [costs(corpus, model, config.train) for model in models]
+    except (ValueError, OSError, RuntimeError) as error:  # torch says with the last that the memory is used up
+        action.error(f"This cannot be trained: {plain(reason(error))}.")
+        return
+    step, evaluation = (sum(cost) / len(measured) for cost in zip(*measured, strict=True))
+    planned = plan(amount, unit, step, evaluation, epoch_of(corpus, config.train))
+    config = replace(config, train=replace(config.train, **planned))
+    preview(corpus)
+    with action:
+        st.caption(announced(config, models, corpus, step, evaluation, says_time=unit != "seconds"))
+        read = corpus.vocabulary.encode(probe)
+        if read and set(read) == {corpus.vocabulary.ids[UNK]}:
+            st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
+        if not trainings.room():
+            st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
+        several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
+        if st.button(f"Train{several if config.count > 1 else ''}", type="primary", width="stretch", key="train"):
+            start(config, corpus, text)
+
+
+def ask(config: type[Options], name: str, begin: float | None = None, of: str = "") -> Any:
+    """The widget of a field, made from what the field says; and what it holds.
+
+    Args:
+        config, name: the field.
+        begin: where it begins, if not where the field says.
+        of: what it is remembered of, if not of everything.
+    """
+    default, known = options_of(config)[name]
+    entry, key = known.entry, f"{name}_{of}" if of else name
+    assert entry is not None, f"{name} does not say how it is asked for"
+    if type(default) is bool:
+        return st.toggle(entry.label, default, key=key, persist_state="session", help=entry.help)
+    low = known.range.low if entry.low is None else entry.low
+    high = known.range.high if entry.high is None else entry.high
+    value = next(value for value in (begin, entry.begin, default) if value is not None)
+    return st.number_input(
+        entry.label, low, high, value, entry.step, entry.format, key=key, persist_state="session", help=entry.help
+    )
+
+
+def choose_cells() -> tuple[list[str], bool, DeltaGenerator]:
+    """The cells, whether all get as many parameters, and the place where their equations are shown."""
     cells = st.multiselect(
         "cells", [*CELLS, ALL], ["lstm"], key="cells", persist_state="session",
         help="Several are trained as a line-up.",
@@ -83,125 +155,103 @@ def form() -> None:
             help="Each gets as many units as its whole model can have with at most the parameters of the first.",
         )  # fmt: skip
         about = st.popover("equations", help="What the cell computes, where it comes from, and its parameters")
-    choices = [*BUDGETS, OTHER]
-    budget = st.segmented_control(
-        "budget", choices, default="30 seconds", required=True, key="budget", persist_state="session"
+    return cells, same, about
+
+
+@dataclass(frozen=True)
+class Details:
+    """What stands under "more".
+
+    Args:
+        model: of ModelConfig, all but the cell.
+        train: of TrainConfig, all but the text and the budget.
+        seeds: how many, from the one in ``train`` on.
+    """
+
+    model: dict[str, Any]
+    train: dict[str, Any]
+    seeds: int
+
+
+def choose_details(text: Text, cells: list[str]) -> Details:
+    """The sizes, how they are trained, the seeds, and how the forget gate begins."""
+    small = text.name in GRAMMARS
+    model = {
+        "hidden_size": ask(ModelConfig, "hidden_size", 24 if small else None, of=text.name),
+        "num_layers": ask(ModelConfig, "num_layers"),
+        "embedding_size": ask(ModelConfig, "embedding_size", 12 if small else None, of=text.name),
+        "dropout": ask(ModelConfig, "dropout"),
+    }
+    train = {name: ask(TrainConfig, name) for name in ("bptt", "batch_size", "learning_rate", "clip_norm", "seed")}
+    seeds = st.number_input(
+        "seeds, from that one on", 1, 100, 1, key="seeds", persist_state="session", help="Several are a line-up, too."
     )
-    amount, unit = (BUDGETS[budget], "seconds") if budget in BUDGETS else other_budget()
-    action = st.container()
-    probe = st.text_input(
-        "probe sentence, whose gates are kept as they learn",
-        PROBES.get(text.name, ""),
-        key=f"probe_{text.name}",
-        persist_state="session",
-    )
-    with st.expander("more"):
-        units = st.number_input(
-            "units a layer", 1, 10_000_000, 24 if small else 128, key=f"units_{text.name}", persist_state="session"
+    begins = st.selectbox(
+        "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", persist_state="session",
+        disabled=not any(CELLS[cell].keeping for cell in cells),
+        help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
+        "anything up to a BPTT window.",
+    )  # fmt: skip
+    if begins == "open":
+        model["forget_bias"] = 1.0
+    if begins == "chrono":
+        model["chrono"] = max(3, train["bptt"])
+    model["adaptive_softmax"] = ask(ModelConfig, "adaptive_softmax")
+    return Details(model, train, seeds)
+
+
+def asked(text: Text, cells: list[str], details: Details, probe: str) -> SweepConfig:
+    """What the form asks for, as a line-up; a single training is one of one member.
+
+    Raises:
+        ValueError: something is out of its range, or these are too many.
+    """
+    train = text.config(**details.train)
+    model = {name: value for name, value in details.model.items() if name != "num_layers"}
+    seeds = tuple(range(train.seed, train.seed + details.seeds))
+    return SweepConfig(train, model, tuple(cells), (details.model["num_layers"],), (train.bptt,), seeds, probe=probe)
+
+
+def of_one_size(config: SweepConfig, vocab_size: int) -> SweepConfig:
+    """The same line-up with as many units for each as fit into the parameters of the first."""
+    first = next(iter(config.members(vocab_size).values()))
+    model = {name: value for name, value in config.model.items() if name != "hidden_size"}
+    return replace(config, model=model, parameters=parameter_count(first.model, vocab_size))
+
+
+def epoch_of(corpus: Corpus, train: TrainConfig) -> int:
+    """How many steps a pass over the training part is."""
+    return max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
+
+
+def announced(
+    config: SweepConfig, models: list[ModelConfig], corpus: Corpus, step: float, evaluation: float, *, says_time: bool
+) -> str:
+    """What will be trained, and how long that takes.
+
+    Args:
+        config, models: the line-up, and its models, one a cell.
+        step, evaluation: what they cost, in seconds.
+        says_time: whether it is said of a single training, too.
+    """
+    train, counts = config.train, [parameter_count(model, len(corpus.vocabulary)) for model in models]
+    epochs = train.steps / epoch_of(corpus, train)
+    each = step * train.steps + evaluation * train.steps / train.eval_every
+    length = f"about {train.steps:,} steps or {epochs:,.{0 if epochs > 20 else 1}f} epochs"
+    if config.count == 1:
+        takes = f"; it takes about {duration(each)}" if says_time else ""
+        return (
+            f"A step costs {1000 * step:.1f} ms, so this is {length}, with an evaluation every "
+            f"{train.eval_every:,} steps{takes}. {counts[0]:,} parameters."
         )
-        layers = st.number_input("layers", 1, 8, 1, key="layers", persist_state="session")
-        embedding = st.number_input(
-            "embedding", 1, 4096, 12 if small else 64, key=f"embedding_{text.name}", persist_state="session"
-        )
-        dropout = st.number_input("dropout", 0.0, 0.9, 0.0, 0.05, key="dropout", persist_state="session")
-        bptt = st.number_input("BPTT window (tokens)", 1, 1000, 32, key="bptt", persist_state="session")
-        batch = st.number_input("batch (streams)", 1, 1024, 32, key="batch", persist_state="session")
-        rate = st.number_input("learning rate", 1e-6, 10.0, 5e-3, format="%g", key="rate", persist_state="session")
-        clip = st.number_input("clip the gradient's norm at", 1e-3, 1e3, 1.0, key="clip", persist_state="session")
-        seed = st.number_input("seed", 0, 2**31, 0, key="seed", persist_state="session")
-        seeds = st.number_input(
-            "seeds, from that one on",
-            1,
-            100,
-            1,
-            key="seeds",
-            persist_state="session",
-            help="Several are a line-up, too.",
-        )
-        begins = st.selectbox(
-            "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", persist_state="session",
-            disabled=not any(CELLS[cell].keeping for cell in cells),
-            help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
-            "anything up to a BPTT window.",
-        )  # fmt: skip
-        adaptive = st.toggle(
-            "adaptive softmax",
-            key="adaptive",
-            persist_state="session",
-            help=f"Trains faster where there are {ADAPTIVE_FROM:,} words or more.",
-        )
-    if not cells:
-        action.caption("Choose a cell, or several to compare them.")
-        return
-    try:
-        train = TrainConfig(
-            text.path,
-            level=text.level,
-            max_words=text.max_words,
-            min_count=text.min_count,
-            bptt=int(bptt),
-            batch_size=int(batch),
-            learning_rate=float(rate),
-            clip_norm=float(clip),
-            seed=int(seed),
-        )
-        corpus = read_corpus(text)
-        sizes = {
-            "embedding_size": int(embedding),
-            "hidden_size": int(units),
-            "dropout": float(dropout),
-            "adaptive_softmax": adaptive,
-            **({"forget_bias": 1.0} if begins == "open" else {}),
-            **({"chrono": max(3, int(bptt))} if begins == "chrono" else {}),
-        }
-        lists = (int(layers),), (int(bptt),), tuple(range(int(seed), int(seed) + int(seeds)))
-        config = SweepConfig(train, sizes, tuple(cells), *lists, probe=probe)
-        if same and len(cells) > 1:
-            first = next(iter(config.members(len(corpus.vocabulary)).values()))
-            allowed = parameter_count(first.model, len(corpus.vocabulary))
-            narrowed = {name: value for name, value in sizes.items() if name != "hidden_size"}
-            config = replace(config, model=narrowed, parameters=allowed)
-        models = check(config, corpus)
-        with about:
-            for model in models:
-                cell_card(model.cell, model.embedding_size, model.hidden_size)
-        measured = [costs(corpus, model, train) for model in models]
-    except (ValueError, OSError, RuntimeError) as error:  # torch says with the last that the memory is used up
-        action.error(f"This cannot be trained: {plain(reason(error))}.")
-        return
-    epoch = max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
-    step, evaluation = (sum(cost) / len(measured) for cost in zip(*measured, strict=True))
-    train = replace(train, **plan(amount, unit, step, evaluation, epoch))
-    config = replace(config, train=train)
-    preview(corpus)
-    with action:
-        epochs = train.steps / epoch
-        each = step * train.steps + evaluation * train.steps / train.eval_every
-        length = f"about {train.steps:,} steps or {epochs:,.{0 if epochs > 20 else 1}f} epochs"
-        if config.count == 1:
-            takes = f"; it takes about {duration(each)}" if unit != "seconds" else ""
-            st.caption(
-                f"A step costs {1000 * step:.1f} ms, so this is {length}, with an evaluation every "
-                f"{train.eval_every:,} steps{takes}. {parameter_count(models[0], len(corpus.vocabulary)):,} parameters."
-            )
-        else:
-            whole = each * config.count / min(config.count, os.cpu_count() or 1)
-            if config.parameters:
-                widths = ", ".join(f"{model.cell} {model.hidden_size:,} units" for model in models)
-                said = f"At most {config.parameters:,} parameters each: {widths}."
-            else:
-                counts = [parameter_count(model, len(corpus.vocabulary)) for model in models]
-                pairs = zip(models, counts, strict=True)
-                said = ", ".join(f"{model.cell} {count:,} parameters" for model, count in pairs) + "."
-            st.caption(f"{config.count} trainings of {length} each, in all about {duration(whole)}. {said}")
-        read = corpus.vocabulary.encode(probe)
-        if read and set(read) == {corpus.vocabulary.ids[UNK]}:
-            st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
-        if not trainings.room():
-            st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
-        several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
-        if st.button(f"Train{several if config.count > 1 else ''}", type="primary", width="stretch", key="train"):
-            start(config, corpus, text)
+    whole = each * config.count / min(config.count, os.cpu_count() or 1)
+    if config.parameters:
+        widths = ", ".join(f"{model.cell} {model.hidden_size:,} units" for model in models)
+        said = f"At most {config.parameters:,} parameters each: {widths}."
+    else:
+        pairs = zip(models, counts, strict=True)
+        said = ", ".join(f"{model.cell} {count:,} parameters" for model, count in pairs) + "."
+    return f"{config.count} trainings of {length} each, in all about {duration(whole)}. {said}"
 
 
 def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
@@ -295,9 +345,11 @@ def choose_text() -> Text | None:
     if level == "char":
         return Text(name, sha256, own)
     first, second = st.columns(2)
-    words = first.number_input("commonest words kept", 10, 500_000, 10_000, 1000, key="words", persist_state="session")
-    times = second.number_input("that occur so often", 1, 1000, 1, key="times", persist_state="session")
-    return Text(name, sha256, own, level, int(words), int(times))
+    with first:
+        words = ask(TrainConfig, "max_words")
+    with second:
+        times = ask(TrainConfig, "min_count")
+    return Text(name, sha256, own, level, words, times)
 
 
 def offer_to_fetch(name: str) -> None:
@@ -369,13 +421,12 @@ def keep_text() -> None:
 @st.cache_resource(max_entries=4, show_spinner="Reading the text…")
 def read_corpus(text: Text) -> Corpus:
     """The corpus, read once."""
-    config = TrainConfig(text.path, level=text.level, max_words=text.max_words, min_count=text.min_count)
     if text.own is None:
-        return corpora.open_corpus(config)
+        return corpora.open_corpus(text.config())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "text.txt")
         path.write_text(text.own, encoding="utf-8")
-        return corpora.open_corpus(replace(config, corpus=str(path)))
+        return corpora.open_corpus(replace(text.config(), corpus=str(path)))
 
 
 def preview(corpus: Corpus) -> None:
@@ -396,8 +447,13 @@ def preview(corpus: Corpus) -> None:
 # ---- the budget ------------------------------------------------------------------------------------------------------
 
 
-def other_budget() -> tuple[float, str]:
-    """An amount and its unit."""
+def choose_budget() -> tuple[float, str]:
+    """An amount, and whether it is of "seconds", "epochs" or "steps"."""
+    budget = st.segmented_control(
+        "budget", [*BUDGETS, OTHER], default="30 seconds", required=True, key="budget", persist_state="session"
+    )
+    if budget in BUDGETS:
+        return BUDGETS[budget], "seconds"
     first, second = st.columns([1, 1.4], vertical_alignment="bottom")
     unit = second.selectbox(
         "of", ["epochs", "minutes", "steps"], key="budget_unit", persist_state="session", label_visibility="collapsed"

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
 from lstmviz.checkpoint import Checkpoint, load
-from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.corpora import import_text
 from lstmviz.trace import trace_tokens
@@ -143,6 +143,24 @@ def test_train_starts_a_process_that_can_be_stopped_and_seen(folder: Path) -> No
     app.button(key="delete").click().run()
     assert not app.exception
     assert runs(folder) == []
+
+
+def test_the_form_asks_as_the_fields_say(folder: Path) -> None:
+    app = open_page()
+    small = {"hidden_size": 24, "embedding_size": 12}  # for a grammar
+    for config in (ModelConfig, TrainConfig):
+        for name, (default, known) in options_of(config).items():
+            if (entry := known.entry) is None or name in ("max_words", "min_count"):  # of words alone
+                continue
+            if type(default) is bool:
+                toggle = app.toggle(key=name)
+                assert (toggle.label, toggle.value, toggle.help) == (entry.label, default, entry.help)
+                continue
+            box = app.number_input(key=f"{name}_brackets" if name in small else name)
+            begin = small.get(name, default if entry.begin is None else entry.begin)
+            low = known.range.low if entry.low is None else entry.low
+            high = known.range.high if entry.high is None else entry.high
+            assert (box.label, box.value, box.min, box.max) == (entry.label, begin, low, high)
 
 
 def test_several_cells_are_a_line_up(folder: Path) -> None:
@@ -280,8 +298,8 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     app.segmented_control(key="level").set_value("words").run()
     assert " 6 in the vocabulary" in spoken(app)
     assert any("the cat sat on the mat . ⏎" in element.value for element in app.code)
-    app.number_input(key="words").set_value(10).run()
-    app.number_input(key="times").set_value(600).run()
+    app.number_input(key="max_words").set_value(10).run()
+    app.number_input(key="min_count").set_value(600).run()
     assert " 1 in the vocabulary, 62.5% of the text" in spoken(app)
     assert "62.7% of its validation part" in spoken(app) and "Keep more words" in spoken(app)
     app.text_input(key="text_name").set_value("../up").run()
@@ -295,11 +313,11 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     assert "training tokens" in spoken(app)
     app.selectbox(key="corpus").select("a text of your own").run()
     assert app.text_area(key="text_pasted").value.startswith("the cat")  # nothing typed is lost
-    assert app.segmented_control(key="level").value == "words" and app.number_input(key="times").value == 600
-    app.number_input(key="units_a text of your own").set_value(6_000).run()
+    assert app.segmented_control(key="level").value == "words" and app.number_input(key="min_count").value == 600
+    app.number_input(key="hidden_size_a text of your own").set_value(6_000).run()
     assert not app.exception
     assert "too large to be tried out in the page" in spoken(app)
-    app.number_input(key="units_a text of your own").set_value(1_000_000).run()
+    app.number_input(key="hidden_size_a text of your own").set_value(1_000_000).run()
     assert not app.exception
     assert "training it takes 59,6" in spoken(app)
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from lstmviz.cells import CELLS, Cell
-from lstmviz.cells.equations import evaluate, parse, symbols
+from lstmviz.cells.equations import evaluate, parse, parts, symbols
 from lstmviz.config import ModelConfig
 from lstmviz.model import LanguageModel, parameter_count
-from lstmviz.roles import DOES, ROLES
+from lstmviz.roles import AMBER, DOES, ROLES
 
 X, H = 5, 7
 
@@ -39,10 +39,25 @@ def test_every_gate_and_state_has_a_role(name):
     assert set(CELLS[name].recorded()) <= set(ROLES)
 
 
-def test_one_colour_keeps_whatever_a_paper_calls_it():
-    keep = {name for name, role in ROLES.items() if role.light == ROLES["forget_gate"].light}
-    assert keep == {"forget_gate", "log_forget_gate", "update_gate"}
-    assert all(keep & set(cell.recorded()) for name, cell in CELLS.items() if name != "rnn")
+@every_cell
+def test_one_colour_keeps_whatever_a_paper_calls_it(name):
+    cell = CELLS[name]
+    amber = {key for key, role in cell.roles().items() if role.light == AMBER[0]}
+    assert amber == {cell.doer("keeps")} - {None}
+
+
+@every_cell
+def test_what_the_output_gate_lets_out_and_the_reset_gate_acts_on_stand_beside_them_in_the_equations(name):
+    cell = CELLS[name]
+    trees = [part for _, tree in cell.parsed().lines for part in parts(tree) if isinstance(part, tuple)]
+    products = [{*part[1:]} for part in trees if part[0] == "*"]
+    beside = {what: [other for both in products if getattr(cell, what) in both for other in both] for what in DOES}
+    if cell.shows:
+        seen = set().union(*(symbols(other) for other in beside["shows"]))
+        lets_out = next(key for key, symbol in cell.symbols.items() if symbol in seen and key != cell.doer("shows"))
+        assert cell.lets_out == ("memory" if lets_out == cell.doer("holds") else lets_out)
+    if cell.looks_back:
+        assert cell.resets == ("past" if f"{cell.states['hidden']}'" in beside["looks_back"] else "candidate")
 
 
 @every_cell
@@ -158,6 +173,8 @@ CONTRACT = [
     test_every_gate_and_state_has_a_role,
     test_what_it_declares_is_said_in_its_equations,
     test_keeping_is_every_bias_that_what_is_kept_or_written_goes_up_or_down_with,
+    test_one_colour_keeps_whatever_a_paper_calls_it,
+    test_what_the_output_gate_lets_out_and_the_reset_gate_acts_on_stand_beside_them_in_the_equations,
     test_the_docstring_teaches,
     test_its_note_is_a_few_plain_sentences,
     test_the_first_state_is_zero_and_of_the_cells_own_type,

@@ -495,5 +495,5 @@ def test_a_minimal_gated_unit_keeps_what_its_gate_does_not_write(minimal_gated_u
         cell.biases("f")[0].fill_(4)
         record = cell.record(*random_inputs(cell))
     share = kept(build_trace([record], minimal_gated_unit, batched=True))
-    torch.testing.assert_close(torch.from_numpy(share.values[0]), (1 - record["forget_gate"]).transpose(0, 1))
+    torch.testing.assert_close(torch.from_numpy(share[0]), (1 - record["forget_gate"]).transpose(0, 1))
     assert share.mean() < 0.2  # an open gate keeps little

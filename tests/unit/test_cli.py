@@ -10,7 +10,7 @@ import pytest
 from lstmviz import cli
 from lstmviz.card import card
 from lstmviz.checkpoint import load, save
-from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.trace import trace_sentence
 from lstmviz.training.run import Run, RunConfig, thinned
 
@@ -204,6 +204,20 @@ def test_a_card_is_a_table_of_two_columns(make_checkpoint):
     lines = card(checkpoint)
     assert "unit 2 of layer 1 carries most of it" in lines
     assert all(line.replace(r"\|", "").count("|") == 3 for line in lines.splitlines())
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_help_says_what_every_field_is(command, run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        run(command, "--help")
+    printed = " ".join(re.sub("[│╭╰─╮╯]", " ", capsys.readouterr().out).split())
+    several = {"cell", "num_layers", "bptt", "seed"} if command == "sweep" else set()
+    for config in (ModelConfig, TrainConfig):
+        for name, (_, known) in options_of(config).items():
+            if name not in several:
+                assert f"--{name.replace('_', '-')}" in printed and known.help in printed, name
+    assert ("--seeds" in printed, "--seed INT" in printed) == (command == "sweep", command == "train")
 
 
 def test_a_thinned_history_keeps_every_evaluation():

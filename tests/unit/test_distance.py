@@ -12,7 +12,7 @@ class Knows:
     """Remembers the last symbol for ``reach`` tokens, and then says "a"."""
 
     def __init__(self, vocabulary: Vocabulary, reach: int) -> None:
-        self.vocabulary, self.reach = vocabulary, reach
+        self.vocabulary, self.reach, self.device = vocabulary, reach, torch.device("cpu")
 
     def __call__(self, tokens: torch.Tensor, state=None):
         symbols = {self.vocabulary.ids[symbol] for symbol in "abcd"}
@@ -42,6 +42,26 @@ def test_who_forgets_is_right_up_to_there_and_guesses_beyond(vocabulary):
     table = accuracy_by_distance(Knows(vocabulary, 16), vocabulary, "recall", sentences=120).set_index("distance")
     assert (table.loc[:16, "accuracy"] == 1).all()
     assert (table.loc[32:, "accuracy"] < 0.6).all()
+
+
+class Unigram:
+    """Always says the same: the scores are of one text as of many, and there is no state."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, scores: torch.Tensor) -> None:
+        self.scores = scores  # (V,)
+
+    def __call__(self, tokens, state=None):
+        return self.scores.expand(*tokens.shape, -1), []
+
+
+def test_what_always_says_the_same_is_right_as_often_as_that_is_the_answer(vocabulary):
+    scores = torch.zeros(len(vocabulary))
+    scores[vocabulary.ids["a"]] = 1
+    table = accuracy_by_distance(Unigram(scores), vocabulary, "recall", sentences=200)
+    share = (table["accuracy"] * table["questions"]).sum() / table["questions"].sum()
+    assert share == pytest.approx(1 / 4, abs=0.05)
 
 
 @pytest.mark.parametrize("name", GRAMMARS)

@@ -11,7 +11,7 @@ from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus
-from lstmviz.model import LanguageModel
+from lstmviz.model import LanguageModel, Predictor
 from lstmviz.training.loop import (
     LOG_EVERY,
     Metrics,
@@ -125,10 +125,10 @@ def test_windows_follow_each_other_and_wrap_around():
     seen = []
 
     class Spy(LanguageModel):
-        def forward(self, tokens, state=None):
+        def loss(self, tokens, targets, state=None):
             if self.training:
                 seen.append((tokens, state))
-            return super().forward(tokens, state)
+            return super().loss(tokens, targets, state)
 
     corpus = dataclasses.replace(CORPUS, train=CORPUS.train[: 8 * 50])  # three windows of 16 in each of 8 streams
     list(train(Spy(ModelConfig(hidden_size=8), len(CORPUS.vocabulary)), corpus, dataclasses.replace(CONFIG, steps=4)))
@@ -203,6 +203,36 @@ def test_evaluation_is_the_mean_nll_of_one_pass_whatever_the_window(monkeypatch)
     assert model.training
     assert evaluate(model, tokens[:2]) > 0
     assert evaluate(model, tokens, batch_size=4) == pytest.approx(expected, rel=0.2)
+
+
+class Unigram:
+    """Knows how often each token comes, and looks at nothing that it reads."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, tokens: torch.Tensor, vocab_size: int) -> None:
+        counts = torch.bincount(tokens, minlength=vocab_size) + 1.0
+        self.log_p = (counts / counts.sum()).log()  # (V,)
+
+    def __call__(self, tokens, state=None):
+        return self.log_p.expand(*tokens.shape, -1), []
+
+    def loss(self, tokens, targets, state=None):
+        return -self.log_p[targets].mean(), []
+
+
+def test_what_is_no_network_is_evaluated_like_one():
+    unigram: Predictor = Unigram(CORPUS.train, len(CORPUS.vocabulary))
+    tokens = CORPUS.valid[:1000]
+    expected = F.nll_loss(unigram.log_p.expand(999, -1), tokens[1:]).item()
+    assert evaluate(unigram, tokens) == pytest.approx(expected)
+    assert evaluate(unigram, tokens, batch_size=7) == pytest.approx(expected, rel=0.02)
+    # A network that says the same loses the same.
+    model = small_model()
+    with torch.no_grad():
+        model.decoder.weight.zero_()
+        model.decoder.bias.copy_(unigram.log_p + 3)  # but for a number that all have in common
+    assert evaluate(model, tokens) == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_share_of_unknown_tokens_is_of_those_that_are_predicted():

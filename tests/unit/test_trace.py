@@ -1,4 +1,4 @@
-"""Traces of sentences, and what a known variable says about units. (Traces of modules: tests/numeric.)"""
+"""Traces of sentences, and what a trace is. (Traces of modules: tests/numeric.)"""
 
 import copy
 import dataclasses
@@ -15,7 +15,7 @@ from torch import nn
 from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig
 from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, held, kept, trace_module, trace_sentence, trace_tokens, unit_correlations
+from lstmviz.trace import GateTrace, held, kept, trace_module, trace_sentence, trace_tokens
 
 ROOT = Path(__file__).parents[2]
 
@@ -199,32 +199,7 @@ def test_the_library_brings_neither_the_app_nor_what_few_ask_for():
     assert ran.stdout.strip() == "set()"
 
 
-# What a known variable says about units.
-
-
-def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):
-    checkpoint = make_checkpoint(num_layers=2)
-    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
-    variable = -2 * trace.cell[1, :, 2].astype(float) + 5
-    variable[:3] = np.nan  # undefined here
-    trace["cell"][0, :, 0] = 1  # a unit that never moves
-    correlations = unit_correlations(trace, variable)
-    assert correlations.shape == (2, 4)
-    assert correlations[1, 2] == pytest.approx(1, abs=1e-6)
-    assert correlations[0, 0] == 0
-    expected = abs(np.corrcoef(trace.cell[0, 3:, 1], variable[3:])[0, 1])
-    assert correlations[0, 1] == pytest.approx(expected, abs=1e-6)
-
-
-def test_names_need_no_order(make_checkpoint):
-    checkpoint = make_checkpoint()
-    trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
-    names = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, np.nan])
-    trace["cell"][0, :, 0] = np.array([5, -3, 4] * 4)  # the middle name has the extreme value
-    assert unit_correlations(trace, names)[0, 0] < 0.5
-    assert unit_correlations(trace, names, nominal=True)[0, 0] == pytest.approx(1)
-    two = np.where(np.isnan(names), np.nan, names > 0)
-    np.testing.assert_allclose(unit_correlations(trace, two), unit_correlations(trace, two, nominal=True), atol=1e-12)
+# What is held and kept.
 
 
 def test_an_slstm_holds_a_mean(make_checkpoint):
@@ -232,7 +207,6 @@ def test_an_slstm_holds_a_mean(make_checkpoint):
     trace = trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abc abca cab")
     mean = trace["cell"] / trace["normalizer"]
     np.testing.assert_array_equal(held(trace), mean)
-    assert unit_correlations(trace, mean[0, :, 1].astype(float))[0, 1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("cell", CELLS)
