@@ -19,12 +19,13 @@ import numpy as np
 
 from lstmviz import roles as looks
 from lstmviz.cells import CELLS
+from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
 from lstmviz.data.vocabulary import NEWLINE_SIGN, SPACE_SIGN, UNK, visible
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
-from lstmviz.roles import ROLES
+from lstmviz.roles import DOES, ROLES
 from lstmviz.trace import GateTrace
 
 BLOCK = 32  # tokens
@@ -79,7 +80,7 @@ class Panel:
         label, symbol, index: how it is written; the index stands below the symbol.
         layer_label: of a model with several layers.
         meaning: a sentence for somebody who never saw an LSTM.
-        does: "keeps", "writes", "shows", "holds" or nothing.
+        does: one of ``DOES``, or nothing.
         gate: it opens and shuts.
         light, dark: its colour on a light and on a dark page.
         low, high: values of the codes 0 and 65534.
@@ -146,6 +147,21 @@ class Header:
     top: Likely
 
 
+@dataclass(frozen=True)
+class Does:
+    """What a cell does, as trees of `lstmviz.cells.equations` over its symbols; None where it does nothing of the kind.
+
+    Args:
+        keeps, writes, shows, looks_back, holds: see `lstmviz.cells.base.Cell`.
+    """
+
+    keeps: Tree | None
+    writes: Tree | None
+    shows: Tree | None
+    looks_back: Tree | None
+    holds: Tree | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MapHeader(Header):
     """All that the gate map says and draws, beside the values; a list has an entry a token.
@@ -162,6 +178,8 @@ class MapHeader(Header):
         selection: time, unit and layer.
         annotation: unit -> what there is to say of it, on the selected layer.
         begins: whether nothing was read before the first token.
+        symbols: role -> the expression of the equations that it is.
+        does: what the cell does, in these.
         lets_out: what an output gate lets out.
         resets: what a reset gate acts on.
     """
@@ -178,6 +196,8 @@ class MapHeader(Header):
     selection: dict[str, int]
     annotation: dict[str, str]
     begins: bool
+    symbols: dict[str, str]
+    does: Does
     lets_out: str
     resets: str
 
@@ -406,7 +426,7 @@ def payload(
         name: of the model, for a picture that leaves the page.
     """
     checkpoint, nll = opened.checkpoint, reading.trace.nll
-    vocabulary = checkpoint.vocabulary
+    vocabulary, cell = checkpoint.vocabulary, CELLS[checkpoint.model.cell]
     panels, planes = panels_of(opened, reading.trace, layers, roles)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = MapHeader(
@@ -426,8 +446,10 @@ def payload(
         selection=selection,
         annotation={} if identity else annotation(checkpoint, selection["layer"]),
         begins=not opened.context,
-        lets_out=CELLS[checkpoint.model.cell].lets_out,
-        resets=CELLS[checkpoint.model.cell].resets,
+        symbols=cell.symbols,
+        does=Does(**{what: cell.does(what) for what in DOES}),
+        lets_out=cell.lets_out,
+        resets=cell.resets,
     )
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
@@ -456,10 +478,11 @@ def panels_of(
         slots: role -> the row of a comparison.
     """
     several = opened.checkpoint.model.num_layers > 1
+    looks_of = CELLS[opened.checkpoint.model.cell].roles()
     panels, planes = [], []
     for layer in layers:
         for name in (role for role in ROLES if role in opened.scales[layer]):
-            role = ROLES[name]
+            role = looks_of[name]
             values = trace[name][layer]  # (T, U)
             low, end = (scales or opened.scales[layer])[name]
             # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
@@ -477,7 +500,7 @@ def panels_of(
                     layer_label=f"layer {layer + 1}" if several else "",
                     meaning=role.meaning,
                     does=role.does,
-                    gate=name.endswith("_gate"),
+                    gate=role.does not in ("", "holds"),
                     light=role.light,
                     dark=role.dark,
                     low=low,

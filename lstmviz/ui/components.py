@@ -68,9 +68,9 @@ def style(*names: str) -> str:
 
 
 # Inline, and read once: Streamlit serves files only for components of an installed distribution.
-_gate_map = components.component("lstmviz_gate_map", js=script("gate_map.js"), css=style("gate_map.css", "present.css"))
+_gate_map = components.component("lstmviz_gate_map", js=script("map.js"), css=style("map.css", "present.css"))
 _comparison = components.component(
-    "lstmviz_comparison", js=script("compare.js"), css=style("gate_map.css", "present.css", "compare.css")
+    "lstmviz_comparison", js=script("compare.js"), css=style("map.css", "present.css", "compare.css")
 )
 _heading = components.component("lstmviz_heading", js=script("heading.js"), css=style("heading.css"))
 _moments = components.component("lstmviz_moments", js=script("moments.js"), css=style("moments.css"))

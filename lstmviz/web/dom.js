@@ -7,30 +7,6 @@ export function make(tag, name, text = "", children = []) {
   return element;
 }
 
-// Lay a map out again when its room, the fonts or the screen's pixels change, until what is returned is called: whoever
-// listens to the page keeps the map, and all that it holds, alive.
-export function follow(map) {
-  const over = new AbortController(), { signal } = over;
-  const again = () => { if (map.width && map.scroll.clientWidth) map.arrange(); };
-  const watchPixels = () => {
-    const now = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
-    now.addEventListener("change", () => { again(); watchPixels(); }, { once: true, signal });
-  };
-  watchPixels();
-  document.fonts.addEventListener("loadingdone", () => { // until then a label was as wide as in another font
-    map.labelWidths.clear();
-    again();
-  }, { signal });
-  const room = new ResizeObserver(() => { if (map.scroll.clientWidth !== map.width) again(); });
-  room.observe(map.scroll);
-  window.addEventListener("resize", again, { signal }); // its height decides how high the panels are
-  return () => {
-    over.abort();
-    room.disconnect();
-    for (const timer of [map.timer, map.reporting, map.speech]) clearTimeout(timer);
-  };
-}
-
 // What is to be said of the text, over its map: each note a kind (look, note, info, warning) and a sentence.
 export function writeNotes(element, notes) {
   const key = JSON.stringify(notes); // what stays is not read aloud again

@@ -2,7 +2,8 @@
 
 import { NEWLINE_SIGN, PAGES, SPACE_SIGN } from "./constants.js";
 import { button, make } from "./dom.js";
-import { readTheme } from "./picture.js";
+import { readTheme, resize, setFont, write } from "./paint/pen.js";
+import { tokenFont } from "./paint/tokens.js";
 
 const SIZES = { "1920 × 1080": [1920, 1080], "1600 × 900": [1600, 900], "1080 × 1080": [1080, 1080], "as wide as here": null };
 export const PAD = 24, LINE = 20; // CSS pixels
@@ -89,78 +90,73 @@ function paper(mode, box) { // the map's theme, as it is or as it would be
   return theme;
 }
 
-// The map drawn once more, on a canvas of its own, under the sentence as a headline.
+// The map or the comparison drawn once more, on a canvas of its own, under the sentence as a headline. `map` says how it
+// would lie on another canvas (`lay`), paints that (`drawOn`), and has the sentence (`words`) and what stands below it
+// (`headlines`).
 function present(map, size, mode) {
-  const live = { width: map.width, height: map.height };
-  const attempt = (width, scale) => {
-    const copy = Object.create(map); // it knows all that the map knows; what is set on it leaves the map as it is
-    const canvas = document.createElement("canvas");
-    Object.defineProperty(copy, "dpr", { get: () => scale, set() {} }); // the picture's pixels, not the screen's
-    Object.assign(copy, {
-      canvas, paint: canvas.getContext("2d", { alpha: false }), cells: document.createElement("canvas"),
-      theme: paper(mode, map.box), width, zoomX: 1, zoomY: 1, first: {}, scrolled: 0, along: 0, from: 0,
-    });
-    copy.own(); // which units it shows is a matter of its own room
-    copy.layout();
-    const wanted = copy.spread() / copy.room();
-    if (wanted > 1) copy.zoomX = 1 / wanted; // the whole sentence, however narrow its columns
-    copy.head = headOf(copy, width);
-    return copy;
+  const theme = paper(mode, map.box), canvas = document.createElement("canvas"), paint = canvas.getContext("2d", { alpha: false });
+  const attempt = (width, dpr, height) => {
+    const view = map.lay(paint, theme, { width, dpr, zoom: 1, height });
+    const wanted = (map.words().labels.length * view.column) / (view.right - view.left);
+    // The whole sentence, however narrow its columns.
+    return wanted > 1 ? map.lay(paint, theme, { width, dpr, zoom: 1 / wanted, height }) : view;
   };
-  const tall = (copy, height) => { copy.stretch(height); copy.layout(); return copy.head.height + copy.height + PAD; };
-  let copy, whole;
+  let view, head, whole;
   if (size === null) {
-    copy = attempt(live.width, Math.max(2, window.devicePixelRatio || 1));
-    copy.layout();
-    whole = [live.width, copy.head.height + copy.height + PAD];
+    view = attempt(map.width, Math.max(2, window.devicePixelRatio || 1));
+    head = headOf(map, paint, view, theme);
+    whole = [map.width, head.height + view.height + PAD];
   } else {
     const [width, height] = size;
-    for (let scale = 1.5; scale >= 0.5; scale -= 0.125) { // as large as there is room for
-      copy = attempt(width / scale, scale);
-      whole = [width / scale, height / scale];
-      if (tall(copy, 0) <= whole[1]) break;
-    }
-    let low = 0, high = 2 * whole[1]; // its panels as high as they may be
+    const tall = (scale, share) => {
+      view = attempt(width / scale, scale, share);
+      head = headOf(map, paint, view, theme);
+      return head.height + view.height + PAD;
+    };
+    let scale = 1.5;
+    while (scale > 0.5 && tall(scale, 0) > height / scale) scale -= 0.125; // as large as there is room for
+    let low = 0, high = 2 * height / scale; // its panels as high as they may be
     for (let step = 0; step < 12; step++) {
       const middle = (low + high) / 2;
-      if (tall(copy, middle) <= whole[1]) low = middle;
+      if (tall(scale, middle) <= height / scale) low = middle;
       else high = middle;
     }
-    tall(copy, low);
+    tall(scale, low);
+    whole = [width / scale, height / scale];
   }
-  copy.draw();
-  return mount(copy, ...whole);
+  resize(canvas, view);
+  map.drawOn(paint, view, theme);
+  return mount(canvas, head, theme, view.dpr, ...whole);
 }
 
-function mount(copy, width, height) { // head and map on one canvas, pixel for pixel
-  const { dpr, theme, head } = copy, canvas = document.createElement("canvas"), paint = canvas.getContext("2d", { alpha: false });
+function mount(picture, head, theme, dpr, width, height) { // head and map on one canvas, pixel for pixel
+  const canvas = document.createElement("canvas"), paint = canvas.getContext("2d", { alpha: false });
   Object.assign(canvas, { width: Math.round(width * dpr), height: Math.round(height * dpr) });
   paint.fillStyle = theme.page;
   paint.fillRect(0, 0, canvas.width, canvas.height);
-  paint.drawImage(copy.canvas, 0, Math.round(head.height * dpr));
-  Object.assign(copy, { paint });
+  paint.drawImage(picture, 0, Math.round(head.height * dpr));
   paint.setTransform(dpr, 0, 0, dpr, 0, 0);
   paint.direction = "ltr";
-  for (const draw of head.lines) draw();
+  for (const draw of head.lines) draw(paint);
   return canvas;
 }
 
 // The sentence, and below it what the map says of the model or of the models; how high it is, and what draws it.
-function headOf(copy, width) {
-  const lines = [], { level, labels } = copy.sentenceShown(), family = level === "char" ? copy.theme.code : copy.theme.font;
+function headOf(map, paint, view, theme) {
+  const lines = [], { width } = view, { level, labels } = map.words(), family = tokenFont(theme, level);
   const text = (level === "char" ? labels.join("").replaceAll(SPACE_SIGN, " ") : labels.join(" "))
     .replace(new RegExp(`^${NEWLINE_SIGN} ?`), "");
   const size = width < 600 ? 18 : 26;
-  copy.setFont(size, 600, family);
+  setFont(paint, size, 600, family);
   let y = PAD + size / 2;
-  for (const row of wrapped(copy.paint, text, width - 2 * PAD, 2)) {
+  for (const row of wrapped(paint, text, width - 2 * PAD, 2)) {
     const at = y;
-    lines.push(() => copy.text(row, PAD, at, { size, weight: 600, align: "left", family }));
+    lines.push((on) => write(on, theme, row, PAD, at, { size, weight: 600, align: "left", family }));
     y += 1.3 * size;
   }
-  for (const draw of copy.headlines(width)) {
+  for (const draw of map.headlines(paint, view, theme, width)) {
     const at = y + 4;
-    lines.push(() => draw(at));
+    lines.push((on) => draw(on, at));
     y += LINE;
   }
   return { height: y + 10, lines };

@@ -2,8 +2,9 @@
 
 import { INKS } from "./constants.js";
 import { make } from "./dom.js";
+import { sentence } from "./say.js";
 import { loading, whenGone } from "./streamlit.js";
-import { missing, number, shortLabel, soFar } from "./words.js";
+import { missing, number, shortLabel, signed, soFar } from "./words.js";
 
 const MEANINGS = {
   opens: "Gates that open most between the token before and this one",
@@ -13,46 +14,12 @@ const MEANINGS = {
   changes: "Units whose memory changes most from the token before to this one",
 };
 
-const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
-const signed = (value) => (value >= 0.005 ? "+" : "") + number(value);
-
 // A bar from the left, or for signed values from the middle.
 function bar(share, colour, fromMiddle = false) {
   const fill = make("div", "fill"), size = Math.min(1, Math.abs(share) || 0) * (fromMiddle ? 50 : 100);
   const left = !fromMiddle ? 0 : share < 0 ? 50 - size : 50;
   Object.assign(fill.style, { background: colour, width: `${size}%`, left: `${left}%` });
   return make("div", "track", "", fromMiddle ? [fill, make("div", "middle")] : [fill]);
-}
-
-// What the unit did at this token, in one sentence.
-function sentence({ roles, time, begins, lets_out, resets }) {
-  if (time === 0 && !begins) return "What it held before this token is not on the map.";
-  const now = Object.fromEntries(roles.map((role) => [role.role, role.value]));
-  const before = Object.fromEntries(roles.map((role) => [role.role, role.previous]));
-  const known = (...values) => values.every((value) => Number.isFinite(value));
-  const keeps = (share, held) =>
-    known(held) ? `Keeps ${percent(share)} of what it held (${number(held)})` : "Starts empty";
-  const memory = known(now.cell) ? "cell" : "hidden";
-  if (known(now.forget_gate, now[memory])) { // an LSTM, whatever computes what it writes
-    const written = now[memory] - (known(before[memory]) ? now.forget_gate * before[memory] : 0);
-    const shows = known(now.output_gate) ? `, shows ${percent(now.output_gate)}${lets_out === "memory" ? "" : ` of its ${lets_out}`}` : "";
-    return `${keeps(now.forget_gate, before[memory])}, writes ${signed(written)}${shows}.`;
-  }
-  if (known(now.log_forget_gate, now.normalizer)) { // an sLSTM: what it holds is the mean c / n
-    const share = known(before.normalizer) ? Math.exp(now.log_forget_gate) * before.normalizer / now.normalizer : 0;
-    const written = `writes ${signed(now.candidate)} as ${percent(1 - share)} of it`;
-    return `${keeps(share, before.cell / before.normalizer)}, ${written}, shows ${percent(now.output_gate)}.`;
-  }
-  if (known(now.update_gate, now.candidate)) { // a GRU
-    const share = percent(now.reset_gate);
-    const saw = resets === "past" ? `; all candidates saw ${share} of what it held` : `, which saw ${share} of the past`;
-    const view = known(now.reset_gate) ? saw : "";
-    const taken = `takes ${percent(1 - now.update_gate)} of its candidate ${signed(now.candidate)}${view}`;
-    return `${keeps(now.update_gate, before.hidden)}, ${taken}.`;
-  }
-  if (!known(now.hidden)) return "";
-  if (!known(before.hidden)) return `Starts empty, becomes ${signed(now.hidden)}.`;
-  return `Goes from ${number(before.hidden)} to ${number(now.hidden)}: no gate keeps what it held.`;
 }
 
 function row(name, children, title) {

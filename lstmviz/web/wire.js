@@ -1,15 +1,19 @@
 // What the server sends: see lstmviz/wire.py.
 
-// Header length, header, blocks. `held` has the blocks of earlier messages and gets the new ones.
-// Null where a block was left out that is not held (any more).
+import { LEVELS, NAN } from "./constants.js";
+import { missing } from "./words.js";
+
+// A header, after its length, and where it ends: what follows it begins there.
+export function headed(bytes, offset = 0) {
+  const begin = offset + 4, end = begin + new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true);
+  return [JSON.parse(new TextDecoder().decode(bytes.subarray(begin, end))), end];
+}
+
+// A message of a model: its header with a `size` and `codes` (time, unit) for each panel. `held` has the blocks of earlier
+// messages and gets the new ones. Null where a block was left out that is not held (any more).
 export function decode(bytes, held) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let offset = 4 + view.getUint32(0, true);
-  const data = JSON.parse(new TextDecoder().decode(bytes.subarray(4, offset)));
-  for (const panel of data.panels) {
-    panel.units = data.units[data.layers.indexOf(panel.layer)]; // in the order of their rows; fewer once a map has chosen
-    panel.size = panel.units.length;
-  }
+  let [data, offset] = headed(bytes);
+  for (const panel of data.panels) panel.size = data.units[data.layers.indexOf(panel.layer)].length;
   const width = data.panels.reduce((sum, panel) => sum + panel.size, 0), count = data.blocks.reduce((sum, [, tokens]) => sum + tokens, 0);
   for (const [name, tokens, sent] of data.blocks)
     if (sent) held.set(name, new Uint16Array(bytes.slice(offset, (offset += 2 * tokens * width)).buffer)); // a copy
@@ -26,4 +30,15 @@ export function decode(bytes, held) {
     before += size;
   }
   return data;
+}
+
+// A value; NaN where there is none, as before the first token.
+export function valueOf({ codes, size, low, high }, unit, time) {
+  const code = time < 0 ? NAN : codes[time * size + unit];
+  return code === NAN ? NaN : low + (code / LEVELS) * (high - low);
+}
+
+export function meanOf(panel, units, time) { // of those that have a value
+  const values = units.map((unit) => valueOf(panel, unit, time)).filter((value) => !missing(value));
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -16,6 +16,10 @@ export function number(value, digits = 2) {
   return text.replace(/^-(0\.?0*)$/, "$1").replace("-", "−").replace("e-", "e−");
 }
 
+export const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
+export const signed = (value) => (value >= 0.005 ? "+" : "") + number(value);
+export const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);
+
 export function perplexity(nll) {
   if (missing(nll)) return "–";
   const value = Math.exp(nll);
@@ -24,7 +28,7 @@ export function perplexity(nll) {
 
 // The perplexity, and how much of what it is of the model does not know: a share, or null.
 export function soFar(nll, unknown) {
-  return `perplexity so far ${perplexity(nll)}${unknown ? `, ${Math.round(unknown * 100)}\u00a0% <unk>` : ""}`;
+  return `perplexity so far ${perplexity(nll)}${unknown ? `, ${percent(unknown)} <unk>` : ""}`;
 }
 
 export const shortLabel = (role) => role.label.replace(/ \(.*\)| (gate|state)$/g, "");

@@ -37,9 +37,10 @@ def place(page: Page, model: int, time: int, slot: int = 0) -> dict[str, float]:
     """Where a model's value of a token is on the canvas."""
     return page.locator(".compared").evaluate(
         """(box, [model, time, slot]) => {
-          const map = box.map, place = map.slots[slot].places[model];
-          map.inBlock(model);
-          return {x: map.x(time) + map.column / 2, y: place.y + place.height / 2};
+          const { view } = box.map, place = view.slots[slot].places[model], several = view.slots[slot].places.length;
+          const left = view.left + model * (view.right - view.left + 16) / several; // 16 pixels between them
+          const column = Math.min(view.column, view.blockWidth / (view.to - view.from));
+          return {x: left + (time - view.from + 0.5) * column, y: place.y + place.height / 2};
         }""",
         [model, time, slot],
     )
@@ -51,12 +52,12 @@ def query_of(page: Page) -> dict[str, list[str]]:
 
 def test_every_model_answers_a_key(compare: Open) -> None:
     page = compare()
-    before = state(page, "this.models.map((model) => model.at.length)")
+    before = state(page, "this.compared.models.map((model) => model.at.length)")
     page.get_by_label("sentence").press("End")
     page.keyboard.type(" or")
     wait_for_tokens(page, 8)
-    assert (before, state(page, "this.models.map((model) => model.at.length)")) == ([5] * 3, [8] * 3)
-    assert state(page, "this.time") == 7  # the selection stays with the newest
+    assert (before, state(page, "this.compared.models.map((model) => model.at.length)")) == ([5] * 3, [8] * 3)
+    assert state(page, "this.view.time") == 7  # the selection stays with the newest
     assert not page.problems
 
 
@@ -72,20 +73,24 @@ def test_a_click_selects_in_all_and_the_link_remembers(compare: Open) -> None:
     page = compare()
     page.locator(".compared canvas:not(.mark)").first.click(position=place(page, 1, 2))
     page.wait_for_url("**time=2**")
-    unit = state(page, "this.unit")
+    unit = state(page, "this.view.unit")
     assert query_of(page)["unit"] == [str(unit)] and query_of(page)["of"] == [MODELS[1]]
-    assert state(page, "this.models.map((model) => this.chosen(model.data))") == [True, True, False]
+    assert state(page, "this.compared.models.map(({ kin }) => kin === this.compared.models[this.view.model].kin)") == [
+        True,
+        True,
+        False,
+    ]
     page.reload()
     wait_for_tokens(page, 5)
-    assert (state(page, "this.time"), state(page, "this.unit"), state(page, "this.model")) == (2, unit, 1)
+    assert state(page, "[this.view.time, this.view.unit, this.view.model]") == [2, unit, 1]
 
 
 def test_the_difference_of_two_layouts_of_one_model_is_nothing(compare: Open) -> None:
     page = compare(show="difference")
-    assert state(page, "this.models.map((model) => Boolean(model.subtracted))") == [False, True, False]
-    most = state(page, "Math.max(...Object.values(this.models[1].differences))")
+    assert state(page, "this.compared.models.map((model) => Boolean(model.subtracted))") == [False, True, False]
+    most = state(page, "Math.max(...Object.values(this.compared.models[1].differences))")
     assert 0 <= most < 1e-4
-    middle = state(page, "[...new Set(this.models[1].data.panels.flatMap((panel) => [...panel.codes]))]")
+    middle = state(page, "[...new Set(this.compared.models[1].data.panels.flatMap((panel) => [...panel.codes]))]")
     assert all(abs(code - 32767) <= 2 for code in middle)
 
 
@@ -95,8 +100,8 @@ def test_the_reference_can_be_pinned(compare: Open) -> None:
     page.wait_for_url("**reference=**")
     assert query_of(page)["reference"] == [MODELS[1]]
     expect(page.locator(".title").nth(1).locator(".pinned")).to_be_visible()
-    assert state(page, "this.header.reference") == 1
-    assert state(page, "this.models.map((model) => Boolean(model.subtracted))") == [True, False, False]
+    assert state(page, "this.compared.header.reference") == 1
+    assert state(page, "this.compared.models.map((model) => Boolean(model.subtracted))") == [True, False, False]
 
 
 def test_keys_move_through_tokens_units_and_models(compare: Open) -> None:
@@ -104,5 +109,5 @@ def test_keys_move_through_tokens_units_and_models(compare: Open) -> None:
     page.locator(".compared").focus()
     for key in ("ArrowLeft", "ArrowLeft", "ArrowDown", "3"):
         page.keyboard.press(key)
-    assert (state(page, "this.time"), state(page, "this.model")) == (2, 2)
+    assert state(page, "[this.view.time, this.view.model]") == [2, 2]
     page.wait_for_url("**of=shakespeare-char-gru-128**")

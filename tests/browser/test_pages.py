@@ -60,10 +60,7 @@ def test_on_a_phone_compare_gives_each_model_a_row(page: Open) -> None:
     boxes = [row.bounding_box() for row in opened.locator(".facts:not(.ahead) .model").all()]
     assert len(boxes) == 3 and all(box and box["width"] > 300 for box in boxes)
     places = opened.locator(".compared").evaluate(
-        """({map}) => map.slots.flatMap(({places}) => places.map(({y}, k) => {
-          map.inBlock(k);
-          return [y, map.left, map.right];
-        }))"""
+        "({map: {view}}) => view.slots.flatMap(({places}) => places.map(({y}) => [y, view.left, view.right]))"
     )
     assert len(places) == 4 * 3
     ys = [y for y, *_ in places]

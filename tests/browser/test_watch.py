@@ -190,7 +190,7 @@ def test_arrow_keys_move_the_selection(watch: Open) -> None:
 
 def rows(page: Page) -> list[int]:
     """The units of the first panel, from above."""
-    return page.locator(".map").evaluate("box => box.map.panels[0].panel.units")
+    return page.locator(".map").evaluate("box => box.map.view.panels[0].units")
 
 
 # Text on a canvas leaves no trace in the page: this keeps where each piece of it was last drawn.
@@ -219,20 +219,22 @@ def test_the_first_look_shows_the_units_that_can_be_told_apart(watch: Open) -> N
     shown = rows(page)
     assert 16 <= len(shown) <= 32 and len(set(shown)) == len(shown)
     assert seen(page)["unit"] in shown
-    assert page.locator(".map").evaluate("box => box.map.panels.every(({ pitch }) => pitch / box.map.dpr >= 5)")
-    numbers = page.locator(".map").evaluate("box => box.map.panels.map(({ panel }) => panel.units.join())")
+    assert page.locator(".map").evaluate(
+        "box => box.map.view.panels.every(({ pitch }) => pitch / box.map.view.dpr >= 5)"
+    )
+    numbers = page.locator(".map").evaluate("box => box.map.view.panels.map(({ units }) => units.join())")
     assert len(set(numbers)) == 1  # a row is one unit in every panel
     assert "of 256 units" in page.locator(".map .note").inner_text()
     # The selected unit's strip begins above the fold.
     strip = page.locator(".map").evaluate(
-        "box => box.map.canvas.getBoundingClientRect().top + box.map.rolesTop + box.map.role"
+        "box => box.map.canvas.getBoundingClientRect().top + box.map.view.rolesTop + box.map.view.role"
     )
     assert strip <= 900
 
 
 def test_each_row_has_its_number(browser_writes) -> None:
     page = browser_writes(model=MANY, text=SPEECH)
-    gutter = page.locator(".map").evaluate("box => box.map.gutter")
+    gutter = page.locator(".map").evaluate("box => box.map.view.gutter")
     numbers = [int(w["text"]) for w in written(page) if w["text"].isdigit() and w["right"] <= gutter and w["left"] > 0]
     for unit in rows(page):
         assert numbers.count(unit) == 4  # once in every panel
@@ -248,10 +250,11 @@ def test_all_units_are_a_click_away_and_a_line_names_those_it_is_the_mean_of(wat
     map_ = page.locator(".map")
     line = map_.evaluate(
         """box => {
-          const { map } = box, { panel, y, pitch } = map.panels[0], pool = map.pool(pitch);
-          const units = panel.units.slice(pool, 2 * pool);
-          const mean = units.reduce((sum, unit) => sum + map.value(panel, unit, 3), 0) / pool;
-          return { x: map.x(3) + 2, y: y + 1.5 / map.dpr, units, mean };
+          const { view } = box.map, { panel, units, y, pitch } = view.panels[0], pool = Math.round(1 / pitch);
+          const line = units.slice(pool, 2 * pool), { codes, size, low, high } = panel;
+          const value = (unit) => low + (codes[3 * size + unit] / 65534) * (high - low);
+          const mean = line.reduce((sum, unit) => sum + value(unit), 0) / pool;
+          return { x: view.left + 3 * view.column + 2, y: y + 1.5 / view.dpr, units: line, mean };
         }"""
     )
     page.locator(".map canvas").first.hover(position={"x": line["x"], "y": line["y"]})
@@ -327,8 +330,8 @@ def test_a_found_unit_is_selected_by_a_click(watch: Open) -> None:
     assert [what for what, _ in seen(page)["found"]] == ["opens", "shuts", "keeps", "writes", "changes"]
     changes = page.locator(".map").evaluate(
         """box => {
-          const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell");
-          const moved = (unit) => Math.abs(map.value(cell, unit, map.time) - map.value(cell, unit, map.time - 1));
+          const { data, view } = box.map, { codes, size } = data.panels.find(({ role }) => role === "cell");
+          const moved = (unit) => Math.abs(codes[view.time * size + unit] - codes[(view.time - 1) * size + unit]);
           return [...Array(256).keys()].sort((a, b) => moved(b) - moved(a)).slice(0, 4);
         }"""
     )
@@ -377,15 +380,13 @@ def test_huge_numbers_do_not_overprint(browser_writes, width: int, huge: float) 
     page = browser_writes({"viewport": {"width": width, "height": 900}})
     page.locator(".map").evaluate(
         """(box, [huge, infinite]) => {
-          const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell"), value = map.value;
-          const high = infinite ? 1e308 : Math.abs(huge);
+          const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell");
+          const high = infinite ? 1e308 : Math.abs(huge); // between −1e308 and 1e308 there is no number, but ∞
           Object.assign(cell, { low: -high, high, limit: high / 2, mean: huge });
-          map.value = function (panel, unit, time) {
-            return panel === cell && unit % 2 ? (infinite ? Infinity : huge) : value.call(this, panel, unit, time);
-          };
+          for (let k = 1; k < cell.codes.length; k += 2) cell.codes[k] = huge < 0 ? 0 : 65534;
           map.data.nll = map.data.nll.map(() => 1234.5);
           map.data.running_nll = map.data.running_nll.map(() => 700);
-          map.unit = 9;
+          map.selection.keep({ unit: 9 });
           map.arrange();
           map.announce();
         }""",
@@ -395,9 +396,11 @@ def test_huge_numbers_do_not_overprint(browser_writes, width: int, huge: float) 
     assert any(any(sign in w["text"] for sign in ("1024", "1025", "e30", "∞", "e308")) for w in texts)
     for w in texts:
         assert w["left"] >= 0 and w["right"] <= page.locator(".map .scroll").evaluate("box => box.clientWidth") + 0.5, w
-    gutter = page.locator(".map").evaluate("box => box.map.gutter")
+    gutter = page.locator(".map").evaluate("box => box.map.view.gutter")
     margins = [
-        w for w in texts if w["right"] <= gutter + 1 or w["left"] >= page.locator(".map").evaluate("box => box.map.end")
+        w
+        for w in texts
+        if w["right"] <= gutter + 1 or w["left"] >= page.locator(".map").evaluate("box => box.map.view.end")
     ]
     for k, a in enumerate(margins):
         for b in margins[:k]:

@@ -115,9 +115,8 @@ def test_saved_loaded_and_saved_again_are_the_same_bytes(make_checkpoint, cell, 
     assert dumps(loads(data)) == data
 
 
-def mutations(data: bytes, count: int):
+def mutations(data: bytes, count: int, rng: random.Random):
     """Damaged copies of a file: cut, extended, bits flipped, bytes overwritten, stretches swapped, moved or zeroed."""
-    rng = random.Random(0)
     for _ in range(count):
         a, b = sorted(rng.sample(range(len(data)), 2))
         yield rng.choice(
@@ -137,10 +136,12 @@ def mutations(data: bytes, count: int):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_no_damaged_file_loads_and_none_fails_in_another_way(cell, make_checkpoint):
-    data = dumps(make_checkpoint(cell=cell))
+    """In 50 ways each, in 1,200 all together, and each byte of a header in one of them: the loader asks no cell."""
+    data, number = dumps(make_checkpoint(cell=cell)), list(CELLS).index(cell)
     header = 8 + int.from_bytes(data[:8], "little")
-    in_header = [data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :] for i in range(0, header, 23)]
-    loaded = [m for m in [*mutations(data, 400), *in_header] if m != data and survives(m)]
+    in_header = [data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :] for i in range(number, header, len(CELLS))]
+    damaged = [*mutations(data, 50, random.Random(cell)), *in_header]
+    loaded = [m for m in damaged if m != data and survives(m)]
     assert not loaded
 
 

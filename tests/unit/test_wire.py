@@ -14,7 +14,8 @@ from lstmviz.data.vocabulary import NEWLINE_SIGNS
 from lstmviz.ui import components
 
 ROOT = Path(__file__).parents[2]
-WEB = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "lstmviz" / "web").rglob("*.js")}
+FOLDER = ROOT / "lstmviz" / "web"
+WEB = {f"{path.relative_to(FOLDER)}": path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.js")}
 CODE = {name: re.sub(r"//.*", "", source) for name, source in WEB.items()}
 
 

@@ -1,0 +1,336 @@
+// The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
+//
+// What it shows it also announces to whatever else is on the page, which may ask it for a selection:
+//   window.__lstmviz          the token and unit that is selected or hovered, with its values (see `announce`); null: no map
+//   "lstmviz:readout"         event of the window: that has changed
+//   "lstmviz:select"          event of the window, {unit, layer} in its detail: select that unit
+//   window.__lstmvizPainted   {tokens, at, draw}: how many tokens the last painted picture has, when it was painted, and how
+//                             many milliseconds that took; the comparison sets it, too
+// Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (app.py), and history.js changes it.
+
+import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
+import { follow } from "./follow.js";
+import "./history.js";
+import { mostAt } from "./most.js";
+import { annotationOf, drawMap, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
+import { readTheme, resize, setFont, write } from "./paint/pen.js";
+import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
+import { Selection, step, ZOOMS } from "./select.js";
+import { hold, whenGone } from "./streamlit.js";
+import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
+import { decode, headed, meanOf, valueOf } from "./wire.js";
+import { drawable, missing, named, number, perplexity, soFar } from "./words.js";
+
+const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
+
+class GateMap {
+  constructor(root) {
+    this.held = new Map(); // blocks of values by name
+    this.reported = null; // what the server was told last
+    this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
+    this.zoom = [1, 1]; // of columns and of rows
+    this.first = {}; // layer -> first visible row, where a panel is zoomed
+    this.canvas = document.createElement("canvas");
+    this.canvas.setAttribute("aria-hidden", "true"); // what it shows is spoken by the box around it
+    this.paint = this.canvas.getContext("2d", { alpha: false });
+    this.box = root.appendChild(make("div", "map"));
+    this.box.map = this; // for tests, and for the curious
+    this.box.tabIndex = 0;
+    this.box.setAttribute("role", "application");
+    this.box.setAttribute("aria-label", "Gate map. Left and right choose a token, up and down a unit, + and - zoom.");
+    this.notes = noteLines();
+    this.note = make("span", "note");
+    this.narrower = button("−", "narrower columns", () => this.zoomBy(0.5, 1));
+    this.wider = button("+", "wider columns", () => this.zoomBy(2, 1));
+    this.lower = button("−", "lower rows", () => this.zoomBy(1, 0.5));
+    this.higher = button("+", "higher rows", () => this.zoomBy(1, 2));
+    this.fit = button("fit", "fit the map to the page", () => this.zoomBy(0, 0));
+    this.link = linkButton();
+    const columns = make("span", "group", "columns", [this.narrower, this.wider]);
+    const heights = make("span", "group", "rows", [this.lower, this.higher]);
+    this.hoverColumn = make("div", "hover");
+    this.spacer = make("div", "spacer"); // as wide as all columns, so that there is something to scroll
+    this.scroll = make("div", "scroll", "", [make("div", "stage", "", [this.canvas, this.hoverColumn]), this.spacer]);
+    this.tip = make("div", "tip");
+    this.spoken = make("div", "spoken");
+    this.spoken.setAttribute("aria-live", "polite");
+    const bar = make("div", "bar", "", [this.note, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
+    this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
+    this.listen();
+  }
+
+  // A message: notes and height, then the map, which may leave out what this page holds already. Without a text there is
+  // no map, and its place waits for one.
+  receive(bytes, send) {
+    const [{ notes, height }, end] = headed(bytes);
+    writeNotes(this.notes, notes);
+    this.box.classList.toggle("empty", end === bytes.length);
+    if (end === bytes.length) return this.clear();
+    const data = decode(bytes.subarray(end), this.held);
+    if (data) {
+      // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
+      data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
+      data.height = height;
+      this.update(data, send);
+    }
+    hold(this, [data], send);
+  }
+
+  clear() { // and with it goes what the readout shows
+    clearTimeout(this.speech);
+    this.selection.forget();
+    this.data = this.view = window.__lstmviz = null;
+    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
+    say("readout");
+  }
+
+  update(data, send) { // new data or a new theme
+    const last = data.tokens.length - 1, before = this.data, { selection } = this;
+    Object.assign(this, { data, send, theme: readTheme(this.box) });
+    this.link.hidden = !data.linked; // where the address tells nothing of what is shown
+    selection.hear(data.selection, last, before && before.tokens.length - 1);
+    if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
+    const { time, unit, layer } = selection.at;
+    selection.keep({ time: clamp(time, 0, last), unit: clamp(unit, 0, panelsOf(data, layer)[0].size - 1) });
+    const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
+    this.leave();
+    this.arrange(changed < 0 ? selection.at.time : changed); // show what was typed, wherever the selection is
+    this.announce();
+    requestAnimationFrame(() => {
+      window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
+    });
+  }
+
+  arrange(time = this.selection.at.time) { // lay out, bring a token and the selected unit into view, draw
+    this.width = this.scroll.clientWidth;
+    this.layOut();
+    this.reveal(time);
+    this.redraw();
+  }
+
+  layOut() {
+    const { width, zoom, first } = this, dpr = window.devicePixelRatio || 1;
+    const here = { width, window: window.innerHeight, dpr, zoom, first, ...this.selection.at };
+    this.view = mapView(this.paint, this.data, this.theme, here);
+    this.spacer.style.width = `${this.view.left + this.data.tokens.length * this.view.column + RIGHT}px`;
+  }
+
+  redraw() {
+    const { paint, data, theme } = this, start = performance.now();
+    this.view = scrolledTo(rowsFrom(this.first, this.view), data.tokens.length, this.scroll.scrollLeft);
+    resize(this.canvas, this.view);
+    if (this.view.right - this.view.left >= 20) { // else it is not on screen yet; the resize will draw
+      this.beyond = drawMap(paint, this.view, data, theme); // for tests, and for the curious
+      this.cost = performance.now() - start;
+    }
+    this.describe();
+  }
+
+  reveal(time) {
+    const { scroll, view } = this, { layer, unit } = this.selection.at, place = this.placeOf(layer);
+    scroll.scrollLeft = revealed(view, time, scroll.scrollLeft);
+    if (!place) return;
+    const row = place.units.indexOf(unit);
+    this.first[layer] = clamp(place.first, row - place.rows + 1, row);
+  }
+
+  placeOf(layer) { return this.view.panels.find((place) => place.panel.layer === layer); }
+
+  describe() { // the line over the map, and what the buttons can still do
+    const { data, view, zoom } = this, { layer } = view, count = data.tokens.length, place = this.placeOf(layer);
+    const noun = data.level === "char" ? "character" : "word";
+    const units = panelsOf(data, layer)[0].size, shown = view.units.get(layer).length;
+    const parts = [`${count} ${noun}${count === 1 ? "" : "s"} × ${shown < units ? `${shown} of ` : ""}${units} units`];
+    if (view.to - view.from < count) parts.push(`showing ${view.from}–${view.to - 1}`);
+    if (place?.rows < shown) parts.push(`rows ${place.first}–${place.first + place.rows - 1}`);
+    if (place?.pitch < 1) parts.push(`a line is the mean of ${pool(place.pitch)} units`);
+    this.note.textContent = this.note.title = parts.join(" · ");
+    this.narrower.disabled = view.column <= 2;
+    this.wider.disabled = view.column >= 120;
+    this.lower.disabled = zoom[1] <= 1;
+    this.higher.disabled = !place || place.pitch >= 32 * view.dpr || place.rows <= 2;
+    this.fit.disabled = zoom[0] === 1 && zoom[1] === 1;
+  }
+
+  // ---- for a picture to show: see present.js ----------------------------------------------------------------------
+
+  words() { return this.data; }
+  lay(paint, theme, { width, dpr, zoom, height }) {
+    const data = height === undefined ? this.data : { ...this.data, height: Math.max(1, height) };
+    const here = { width, window: window.innerHeight, dpr, zoom: [zoom, 1], first: {}, ...this.selection.at };
+    return scrolledTo(mapView(paint, data, theme, here), data.tokens.length, 0);
+  }
+  drawOn(paint, view, theme) { drawMap(paint, view, this.data, theme); }
+  headlines(paint, view, theme, width) {
+    const { data } = this, { time, unit } = view, so = perplexity(data.running_nll.at(-1));
+    const said = [data.title, `perplexity of this sentence ${so}`, `framed: ${data.labels[time]} (${time}), unit ${unit}`];
+    setFont(paint, 14, "", theme.font);
+    return wrapped(paint, said.filter(Boolean).join(" · "), width - 2 * PAD, 3).map((line) => (on, y) =>
+      write(on, theme, line, PAD, y, { size: 14, align: "left", alpha: 0.8 }));
+  }
+
+  // ---- what a person does ------------------------------------------------------------------------------------------
+
+  listen() {
+    const { canvas, scroll } = this;
+    let grip = null; // where a press began
+    const asked = ({ detail }) => this.select(detail); // by the readout
+    const unfollow = follow(this);
+    window.addEventListener("lstmviz:select", asked);
+    this.unfollow = () => {
+      unfollow();
+      window.removeEventListener("lstmviz:select", asked);
+    };
+    scroll.addEventListener("scroll", () => {
+      if (!this.data || scroll.scrollLeft === this.view.scrolled) return;
+      this.leave();
+      this.redraw();
+    });
+    canvas.addEventListener("pointerdown", (event) => {
+      const place = placeAt(this.view, event.offsetY), { clientX, clientY } = event;
+      grip = { clientX, clientY, left: scroll.scrollLeft, place, moved: false };
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!grip || !(event.buttons & 1)) return this.hover(event);
+      const [dx, dy] = [event.clientX - grip.clientX, event.clientY - grip.clientY], { place } = grip;
+      if (!grip.moved && Math.hypot(dx, dy) < 5) return;
+      grip.moved = true; // a drag moves the window over tokens and units
+      this.leave();
+      scroll.scrollLeft = grip.left - dx;
+      if (place) this.first[place.panel.layer] = Math.round(place.first - (dy * this.view.dpr) / place.pitch);
+      this.redraw();
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      const hit = this.at(event);
+      if (grip && !grip.moved && hit?.time !== undefined) this.select(hit);
+      grip = null;
+    });
+    canvas.addEventListener("pointercancel", () => { grip = null; });
+    canvas.addEventListener("pointerleave", () => { grip = null; this.leave(); this.announce(); });
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      if (event.timeStamp - (this.wheeled ?? -1000) < 120) return; // a trackpad sends dozens of events a pinch
+      this.wheeled = event.timeStamp;
+      const factor = event.deltaY < 0 ? 2 : 0.5;
+      this.zoomBy(event.shiftKey ? factor : 1, event.shiftKey ? 1 : factor, this.at(event));
+    }, { passive: false });
+    this.box.addEventListener("keydown", (event) => {
+      if (!this.data || event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
+      const { at } = this.selection, last = this.data.tokens.length - 1;
+      const next = step(event.key, at, last, this.view.units.get(at.layer)), zoom = ZOOMS[event.key];
+      if (!next && !zoom) return;
+      event.preventDefault();
+      if (next) this.select(next);
+      else this.zoomBy(...zoom);
+    });
+  }
+
+  at({ offsetX, offsetY }) { return mapAt(this.view, this.data, offsetX, offsetY); }
+
+  select({ time, unit, layer }) { // what is not named stays
+    const { at } = this.selection;
+    this.selection.choose({ time: time ?? at.time, unit: unit ?? at.unit, layer: layer ?? at.layer });
+    this.arrange();
+    this.announce();
+  }
+
+  // Zoom columns and rows, keeping the selection (or the place under the pointer) where it is; by 0, as at first.
+  zoomBy(byX, byY, about = null) {
+    if (!byX) {
+      this.zoom = [1, 1];
+      return this.arrange();
+    }
+    const { at } = this.selection, layer = about?.layer ?? at.layer, time = about?.time ?? at.time, place = this.placeOf(layer);
+    const row = about?.row ?? this.view.units.get(at.layer).indexOf(at.unit), left = x(this.view, time);
+    const share = place ? (row - place.first) / place.rows : 0, [across, down] = this.zoom;
+    this.zoom = [zoomed(across, byX, this.view.column, 2), place?.rows <= 2 && byY > 1 ? down : Math.max(1, down * byY)];
+    this.layOut();
+    if (place) this.first[layer] = Math.round(row - share * this.placeOf(layer).rows);
+    this.view = rowsFrom(this.first, this.view);
+    this.scroll.scrollLeft = time * this.view.column - (left - this.view.left);
+    if (!about) this.reveal(at.time);
+    this.redraw();
+  }
+
+  hover(event) {
+    const hit = this.at(event), { view } = this;
+    if (!hit || (hit.time === undefined && !hit.role)) {
+      this.leave();
+      return this.announce();
+    }
+    this.tip.replaceChildren(...(hit.role ? this.explain(hit.role) : this.tell(hit)));
+    this.tip.style.display = "block";
+    placeTip(this.tip, this.box, event);
+    this.hoverColumn.style.display = hit.role ? "none" : "block";
+    if (hit.role) return this.announce();
+    const above = view.lean ? view.strip : 0; // slanted words are not over their column
+    const sizes = { left: x(view, hit.time) - 1, width: view.column + 1, top: above, height: view.height - above };
+    for (const [side, size] of Object.entries(sizes)) this.hoverColumn.style[side] = `${size}px`;
+    this.announce(hit);
+  }
+
+  explain(role) { return [make("b", "", `${role.label} ${role.symbol}`), make("span", "", role.meaning)]; }
+
+  tell({ time, unit, units, panel }) { // the tooltip of a token, or of one value
+    const { data } = this, lines = [make("b", "", `“${data.labels[time]}” (${time})`)];
+    const line = (text, name = "quiet") => lines.push(make("span", name, text));
+    if (data.unknown[time]) line(`not in the vocabulary: the model reads ${data.tokens[time]}`);
+    if (!missing(data.generated_from) && time >= data.generated_from) line("sampled from the model");
+    if (panel) {
+      line(`${named(units)} · ${panel.label} ${panel.symbol} = ${number(meanOf(panel, units, time), 3)}`, "");
+      if (units.length > 1) line(`a click selects unit ${unit}`);
+    }
+    line(`loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
+    return lines;
+  }
+
+  // The share of <unk> in what was predicted up to this token.
+  unknownSoFar(time) {
+    const { nll, unknown } = this.data, predicted = unknown.slice(0, time + 1).filter((_, t) => !missing(nll[t]));
+    return predicted.filter(Boolean).length / Math.max(1, predicted.length);
+  }
+
+  leave() { this.tip.style.display = this.hoverColumn.style.display = "none"; }
+
+  // Tell the readout beside the map what is selected or hovered, and say it to whoever listens instead of looking.
+  announce(hovered = null) {
+    const { data } = this, { time, unit, layer } = { ...this.selection.at, ...hovered }, panels = panelsOf(data, layer);
+    const roles = panels.map((panel) => {
+      const { codes, ...role } = panel; // the readout needs no planes
+      return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, time - 1) };
+    });
+    window.__lstmviz = {
+      time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
+      layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
+      annotation: annotationOf(data, unit, layer),
+      begins: data.begins, symbols: data.symbols, does: data.does, lets_out: data.lets_out, resets: data.resets,
+      nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),
+      next: {
+        tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
+        typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
+      },
+      found: mostAt(panels, time, data),
+    };
+    say("readout", window.__lstmviz);
+    if (hovered) return;
+    const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
+    const losses = `loss ${number(data.nll[time])}, perplexity ${perplexity(data.running_nll[time])}`;
+    const text = `Token ${data.labels[time]} at ${time} of 0 to ${data.tokens.length - 1}; unit ${unit}: ${values}; ${losses}`;
+    clearTimeout(this.speech);
+    this.speech = setTimeout(() => { this.spoken.textContent = text; }, 300); // not every key of a held arrow
+  }
+}
+
+const maps = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
+
+export default function ({ parentElement, data, setStateValue }) {
+  if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
+  if (data) maps.get(parentElement).receive(data, setStateValue);
+  return whenGone(parentElement, () => { // and with it goes what the readout shows
+    maps.get(parentElement)?.unfollow();
+    maps.delete(parentElement);
+    window.__lstmviz = window.__lstmvizPainted = null;
+    say("readout");
+  });
+}

@@ -1,0 +1,42 @@
+import { memoryOf } from "./deeds.js";
+import { valueOf } from "./wire.js";
+
+// The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
+// how much it differs from the token before; what is held is kept, written and changes.
+export function mostAt(panels, time, { begins, ...cell }) {
+  const { size } = panels[0], first = time === 0 && begins;
+  const gates = panels.filter(({ gate }) => gate);
+  const holder = panels.find(({ does }) => does === "holds");
+  const turned = gates.flatMap((panel) =>
+    Array.from({ length: size }, (_, unit) => valueOf(panel, unit, time) - valueOf(panel, unit, time - 1)));
+  const [kept, written, changed] = [0, 0, 0].map(() => new Float64Array(size)), now = {}, before = {};
+  for (let unit = 0; unit < size; unit++) {
+    for (const panel of panels) {
+      now[panel.role] = valueOf(panel, unit, time);
+      before[panel.role] = valueOf(panel, unit, time - 1);
+    }
+    const memory = memoryOf(cell, now, before), { held } = memory, was = first ? 0 : memory.was;
+    kept[unit] = first ? 0 : memory.kept * was;
+    written[unit] = held - kept[unit];
+    changed[unit] = held - was;
+  }
+  const chip = (unit, by, { symbol, light, dark }) => ({ unit, by, symbol, light, dark });
+  const turns = (sign) => largest(turned, (by) => sign * by)
+    .map((k) => chip(k % size, turned[k], gates[Math.floor(k / size)]));
+  const moves = (values) => largest(values, Math.abs).map((unit) => chip(unit, values[unit], holder));
+  const found = gates.length ? [["opens", turns(1)], ["shuts", turns(-1)]] : [];
+  if (cell.does.keeps !== null) found.push(["keeps", moves(kept)], ["writes", moves(written)]);
+  return [...found, ["changes", moves(changed)]];
+}
+
+// Places of the few largest, the largest first; what is too small to be seen is not among them.
+function largest(values, size, count = 4) {
+  const best = [];
+  values.forEach((value, k) => {
+    if (!(size(value) >= 0.005) || (best.length === count && size(value) <= size(values[best.at(-1)]))) return;
+    const place = best.findIndex((other) => size(values[other]) < size(value));
+    best.splice(place < 0 ? best.length : place, 0, k);
+    best.length = Math.min(best.length, count);
+  });
+  return best;
+}

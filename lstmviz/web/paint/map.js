@@ -1,0 +1,101 @@
+// The gate map as a picture. Top to bottom, on shared columns of one token each: the tokens, their losses, one panel a gate,
+// and the selected unit through the sentence. Where a layer has more units than can be told apart, a panel shows those that
+// tell most. The gutters left and right stay where they are while the columns scroll.
+
+import { chosen, clamp, columns, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
+import { drawLoss, LOSS } from "./loss.js";
+import { drawPanel } from "./panel.js";
+import { begin, outline, write } from "./pen.js";
+import { drawTokens, lossScale, surprise, widest } from "./tokens.js";
+import { drawUnit } from "./unit.js";
+
+const LOWEST = 100, HIGHEST = 260; // of a panel, in CSS pixels
+const ABOVE = 240; // what stands over the map on its page, when that is not scrolled
+const NARROW = 640;
+
+export const panelsOf = (data, layer) => data.panels.filter((panel) => panel.layer === layer);
+
+// What there is to say of a unit: the server annotates the layer it thinks selected.
+export const annotationOf = (data, unit, layer) =>
+  layer === data.selection.layer ? data.annotation[String(unit)] ?? null : null;
+
+// The map in a canvas of this `width`, for a `window` of so many CSS pixels of height: see view.js. `zoom` is of its columns
+// and of its rows, `first` layer -> the first row in view, where a panel is zoomed.
+export function mapView(paint, data, theme, { width, window, dpr, zoom, first, time, unit, layer }) {
+  const narrow = width < NARROW; // names go, symbols stay
+  const gutter = narrow ? 92 : 162, right = width - RIGHT;
+  const { column, strip, lean } = columns(data.tokens.length, widest(paint, theme, data), right - gutter, zoom[0], dpr);
+  const lossTop = strip + 6;
+  const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
+  const roles = [...panelsOf(data, layer)].sort((a, b) => rank(a) - rank(b));
+  const band = lean ? 12 : strip; // of the selected unit: words that are slanted are not written again
+  const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
+  const own = 22 + band + 6 + roles.length * role + 4;
+  const drawn = data.panels.filter((panel) => panel.drawn), top = lossTop + LOSS + GAP;
+  const room = data.height || window - ABOVE - own;
+  const share = clamp((room - top) / Math.max(1, drawn.length) - GAP, LOWEST, HIGHEST);
+  const units = new Map(data.layers.map((each, k) =>
+    [each, chosen(data.units[k], data.telling?.[k], share, each === layer ? unit : null)]));
+  let y = top;
+  const panels = drawn.map((panel) => {
+    const shown = units.get(panel.layer), lines = rows(shown.length, share, zoom[1], dpr);
+    const place = { panel, units: shown, y, first: 0, ...lines };
+    y += lines.height + GAP;
+    return place;
+  });
+  const unitTop = y + 18, rolesTop = unitTop + band + 6;
+  return rowsFrom(first, {
+    width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean,
+    time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, roles, role, band, unitTop, rolesTop,
+  });
+}
+
+// The view with other rows in view: layer -> the first of them.
+export const rowsFrom = (first, view) => ({
+  ...view,
+  panels: view.panels.map((place) =>
+    ({ ...place, first: clamp(first[place.panel.layer] ?? 0, 0, place.units.length - place.rows) })),
+});
+
+// Paint it, scrolled as `scrolledTo` says. Where the perplexity leaves its strip: see `markBeyond`.
+export function drawMap(paint, view, data, theme) {
+  begin(paint, view, theme);
+  const most = lossScale(data.level);
+  drawTokens(paint, view, data, theme, 0, (t) => surprise(theme, data.nll[t], most));
+  write(paint, theme, "token", view.gutter - 12, view.strip - 12, { alpha: 0.65 });
+  const beyond = drawLoss(paint, view, data, theme);
+  for (const place of view.panels) drawPanel(paint, view, place, theme);
+  const title = [`unit ${view.unit} through the sentence`], note = annotationOf(data, view.unit, view.layer);
+  if (data.layers.length > 1) title.push(`layer ${view.layer + 1}`);
+  if (note) title.push(note);
+  drawUnit(paint, view, data, theme, title.join(" · "));
+  frameColumn(paint, view, theme, 0, view.panelsEnd, view.strip);
+  frameColumn(paint, view, theme, view.unitTop, view.height - 1, view.lean ? 0 : view.strip);
+  return beyond;
+}
+
+// Around the selected token and everything below it; slanted tokens stand at its head.
+function frameColumn(paint, view, theme, top, bottom, strip) {
+  const left = x(view, view.time) - 1, right = left + view.column + 1, lean = strip ? view.lean : 0, knee = top + strip;
+  if (right <= view.gutter + 1 || left >= view.width - RIGHT) return;
+  Object.assign(paint, { strokeStyle: theme.primary, lineWidth: 2, lineJoin: "round" });
+  const [up, down] = [[[left, bottom], [left, knee]], [[right, knee], [right, bottom]]];
+  outline(paint, [...up, [left + lean, top + 1], [right + lean, top + 1], ...down]);
+  paint.stroke();
+}
+
+export const placeAt = (view, y) => view.panels.find((place) => y >= place.y && y < place.y + place.height);
+
+// What lies at a point of the canvas: a role's name, a token's column, or one unit of it; null where nothing does.
+export function mapAt(view, data, px, py) {
+  const place = placeAt(view, py);
+  if (px < view.gutter) return { role: place?.panel ?? view.roles[Math.floor((py - view.rolesTop) / view.role)] };
+  const lean = leanAt(view, py), time = timeAt(view, px - lean);
+  const inside = px < view.width - RIGHT || lean > 0;
+  if (!inside || time < 0 || time >= data.tokens.length) return null;
+  if (!place) return { time };
+  const { panel } = place, { row, units } = lineAt(place, py, view.dpr); // a line is the mean of these
+  if (!units.length) return { time };
+  const unit = panel.layer === view.layer && units.includes(view.unit) ? view.unit : units[0];
+  return { time, panel, row, unit, units, layer: panel.layer };
+}

@@ -1,0 +1,74 @@
+// The tokens over their columns. `words` is what is written: {level, labels, unknown, generated_from}.
+
+import { slantedRoom, RIGHT, x } from "../view.js";
+import { missing } from "../words.js";
+import { betweenGutters, inkOn, outline, rgb, setFont } from "./pen.js";
+
+export const lossScale = (level) => (level === "char" ? 5 : 10); // nats: the same whatever the sentence
+
+export const tokenFont = (theme, level) => (level === "char" ? theme.code : theme.font);
+const setTokenFont = (paint, theme, level) => setFont(paint, 13, "", tokenFont(theme, level));
+
+export const widths = new Map(); // of a label in a font; to be cleared when a font was loaded
+function widthOf(paint, label) { // in the token font, which must be set
+  const key = paint.font + label;
+  if (!widths.has(key)) widths.set(key, paint.measureText(label).width);
+  return widths.get(key);
+}
+
+export function widest(paint, theme, { level, labels }) {
+  setTokenFont(paint, theme, level);
+  return labels.reduce((most, label) => Math.max(most, widthOf(paint, label)), 8);
+}
+
+// The colour of a token of this loss, as [red, green, blue, alpha].
+export const surprise = (theme, nll, most) =>
+  missing(nll) ? [...rgb(theme.ink), 0.08] : [...rgb(theme.tint), 0.85 * Math.min(1, Math.max(0, nll / most))];
+
+// Their strip at this height; tint(t) is [red, green, blue, alpha].
+export function drawTokens(paint, view, words, theme, y, tint) {
+  const { column, lean, strip } = view, page = rgb(theme.page);
+  const width = column > 8 ? column - 1 : column, bottom = y + strip;
+  const reach = Math.ceil(lean / column); // slanted tokens that begin left of the view still lean into it
+  betweenGutters(paint, view, y, strip, () => {
+    for (let t = Math.max(0, view.from - reach); t < view.to; t++) {
+      const left = x(view, t), [r, g, b, alpha] = tint(t);
+      paint.fillStyle = `rgba(${r}, ${g}, ${b}, ${alpha})`;
+      outline(paint, [[left, bottom], [left + width, bottom], [left + width + lean, y], [left + lean, y]]);
+      paint.fill();
+      if (!missing(words.generated_from) && t >= words.generated_from) {
+        paint.fillStyle = theme.primary;
+        paint.fillRect(left, bottom - 2, width, 2);
+      }
+      if (column < 9) continue; // zoomed out: the colours remain, the words are in the tooltip
+      const behind = [r, g, b].map((channel, c) => page[c] + alpha * (channel - page[c]));
+      setTokenFont(paint, theme, words.level);
+      drawToken(paint, view, words.labels[t], words.unknown[t], left + width / 2, bottom, inkOn(behind));
+    }
+  }, lean ? RIGHT : 0);
+}
+
+function drawToken(paint, { column, lean, strip }, label, unknown, x, bottom, ink) {
+  const room = lean ? slantedRoom(strip) : column, width = Math.min(widthOf(paint, label), room);
+  paint.save();
+  paint.translate(lean ? x + 4 : x - width / 2, lean ? bottom - 7 : bottom - strip / 2);
+  if (lean) paint.rotate(-Math.PI / 3);
+  Object.assign(paint, { textAlign: "left", textBaseline: "middle", fillStyle: ink });
+  paint.fillText(shorten(paint, label, room), 0, 0);
+  if (unknown) {
+    Object.assign(paint, { strokeStyle: ink, lineWidth: 1.2 });
+    paint.setLineDash([3, 2]);
+    paint.beginPath();
+    paint.moveTo(0, 8.5);
+    paint.lineTo(width, 8.5);
+    paint.stroke();
+  }
+  paint.restore();
+}
+
+function shorten(paint, label, room) {
+  if (widthOf(paint, label) <= room + 1) return label;
+  const letters = [...label].slice(0, Math.ceil(room / 2)); // however long the word, few of its letters can fit
+  while (letters.length > 1 && paint.measureText(letters.join("") + "…").width > room) letters.pop();
+  return letters.join("") + "…";
+}

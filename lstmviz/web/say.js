@@ -1,0 +1,33 @@
+// The sentence that a beginner reads: what a unit did at a token.
+
+import { bySymbol, hasGate, memoryOf } from "./deeds.js";
+import { evaluate } from "./equations.js";
+import { number, percent, signed } from "./words.js";
+
+const known = (...values) => values.every((value) => Number.isFinite(value));
+
+// It follows from what the cell says that it does, not from the names of its gates: see deeds.js. `roles` have a value and the
+// one before; `begins`: nothing was read before the first token; `lets_out`: what an output gate lets out; `resets`: what a
+// gate that looks back acts on.
+export function sentence({ roles, time, begins, symbols, does, lets_out, resets }) {
+  if (time === 0 && !begins) return "What it held before this token is not on the map.";
+  const now = Object.fromEntries(roles.map(({ role, value }) => [role, value]));
+  const before = Object.fromEntries(roles.map(({ role, previous }) => [role, previous]));
+  const cell = { symbols, does }, env = bySymbol(symbols, now, before), { held, was, kept } = memoryOf(cell, now, before);
+  const { hidden, candidate } = now, keeps = known(was) ? `Keeps ${percent(kept)} of what it held (${number(was)})` : "Starts empty";
+  const shows = does.shows === null ? NaN : evaluate(does.shows, env);
+  const shown = known(shows) ? `, shows ${percent(shows)}${lets_out === "memory" ? "" : ` of its ${lets_out}`}` : "";
+  if (does.keeps !== null && Array.isArray(does.holds)) { // a mean of what was written, as c / n
+    const share = known(kept) ? kept : 0;
+    return `${keeps}, writes ${signed(candidate)} as ${percent(1 - share)} of it${shown}.`;
+  }
+  if (does.writes !== null && !hasGate(cell, "writes") && known(kept, candidate)) { // what it does not keep
+    const saw = does.looks_back === null ? NaN : evaluate(does.looks_back, env), share = percent(saw);
+    const past = resets === "past" ? `; all candidates saw ${share} of what it held` : `, which saw ${share} of the past`;
+    return `${keeps}, takes ${percent(1 - kept)} of its candidate ${signed(candidate)}${known(saw) ? past : ""}.`;
+  }
+  if (known(kept, held)) return `${keeps}, writes ${signed(held - (known(was) ? kept * was : 0))}${shown}.`;
+  if (!known(hidden)) return "";
+  if (!known(before.hidden)) return `Starts empty, becomes ${signed(hidden)}.`;
+  return `Goes from ${number(before.hidden)} to ${number(hidden)}: no gate keeps what it held.`;
+}

@@ -1,0 +1,71 @@
+"""The map and the comparison on an empty page: what they read of a message is what Python writes."""
+
+import pytest
+from playwright.sync_api import Page
+
+from lstmviz.reading import OpenModel, prepare, read
+from lstmviz.ui.comparing import Compared, differences, draw, kinship, shared_axis
+from lstmviz.wire import Frame, framed, payload, side_by_side
+
+# Every key that is read of a header and is not in it, once a component has shown a message and was pointed at all over.
+READ = """async ([module, bytes]) => {
+  const missing = new Set();
+  const free = ["typed", "annotation", "absent", "differences"]; // whose keys are tokens, units, rows, roles
+  const ours = ["labels", "height", "codes", "size", "difference", "subtracted", "models", "toJSON"];
+  const watched = (value, path) => {
+    if (Array.isArray(value)) return value.map((one) => watched(one, path));
+    if (value === null || typeof value !== "object") return value;
+    const copy = Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, watched(inner, name)]));
+    if (free.includes(path)) return copy;
+    return new Proxy(copy, { get(target, name) {
+      const known = typeof name !== "string" || name in target || ours.includes(name);
+      if (!known) missing.add(`${path}.${name}`);
+      return target[name];
+    } });
+  };
+  const parse = JSON.parse;
+  JSON.parse = (text) => watched(parse(text), "header");
+  const { default: mount } = await import(`/${module}`);
+  const place = document.body.appendChild(document.createElement("div"));
+  mount({ parentElement: place, data: new Uint8Array(bytes), setStateValue() {} });
+  const { map } = place.querySelector(".map"), { view, canvas } = map;
+  for (let x = 2; x < view.width; x += 37)
+    for (let y = 2; y < view.height; y += 23) map.hover({ offsetX: x, offsetY: y, clientX: x, clientY: y });
+  for (const key of ["ArrowLeft", "ArrowDown", ">", "0"]) map.box.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  map.box.querySelector('button[aria-label^="save a picture"]').click();
+  const said = window.__lstmviz ? (await import("/say.js")).sentence(window.__lstmviz) : "";
+  return { missing: [...missing], said, tokens: view.to - view.from, painted: canvas.width * canvas.height };
+}"""
+
+
+def opened(make_checkpoint, cell: str, **options) -> OpenModel:
+    return prepare(make_checkpoint(cell=cell, hidden_size=6, **options))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "slstm", "lstmp"])
+def test_all_that_the_map_reads_is_in_its_header(cell: str, web_page: Page, make_checkpoint) -> None:
+    problems = []
+    web_page.on("pageerror", lambda error: problems.append(str(error)))
+    model = opened(make_checkpoint, cell, num_layers=2)
+    seen = read(model, "abcab")
+    assert seen is not None
+    view = {"layers": [0, 1], "roles": ["update_gate", "cell"], "order": "index"}
+    message = payload(model, seen, selection={"time": 4, "unit": 0, "layer": 1}, **view)
+    found = web_page.evaluate(READ, ["map.js", list(framed(Frame([("note", "a")]), message))])
+    assert found["missing"] == [] and not problems
+    assert found["tokens"] == 5 and found["painted"] > 0 and "what it held" in found["said"]
+
+
+def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_checkpoint) -> None:
+    problems = []
+    web_page.on("pageerror", lambda error: problems.append(str(error)))
+    models = [opened(make_checkpoint, cell) for cell in ("lstm", "gru", "rnn")]
+    compared = [Compared(f"model {k}", each, read(each, "abcab")) for k, each in enumerate(models)]
+    header, parts = draw(
+        shared_axis("abcab", compared), compared, facts=differences(models), kin=kinship(models), layer=0,
+        slots=["keeps", "shows", "memory"], charts=["loss", "mean"], gate="keeps", order="index", difference=True,
+        reference=0, selection={"time": 2, "unit": 0, "model": 0},
+    )  # fmt: skip
+    found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts))])
+    assert found["missing"] == [] and not problems
+    assert found["tokens"] == 5 and found["painted"] > 0

@@ -1,0 +1,185 @@
+"""Where things lie, who is selected, how numbers are written: the pure modules of web/."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Page
+
+from lstmviz import wire
+
+VIEW = {"left": 100, "right": 500, "column": 20, "dpr": 1}
+
+
+def panel(layer: int = 0, **changed) -> wire.Panel:
+    return wire.Panel(
+        **{
+            "layer": layer, "role": "cell", "label": "cell state", "symbol": "c", "index": "t", "layer_label": "",
+            "meaning": "", "does": "holds", "gate": False, "light": "#7c3aed", "dark": "#c4b5fd", "low": -2.0,
+            "high": 2.0, "limit": 2.0, "bounded": False, "signed": True, "mean": None, "drawn": True, **changed,
+        }
+    )  # fmt: skip
+
+
+def test_what_is_packed_is_decoded(web_page: Page) -> None:
+    values = np.random.default_rng(0).uniform(-2, 2, (80, 5))
+    values[3, 2] = np.nan
+    gates = np.random.default_rng(1).uniform(0, 1, (80, 3))
+    header = wire.Header(
+        layers=[1, 0], units=[[4, 3, 2, 1, 0], [0, 1, 2]], telling=[],
+        panels=[panel(1), panel(0, role="forget_gate", low=0, high=1)], top=wire.Likely([], {}, []),
+    )  # fmt: skip
+    ids = list(range(80))
+    first = wire.pack(header, [values, gates], identity="", ids=ids)
+    (*whole, _) = json.loads(first[4 : 4 + int.from_bytes(first[:4], "little")])["blocks"]
+    again = wire.pack(header, [values, gates], identity="", ids=ids, held=[name for name, *_ in whole])
+    assert len(first) - len(again) > 2 * 64 * 8 - 20  # two blocks of 8 units
+    decoded = """async ([first, again]) => {
+      const { decode, valueOf } = await import("/wire.js"), held = new Map();
+      const read = (bytes) => decode(new Uint8Array(bytes), held), seen = [read(first), read(again)];
+      held.clear();
+      const table = ({ panels: [c, f] }) => [c, f].map((panel) =>
+        Array.from({ length: 80 }, (_, t) => Array.from({ length: panel.size }, (_, unit) => valueOf(panel, unit, t))));
+      return [...seen.map(table), read(again), valueOf(seen[0].panels[0], 0, -1)];
+    }"""
+    *tables, missing, before = web_page.evaluate(decoded, [list(first), list(again)])
+    for cell, forget in tables:
+        np.testing.assert_allclose(cell, values, atol=4 / 131068 + 1e-9)
+        np.testing.assert_allclose(forget, gates, atol=1 / 131068 + 1e-9)
+    assert missing is None and math.isnan(before)
+
+
+@given(
+    tokens=st.integers(1, 3000), widest=st.floats(8, 400), room=st.floats(60, 2000), zoom=st.floats(0.05, 20),
+    dpr=st.sampled_from([1, 1.25, 2, 3]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=100)
+def test_columns_are_whole_pixels_and_words_lean_where_they_do_not_fit(web, tokens, widest, room, zoom, dpr) -> None:
+    found = web("view.js", "columns", tokens, widest, room, zoom, dpr)
+    assert found["column"] * dpr == pytest.approx(round(found["column"] * dpr)) and found["column"] * dpr >= 1
+    assert (found["lean"] > 0) == (widest + 4 > found["column"] >= 13)
+    if zoom == 1 and tokens * max(widest + 14, 44) <= room:
+        assert found["column"] >= min(room / tokens, widest + 4) - 1 / dpr
+
+
+@given(scrolled=st.integers(0, 2000), tokens=st.integers(1, 120), time=st.integers(0, 119))
+@settings(deadline=None, max_examples=100)
+def test_a_point_in_a_column_is_that_token(web, scrolled, tokens, time) -> None:
+    view = web("view.js", "scrolledTo", VIEW, tokens, min(scrolled, max(0, tokens * 20 - 400)))
+    assert 0 <= view["from"] < view["to"] <= tokens and view["end"] <= view["right"]
+    if view["from"] <= time < view["to"]:
+        assert web("view.js", "timeAt", view, web("view.js", "x", view, time) + 10) == time
+    shown = web("view.js", "revealed", VIEW, time, view["scrolled"])
+    assert shown <= time * 20 and (time + 1) * 20 <= shown + 400
+
+
+@given(
+    count=st.integers(1, 700),
+    share=st.floats(64, 300),
+    zoom=st.sampled_from([1, 2, 4, 8]),
+    dpr=st.sampled_from([1, 1.5, 2]),
+)
+@settings(deadline=None, max_examples=100)
+def test_no_row_is_drawn_larger_than_another(web, count, share, zoom, dpr) -> None:
+    found = web("view.js", "rows", count, share, zoom, dpr)
+    pitch, pool = found["pitch"], web("view.js", "pool", found["pitch"])
+    assert pitch == pytest.approx(round(pitch)) if pitch >= 1 else 1 / pitch == pytest.approx(pool)
+    assert 1 <= found["rows"] <= count
+    place = {"y": 50, "units": list(range(count)), "first": 0, **found}
+    line = web("view.js", "lineAt", place, 50, dpr)
+    assert line == {"row": 0, "units": list(range(min(pool, found["rows"])))}
+
+
+def test_the_selected_unit_is_among_those_that_are_shown(web) -> None:
+    order, telling = list(range(99, -1, -1)), list(range(30))
+    shown = web("view.js", "chosen", order, telling, 100, 77)
+    assert len(shown) == 20 and 77 in shown and shown == sorted(shown, reverse=True)
+    assert web("view.js", "chosen", order, None, 100, 77) == order
+
+
+def test_a_zoom_ends_where_columns_are_wide_or_narrow_enough(web) -> None:
+    assert web("view.js", "zoomed", 1, 2, 20, 2) == 2
+    assert web("view.js", "zoomed", 4, 2, 100, 2) == 128 / 25
+    assert web("view.js", "zoomed", 1, 0.5, 3, 2) == 2 / 3
+
+
+def test_the_last_of_click_key_and_link_wins(web_page: Page) -> None:
+    told = web_page.evaluate(
+        """async () => {
+          const { Selection } = await import("/select.js"), sent = [], at = [];
+          const selection = new Selection((now) => sent.push({ ...now })), see = () => at.push({ ...selection.at });
+          const rest = () => new Promise((done) => setTimeout(done, 200));
+          selection.hear({ time: 3, unit: 1 }, 5); see(); // at first, a link
+          selection.choose({ time: 2 }); selection.choose({ time: 1 }); await rest();
+          selection.hear({ time: 3, unit: 1 }, 5, 5); see(); // what the server said before: the click wins
+          selection.hear({ time: 1, unit: 1 }, 5, 5); see(); // what it was told
+          selection.choose({ time: 5 }); await rest();
+          selection.hear({ time: 1, unit: 1 }, 6, 5); see(); // a key, and the newest was selected: so it is
+          selection.hear({ time: 0, unit: 4 }, 6, 6); see(); // something new of the server's
+          selection.choose({ time: 2 }); await rest(); selection.choose({ time: 3 }); await rest();
+          selection.hear({ time: 2, unit: 4 }, 6, 6); see(); // a late answer to the first of them
+          selection.hear({ time: 3, unit: 4 }, 6, 6); see();
+          selection.hear({ time: 2, unit: 4 }, 6, 6); see(); // a link
+          selection.choose({ unit: 2 }); selection.forget(); await rest();
+          return { sent, at };
+        }"""
+    )
+    assert [(at["time"], at["unit"]) for at in told["sent"]] == [(1, 1), (5, 1), (2, 4), (3, 4)]
+    assert told["at"] == [
+        {"time": t, "unit": u} for t, u in [(3, 1), (1, 1), (1, 1), (6, 1), (0, 4), (3, 4), (3, 4), (2, 4)]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "chosen"),
+    [
+        ("ArrowLeft", {"time": 0}), ("ArrowRight", {"time": 2}), ("Home", {"time": 0}), ("End", {"time": 9}),
+        ("ArrowUp", {"unit": 7}), ("ArrowDown", {"unit": 3}), ("PageUp", {"unit": 7}), ("PageDown", {"unit": 3}),
+        ("a", None),
+    ],
+)  # fmt: skip
+def test_keys_move_over_tokens_and_rows(web, key: str, chosen: dict | None) -> None:
+    assert web("select.js", "step", key, {"time": 1, "unit": 5}, 9, [7, 5, 3]) == chosen
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.25, "0.25"), (-123.5, "−123.5"), (1024, "1024"), (1.2e5, "1.2e5"), (-1e30, "−1e30"), (math.inf, "∞"),
+        (-math.inf, "−∞"), (-0.001, "0.00"), (99.96, "100.0"), (999.6, "1000"), (1e-9, "0.00"), (None, "–"),
+        (math.nan, "–"),
+    ],
+)  # fmt: skip
+def test_numbers_have_few_signs(web, value: float | None, written: str) -> None:
+    assert web("words.js", "number", value) == written
+
+
+@given(st.floats(-1e300, 1e300))
+@settings(deadline=None, max_examples=200)
+def test_a_number_has_at_most_seven_signs_and_says_the_value(web, value: float) -> None:
+    written = web("words.js", "number", value)
+    assert len(written) <= 7
+    read = float(written.replace("−", "-").replace("∞", "inf"))
+    size = abs(value)
+    digits = 2 if size < 99.95 else 1 if size < 999.5 else 0
+    off = 0.5 * 10**-digits if size < 9999.5 else (0.05 if size < 1e10 else 0.5) * 10 ** math.floor(math.log10(size))
+    assert read == value or abs(read - value) <= 1.001 * off
+
+
+@pytest.mark.parametrize(
+    ("nll", "written"), [(0, "1.0"), (math.log(99.94), "99.9"), (math.log(250), "250"), (700, "1e304"), (None, "–")]
+)
+def test_perplexities(web, nll: float | None, written: str) -> None:
+    assert web("words.js", "perplexity", nll) == written
+
+
+@given(st.text(max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_a_sign_that_can_be_drawn_stays_what_it_is(web, sign: str) -> None:
+    drawn = web("words.js", "drawable", sign)
+    assert drawn.removeprefix("◌") in (sign.removeprefix("◌"), "")
+    assert web("words.js", "drawable", drawn) == drawn
+    assert drawn == sign if sign.isascii() else True
