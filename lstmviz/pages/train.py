@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,18 +12,20 @@ import streamlit as st
 
 from lstmviz.charts import runs_figure
 from lstmviz.data.vocabulary import plain, unknown_said
+from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
 from lstmviz.model import perplexity
-from lstmviz.reading import telling_unit
+from lstmviz.reading import Selected, Selection, select, telling_unit
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning
 from lstmviz.training.status import LIVING, reason
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources, trainings
-from lstmviz.ui.comparing import MOST
-from lstmviz.ui.components import gate_map, heading, moments, moved_to
+from lstmviz.ui.components import gate_map, heading, moments
 from lstmviz.ui.form import form
+from lstmviz.ui.session import Train, report, session
+from lstmviz.ui.sources import Trained
 from lstmviz.units import drawn_roles
 from lstmviz.wire import payload
 
@@ -54,8 +55,9 @@ def page() -> None:
 
 def is_moving(every: list[Snapshot]) -> bool:
     """Whether anything on the page changes by itself."""
-    answering = time.monotonic() - st.session_state.get("pressed", -math.inf) < ANSWER_WITHIN
-    return any(seen.is_living for seen in every) or answering or bool(st.session_state.get("playing"))
+    memory = session(Train)
+    answering = time.monotonic() - memory.pressed < ANSWER_WITHIN
+    return any(seen.is_living for seen in every) or answering or memory.playing is not None
 
 
 def live(every: list[Snapshot]) -> None:
@@ -73,7 +75,8 @@ def live(every: list[Snapshot]) -> None:
 def table(every: list[Snapshot]) -> list[Snapshot]:
     """All trainings; those selected are drawn, and the members of a line-up together until some are selected."""
     names = [seen.run.name for seen in every]
-    default = every[names.index(st.session_state["run"]) if st.session_state.get("run") in names else 0]
+    memory = session(Train)
+    default = every[names.index(memory.run) if memory.run in names else 0]
     together = any(seen.run.lineup for seen in every)
     headings = {"perplexity": "best perplexity", "tokens_per_second": "tokens/s"}
     picked = st.dataframe(
@@ -81,7 +84,7 @@ def table(every: list[Snapshot]) -> list[Snapshot]:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"runs_{st.session_state.get('table_key', 0)} {' '.join(names)}",  # other rows are another table
+        key=f"runs_{memory.table} {' '.join(names)}",  # other rows are another table
         height=min(35 * (len(every) + 1) + 2, 177 if together else 142),  # three rows, or four; more scroll
         placeholder="–",
         column_config={
@@ -97,8 +100,8 @@ def table(every: list[Snapshot]) -> list[Snapshot]:
         },
     )
     chosen = [every[index] for index in picked.selection.rows]
-    if len(chosen) == 1 and st.session_state.get("run") != chosen[0].run.name:
-        st.session_state["run"], st.session_state["arrived"] = chosen[0].run.name, time.monotonic()
+    if len(chosen) == 1 and memory.run != chosen[0].run.name:
+        memory.arrive(chosen[0].run.name)
     if not chosen and (lineup := default.run.lineup):
         return [seen for seen in every if seen.run.lineup == lineup]
     return chosen or [default]
@@ -125,15 +128,17 @@ def steered(every: list[Snapshot]) -> list[Snapshot]:
     with rows:
         chosen = table(every)
     first, alone = chosen[0], len(chosen) == 1
-    if st.session_state.get("playing") != first.run.name:
-        st.session_state["playing"] = None
+    memory = session(Train)
+    if memory.playing != first.run.name:
+        memory.playing = None
     with steering:
         if (lineup := first.run.lineup) and {seen.run.lineup for seen in chosen} == {lineup}:
             steer_lineup(Sweep(lineup), [seen for seen in every if seen.run.lineup == lineup], together=not alone)
         if alone:
             steer(first)
-    if why := st.session_state.pop("problem", None):
-        said.error(f"{plain(why)}.")
+    if memory.problem:
+        said.error(f"{plain(memory.problem)}.")
+        memory.problem = ""
     return chosen
 
 
@@ -168,7 +173,7 @@ def axis() -> str:
 
 def to_compare(chosen: list[Snapshot]) -> None:
     """A button that opens those that have weights side by side."""
-    ready = [f"run {seen.run.name}" for seen in chosen if seen.has_weights][:MOST]
+    ready = [str(Trained(seen.run.name)) for seen in chosen if seen.has_weights][:MOST]
     if len(ready) > 1:
         count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
         if st.button(f"open {count}in Compare", key="compare"):
@@ -194,13 +199,14 @@ def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
 
 def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do what a button says; the page says why where that cannot be done."""
-    st.session_state["pressed"] = time.monotonic()
+    memory = session(Train)
+    memory.pressed = time.monotonic()
     if action is trainings.start:
-        st.session_state["arrived"] = st.session_state["pressed"]
+        memory.arrived = memory.pressed
     try:
         action(*arguments)
     except (OSError, ValueError) as error:
-        st.session_state["problem"] = reason(error)
+        memory.problem = reason(error)
 
 
 def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> None:
@@ -210,7 +216,7 @@ def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> N
     finished = sum(seen.status is not None and seen.status.state == "finished" for seen in members)
     with st.container(horizontal=True, vertical_alignment="center"):
         if together:
-            heading(f"line-up {name}", st.session_state.get("arrived"), key="heading")
+            heading(f"line-up {name}", session(Train).arrived, key="heading")
         else:
             st.markdown(f"line-up **{plain(name)}**", width="stretch")
         if status and state in LIVING:
@@ -231,7 +237,7 @@ def steer(seen: Snapshot) -> None:
     run, status = seen.run, seen.status
     state, several = (status.state, status.processes) if status else ("starting", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        heading(run.folder.name, st.session_state.get("arrived"), key="heading")
+        heading(run.folder.name, session(Train).arrived, key="heading")
         if state == "running":
             st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
@@ -241,7 +247,7 @@ def steer(seen: Snapshot) -> None:
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(trainings.start, run), key="restart")
         if seen.has_weights and st.button("open in Watch", key="open"):
-            st.switch_page("lstmviz/pages/watch.py", query_params={"model": f"run {run.name}"})
+            st.switch_page("lstmviz/pages/watch.py", query_params={"model": str(Trained(run.name))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=f"ask {run.name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
@@ -299,21 +305,20 @@ def probe(seen: Snapshot, step: int) -> None:
     if not kept.is_finite():
         no_map(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")
         return
-    said = st.session_state.get("probe") or {}
-    last = len(reading.ids) - 1
-    chosen = said.get("selection") or {"time": last, "unit": telling_unit(opened, 0), "layer": 0}
-    chosen = {**chosen, "time": min(chosen["time"], last)}
+    said = report("probe")
+    newest = Selected(Selection(len(reading.ids) - 1, telling_unit(opened, 0)), reading.ids)  # until one is clicked
+    chosen = select(newest, reading.ids, said.selection).within(opened.checkpoint.model.hidden_size)
     corpus = opened.checkpoint.corpus_name
-    said_so = follows(reading.trace, reading.pieces, corpus, chosen["layer"], chosen["unit"])
-    roles = drawn_roles(reading.trace)
+    said_so = follows(reading.trace, reading.pieces, corpus, chosen.of, chosen.unit)
+    roles = drawn_roles(opened.checkpoint.model.cell, reading.trace)
     message = payload(
         opened,
         reading,
         layers=[0],
         roles=roles,
         order="index",
-        selection=chosen,
-        held=said.get("held") or (),
+        selection=chosen.said("layer"),
+        held=said.held,
         identity=f"step {step}",
         name=f"{seen.run.name} after {step:,} steps",
     )
@@ -323,20 +328,20 @@ def probe(seen: Snapshot, step: int) -> None:
 
 def moment(name: str, steps: list[int]) -> int:
     """The slider over the training time of a run: the step that is shown."""
-    state, key = st.session_state, f"moment {name}"
-    at: dict[str, int] = state.setdefault("moments", {})  # run -> step; none while it follows the newest
-    if (moved := moved_to(key)) in steps:
-        state["playing"], at[name] = None, moved
-    if state.get("playing") == name:
+    memory, key = session(Train), f"moment {name}"
+    at = memory.moments
+    if (moved := report(key).moved) in steps:
+        memory.playing, at[name] = None, moved
+    if memory.playing == name:
         later = [step for step in steps if step > at.setdefault(name, 0)] or steps[-1:]
         at[name] = later[min(len(steps) // PLAYED_IN, len(later) - 1)]
     step = at.get(name, steps[-1])
     if step not in steps[:-1]:  # at its end it follows the newest again
         step = steps[-1]
         at.pop(name, None)
-        state["playing"] = None
+        memory.playing = None
     if len(steps) > 1:
-        playing = state.get("playing") == name
+        playing = memory.playing == name
         with st.container(horizontal=True, vertical_alignment="center"):
             icon = ":material/stop:" if playing else ":material/play_arrow:"
             st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
@@ -347,10 +352,10 @@ def moment(name: str, steps: list[int]) -> int:
 
 def play(name: str) -> None:
     """Let the slider move by itself, or stop that; where it follows the newest it starts at the first step."""
-    state = st.session_state
-    state["playing"] = None if state.get("playing") == name else name
-    if state["playing"]:
-        state["moments"].setdefault(name, 0)
+    memory = session(Train)
+    memory.playing = None if memory.playing == name else name
+    if memory.playing:
+        memory.moments.setdefault(name, 0)
 
 
 page()

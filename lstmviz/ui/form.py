@@ -29,6 +29,7 @@ from lstmviz.training.status import reason
 from lstmviz.training.sweep import check_machine
 from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card
+from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, session
 
 OWN = "a text of your own"
 ALL = f"all {len(CELLS)}"
@@ -296,8 +297,9 @@ def start(grid: Grid, corpus: Corpus, text: Text) -> None:
     except (ValueError, OSError) as error:
         st.error(f"The training could not be started: {plain(reason(error))}.")
         return
-    st.session_state["run"], st.session_state["arrived"] = run.name, time.monotonic()
-    st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
+    memory = session(Train)
+    memory.arrive(run.name)
+    memory.table += 1
     st.rerun()
 
 
@@ -313,7 +315,7 @@ def choose_text() -> Text | None:
         return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else name
 
     name = st.selectbox(
-        "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key="corpus", persist_state="session"
+        "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"
     )
     if name in GRAMMARS:
         return Text(name)
@@ -368,8 +370,8 @@ def offer_to_fetch(name: str) -> None:
 
 def own_text() -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
-    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    text = well_formed(st.text_area("or paste a text", key="text_pasted", persist_state="session", height=120) or "")
+    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key=OWN_FILE.key)
+    text = well_formed(st.text_area("or paste a text", key=OWN_PASTED.key, persist_state="session", height=120) or "")
     if upload is not None:
         try:
             text = read_upload(upload)
@@ -383,10 +385,12 @@ def own_text() -> str | None:
         )
         return None
     with st.popover("keep this text in the menu", width="stretch"):
-        st.text_input("name", "my-text", key="text_name")
+        st.text_input("name", "my-text", key=OWN_NAME.key)
         st.button("keep", on_click=keep_text, key="text_keep")
-    if problem := st.session_state.pop("text_problem", None):
-        st.error(f"It was not kept: {plain(problem)}.")
+    memory = session(Train)
+    if memory.not_kept:
+        st.error(f"It was not kept: {plain(memory.not_kept)}.")
+        memory.not_kept = ""
     return text
 
 
@@ -404,12 +408,12 @@ def read_upload(file: UploadedFile) -> str:
 
 def keep_text() -> None:
     """Import the text as it stands now and choose it; only a callback, which runs before the menu, may do that."""
-    name, file = st.session_state["text_name"], st.session_state["text_file"]
+    name, file = OWN_NAME.value() or "", OWN_FILE.value()
     try:
-        trainings.keep(read_upload(file) if file else well_formed(st.session_state["text_pasted"]), name)
-        st.session_state["corpus"] = name
+        trainings.keep(read_upload(file) if file else well_formed(OWN_PASTED.value() or ""), name)
+        CORPUS.put(name)
     except (ValueError, OSError) as error:
-        st.session_state["text_problem"] = reason(error)
+        session(Train).not_kept = reason(error)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the text…")

@@ -3,8 +3,8 @@
 
 import { evaluate, text } from "./equations.js";
 
-// The values of a unit under its cell's symbols, from role -> value: now and, with a prime, at the step before.
-export function bySymbol(symbols, now, before) {
+// The values of a unit by its cell's symbols; `before` are those of the step before, which have a prime.
+export function bySymbol(symbols, now, before = {}) {
   const env = {};
   for (const [role, symbol] of Object.entries(symbols)) {
     if (role in now) env[symbol] = now[role];
@@ -13,15 +13,13 @@ export function bySymbol(symbols, now, before) {
   return env;
 }
 
-// What a unit holds now, and held at the step before; the share of it that it keeps. NaN where there is none.
-export function memoryOf({ symbols, does }, now, before) {
-  const env = bySymbol(symbols, now, before);
-  return {
-    held: evaluate(does.holds, env),
-    was: evaluate(does.holds, bySymbol(symbols, before, {})),
-    kept: does.keeps === null ? NaN : evaluate(does.keeps, env),
-  };
-}
+// What a unit holds, what it held at the step before, and the share of that which it keeps, NaN where nothing does; from its
+// values now and at the step before, both by symbol.
+export const memoryOf = ({ does }, now, before) => ({
+  held: evaluate(does.holds, now),
+  was: evaluate(does.holds, before),
+  kept: does.keeps === null ? NaN : evaluate(does.keeps, now),
+});
 
 // Whether what a cell does is a gate of its own; else it may be worked out of others, as 1 − z.
 export const hasGate = ({ symbols, does }, what) => does[what] !== null && Object.values(symbols).includes(text(does[what]));

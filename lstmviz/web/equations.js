@@ -29,7 +29,7 @@ function written(tree) {
 // where something is not known.
 export function evaluate(tree, env) {
   if (typeof tree === "number") return tree;
-  const given = env[text(tree)];
+  const given = env[typeof tree === "string" ? tree : text(tree)];
   if (given !== undefined) return given;
   if (!Array.isArray(tree)) return NaN;
   const [op, ...args] = tree;

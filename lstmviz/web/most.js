@@ -10,10 +10,11 @@ export function mostAt(panels, time, { begins, ...cell }) {
   const turned = gates.flatMap((panel) =>
     Array.from({ length: size }, (_, unit) => valueOf(panel, unit, time) - valueOf(panel, unit, time - 1)));
   const [kept, written, changed] = [0, 0, 0].map(() => new Float64Array(size)), now = {}, before = {};
+  const symbols = panels.map((panel) => [panel, cell.symbols[panel.role], `${cell.symbols[panel.role]}'`]);
   for (let unit = 0; unit < size; unit++) {
-    for (const panel of panels) {
-      now[panel.role] = valueOf(panel, unit, time);
-      before[panel.role] = valueOf(panel, unit, time - 1);
+    for (const [panel, symbol, earlier] of symbols) {
+      now[symbol] = valueOf(panel, unit, time);
+      now[earlier] = before[symbol] = valueOf(panel, unit, time - 1);
     }
     const memory = memoryOf(cell, now, before), { held } = memory, was = first ? 0 : memory.was;
     kept[unit] = first ? 0 : memory.kept * was;

@@ -13,7 +13,8 @@ export function sentence({ roles, time, begins, symbols, does, lets_out, resets 
   if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map(({ role, value }) => [role, value]));
   const before = Object.fromEntries(roles.map(({ role, previous }) => [role, previous]));
-  const cell = { symbols, does }, env = bySymbol(symbols, now, before), { held, was, kept } = memoryOf(cell, now, before);
+  const cell = { symbols, does }, env = bySymbol(symbols, now, before);
+  const { held, was, kept } = memoryOf(cell, env, bySymbol(symbols, before));
   const { hidden, candidate } = now, keeps = known(was) ? `Keeps ${percent(kept)} of what it held (${number(was)})` : "Starts empty";
   const shows = does.shows === null ? NaN : evaluate(does.shows, env);
   const shown = known(shows) ? `, shows ${percent(shows)}${lets_out === "memory" ? "" : ` of its ${lets_out}`}` : "";

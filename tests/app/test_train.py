@@ -268,7 +268,7 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     assert before == (drawn(app, "dataframe"), ["bidi_component"])  # the same places as when there was nothing to show
     assert moment_shown(app) == 60
     assert "follows the nesting depth with |correlation|" in spoken(app)
-    app.session_state["moments"] = {"one": 20}
+    app.session_state["Train"].moments["one"] = 20
     app.run()
     assert not app.exception
     assert moment_shown(app) == 20
@@ -276,7 +276,7 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     (run.folder / "probes" / "00000080.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
     app.run()
     assert moment_shown(app) == 20
-    app.session_state["moments"] = {"one": 80}
+    app.session_state["Train"].moments["one"] = 80
     app.run()
     (run.folder / "probes" / "00000090.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
     app.run()
