@@ -53,7 +53,8 @@ def start() -> None:
     gc.disable()
     import torch
 
-    import_module("lstmviz.ui.controls")  # and with it all the rest
+    for name in ("choice", "watch_bar", "compare_bar"):  # and with them all the rest
+        import_module(f"lstmviz.ui.{name}")
     torch.set_num_threads(1)
     gc.freeze()
     gc.enable()

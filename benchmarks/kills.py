@@ -37,7 +37,7 @@ from safetensors import SafetensorError
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.checkpoint import load
-from lstmviz.training.run import runs
+from lstmviz.training.folder import runs
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = (
@@ -46,7 +46,7 @@ OPTIONS = (
 SAVER = """
 import sys, torch, safetensors.torch
 from pathlib import Path
-from lstmviz.checkpoint import write_atomically
+from lstmviz.disk import write_atomically
 number = 0
 while True:
     number += 1

@@ -34,7 +34,8 @@ from lstmviz.data.corpora import load_corpus  # noqa: E402
 from lstmviz.data.grammars import generate  # noqa: E402
 from lstmviz.data.vocabulary import Corpus, Vocabulary  # noqa: E402
 from lstmviz.model import LanguageModel, perplexity  # noqa: E402
-from lstmviz.training import loop, run  # noqa: E402
+from lstmviz.training import loop, process  # noqa: E402
+from lstmviz.training.folder import Run, RunConfig  # noqa: E402
 from lstmviz.training.loop import LOG_EVERY, Trainer, parallel_streams  # noqa: E402
 
 CORPUS = generate("brackets")
@@ -142,19 +143,19 @@ def folder_seconds(count: int, evaluations: int) -> float:
     """A whole run of ``count`` steps, evaluations free of charge."""
     with tempfile.TemporaryDirectory() as folder:
         train = dataclasses.replace(CONFIG, steps=count, eval_every=count // evaluations)
-        made = run.Run.create(Path(folder, "run"), run.RunConfig(train, SIZES, "(x(x)x)"))
-        trainer_of, begun = run.Trainer, []
+        made = Run.create(Path(folder, "run"), RunConfig(train, SIZES, "(x(x)x)"))
+        trainer_of, begun = process.Trainer, []
 
         def trainer(*arguments):
             made_one = trainer_of(*arguments)
             begun.append(time.perf_counter())
             return made_one
 
-        finish, run.Run._finish, run.Trainer = run.Run._finish, lambda *_: None, trainer
+        finish, process.Process._finish, process.Trainer = process.Process._finish, lambda *_: None, trainer
         try:
-            list(made.execute())
+            list(process.execute(made))
         finally:
-            run.Run._finish, run.Trainer = finish, trainer_of
+            process.Process._finish, process.Trainer = finish, trainer_of
         return time.perf_counter() - begun[0]
 
 

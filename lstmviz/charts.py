@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +14,9 @@ from plotly.subplots import make_subplots
 from lstmviz.model import perplexity
 from lstmviz.roles import DASHES, DIVERGING, LOSS, PERPLEXITY, ROLES, SIDE_BY_SIDE, scale
 from lstmviz.trace import GateTrace
+
+if TYPE_CHECKING:  # `import lstmviz` brings charts, and shall not bring what trains
+    from lstmviz.training.loop import Metrics
 
 INKS = {False: ("#6b7280", "#e5e7eb"), True: ("#9ca3af", "#2a3039")}  # dark page -> of text, of the grid
 CLEAR: dict[str, Any] = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}  # the page shows through
@@ -215,7 +218,7 @@ DRAWN_MOST = 600  # points of a curve
 
 
 def runs_figure(
-    runs: dict[str, list[dict]],
+    runs: Mapping[str, Sequence[Metrics]],
     clip_norm: float | None = None,
     *,
     x: str = "step",
@@ -225,7 +228,7 @@ def runs_figure(
     """How trainings go, over each other: loss, perplexity, gradient norm and learning rate.
 
     Args:
-        runs: name -> records of ``lstmviz.training``; loss in nats. Faint: the training loss as it is; dotted: its
+        runs: name -> its records; loss in nats. Faint: the training loss as it is; dotted: its
             debiased moving average; with dots: the validation loss. A perplexity that begins far above all that
             comes after the first evaluation is cut off where the axis is linear.
         clip_norm: drawn as the threshold of the gradient norm.
@@ -248,9 +251,9 @@ def runs_figure(
             continue
         n = 1 + len(records) // DRAWN_MOST
         drawn = sorted({*range(0, len(records), n), len(records) - 1})
-        at = [records[i][x] for i in drawn]
-        train = [record["train_nll"] for record in records]
-        evaluated = [(record[x], record["valid_nll"]) for record in records if record["valid_nll"] is not None]
+        at = [getattr(records[i], x) for i in drawn]
+        train = [record.train_nll for record in records]
+        evaluated = [(getattr(record, x), record.valid_nll) for record in records if record.valid_nll is not None]
         average = debiased_average(train)
         smooth, train = [average[i] for i in drawn], [train[i] for i in drawn]
         group = name if several else None  # with its run a curve comes and goes
@@ -275,7 +278,7 @@ def runs_figure(
                 **place,
             )
         for row, value in ((1, "gradient_norm"), (2, "learning_rate")):
-            values = [max(record[value] for record in records[i : i + n]) for i in drawn]
+            values = [max(getattr(record, value) for record in records[i : i + n]) for i in drawn]
             figure.add_scatter(
                 x=at, y=values, mode="lines", line={"color": colour, "width": 1.2}, name=value.replace("_", " "),
                 showlegend=False, row=row, col=3,
@@ -286,8 +289,8 @@ def runs_figure(
     for row, column, title in ((1, 1, "loss (nats/token)"), (1, 2, "perplexity")):
         figure.update_yaxes(title=title, type=kind, gridcolor=grid, row=row, col=column)
     every = [record for records in runs.values() for record in records]
-    evaluated = [perplexity(record["valid_nll"]) for record in every if record["valid_nll"] is not None]
-    learning = [perplexity(record["train_nll"]) for record in every]
+    evaluated = [perplexity(record.valid_nll) for record in every if record.valid_nll is not None]
+    learning = [perplexity(record.train_nll) for record in every]
     if evaluated and not log and max(learning) > 4 * max(evaluated):
         low, high = min(*learning, *evaluated), max(evaluated)
         figure.update_yaxes(range=[0.9 * low, 1.1 * high], row=1, col=2)

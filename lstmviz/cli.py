@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -28,12 +29,16 @@ from lstmviz.data.vocabulary import unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
+from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
+from lstmviz.training.grid import lineup
 from lstmviz.training.loop import Metrics, unknown_share
 from lstmviz.training.loop import evaluate as mean_nll
 from lstmviz.training.parallel import World
-from lstmviz.training.run import Run, RunConfig, carried_variable, runs, short
-from lstmviz.training.status import LINEUP, LIVING, reason
-from lstmviz.training.sweep import Outcome, Sweep, SweepConfig
+from lstmviz.training.process import execute
+from lstmviz.training.results import carried_variable
+from lstmviz.training.standing import short
+from lstmviz.training.status import LINEUP, LIVING, read_status, reason
+from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
 
 
 def _without(config: type[Options], *names: str, **defaults: object) -> Callable[..., dict[str, Any]]:
@@ -122,10 +127,12 @@ def sweep(
     """
     if ray is not None and workers is not None:
         raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
+    if workers is not None:
+        check_workers(workers)
     corpus = train["corpus"]
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
-    config = SweepConfig(
+    grid = lineup(
         TrainConfig(**{**train, "corpus": corpus and _lasting(corpus)}),
         model,
         cells=tuple(CELLS) if cells == ("all",) else cells,
@@ -135,16 +142,20 @@ def sweep(
         parameters=parameters,
         probe=probe,
     )
-    begun = (sweep_dir / LINEUP).exists()
-    if corpus:
-        vocab_size = 0 if begun else len(corpora.open_corpus(config.train).vocabulary)
-        Sweep.create(sweep_dir, config, vocab_size)
-    elif not begun:
+    asked = Sweep(sweep_dir)
+    if (sweep_dir / LINEUP).exists():
+        if corpus:
+            Sweep.create(sweep_dir, grid, vocab_size=0)  # it knows
+        elif grid != lineup(TrainConfig(corpus=""), {name: getattr(ModelConfig, name) for name in model}):
+            raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
+    elif corpus:
+        vocab_size = len(corpora.open_corpus(grid.base.train).vocabulary)
+        if ray is None:
+            check_machine(grid.members(vocab_size), vocab_size, workers)
+        asked = Sweep.create(sweep_dir, grid, vocab_size)
+    else:
         raise ValueError(f"there is no line-up in {sweep_dir}; say what to train on with --corpus to begin one")
-    elif config != SweepConfig(TrainConfig(corpus=""), {name: getattr(ModelConfig, name) for name in model}):
-        raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
-    lineup = Sweep(sweep_dir)
-    follow_all(lineup, workers, ray)
+    follow_all(asked, workers, ray)
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -192,27 +203,31 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
     found = [Run(folder)] if (folder / "config.json").exists() else runs(folder)
     if not found:
         print(f"there are no runs in {folder}; {begins}")
+    read = cache(read_status)
     for run in found:
         try:
-            config = run.config()
+            print(f"{run.name:<32} {_standing(run.snapshot(read=read))}")
         except ValueError as error:
             print(f"{run.name:<32} cannot be read: {error}")
-            continue
-        status, (records, _) = run.status(), run.metrics()
-        losses = [record["valid_nll"] for record in records if record["valid_nll"] is not None]
-        best = f"best perplexity {perplexity(min(losses)):.2f}" if losses else "not evaluated yet"
-        if losses and (unknown := records[-1].get("valid_unknown")):
+
+
+def _standing(seen: Snapshot) -> str:
+    """How a run stands, in one line of a list."""
+    best = "not evaluated yet"
+    if seen.best_nll is not None:
+        best = f"best perplexity {perplexity(seen.best_nll):.2f}"
+        if unknown := seen.records[-1].valid_unknown:
             best += f", {unknown_said(unknown)}"
-        state, step = (status.state, status.step) if status else ("not begun", 0)
-        said = f"  {status.message}" if status and status.message else ""
-        print(f"{run.name:<32} {state:<10} step {step:>7,}/{config.train.steps:,}  {best}{said}")
+    state, step, message = (s.state, s.step, s.message) if (s := seen.status) else ("not begun", 0, "")
+    said = f"  {message}" if message else ""
+    return f"{state:<10} step {step:>7,}/{seen.config.train.steps:,}  {best}{said}"
 
 
 def follow(run: Run, world: World) -> None:
     """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
     if world.rank:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
-        list(run.execute(world))
+        list(execute(run, world))
         return
     # Where there are several processes, torchrun sends SIGTERM when one of them died.
     signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
@@ -220,7 +235,7 @@ def follow(run: Run, world: World) -> None:
     config = run.config()
     print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in run.execute(world):
+        for metrics in execute(run, world):
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
@@ -254,7 +269,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
     done: list[Outcome] = []
     for outcome in lineup.execute(workers, ray):
         if outcome is None:
-            _show_all(members, len(done))
+            _show_all(lineup, len(done))
             continue
         name = outcome.run.folder.name
         if outcome.state == "running":
@@ -281,15 +296,9 @@ def standings(outcomes: list[Outcome]) -> str:
     rows = []
     for outcome in outcomes:
         if outcome.digest:
-            best, (records, _) = checkpoints.load(outcome.run.folder / "best.safetensors"), outcome.run.metrics()
-            rows.append(
-                (
-                    best.results["valid_nll"],
-                    parameter_count(best.model, len(best.vocabulary)),
-                    records[-1]["seconds"],
-                    outcome,
-                )
-            )
+            best = checkpoints.load(outcome.run.folder / "best.safetensors")
+            count, seconds = parameter_count(best.model, len(best.vocabulary)), outcome.run.records()[-1].seconds
+            rows.append((best.results["valid_nll"], count, seconds, outcome))
     rows.sort(key=lambda row: row[0])
     width = max(6, *(len(outcome.run.folder.name) for outcome in outcomes))
     lines = [f"{'member':<{width}}  parameters  valid nll  perplexity  seconds  digest"]
@@ -305,15 +314,15 @@ def _failures(outcomes: list[Outcome]) -> list[str]:
     return [f"{outcome.run.folder.name} ({outcome.reason})" for outcome in outcomes if outcome.state == "failed"]
 
 
-def _show_all(members: list[Run], done: int) -> None:
+def _show_all(lineup: Sweep, done: int) -> None:
     """How far those come that train now, on one line of a terminal."""
     if sys.stdout.isatty():
         training = [
-            f"{run.folder.name} {status.step:,}/{run.config().train.steps:,}"
-            for run in members
-            if (status := run.status()) and status.state == "running"
+            f"{name} {status.step:,}/{member.train.steps:,}"
+            for name, member in lineup.members.items()
+            if (status := Run(lineup.folder / name).status()) and status.state == "running"
         ]
-        line = f"{done} of {len(members)} done · {', '.join(training)}"
+        line = f"{done} of {len(lineup.members)} done · {', '.join(training)}"
         print(f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
 
 

@@ -13,7 +13,7 @@ from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.trace import GateTrace, held, trace_tokens
-from lstmviz.units import MOST, Usual, acts, by_similarity, looked_at, telling, usual
+from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 MAX_TOKENS = 2000
 MANY = 8  # tokens, so that one or two of them are no large share
@@ -78,7 +78,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         # All that a unit did, each role on its own scale: (H, roles · T)
         did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did @ did.T))
-        moves.append(usual(acts(values, scales[-1]), pieces))
+        moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
     written = vocabulary.decode(ids[1:61])
     typed = [how_to_type(vocabulary, i) for i in range(len(vocabulary))]
@@ -176,6 +176,74 @@ def last_changed(before: list, after: list) -> int:
     return max(0, len(after) - 1 - tail)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The token and the unit that somebody looks at, and in which of several maps.
+
+    Args:
+        time, unit: from 0.
+        of: which map, from 0: the layer where a page shows those of one model, else the number of the model.
+    """
+
+    time: int
+    unit: int
+    of: int = 0
+
+    def within(self, units: int) -> Selection:
+        """The nearest unit that there is."""
+        return replace(self, unit=min(max(self.unit, 0), units - 1))
+
+    def said(self, of: str) -> dict[str, int]:
+        """As the browser hears it, which calls its maps "layer" or "model"."""
+        return {"time": self.time, "unit": self.unit, of: self.of}
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What is remembered of a selection from key to key.
+
+    Args:
+        selection: what was selected;
+        tokens: while this was read,
+        told: and this was what the browser had said last.
+    """
+
+    selection: Selection
+    tokens: list[str] | list[int]
+    told: Selection | None = None
+
+
+def select(before: Selected, tokens: list[str] | list[int], told: Selection | None) -> Selection:
+    """What is selected now: the last of click, key and link wins.
+
+    Args:
+        before: when the page was drawn last; at first what the link says, of these tokens.
+        tokens: what is read now. Where they are others than before, a key was pressed: the token that it changed wins.
+        told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
+    """
+    selection = told if told and told != before.told else before.selection
+    time = last_changed(before.tokens, tokens) if tokens != before.tokens else selection.time
+    return replace(selection, time=min(max(time, 0), len(tokens) - 1))
+
+
+def write_on(
+    opened: OpenModel, reading: Reading | None, count: int, *, temperature: float, top_k: int, seed: int
+) -> str:
+    """What the model writes after what it read, as it is typed; at most so many tokens as still can be read.
+
+    Args:
+        count: of tokens.
+        temperature, top_k, seed: as in ``LanguageModel.sample``.
+
+    Raises:
+        FloatingPointError: what it predicts is no finite number.
+    """
+    vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
+    ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
+    drawn = opened.model.sample(torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, seed)
+    return vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
+
+
 def running_mean(nll: np.ndarray) -> np.ndarray:
     """The mean of all values up to each, ``(T,)``; those that are NaN do not count."""
     known = np.isfinite(nll)
@@ -228,7 +296,7 @@ def telling_units(opened: OpenModel, reading: Reading, layer: int) -> tuple[list
     if (layer, count) not in reading.chosen:
         values = {role: reading.trace[role][layer][:count] for role in opened.scales[layer]}
         always = telling_unit(opened, layer) if opened.checkpoint.hidden_variable else None
-        did = acts(values, opened.scales[layer])
+        did = acts(values, opened.scales[layer], drawn_roles(opened.checkpoint.model.cell, values))
         reading.chosen[layer, count] = telling(did, reading.pieces[:count], opened.usual[layer], always)
     return reading.chosen[layer, count]
 

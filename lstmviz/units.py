@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lstmviz.cells import CELLS
+from lstmviz.roles import ROLES
+
 MOST = 32  # rows that can be told apart in the tallest panel; a layer of no more units shows them all
 LASTS = 4  # tokens: what comes and goes faster cannot be followed along a row
-DRAWN_FIRST = (
-    "forget_gate", "log_forget_gate", "input_gate", "log_input_gate", "output_gate",
-    "reset_gate", "update_gate", "cell",
-)  # fmt: skip
 USUAL = 100  # the model's own text counts as so many tokens beside the sentence: so the choice changes seldom
 FIRST = 8  # tokens from which on the sentence has a say
 
 
-def drawn_roles(available: Container[str]) -> list[str]:
-    """The roles shown at first: the gates and the cell; where there is no cell, the hidden state."""
-    roles = [name for name in DRAWN_FIRST if name in available]
-    return roles if "cell" in roles else [*roles, "hidden"]
+def drawn_roles(cell: str, available: Container[str]) -> list[str]:
+    """The roles of a cell that are shown at first: the gates that do something, and what is held."""
+    does = {name: role.does for name, role in CELLS[cell].roles().items() if name in available}
+    gates = [name for name in ROLES if does.get(name) and does[name] != "holds"]
+    return [*gates, *(name for name, what in does.items() if what == "holds")]
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,13 @@ def by_similarity(products: np.ndarray) -> np.ndarray:
     return np.roll(order, -1 - int(np.argmax(gaps)))
 
 
-def acts(values: Mapping[str, np.ndarray], scales: dict[str, tuple[float, float]]) -> np.ndarray:
-    """What every unit of a layer did in the roles that are shown at first, as far as their colours go: ``(T, R, H)``.
+def acts(values: Mapping[str, np.ndarray], scales: dict[str, tuple[float, float]], roles: Sequence[str]) -> np.ndarray:
+    """What every unit of a layer did in some roles, as far as their colours go: ``(T, R, H)``.
 
     Args:
         values: role -> ``(T, H)``.
         scales: role -> (low, high).
+        roles: those that are shown at first.
     """
-    roles = drawn_roles(scales)
     did = [np.clip(values[role] / np.float32(scales[role][1]), -1, 1) for role in roles]
     return np.nan_to_num(np.stack(did, axis=1).astype(np.float32))

@@ -254,6 +254,10 @@ class Vocabulary:
             return "".join(tokens)
         return re.sub(r" ?\n ?", "\n", " ".join("\n" if token == EOS else token for token in tokens))
 
+    def joined(self, text: str, more: str) -> str:
+        """A text and what follows it, as they are typed: at word level a space parts them."""
+        return text + more if self.level == "char" or not text else f"{text} {more}"
+
     def display(self, i: int) -> str:
         """A token as a person should see it, and may type it: ⏎ for newline, ␣ for space."""
         token = self.tokens[i]

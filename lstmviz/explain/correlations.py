@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
 from lstmviz.trace import GateTrace, held
 
 
@@ -32,3 +33,26 @@ def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool =
         shared = np.abs(np.einsum("ltu,t->lu", states, variable))
         scale = np.linalg.norm(states, axis=1) * np.linalg.norm(variable)
     return np.divide(shared, scale, out=np.zeros_like(scale), where=scale > 0)
+
+
+def follows(trace: GateTrace, pieces: list[str], corpus: str, layer: int, unit: int) -> str:
+    """How well a unit carries what is hidden in a sentence, in words; empty where nothing is, or it never changes.
+
+    Args:
+        trace: of the sentence.
+        pieces: its tokens, ``(T,)``.
+        corpus: its name; in the grammars something is hidden.
+        layer, unit: whose.
+    """
+    if corpus not in GRAMMARS:
+        return ""
+    variable = hidden_variable(corpus, pieces)
+    if len(set(variable[~np.isnan(variable)])) < 2:
+        return ""
+    correlation = unit_correlations(trace, variable, nominal=GRAMMARS[corpus].nominal)[layer]  # (U,)
+    best = int(correlation.argmax())
+    hidden = GRAMMARS[corpus].variable
+    words = f"In this sentence unit {unit} follows the {hidden} with {measure(corpus)} {correlation[unit]:.2f}"
+    return words + (
+        f"; best is unit {best} with {correlation[best]:.2f}." if best != unit else ", the best of all units."
+    )

@@ -12,6 +12,7 @@ import torch
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import Predictor
+from lstmviz.reading import OpenModel
 
 REACH = 4  # times further back than in the training text
 LONGEST = 320  # tokens of a sentence
@@ -67,3 +68,15 @@ def accuracy_by_distance(
             right[2**octave].append(best(question.right) > best(question.wrong))
     rows = [(distance, float(np.mean(found)), len(found)) for distance, found in sorted(right.items())]
     return pd.DataFrame(rows, columns=["distance", "accuracy", "questions"])
+
+
+def reach(opened: OpenModel) -> tuple[list[int], list[float]]:
+    """Distances and the accuracy at each, of a model that learned a grammar; of another nothing.
+
+    A file may call any text by a grammar's name, so the tokens decide.
+    """
+    checkpoint = opened.checkpoint
+    if checkpoint.corpus_name not in GRAMMARS or not knows(checkpoint.vocabulary, checkpoint.corpus_name):
+        return [], []
+    table = accuracy_by_distance(opened.model, checkpoint.vocabulary, checkpoint.corpus_name)
+    return table["distance"].tolist(), table["accuracy"].tolist()

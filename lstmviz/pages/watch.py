@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
-from lstmviz.card import card
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
-from lstmviz.reading import MAX_TOKENS, OpenModel, Reading, last_changed, mostly_unknown, read, telling_unit
-from lstmviz.ui import sources
-from lstmviz.ui.cell_card import cell_card
+from lstmviz.explain.examples import examples_for
+from lstmviz.reading import (
+    MAX_TOKENS,
+    OpenModel,
+    Reading,
+    Selected,
+    Selection,
+    mostly_unknown,
+    read,
+    select,
+    telling_unit,
+)
+from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
-from lstmviz.ui.controls import (
-    STYLE,
-    controls,
-    from_url,
-    generated_from,
-    is_grammar,
-    keep_text,
-    to_url,
-    type_sentence,
-)  # fmt: skip
-from lstmviz.ui.examples import examples_for
+from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
+from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, report, session
+from lstmviz.ui.sources import Address
+from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Note, payload
 
 
@@ -31,21 +35,21 @@ def page() -> None:
     st.html(STYLE)
     left, right = st.columns([3.1, 1], gap="medium")
     with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        name = choose_model()
-    if name is None:
+        address = choose_model()
+    if address is None:
         return
     try:
         with left, st.spinner("Opening the model…"):
-            opened = sources.open_model(name)
+            opened = address.open()
     except CheckpointError as error:
         left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
         return
-    begin(name, opened)
+    begin(address, opened)
     with right:
         beside(opened)
     with left:
-        layers, roles, order = controls(opened)
-        watch(name, layers, roles, order)
+        layers, roles, order = watch_bar(opened)
+        watch(address, layers, roles, order)
 
 
 @st.fragment
@@ -69,101 +73,45 @@ def training_curves(opened: OpenModel) -> None:
             st.caption(f"What is above {top:.1f} nats is cut off.")
 
 
-def choose_model() -> str | None:
-    """The menu of models, the card of the chosen one, and the upload."""
-    names = sources.every()
-    if not names:
-        st.warning(
-            "There are no checkpoints in the folder checkpoints/. Train one with "
-            "`python -m lstmviz train runs/brackets --corpus brackets` and upload its best.safetensors below."
-        )
-        upload()
-        return None
-    if st.session_state.get("model") not in names:
-        asked = st.query_params.get("model")
-        if asked is not None and asked not in names:
-            st.warning(
-                "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
-            )
-            del st.query_params["model"]
-        st.session_state.pop("model", None)
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice")
-    with row:
-        name = st.selectbox("model", names, key="model", bind="query-params", label_visibility="collapsed")
-        with st.popover("card", help="What the model was trained on, how, and how good it is"):
-            show_card(name)
-        with st.popover("open"):
-            upload()
-    return name
-
-
-def show_card(name: str) -> None:
-    """Data, licence, command, seed and figures of a model, and what its cell computes."""
-    try:
-        st.markdown(f"**{plain(name)}**")
-        checkpoint = sources.open_model(name).checkpoint
-        st.markdown(card(checkpoint))
-        cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
-    except CheckpointError as error:
-        st.error(plain(str(error)))
-
-
-def upload() -> None:
-    """Take a checkpoint of ours from the person's disk."""
-    label = "open a checkpoint of your own (.safetensors)"
-    if problem := st.session_state.get("upload_problem"):
-        st.error(f"The file cannot be used: {plain(problem)}.")
-    st.file_uploader(label, type="safetensors", key="upload", on_change=take_upload)
-
-
-def take_upload() -> None:
-    """Choose the uploaded model; only a callback, which runs before the menu is drawn, may do that."""
-    state = st.session_state
-    file, state["upload_problem"] = state["upload"], None
-    if file is None:
-        return
-    try:
-        state["model"] = sources.add_upload(file.getvalue())
-    except CheckpointError as error:
-        state["upload_problem"] = str(error)
-
-
-def begin(name: str, opened: OpenModel) -> None:
+def begin(address: Address, opened: OpenModel) -> None:
     """When the model changes, what was chosen for the one before is forgotten, but no text."""
-    state, known = st.session_state, "seen" in st.session_state
-    if keep_text(f"watch {name}", opened) or not known:
-        state["seen"] = {}
-        if known:
-            state.pop("layer", None)
-            for place in ("time", "unit"):
-                st.query_params.pop(place, None)
+    memory = session(Watch)
+    another = keep_text(f"watch {address}", opened, TEXT)
+    if another and memory.begun:
+        LAYER.forget()
+        for place in ("time", "unit"):
+            link(place, None)
+    if another:
+        memory.reading = memory.selected = None
+    memory.begun = True
 
 
 @st.fragment
-def watch(name: str, layers: list[int], roles: list[str], order: str) -> None:
+def watch(address: Address, layers: list[int], roles: list[str], order: str) -> None:
     """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key.
 
     They are always the same: see ``ui.components``.
     """
-    opened = sources.open_model(name)
+    opened, memory = address.open(), session(Watch)
     with st.container(key="watch"):
-        text = type_sentence(opened)
-        reading = read(opened, text, st.session_state["seen"].get("reading"))
-        said = st.session_state.get("map") or {}
-        message = b""
+        text = type_sentence(opened, TEXT)
+        reading = memory.reading = read(opened, text, memory.reading)
+        message, said = b"", report("map")
         if reading is None:
-            st.session_state["seen"].clear()
+            memory.selected = None
         else:
+            selection = selection_in(opened, reading, layers, said.selection)
+            memory.selected = Selected(selection, reading.ids, said.selection)
             message = payload(
                 opened,
                 reading,
                 layers=layers,
                 roles=roles,
                 order=order,
-                selection=select(opened, reading, layers, said.get("selection")),
+                selection=selection.said("layer"),
                 generated_from=generated_from(text),
-                held=said.get("held") or (),
-                name=name,
+                held=said.held,
+                name=str(address),
             )
         gate_map(message, key="map", notes=notes_on(opened, text, reading))
 
@@ -192,33 +140,24 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     return notes
 
 
-def select(opened: OpenModel, reading: Reading, layers: list[int], chosen: dict | None) -> dict[str, int]:
-    """The selected time, unit and layer: the last keystroke's token, until somebody chooses another.
-
-    What was chosen last wins: a click or arrow key in the map (``chosen``), a changed token, or at first the URL. The
-    URL follows.
-    """
-    state, units = st.session_state, opened.checkpoint.model.hidden_size
-    seen = state["seen"]
-    if not seen:
-        time, unit = from_url("time", len(reading.ids) - 1), from_url("unit", telling_unit(opened, layers[0]))
-        selection = {"time": time, "unit": unit, "layer": layers[0]}
-    else:
-        selection = dict(seen["selection"])
-        if chosen and chosen != seen["chosen"]:
-            selection = {name: int(chosen[name]) for name in ("time", "unit", "layer")}
-        if reading.ids != seen["reading"].ids:
-            selection["time"] = last_changed(seen["reading"].ids, reading.ids)
-    selection["time"] = min(max(selection["time"], 0), len(reading.ids) - 1)
-    selection["unit"] = min(max(selection["unit"], 0), units - 1)
-    if selection["layer"] not in layers:
-        selection["layer"] = layers[0]
-    seen.update(reading=reading, selection=selection, chosen=chosen)
+def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: Selection | None) -> Selection:
+    """The selected time, unit and layer: the last key's token, until somebody chooses another. The link follows."""
+    last, first = len(reading.ids) - 1, telling_unit(opened, layers[0])
+    linked = Selection(linked_number("time", last), linked_number("unit", first), layers[0])
+    before = session(Watch).selected or Selected(linked, reading.ids, told)
+    selection = select(before, reading.ids, told).within(opened.checkpoint.model.hidden_size)
+    if selection.of not in layers:
+        selection = replace(selection, of=layers[0])
     # A link leads to the last token anyway: naming that would rewrite the URL at every key.
-    last = len(reading.ids) - 1
-    to_url("time", str(selection["time"]) if selection["time"] < last else None)
-    to_url("unit", str(selection["unit"]))
+    link("time", str(selection.time) if selection.time < last else None)
+    link("unit", str(selection.unit))
     return selection
+
+
+def generated_from(text: str) -> int | None:
+    """Time of the first token that the model wrote, while the sentence still begins with what it wrote."""
+    written, start = session(Watch).written or ("", None)
+    return start if text.startswith(written) else None
 
 
 page()

@@ -114,8 +114,13 @@ class Trainer:
         self.norm = torch.zeros((), device=self.device)  # largest
 
     def __iter__(self) -> Iterator[Metrics | None]:
-        while self.step < self.config.steps and self.cuts < 3:
+        while not self.is_over:
             yield self.take_step()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there are no more steps to take; all processes of its world agree on it."""
+        return self.step >= self.config.steps or self.cuts >= 3
 
     def take_step(self) -> Metrics | None:
         """One window: forward, backward, update; and a record where one is due."""

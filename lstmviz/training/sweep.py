@@ -1,4 +1,4 @@
-"""A line-up: the same text and budget for several cells, layers, windows or seeds, trained side by side.
+"""A line-up: the members of a grid, trained side by side.
 
 ::
 
@@ -13,9 +13,7 @@ cluster. Both call `train_member`, and the members end with the same bits.
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
-import itertools
 import json
 import math
 import multiprocessing
@@ -23,100 +21,28 @@ import os
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.cells import CELLS
-from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.disk import write_atomically
-from lstmviz.model import widest
+from lstmviz.training.folder import Run, RunConfig
+from lstmviz.training.grid import Grid
 from lstmviz.training.loop import memory_needed, memory_there
-from lstmviz.training.run import BEAT_EVERY, LOOK_EVERY, Run, RunConfig
+from lstmviz.training.process import BEAT_EVERY, LOOK_EVERY, execute
 from lstmviz.training.status import LINEUP, LIVING, Busy, State, Status, alone, read_status, reason, write_status
 
-MEMBERS_MOST = 500
 RETRIES = 3  # times that a member is begun again whose process was killed
 PROCESS = 400 * 2**20  # bytes that a process takes beside what it trains, most of them torch's
 Submit = Callable[[Path], Future]
-
-
-@dataclass(frozen=True)
-class SweepConfig:
-    """What was asked of a line-up: one member for each combination.
-
-    Args:
-        train: how to train; its bptt and its seed give way to those below.
-        model: what ModelConfig takes, but cell and num_layers. How the forget gate begins is left out for
-            cells that have none.
-        cells, num_layers, bptt, seeds: one or more of each.
-        parameters: give each member as many units as its whole model can have with at most so many parameters.
-        probe: as in RunConfig.
-
-    Raises:
-        ValueError: a list is empty or names something twice, or there are more members than ``MEMBERS_MOST``.
-    """
-
-    train: TrainConfig
-    model: dict[str, Any] = dataclasses.field(default_factory=dict)
-    cells: tuple[str, ...] = ("lstm",)
-    num_layers: tuple[int, ...] = (1,)
-    bptt: tuple[int, ...] = (64,)
-    seeds: tuple[int, ...] = (0,)
-    parameters: int | None = None
-    probe: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("cells", "num_layers", "bptt", "seeds"):
-            values = getattr(self, name)
-            if not values:
-                raise ValueError(f"{name} is empty; give at least one")
-            if twice := [value for value, count in Counter(values).items() if count > 1]:
-                raise ValueError(f"{name} has {twice[0]} more than once")
-        if (count := self.count) > MEMBERS_MOST:
-            raise ValueError(
-                f"this is {count:,} trainings; a line-up has at most {MEMBERS_MOST}: "
-                "choose fewer cells, layers, windows or seeds"
-            )
-        if self.parameters is not None and "hidden_size" in self.model:
-            raise ValueError("parameters decides how many units a member has; leave hidden_size out")
-
-    @property
-    def count(self) -> int:
-        """How many members there are."""
-        return len(self.cells) * len(self.num_layers) * len(self.bptt) * len(self.seeds)
-
-    def members(self, vocab_size: int) -> dict[str, RunConfig]:
-        """Every member by its name: its cell, and of the rest what not all have in common.
-
-        Raises:
-            ValueError: one of them is out of some range; the sentence names it.
-        """
-        found = {}
-        for cell, layers, bptt, seed in itertools.product(self.cells, self.num_layers, self.bptt, self.seeds):
-            model = {**self.model, "cell": cell, "num_layers": layers}
-            if cell in CELLS and not CELLS[cell].keeping:
-                model = {name: value for name, value in model.items() if name not in ("forget_bias", "chrono")}
-            if self.parameters is not None:
-                sized = widest(self.parameters, vocab_size, **model)
-                model |= {"hidden_size": sized.hidden_size, "embedding_size": sized.embedding_size}
-            asked = ModelConfig(**model)
-            asked.check_vocabulary(vocab_size)
-            name = cell
-            name += f"-{layers}x{asked.hidden_size}" * (len(self.num_layers) > 1)
-            name += f"-bptt{bptt}" * (len(self.bptt) > 1)
-            name += f"-seed{seed}" * (len(self.seeds) > 1)
-            found[name] = RunConfig(dataclasses.replace(self.train, bptt=bptt, seed=seed), asked, self.probe)
-        return found
 
 
 @dataclass(frozen=True)
@@ -143,17 +69,20 @@ class Sweep:
         self.folder = Path(folder)
 
     @classmethod
-    def create(cls, folder: Path, config: SweepConfig, vocab_size: int) -> Sweep:
+    def create(cls, folder: Path, grid: Grid, vocab_size: int) -> Sweep:
         """Make the folder, or take the one that is there if the same was asked of it.
+
+        Args:
+            vocab_size: number of tokens of the text, specials included.
 
         Raises:
             ValueError: something else was asked of it, or a member is out of some range.
         """
         sweep = cls(folder)
         if (sweep.folder / LINEUP).exists():
-            if (before := sweep.config()) != config:
-                fields = [field.name for field in dataclasses.fields(config)]
-                other = [name for name in fields if getattr(before, name) != getattr(config, name)]
+            before, size = sweep._asked
+            if sweep.members != grid.members(size):
+                other = before.differing(grid)
                 raise ValueError(
                     f"the line-up in {folder} was begun with other {' and '.join(other)}; "
                     f"python -m lstmviz sweep {folder} goes on with it, or choose another folder"
@@ -161,30 +90,39 @@ class Sweep:
             return sweep
         if (sweep.folder / "config.json").exists():
             raise ValueError(f"there is a training run in {folder}; choose another folder for the line-up")
-        config.members(vocab_size)  # before anything is written
-        asked = {"format": 1, "vocab_size": vocab_size, **dataclasses.asdict(config)}
+        grid.members(vocab_size)  # before anything is written
+        asked = {"format": 2, "vocab_size": vocab_size, **grid.dumps()}
         sweep.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(sweep.folder / LINEUP, json.dumps(asked, indent=2).encode())
         sweep.lay_out()
         return sweep
 
-    def _asked(self) -> tuple[SweepConfig, int]:
+    @cached_property
+    def _asked(self) -> tuple[Grid, int]:
         try:
             asked = json.loads((self.folder / LINEUP).read_text())
-            vocab_size = asked.pop("vocab_size")
-            del asked["format"]
-            lists = {name: tuple(value) for name, value in asked.items() if isinstance(value, list)}
-            return SweepConfig(**{**asked, **lists, "train": TrainConfig(**asked["train"])}), vocab_size
+            return Grid.loads(asked), asked["vocab_size"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"there is no line-up in {self.folder}: {error}") from error
 
-    def config(self) -> SweepConfig:
+    @property
+    def grid(self) -> Grid:
         """What was asked.
 
         Raises:
             ValueError: there is no line-up in the folder.
         """
-        return self._asked()[0]
+        return self._asked[0]
+
+    @cached_property
+    def members(self) -> dict[str, RunConfig]:
+        """What was asked of every member, by its name.
+
+        Raises:
+            ValueError: there is no line-up in the folder.
+        """
+        grid, vocab_size = self._asked
+        return grid.members(vocab_size)
 
     def status(self) -> Status | None:
         """How it stands, with the members that are done for steps; None before it began."""
@@ -192,13 +130,11 @@ class Sweep:
 
     def runs(self) -> list[Run]:
         """A run for each member, whether it was begun or not."""
-        config, vocab_size = self._asked()
-        return [Run(self.folder / name) for name in config.members(vocab_size)]
+        return [Run(self.folder / name) for name in self.members]
 
     def lay_out(self) -> None:
         """Make what is not there yet of the members' folders."""
-        config, vocab_size = self._asked()
-        for name, member in config.members(vocab_size).items():
+        for name, member in self.members.items():
             run = Run(self.folder / name)
             with suppress(ValueError):
                 run.config()
@@ -224,11 +160,9 @@ class Sweep:
             Busy: another process sees to this line-up.
             ValueError: it takes more than the machine has, or there is no Ray.
         """
-        config, vocab_size = self._asked()
-        members = config.members(vocab_size)
+        members, (_, vocab_size) = self.members, self._asked
         if ray is None:
-            workers = workers or min(len(members), os.cpu_count() or 1)
-            check_machine(members, vocab_size, workers)
+            workers = check_machine(members, vocab_size, workers)
         with alone(self.folder, "at the line-up in"):
             (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
             write_status(self.folder, "starting", 0)
@@ -300,7 +234,7 @@ def train_member(folder: Path) -> str:
         if (status := run.status()) and status.state == "finished":
             return checkpoints.load(folder / "best.safetensors").digest
         try:
-            for _ in run.execute():
+            for _ in execute(run):
                 pass
         except Busy:  # a process of a killed line-up that has not ended yet, or somebody's own
             time.sleep(LOOK_EVERY)
@@ -310,18 +244,21 @@ def train_member(folder: Path) -> str:
     return ""
 
 
-def check_machine(members: dict[str, RunConfig], vocab_size: int, workers: int) -> None:
+def check_machine(members: dict[str, RunConfig], vocab_size: int, workers: int | None) -> int:
     """Refuse a line-up that takes more than this machine has, before anything of it is begun.
 
     Args:
-        workers: members trained at once.
+        workers: members trained at once; None for one a core.
+
+    Returns:
+        How many are trained at once.
 
     Raises:
         ValueError: so it is, with the figures.
     """
-    cores = os.cpu_count() or 1
-    if not 1 <= workers <= cores:
-        raise ValueError(f"workers is {workers}; this machine has {cores} cores, and each trains one member at once")
+    if workers is None:
+        workers = min(len(members), os.cpu_count() or 1)
+    check_workers(workers)
     needs = heapq.nlargest(workers, (_needed(member, vocab_size) for member in members.values()))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if (needed := sum(needs)) > (there := memory_there(device)):
@@ -330,6 +267,18 @@ def check_machine(members: dict[str, RunConfig], vocab_size: int, workers: int) 
             f"training {len(needs)} of these models at once takes {needed / 2**30:,.1f} GB and there are "
             f"{there / 2**30:,.1f} GB; {fewer}choose fewer units or layers, a shorter window or a smaller batch"
         )
+    return workers
+
+
+def check_workers(workers: int) -> None:
+    """Refuse to train more members at once than the machine has cores.
+
+    Raises:
+        ValueError: so it is.
+    """
+    cores = os.cpu_count() or 1
+    if not 1 <= workers <= cores:
+        raise ValueError(f"workers is {workers}; this machine has {cores} cores, and each trains one member at once")
 
 
 def _needed(member: RunConfig, vocab_size: int) -> int:

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 from streamlit.components import v2 as components
 
 from lstmviz.wire import ComparisonHeader, Frame, Note, framed, side_by_side
@@ -118,7 +117,7 @@ def comparison(header: ComparisonHeader | None, parts: list[bytes], *, key: str,
 
 
 def moments(label: str, steps: list[int], at: int, *, key: str) -> None:
-    """Show a slider over the steps of a training; `moved_to` says where somebody moved it.
+    """Show a slider over the steps of a training; `session.report` says where somebody moved it.
 
     Args:
         label: over it.
@@ -139,11 +138,6 @@ def heading(words: str, arrived: float | None, *, key: str) -> None:
         key: the component's identity.
     """
     _heading(data=json.dumps({"words": words, "arrived": arrived}).encode(), key=key)
-
-
-def moved_to(key: str) -> int | None:
-    """The step that somebody moved the slider to, in this run of the page; to be asked before it is shown again."""
-    return (st.session_state.get(key) or {}).get("moved")
 
 
 def readout(*, key: str) -> bool:

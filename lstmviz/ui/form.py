@@ -21,11 +21,15 @@ from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
 from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.training.folder import Snapshot
+from lstmviz.training.grid import Grid, lineup
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed, unknown_share
+from lstmviz.training.standing import duration
 from lstmviz.training.status import reason
-from lstmviz.training.sweep import SweepConfig, check_machine
+from lstmviz.training.sweep import check_machine
 from lstmviz.ui import trainings
 from lstmviz.ui.cell_card import cell_card
+from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, session
 
 OWN = "a text of your own"
 ALL = f"all {len(CELLS)}"
@@ -70,8 +74,12 @@ class Text:
         return TrainConfig(self.path, **cut, **others)
 
 
-def form() -> None:
-    """Everything a training needs, with sensible values in place."""
+def form(trained: list[Snapshot]) -> None:
+    """Everything a training needs, with sensible values in place.
+
+    Args:
+        trained: how all trainings stand.
+    """
     st.markdown("**train a model**")
     text = choose_text()
     if text is None:
@@ -92,31 +100,30 @@ def form() -> None:
         return
     try:
         corpus = read_corpus(text)
-        config = asked(text, cells, details, probe)
+        grid = asked(text, cells, details, probe)
         if same and len(cells) > 1:
-            config = of_one_size(config, len(corpus.vocabulary))
-        models = check(config, corpus)
+            grid = of_one_size(grid, len(corpus.vocabulary))
+        models = check(grid, corpus)
         with about:
             for model in models:
                 cell_card(model.cell, model.embedding_size, model.hidden_size)
-        measured = [costs(corpus, model, config.train) for model in models]
+        measured = [costs(corpus, model, grid.base.train) for model in models]
     except (ValueError, OSError, RuntimeError) as error:  # torch says with the last that the memory is used up
         action.error(f"This cannot be trained: {plain(reason(error))}.")
         return
     step, evaluation = (sum(cost) / len(measured) for cost in zip(*measured, strict=True))
-    planned = plan(amount, unit, step, evaluation, epoch_of(corpus, config.train))
-    config = replace(config, train=replace(config.train, **planned))
+    grid = grid.trained(**plan(amount, unit, step, evaluation, epoch_of(corpus, grid.base.train)))
     preview(corpus)
     with action:
-        st.caption(announced(config, models, corpus, step, evaluation, says_time=unit != "seconds"))
+        st.caption(announced(grid, models, corpus, step, evaluation, says_time=unit != "seconds"))
         read = corpus.vocabulary.encode(probe)
         if read and set(read) == {corpus.vocabulary.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
-        if not trainings.room():
+        if not trainings.room(trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
-        several = f" {len(cells)} cells" if len(config.seeds) == 1 else f" {config.count} models"
-        if st.button(f"Train{several if config.count > 1 else ''}", type="primary", width="stretch", key="train"):
-            start(config, corpus, text)
+        several = f" {len(cells)} cells" if details.seeds == 1 else f" {grid.count} models"
+        if st.button(f"Train{several if grid.count > 1 else ''}", type="primary", width="stretch", key="train"):
+            start(grid, corpus, text)
 
 
 def ask(config: type[Options], name: str, begin: float | None = None, of: str = "") -> Any:
@@ -200,7 +207,7 @@ def choose_details(text: Text, cells: list[str]) -> Details:
     return Details(model, train, seeds)
 
 
-def asked(text: Text, cells: list[str], details: Details, probe: str) -> SweepConfig:
+def asked(text: Text, cells: list[str], details: Details, probe: str) -> Grid:
     """What the form asks for, as a line-up; a single training is one of one member.
 
     Raises:
@@ -209,14 +216,13 @@ def asked(text: Text, cells: list[str], details: Details, probe: str) -> SweepCo
     train = text.config(**details.train)
     model = {name: value for name, value in details.model.items() if name != "num_layers"}
     seeds = tuple(range(train.seed, train.seed + details.seeds))
-    return SweepConfig(train, model, tuple(cells), (details.model["num_layers"],), (train.bptt,), seeds, probe=probe)
+    return lineup(train, model, cells, (details.model["num_layers"],), (train.bptt,), seeds, probe=probe)
 
 
-def of_one_size(config: SweepConfig, vocab_size: int) -> SweepConfig:
+def of_one_size(grid: Grid, vocab_size: int) -> Grid:
     """The same line-up with as many units for each as fit into the parameters of the first."""
-    first = next(iter(config.members(vocab_size).values()))
-    model = {name: value for name, value in config.model.items() if name != "hidden_size"}
-    return replace(config, model=model, parameters=parameter_count(first.model, vocab_size))
+    first = next(iter(grid.members(vocab_size).values()))
+    return replace(grid, parameters=parameter_count(first.model, vocab_size))
 
 
 def epoch_of(corpus: Corpus, train: TrainConfig) -> int:
@@ -225,43 +231,43 @@ def epoch_of(corpus: Corpus, train: TrainConfig) -> int:
 
 
 def announced(
-    config: SweepConfig, models: list[ModelConfig], corpus: Corpus, step: float, evaluation: float, *, says_time: bool
+    grid: Grid, models: list[ModelConfig], corpus: Corpus, step: float, evaluation: float, *, says_time: bool
 ) -> str:
     """What will be trained, and how long that takes.
 
     Args:
-        config, models: the line-up, and its models, one a cell.
+        grid, models: the line-up, and its models, one a cell.
         step, evaluation: what they cost, in seconds.
         says_time: whether it is said of a single training, too.
     """
-    train, counts = config.train, [parameter_count(model, len(corpus.vocabulary)) for model in models]
+    train, counts = grid.base.train, [parameter_count(model, len(corpus.vocabulary)) for model in models]
     epochs = train.steps / epoch_of(corpus, train)
     each = step * train.steps + evaluation * train.steps / train.eval_every
     length = f"about {train.steps:,} steps or {epochs:,.{0 if epochs > 20 else 1}f} epochs"
-    if config.count == 1:
+    if grid.count == 1:
         takes = f"; it takes about {duration(each)}" if says_time else ""
         return (
             f"A step costs {1000 * step:.1f} ms, so this is {length}, with an evaluation every "
             f"{train.eval_every:,} steps{takes}. {counts[0]:,} parameters."
         )
-    whole = each * config.count / min(config.count, os.cpu_count() or 1)
-    if config.parameters:
+    whole = each * grid.count / min(grid.count, os.cpu_count() or 1)
+    if grid.parameters:
         widths = ", ".join(f"{model.cell} {model.hidden_size:,} units" for model in models)
-        said = f"At most {config.parameters:,} parameters each: {widths}."
+        said = f"At most {grid.parameters:,} parameters each: {widths}."
     else:
         pairs = zip(models, counts, strict=True)
         said = ", ".join(f"{model.cell} {count:,} parameters" for model, count in pairs) + "."
-    return f"{config.count} trainings of {length} each, in all about {duration(whole)}. {said}"
+    return f"{grid.count} trainings of {length} each, in all about {duration(whole)}. {said}"
 
 
-def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
+def check(grid: Grid, corpus: Corpus) -> list[ModelConfig]:
     """The models of a line-up, or of a single training, one a cell.
 
     Raises:
         ValueError: one of them, or all that train at once, are more than the machine has, or than the page tries out.
     """
     vocab_size = len(corpus.vocabulary)
-    members = config.members(vocab_size)
+    members = grid.members(vocab_size)
     models: list[ModelConfig] = []
     for member in members.values():
         if member.model in models:  # another seed
@@ -274,37 +280,27 @@ def check(config: SweepConfig, corpus: Corpus) -> list[ModelConfig]:
                 "python -m lstmviz train"
             )
         models.append(member.model)
-    if config.count > 1:
-        check_machine(members, vocab_size, min(config.count, os.cpu_count() or 1))
+    if grid.count > 1:
+        check_machine(members, vocab_size, min(grid.count, os.cpu_count() or 1))
     return models
 
 
-def start(config: SweepConfig, corpus: Corpus, text: Text) -> None:
+def start(grid: Grid, corpus: Corpus, text: Text) -> None:
     """Begin a training or a line-up and show it."""
     name = "text" if text.own else text.name
     try:
-        if config.count > 1:
-            lineup = trainings.begin_lineup(config, len(corpus.vocabulary), f"{name}-lineup", text.own)
-            run = lineup.runs()[0]
+        if grid.count > 1:
+            run = trainings.begin_lineup(grid, len(corpus.vocabulary), f"{name}-lineup", text.own).runs()[0]
         else:
-            (member,) = config.members(len(corpus.vocabulary)).values()
-            run = trainings.begin(member, f"{name}-{config.cells[0]}", text.own)
+            (member,) = grid.members(len(corpus.vocabulary)).values()
+            run = trainings.begin(member, f"{name}-{member.model.cell}", text.own)
     except (ValueError, OSError) as error:
         st.error(f"The training could not be started: {plain(reason(error))}.")
         return
-    st.session_state["run"], st.session_state["arrived"] = run.name, time.monotonic()
-    st.session_state["table_key"] = st.session_state.get("table_key", 0) + 1
+    memory = session(Train)
+    memory.arrive(run.name)
+    memory.table += 1
     st.rerun()
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 48 * 60 else f"{minutes // 1440:,} days"
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------
@@ -319,7 +315,7 @@ def choose_text() -> Text | None:
         return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else name
 
     name = st.selectbox(
-        "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key="corpus", persist_state="session"
+        "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"
     )
     if name in GRAMMARS:
         return Text(name)
@@ -374,8 +370,8 @@ def offer_to_fetch(name: str) -> None:
 
 def own_text() -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
-    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key="text_file")
-    text = well_formed(st.text_area("or paste a text", key="text_pasted", persist_state="session", height=120) or "")
+    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key=OWN_FILE.key)
+    text = well_formed(st.text_area("or paste a text", key=OWN_PASTED.key, persist_state="session", height=120) or "")
     if upload is not None:
         try:
             text = read_upload(upload)
@@ -389,10 +385,12 @@ def own_text() -> str | None:
         )
         return None
     with st.popover("keep this text in the menu", width="stretch"):
-        st.text_input("name", "my-text", key="text_name")
+        st.text_input("name", "my-text", key=OWN_NAME.key)
         st.button("keep", on_click=keep_text, key="text_keep")
-    if problem := st.session_state.pop("text_problem", None):
-        st.error(f"It was not kept: {plain(problem)}.")
+    memory = session(Train)
+    if memory.not_kept:
+        st.error(f"It was not kept: {plain(memory.not_kept)}.")
+        memory.not_kept = ""
     return text
 
 
@@ -410,12 +408,12 @@ def read_upload(file: UploadedFile) -> str:
 
 def keep_text() -> None:
     """Import the text as it stands now and choose it; only a callback, which runs before the menu, may do that."""
-    name, file = st.session_state["text_name"], st.session_state["text_file"]
+    name, file = OWN_NAME.value() or "", OWN_FILE.value()
     try:
-        trainings.keep(read_upload(file) if file else well_formed(st.session_state["text_pasted"]), name)
-        st.session_state["corpus"] = name
+        trainings.keep(read_upload(file) if file else well_formed(OWN_PASTED.value() or ""), name)
+        CORPUS.put(name)
     except (ValueError, OSError) as error:
-        st.session_state["text_problem"] = reason(error)
+        session(Train).not_kept = reason(error)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the text…")

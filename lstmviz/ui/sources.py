@@ -1,90 +1,195 @@
-"""The models a person can pick: the shipped ones, and those uploaded in this session."""
+"""The models a person can pick, each by its address: the name that menus show and links say.
+
+==============================  ===========================================================
+``brackets``                    a checkpoint that comes with the project
+``recall/gru``                  a cell of a line-up of these: ``TASK/CELL``
+``run NAME``                    a training of the Train page, or ``run LINEUP/NAME``
+``uploaded TEXT CELL DIGEST``   a file of the person's own, in this session
+``ADDRESS as CELL``             a copy of another one, its weights in the layout of that cell
+==============================  ===========================================================
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
+from lstmviz.cells.transplant import layouts
+from lstmviz.checkpoint import CheckpointError
 from lstmviz.reading import OpenModel, prepare
 from lstmviz.ui import trainings
+from lstmviz.ui.session import Uploads, session
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
-FIRST = "shakespeare-char-lstm"
-COPY = " as "  # stands between a model's name and the layout that its weights are put into
+_FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
 
 
-def shipped() -> list[str]:
-    """Names of the checkpoints that come with the project, the one to open first in front."""
-    names = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
-    return sorted(names, key=lambda name: name != FIRST)
+@dataclass(frozen=True)
+class Shipped:
+    """A checkpoint that comes with the project."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def parse(cls, text: str) -> Shipped | None:
+        return cls(text)
+
+    @classmethod
+    def every(cls) -> list[Shipped]:
+        """The one to open first in front."""
+        names = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+        return [cls(name) for name in sorted(names, key=lambda name: name != _FIRST)]
+
+    def open(self) -> OpenModel:
+        return _open_below(FOLDER, [f"{self.name}.safetensors"], self)
 
 
-def line_ups() -> dict[str, list[str]]:
-    """Tasks that every cell was trained on, and for each the names of its models in the order of ``CELLS``."""
-    found: dict[str, list[str]] = {}
+@dataclass(frozen=True)
+class Member:
+    """A cell of a line-up that comes with the project: every cell, trained on the same task."""
+
+    task: str
+    cell: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.cell}"
+
+    @classmethod
+    def parse(cls, text: str) -> Member | None:
+        task, slash, cell = text.partition("/")
+        return cls(task, cell) if slash else None
+
+    @classmethod
+    def every(cls) -> list[Member]:
+        return [member for members in line_ups().values() for member in members]
+
+    def open(self) -> OpenModel:
+        return _open_below(FOLDER / LINE_UPS, [self.task, f"{self.cell}.safetensors"], self)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best weights of a training of the Train page: its folder's name, a member's after its line-up's."""
+
+    run: str
+
+    def __str__(self) -> str:
+        return f"run {self.run}"
+
+    @classmethod
+    def parse(cls, text: str) -> Trained | None:
+        return cls(text.removeprefix("run ")) if text.startswith("run ") else None
+
+    @classmethod
+    def every(cls) -> list[Trained]:
+        """Of the trainings that have been evaluated, the newest first."""
+        return [cls(run.name) for run in trainings.every() if (run.folder / "best.safetensors").exists()]
+
+    def open(self) -> OpenModel:
+        return _open_below(trainings.FOLDER, [*self.run.split("/", 1), "best.safetensors"], self)
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A file of the person's own; its name comes from its content, never from the browser."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"uploaded {self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Uploaded | None:
+        return cls(text.removeprefix("uploaded ")) if text.startswith("uploaded ") else None
+
+    @classmethod
+    def every(cls) -> list[Uploaded]:
+        return [cls(name) for name in session(Uploads).opened]
+
+    @classmethod
+    def take(cls, data: bytes) -> Uploaded:
+        """Check an uploaded file and keep it.
+
+        Raises:
+            CheckpointError: the file cannot be used.
+        """
+        opened = _prepare(data)
+        checkpoint = opened.checkpoint
+        address = cls(f"{checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}")
+        session(Uploads).opened[address.name] = opened
+        return address
+
+    def open(self) -> OpenModel:
+        if self.name not in session(Uploads).opened:
+            raise _missing(str(self))
+        return session(Uploads).opened[self.name]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The weights of another model in the layout of another cell that computes the same."""
+
+    original: Address
+    cell: str
+
+    def __str__(self) -> str:
+        return f"{self.original} as {self.cell}"
+
+    @classmethod
+    def parse(cls, text: str) -> Copy | None:
+        original, _, cell = text.rpartition(" as ")
+        return cls(parse(original), cell) if original and cell in CELLS else None
+
+    @classmethod
+    def every(cls, original: Address) -> list[Copy]:
+        """All that can be made of a model.
+
+        Raises:
+            CheckpointError: it cannot be used.
+        """
+        if isinstance(original, Copy):
+            return []
+        return [cls(original, cell) for cell in layouts(original.open().checkpoint.model.cell)]
+
+    def open(self) -> OpenModel:
+        return _copy(self.original.open(), self.cell)
+
+
+Address = Shipped | Member | Trained | Uploaded | Copy
+
+
+def parse(text: str) -> Address:
+    """The address that a menu or a link says; whether there is such a model, it says when it is opened."""
+    kinds = (Copy, Uploaded, Trained, Member, Shipped)
+    return next(address for kind in kinds if (address := kind.parse(text)))
+
+
+def every() -> list[Address]:
+    """All in the menu. Copies stand there once they are asked for: there are too many to list them all."""
+    return [*Shipped.every(), *Trained.every(), *Uploaded.every(), *Member.every()]
+
+
+def line_ups() -> dict[str, list[Member]]:
+    """Tasks that every cell was trained on, and for each its models in the order of ``CELLS``."""
+    found: dict[str, list[Member]] = {}
     paths = (path for path in (FOLDER / LINE_UPS).glob("*/*.safetensors") if path.stem in CELLS)
     for path in sorted(paths, key=lambda path: [*CELLS].index(path.stem)):
-        found.setdefault(path.parent.name, []).append(f"{path.parent.name}/{path.stem}")
+        found.setdefault(path.parent.name, []).append(Member(path.parent.name, path.stem))
     return dict(sorted(found.items(), reverse=True))  # recall in front: there the cells differ most
 
 
-def every() -> list[str]:
-    """All names in the menu."""
-    members = [name for names in line_ups().values() for name in names]
-    return [*shipped(), *trained(), *uploaded(), *members]
-
-
-def is_copy(name: str, names: list[str]) -> bool:
-    """Whether a name means one of these models in another layout of its cell."""
-    original, _, cell = name.rpartition(COPY)
-    return original in names and cell in CELLS
-
-
-def trained() -> list[str]:
-    """The models of the Train page's runs that have been evaluated, the newest first."""
-    return [f"run {run.name}" for run in trainings.every() if (run.folder / "best.safetensors").exists()]
-
-
-def uploaded() -> dict[str, OpenModel]:
-    """Models uploaded in this session, by the name that the app gave them."""
-    return st.session_state.setdefault("uploaded", {})
-
-
-def add_upload(data: bytes) -> str:
-    """Check an uploaded file and keep it; its name comes from its content, never from the browser.
-
-    Raises:
-        CheckpointError: the file cannot be used.
-    """
-    opened = _prepare(data)
-    checkpoint = opened.checkpoint
-    name = f"uploaded {checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}"
-    uploaded()[name] = opened
-    return name
-
-
-def open_model(name: str) -> OpenModel:
-    """A model by its name in the menu.
-
-    Raises:
-        CheckpointError: it cannot be used.
-    """
-    if name in uploaded():
-        return uploaded()[name]
-    original, _, cell = name.rpartition(COPY)
-    if original:
-        return _copy(open_model(original), cell)
-    path = (FOLDER / LINE_UPS if "/" in name else FOLDER) / f"{name}.safetensors"
-    if name.startswith("run "):
-        parts = name.removeprefix("run ").split("/")  # a run's, or its line-up's and its own
-        if len(parts) > 2 or {"", "..", "."} & set(parts):
-            raise checkpoints.CheckpointError(f"there is no checkpoint called {name}")
-        path = trainings.FOLDER.joinpath(*parts, "best.safetensors")
-    return open_path(path, name)
+def titles(models: list[tuple[Address, str]]) -> list[str]:
+    """As short a name as tells each model, given with its cell, from the others: its cell, where that does."""
+    cells = [f"copy as {cell}" if isinstance(address, Copy) else cell for address, cell in models]
+    return [short if cells.count(short) == 1 else str(a) for short, (a, _) in zip(cells, models, strict=True)]
 
 
 def open_path(path: Path, name: str) -> OpenModel:
@@ -95,9 +200,20 @@ def open_path(path: Path, name: str) -> OpenModel:
     """
     try:
         changed = path.stat().st_mtime_ns
-    except OSError as error:
-        raise checkpoints.CheckpointError(f"there is no checkpoint called {name}") from error
+    except (OSError, ValueError) as error:  # or a path that no file can have
+        raise _missing(name) from error
     return _open_file(str(path), changed)
+
+
+def _open_below(folder: Path, names: list[str], address: Address) -> OpenModel:
+    """The model in a file of a folder; a link can name nothing outside it."""
+    if any(name in ("", ".", "..") or "/" in name for name in names):
+        raise _missing(str(address))
+    return open_path(folder.joinpath(*names), str(address))
+
+
+def _missing(name: str) -> CheckpointError:
+    return CheckpointError(f"there is no checkpoint called {name}")
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest})
@@ -105,7 +221,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
     try:
         return _prepare(checkpoints.dumps(checkpoints.with_layout(opened.checkpoint, cell)))
     except ValueError as error:
-        raise checkpoints.CheckpointError(str(error)) from error
+        raise CheckpointError(str(error)) from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -113,7 +229,7 @@ def _open_file(path: str, changed: int) -> OpenModel:
     try:
         return _prepare(Path(path).read_bytes())
     except OSError as error:
-        raise checkpoints.CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -9,16 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.corpora import import_text
-from lstmviz.training.run import Run, RunConfig, runs
-from lstmviz.training.status import LINEUP, LIVING, alone
-from lstmviz.training.sweep import Sweep, SweepConfig
+from lstmviz.training.folder import NOTHING, Log, Run, RunConfig, Snapshot, runs
+from lstmviz.training.grid import Grid
+from lstmviz.training.status import LINEUP, Status, alone, read_status
+from lstmviz.training.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "runs"
@@ -28,45 +30,51 @@ NICE = ("nice", "-n", "10") if shutil.which("nice") else ()  # typing goes befor
 
 
 def every() -> list[Run]:
-    """All runs whose configuration can be read, the newest first, the members of a line-up side by side.
+    """All runs whose configuration can be read, the newest first, the members of a line-up side by side."""
+    found = []
+    for run in _newest_first():
+        with suppress(ValueError):
+            run.config()
+            found.append(run)
+    return found
 
-    One may be half made, or just being deleted.
+
+_known: dict[Path, Log] = {}  # a run's folder -> what was read of its records
+
+
+def look() -> list[Snapshot]:
+    """As ``every``, but how all of them stand at this moment; each file is opened once, and not if nothing is new."""
+    read, found = cache(read_status), []
+    for run in _newest_first():
+        with suppress(ValueError):
+            found.append(snapshot(run, read))
+    return found
+
+
+def snapshot(run: Run, read: Callable[[Path], Status | None] = read_status) -> Snapshot:
+    """How one run stands; of its records only what came since the last time is read.
+
+    Raises:
+        ValueError: there is no run in its folder.
     """
+    seen = run.snapshot(_known.get(run.folder, NOTHING), read)
+    _known[run.folder] = seen.log
+    return seen
+
+
+def _newest_first() -> list[Run]:
+    """One may be half made, or just being deleted."""
     found = []
     for run in runs(FOLDER):
-        with suppress(ValueError, OSError):
-            run.config()
+        with suppress(OSError):
             asked = run.lineup / LINEUP if run.lineup else run.folder / "config.json"
             found.append((-asked.stat().st_mtime, run.name, run))
     return [run for *_, run in sorted(found, key=lambda entry: entry[:2])]
 
 
-_read: dict[Path, tuple[int, int, list[dict[str, Any]]]] = {}  # file -> which, how far, what
-
-
-def records(run: Run) -> list[dict[str, Any]]:
-    """A run's metrics; only what came since the last time is read."""
-    path = run.folder / "metrics.jsonl"
-    try:
-        found = path.stat()
-    except OSError:
-        return []
-    which, offset, known = _read.get(path, (0, 0, []))
-    if which != found.st_ino or offset > found.st_size:  # a resumed run has a new file
-        offset, known = 0, []
-    new, offset = run.metrics(offset)
-    _read[path] = found.st_ino, offset, [*known, *new]
-    return _read[path][2]
-
-
-def active() -> int:
-    """How many train now, or wait for their turn."""
-    return sum(status.state in LIVING for run in every() if (status := run.status()))
-
-
-def room() -> bool:
-    """Whether the machine has a core for one more."""
-    return active() < max(1, os.cpu_count() or 1)
+def room(seen: list[Snapshot]) -> bool:
+    """Whether the machine has a core for one more than those that train now, or wait for their turn."""
+    return sum(run.status is not None and run.is_living for run in seen) < max(1, os.cpu_count() or 1)
 
 
 def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
@@ -86,10 +94,10 @@ def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
     return run
 
 
-def begin_lineup(config: SweepConfig, vocab_size: int, name: str, text: str | None = None) -> Sweep:
+def begin_lineup(grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
-    folder, train = _prepare(name, config.train, text)
-    lineup = Sweep.create(folder, replace(config, train=train), vocab_size)
+    folder, train = _prepare(name, grid.base.train, text)
+    lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
     start(lineup)
     return lineup
 

@@ -144,7 +144,7 @@ def test_the_newest_position_is_selected_also_where_the_models_split_differently
     app = open_page(models=["words", "small"])
     for text in ("ab c", "ab c ab"):
         app.text_input(key="sentence").set_value(text).run()
-    assert app.session_state["selected"]["time"] == len("ab c ab") - 1
+    assert app.session_state["Compare"].selected.selection.time == len("ab c ab") - 1
 
 
 def test_a_deeper_layer_can_be_chosen(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """The Train page without a browser."""
 
+import io
 import json
 import os
 import shutil
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +16,16 @@ import torch
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
+from lstmviz import cli
 from lstmviz.checkpoint import Checkpoint, load
 from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.corpora import import_text
 from lstmviz.trace import trace_tokens
-from lstmviz.training.run import Run, RunConfig, runs
+from lstmviz.training.folder import Run, RunConfig, runs
+from lstmviz.training.grid import lineup
+from lstmviz.training.process import execute
+from lstmviz.training.status import write_status
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import trainings
 from lstmviz.ui.form import plan
@@ -89,7 +95,7 @@ def test_the_recorded_training_gives_way(folder: Path) -> None:
         TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2), ModelConfig(hidden_size=4), "(x)"
     )
     run = Run.create(folder / "mine", config)
-    list(run.execute())
+    list(execute(run))
     app = open_page()
     assert not app.exception
     assert list(app.dataframe[0].value["run"]) == ["mine"]
@@ -104,11 +110,10 @@ def test_the_recorded_training_is_one(folder: Path) -> None:
     checkpoint = load(run.folder / "best.safetensors")
     config = run.config()
     assert config.train.corpus == checkpoint.corpus_name == "brackets"
-    records, _ = run.metrics()
-    last = records[-1]
-    assert last["step"] == config.train.steps == checkpoint.step
-    assert last["valid_nll"] == pytest.approx(checkpoint.results["valid_nll"], abs=0.005)  # of a part, and of all of it
-    probe = run.probe(checkpoint.step)
+    last = run.records()[-1]
+    assert last.step == config.train.steps == checkpoint.step
+    assert last.valid_nll == pytest.approx(checkpoint.results["valid_nll"], abs=0.005)  # of a part, and of all of it
+    probe = run.snapshot().probe(checkpoint.step)
     again, _ = trace_tokens(checkpoint.build(), torch.tensor([*run_up(checkpoint), *probe.ids]))
     for name in ("forget_gate", "cell"):
         kept = again[name][:, -len(probe.ids) :]
@@ -186,7 +191,7 @@ def test_several_cells_are_a_line_up(folder: Path) -> None:
     lineup = Sweep(next(folder.glob("*/sweep.json")).parent)
     members = lineup.runs()
     give_up = time.monotonic() + 60
-    while not any(run.metrics()[0] for run in members):
+    while not any(run.records() for run in members):
         assert time.monotonic() < give_up, (lineup.folder / "log.txt").read_text()
         time.sleep(0.1)
     app.run()
@@ -219,7 +224,7 @@ def test_what_is_damaged_does_not_take_the_page_along(folder: Path) -> None:
         TrainConfig("brackets", bptt=16, batch_size=8, steps=40, eval_every=20), ModelConfig(hidden_size=8), "(x)"
     )
     for name in ("one", "two"):
-        list(Run.create(folder / name, config).execute())
+        list(execute(Run.create(folder / name, config)))
     lines = (folder / "one" / "metrics.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "one" / "metrics.jsonl").write_bytes(lines[0] + b'{"step": 2\n' + lines[1] + b"\0" * 50)
     (folder / "one" / "probes" / "00000040.npz").write_bytes(b"half")
@@ -257,13 +262,13 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     run = Run.create(folder / "one", config)
     before = drawn(open_page(), "dataframe"), drawn(open_page(), "bidi_component")
     assert "appear after the first evaluation" in spoken(open_page())
-    list(run.execute())
+    list(execute(run))
     app = open_page()
     assert not app.exception
     assert before == (drawn(app, "dataframe"), ["bidi_component"])  # the same places as when there was nothing to show
     assert moment_shown(app) == 60
     assert "follows the nesting depth with |correlation|" in spoken(app)
-    app.session_state["moments"] = {"one": 20}
+    app.session_state["Train"].moments["one"] = 20
     app.run()
     assert not app.exception
     assert moment_shown(app) == 20
@@ -271,7 +276,7 @@ def test_a_finished_run_shows_its_gates(folder: Path) -> None:
     (run.folder / "probes" / "00000080.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
     app.run()
     assert moment_shown(app) == 20
-    app.session_state["moments"] = {"one": 80}
+    app.session_state["Train"].moments["one"] = 80
     app.run()
     (run.folder / "probes" / "00000090.npz").write_bytes((run.folder / "probes" / "00000060.npz").read_bytes())
     app.run()
@@ -361,7 +366,7 @@ def test_what_diverged_or_learned_nothing_or_was_refused_is_said(folder: Path, t
     def trained(name: str, rate: float) -> Run:
         run = Run.create(folder / name, RunConfig(replace(train, learning_rate=rate), ModelConfig(hidden_size=4)))
         with suppress(FloatingPointError):
-            list(run.execute())
+            list(execute(run))
         return run
 
     trained("nothing", 1e6)
@@ -377,3 +382,36 @@ def test_what_diverged_or_learned_nothing_or_was_refused_is_said(folder: Path, t
     )
     app = open_page()
     assert not app.exception and "It was not resumed: the text is gone" in spoken(app)
+
+
+def test_a_look_at_the_page_opens_each_file_once(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    train = TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2)
+    alone = Run.create(folder / "alone", RunConfig(train, ModelConfig(hidden_size=4), "(x)"))
+    list(execute(alone))
+    whole = Sweep.create(folder / "lineup", lineup(train, {"hidden_size": 4}, ("gru", "rnn", "lstm")), 8)
+    list(execute(whole.runs()[0]))  # the others wait for their turn: their state is the line-up's
+    write_status(whole.folder, "finished", 1)
+    opened: Counter[str] = Counter()
+    open_file = io.open
+
+    def counted(file, *arguments, **options):
+        if isinstance(file, (str, Path)) and folder in Path(file).parents and Path(file).suffix in (".json", ".jsonl"):
+            opened[str(Path(file).relative_to(folder))] += 1
+        return open_file(file, *arguments, **options)
+
+    monkeypatch.setattr("io.open", counted)  # what Path.open and Path.read_text call
+    runs_there = ("alone", "lineup/gru", "lineup/rnn", "lineup/lstm")
+    configs = {f"{name}/config.json": 1 for name in runs_there}
+    statuses = {f"{name}/status.json": 1 for name in ("alone", "lineup/gru", "lineup")}
+    logs = {f"{name}/metrics.jsonl": 1 for name in ("alone", "lineup/gru")}
+    app = open_page()
+    assert not app.exception and len(app.dataframe[0].value) == 4
+    assert opened == configs | statuses | logs
+    opened.clear()
+    app.run()
+    assert not app.exception
+    assert opened == configs | statuses  # no record is new
+    opened.clear()
+    cli.list_runs(folder)
+    assert capsys.readouterr().out.count("step ") == 4
+    assert opened == configs | statuses | logs

@@ -12,7 +12,7 @@ from streamlit.testing.v1.element_tree import Block
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import plain
-from lstmviz.reading import MAX_TOKENS
+from lstmviz.reading import MAX_TOKENS, Reading, Selection
 from lstmviz.ui import sources, trainings
 from tests.app.notes import notes
 
@@ -43,6 +43,15 @@ def spoken(app: AppTest) -> str:
     """Every message on the page."""
     said = [element.value for kind in (app.error, app.warning, app.info) for element in kind]
     return "\n".join([*said, *notes(app)])
+
+
+def read(app: AppTest) -> Reading:
+    """The sentence as the model read it."""
+    return app.session_state["Watch"].reading
+
+
+def selected(app: AppTest) -> Selection:
+    return app.session_state["Watch"].selected.selection
 
 
 def type_text(app: AppTest, text: str) -> AppTest:
@@ -85,14 +94,14 @@ def test_link_restores_the_view() -> None:
     app = open_page(model="brackets", text="(x(x)x)", time="3", unit="5")
     assert not app.exception
     assert app.text_input(key="text").value == "(x(x)x)"
-    assert app.session_state["seen"]["selection"] == {"time": 3, "unit": 5, "layer": 0}
+    assert selected(app) == Selection(time=3, unit=5, of=0)
 
 
 @pytest.mark.parametrize("query", [{"time": "x", "unit": "1e9"}, {"time": "-5", "unit": "99999"}, {"model": "../../x"}])
 def test_broken_link_opens_all_the_same(query: dict[str, str]) -> None:
     app = open_page(**query)
     assert not app.exception
-    assert app.session_state["seen"]["selection"]["time"] >= 0
+    assert selected(app).time >= 0
 
 
 @pytest.mark.parametrize(
@@ -153,7 +162,7 @@ def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
     assert not app.exception
     assert "100,000 characters" in spoken(app)
     assert f"first {MAX_TOKENS:,}" in spoken(app)
-    assert len(app.session_state["seen"]["reading"].ids) == MAX_TOKENS
+    assert len(read(app).ids) == MAX_TOKENS
 
 
 def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -223,7 +232,7 @@ def test_what_the_model_wrote_begins_after_what_was_read() -> None:
     app = open_page(model="brackets", text="(x")
     app.button(key="write").click().run()
     assert not app.exception
-    assert app.session_state["generated"]["from"] == 3  # ⏎ ( x
+    assert app.session_state["Watch"].written[1] == 3  # ⏎ ( x
 
 
 def test_panels_stay_chosen_when_the_model_changes() -> None:
@@ -237,20 +246,18 @@ def test_panels_stay_chosen_when_the_model_changes() -> None:
 def test_changing_the_model_leaves_the_place_of_the_one_before() -> None:
     app = open_page(model="agreement", text="the key is lost .", time="2", unit="7")
     app.selectbox(key="model").select("brackets").run()
-    assert app.session_state["seen"]["selection"]["unit"] == 9  # the depth unit
+    assert selected(app).unit == 9  # the depth unit
 
 
 def test_the_models_of_grammars_do_what_their_examples_say() -> None:
-    state = open_page(model="agreement", text="the key near the cabinets with the dogs is lost .").session_state
-    number = state["seen"]["reading"].trace.cell[0, :, 5]
+    first = read(open_page(model="agreement", text="the key near the cabinets with the dogs is lost .")).trace
+    number, verb = first.cell[0, :, 5], first.nll[9]
     assert max(number[5:9]) < 0 < 2 < number[2]  # low over cabinets and dogs
-    verb = state["seen"]["reading"].trace.nll[9]
-    state = open_page(model="agreement", text="the keys near the cabinet with the dog are lost .").session_state
-    assert min(state["seen"]["reading"].trace.cell[0, :, 5][2:9]) > 2  # high from keys on
-    wrong = open_page(model="agreement", text="the key near the cabinets are lost .").session_state["seen"]["reading"]
-    assert wrong.trace.nll[6] > verb + 4
-    state = open_page(model="brackets", text="(((((((())))))))").session_state
-    depth = state["seen"]["reading"].trace.cell[0, :, 9]
+    turned = read(open_page(model="agreement", text="the keys near the cabinet with the dog are lost .")).trace
+    assert min(turned.cell[0, :, 5][2:9]) > 2  # high from keys on
+    wrong = read(open_page(model="agreement", text="the key near the cabinets are lost .")).trace
+    assert wrong.nll[6] > verb + 4
+    depth = read(open_page(model="brackets", text="(((((((())))))))")).trace.cell[0, :, 9]
     assert all(b < a for a, b in pairwise(depth[1:9]))  # a step down at every (
     assert all(b > a for a, b in pairwise(depth[8:17]))  # and back at every )
 
@@ -271,4 +278,4 @@ def test_one_text_for_the_models_of_one_corpus() -> None:
 )
 def test_the_selection_goes_where_the_text_changed(app: AppTest, before: str, after: str, time: int) -> None:
     type_text(type_text(app, before), after)
-    assert app.session_state["seen"]["selection"]["time"] == time
+    assert selected(app).time == time

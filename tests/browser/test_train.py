@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lstmviz.training.run import Run
+from lstmviz.training.folder import Run
 from lstmviz.training.status import LIVING
 from lstmviz.ui import trainings
 

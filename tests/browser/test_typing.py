@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.training.run import Run, RunConfig
+from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.status import LIVING
 from lstmviz.ui import trainings
 

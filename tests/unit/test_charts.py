@@ -8,16 +8,14 @@ from torch.nn.utils.rnn import pack_sequence
 
 from lstmviz.charts import debiased_average, gate_figure, lines_figure, round_ticks, runs_figure, training_figure
 from lstmviz.trace import trace_module
+from lstmviz.training.loop import Metrics
 
 
-def records(losses: list[float], valid: dict[int, float]) -> list[dict]:
+def records(losses: list[float], valid: dict[int, float]) -> list[Metrics]:
     return [
-        {
-            "step": step, "epoch": step / 10, "seconds": step / 5, "train_nll": loss, "valid_nll": valid.get(step),
-            "gradient_norm": 1.0, "learning_rate": 0.1,
-        }
+        Metrics(step, step / 10, step / 5, loss, valid.get(step), False, 0.1, 1.0, 1000.0)
         for step, loss in enumerate(losses)
-    ]  # fmt: skip
+    ]
 
 
 def test_padding_leaves_the_scale_of_gates_as_it_is() -> None:

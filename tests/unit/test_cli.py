@@ -12,7 +12,8 @@ from lstmviz.card import card
 from lstmviz.checkpoint import load, save
 from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.trace import trace_sentence
-from lstmviz.training.run import Run, RunConfig, thinned
+from lstmviz.training.folder import Run, RunConfig
+from lstmviz.training.results import thinned
 
 
 @pytest.fixture

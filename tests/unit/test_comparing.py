@@ -8,55 +8,44 @@ import pytest
 
 from lstmviz.checkpoint import Checkpoint, with_layout
 from lstmviz.data.vocabulary import EOS, Vocabulary
+from lstmviz.explain.alignment import Compared, shared_axis
+from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.differences import Differences, differences
+from lstmviz.explain.kin import corresponding, kinship
+from lstmviz.explain.measures import CHARTS, half_life, measures
+from lstmviz.explain.rows import SLOTS
+from lstmviz.explain.tables import lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, prepare, read
-from lstmviz.ui.comparing import (
-    CHARTS,
-    SLOTS,
-    Compared,
-    corresponding,
-    differences,
-    draw,
-    half_life,
-    kinship,
-    lines_table,
-    markdown,
-    measures,
-    models_table,
-    shared_axis,
-    titles,
-    values_table,
-)
-
-
-def opened(checkpoint: Checkpoint) -> OpenModel:
-    return prepare(checkpoint)
+from lstmviz.roles import GREEN
+from lstmviz.ui.sources import Copy, Shipped, titles
+from lstmviz.wire import ComparisonHeader
 
 
 def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
     found = []
+    names = titles([(Shipped(f"model {number}"), each.model.cell) for number, each in enumerate(chosen)])
     for number, checkpoint in enumerate(chosen):
-        model = opened(checkpoint)
+        model = prepare(checkpoint)
         reading = read(model, text)
         assert reading is not None
-        found.append(Compared(f"model {number}", model, reading))
+        found.append(Compared(f"model {number}", names[number], model, reading))
     return found
 
 
-def drawn(text: str, models: list[Compared], **view) -> tuple[dict, list[bytes]]:
+def drawn(text: str, models: list[Compared], **changed) -> tuple[ComparisonHeader, list[bytes]]:
     every = [model.opened for model in models]
-    return draw(shared_axis(text, models), models, facts=differences(every), kin=kinship(every), **view)
+    view = View(layer=0, order="index", slots=list(SLOTS), charts=list(CHARTS), gate="keeps", difference=False)
+    comparison = Comparison(models, shared_axis(text, models), different(every), kinship(every), reference=0)
+    return draw(comparison, dataclasses.replace(view, **changed), {"time": 0, "unit": 0, "model": 0})
+
+
+def different(models: list[OpenModel]) -> Differences:
+    return differences(models, [1000.0 + k for k in range(len(models))])
 
 
 def panels_of(part: bytes) -> list[dict]:
     length = int.from_bytes(part[:4], "little")
     return json.loads(part[4 : 4 + length])["panels"]
-
-
-def view(**changed) -> dict:
-    return {
-        "layer": 0, "slots": list(SLOTS), "charts": list(CHARTS), "gate": "keeps", "order": "index",
-        "difference": False, "reference": 0, "selection": {"time": 0, "unit": 0, "model": 0}, **changed,
-    }  # fmt: skip
 
 
 def test_models_that_split_alike_share_their_tokens(make_checkpoint):
@@ -122,13 +111,13 @@ def test_accents_and_signs_are_aligned_however_they_are_written(make_checkpoint)
 def test_the_share_of_unknown_tokens_stands_beside_the_losses(make_checkpoint):
     text, vocabulary = "a b x y z a b c d", Vocabulary.of("word", [*"abcd"])
     two = compared(text, make_checkpoint(vocabulary=vocabulary), make_checkpoint(vocabulary=vocabulary, cell="gru"))
-    note = drawn(text, two, **view())[0].note
+    note = drawn(text, two)[0].note
     assert "not in the vocabulary of lstm (37.5% <unk>), gru (37.5% <unk>)" in note
     assert "so much <unk> that the perplexity of lstm, gru tells little of the rest" in note
-    assert "so much" not in drawn("a b c d x", compared("a b c d x", *(m.checkpoint for m in two)), **view())[0].note
+    assert "so much" not in drawn("a b c d x", compared("a b c d x", *(m.checkpoint for m in two)))[0].note
     known = dataclasses.replace(make_checkpoint(), results={"valid_nll": 2.0, "valid_unknown": 0.116})
-    rows, _ = differences([opened(known), opened(make_checkpoint(cell="gru"))])
-    assert next(values for label, values, _ in rows if label == "validation") == [
+    facts = different([prepare(known), prepare(make_checkpoint(cell="gru"))]).facts
+    assert next(fact.values for fact in facts if fact.label == "validation") == [
         "2.0000 nats/char, 11.6% <unk>",
         "2.0000 nats/char",
     ]
@@ -168,14 +157,29 @@ def test_what_a_cell_lacks_is_absent_and_not_zero(make_checkpoint):
     assert measures(gru, 0, "shows", np.arange(3), "token")["mean"] is None
     assert measures(gru, 0, "keeps", np.arange(3), "token")["mean"] is not None
     assert measures(rnn, 0, "keeps", np.arange(3), "token")["half-life"] is None
-    header, parts = drawn("abc", [gru, rnn], **view())
+    header, parts = drawn("abc", [gru, rnn])
     assert header.models[0].absent["shows"].startswith("no output gate")
     slots = [{panel["slot"] for panel in panels_of(part) if panel["drawn"]} for part in parts]
     assert slots == [{"keeps", "looks back", "candidate", "memory"}, {"memory"}]
 
 
+def test_a_forget_gate_that_says_how_much_is_written_stands_in_that_row_and_is_green(
+    make_checkpoint, minimal_gated_unit
+):
+    models = compared("abc", make_checkpoint(cell=minimal_gated_unit), make_checkpoint())
+    header, parts = drawn("abc", models, gate="writes")
+    (panel,) = [panel for panel in panels_of(parts[0]) if panel["slot"] == "writes"]
+    assert panel["role"] == "forget_gate" and panel["drawn"] and (panel["light"], panel["dark"]) == GREEN
+    assert header.models[0].absent["keeps"] == "no forget gate: keeps what it does not write, 1\xa0−\xa0f"
+    f = models[0].reading.trace["forget_gate"][0]
+    np.testing.assert_allclose(measures(models[0], 0, "writes", np.arange(3), "token")["mean"], f.mean(-1), rtol=1e-6)
+    keeps = measures(models[0], 0, "keeps", np.arange(3), "token")
+    np.testing.assert_allclose(keeps["mean"], 1 - f.mean(-1), rtol=1e-5)
+    np.testing.assert_allclose(keeps["half-life"], half_life(1 - f), rtol=1e-5)
+
+
 def test_a_layer_that_a_model_lacks_is_absent(make_checkpoint):
-    header, parts = drawn("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), **view(layer=1))
+    header, parts = drawn("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), layer=1)
     assert header.models[1].absent["keeps"] == "no layer 2: this model has 1"
     assert panels_of(parts[1]) == []
 
@@ -184,7 +188,7 @@ def test_kin_that_lack_a_layer_are_drawn_beside_a_deeper_model(make_checkpoint):
     one = make_checkpoint()
     grammar = dataclasses.replace(one, hidden_variable={"name": "depth", "correlations": [[0.1, 0.2, 0.3, 0.4]]})
     three = compared("abc", grammar, with_layout(grammar, "lstm_concat"), make_checkpoint(num_layers=3))
-    header, _ = drawn("abc", three, **view(layer=2, difference=True))
+    header, _ = drawn("abc", three, layer=2, difference=True)
     assert [model.differences for model in header.models] == [{}, {}, {}]
 
 
@@ -197,7 +201,7 @@ def test_what_an_slstm_kept_at_its_first_step_is_unknown(make_checkpoint):
 
 def test_the_same_weights_in_another_layout_differ_by_rounding_alone(make_checkpoint):
     one = make_checkpoint(num_layers=2)
-    header, _ = drawn("abc cab", compared("abc cab", one, with_layout(one, "lstm_concat")), **view(difference=True))
+    header, _ = drawn("abc cab", compared("abc cab", one, with_layout(one, "lstm_concat")), difference=True)
     assert [model.kin for model in header.models] == [0, 0]
     found = header.models[1].differences
     assert {"forget_gate", "input_gate", "output_gate", "candidate", "cell", "hidden"} <= set(found)
@@ -207,37 +211,38 @@ def test_the_same_weights_in_another_layout_differ_by_rounding_alone(make_checkp
 
 def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):
     a, b = make_checkpoint(cell="lstm_split"), make_checkpoint(cell="report_split")
-    assert corresponding.__wrapped__(a, b)
-    assert not corresponding.__wrapped__(a, make_checkpoint(cell="lstm", seed=1))  # other shapes, other weights
+    assert corresponding(a, b)
+    assert not corresponding(a, make_checkpoint(cell="lstm", seed=1))  # other shapes, other weights
     other = dataclasses.replace(
         make_checkpoint(cell="report_split", seed=1), train=dataclasses.replace(b.train, seed=1)
     )
-    assert not corresponding.__wrapped__(a, other)
-    assert not corresponding.__wrapped__(a, make_checkpoint(cell="lstm_split", hidden_size=5))
-    assert kinship([*map(opened, (a, make_checkpoint(cell="gru", seed=2), b))]) == [0, 1, 0]
+    assert not corresponding(a, other)
+    assert not corresponding(a, make_checkpoint(cell="lstm_split", hidden_size=5))
+    assert kinship([*map(prepare, (a, make_checkpoint(cell="gru", seed=2), b))]) == [0, 1, 0]
     copy = with_layout(b, "report_concat")
     for order in ((a, b, copy), (a, copy, b), (copy, a, b)):  # a and the copy are kin by way of b
-        assert len(set(kinship([*map(opened, order)]))) == 1
+        assert len(set(kinship([*map(prepare, order)]))) == 1
 
 
 def test_what_differs_comes_first(make_checkpoint):
-    rows, same = differences([opened(make_checkpoint()), opened(make_checkpoint(cell="gru"))])
-    assert rows[0][0] == "parameters"  # the cells are the models' titles already
-    *rows, speed = rows
-    assert [differs for *_, differs in rows] == sorted((differs for *_, differs in rows), reverse=True)
-    assert speed[0] == "reads here"  # differs always, and says little of the cells
-    assert "units 4" in same and "cell" not in same
+    found = different([prepare(make_checkpoint()), prepare(make_checkpoint(cell="gru"))])
+    assert found.facts[0].label == "parameters"  # the cells are the models' titles already
+    *facts, speed = found.facts
+    assert [fact.differs for fact in facts] == sorted((fact.differs for fact in facts), reverse=True)
+    assert speed.label == "reads here"  # differs always, and says little of the cells
+    assert "units 4" in found.same and "cell" not in found.same
 
 
 def test_a_title_is_the_cell_where_that_tells_the_models_apart():
-    assert titles([("x", "lstm"), ("y", "gru"), ("z", "lstm")]) == ["x", "gru", "z"]
-    assert titles([("x", "lstm"), ("x as lstm_split", "lstm_split")]) == ["lstm", "copy as lstm_split"]
+    x, y, z = map(Shipped, "xyz")
+    assert titles([(x, "lstm"), (y, "gru"), (z, "lstm")]) == ["x", "gru", "z"]
+    assert titles([(x, "lstm"), (Copy(x, "lstm_split"), "lstm_split")]) == ["lstm", "copy as lstm_split"]
 
 
 def test_the_colours_of_a_role_reach_equally_far_in_all(make_checkpoint):
     wide = make_checkpoint(seed=3)
     wide = dataclasses.replace(wide, weights={name: 40 * weight for name, weight in wide.weights.items()})
-    _, parts = drawn("abcabc", compared("abcabc", make_checkpoint(), wide), **view())
+    _, parts = drawn("abcabc", compared("abcabc", make_checkpoint(), wide))
     limits = [
         {
             panel["role"]: panel["limit"]

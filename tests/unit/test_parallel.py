@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from lstmviz.checkpoint import load
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.model import LanguageModel
+from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.loop import Metrics, Trainer
+from lstmviz.training.meeting import Word, hear, say, steps_together
 from lstmviz.training.parallel import ALONE, World
-from lstmviz.training.run import Run, RunConfig
+from lstmviz.training.process import execute
 
 ROOT = Path(__file__).parents[2]
 CORPUS = generate("brackets", 400)
@@ -76,6 +79,42 @@ def test_many_take_the_steps_that_one_would(size):
     assert all(p.equal(q) for trainer, _ in trained for p, q in zip(first, trainer.model.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("asked", [[], ["go on"], ["save"], ["go on", "go on", "save", "save", "go on", "stop"]])
+def test_all_hear_the_words_that_one_says_and_take_the_same_steps(asked: list[str]) -> None:
+    said, barrier, given, size = [None] * 3, threading.Barrier(3), iter(asked), 3
+    config = dataclasses.replace(CONFIG, batch_size=6, steps=33, eval_every=8)
+
+    def one(rank: int) -> tuple[list[int], list[tuple[int, Word]], bool]:
+        model = LanguageModel(ModelConfig(embedding_size=4, hidden_size=4), len(CORPUS.vocabulary))
+        trainer, words = Trainer(model, CORPUS, config, Threads(rank, size, 0, said, barrier)), []
+
+        def meet(metrics: Metrics | None) -> Word:
+            if rank:
+                word = hear(trainer)
+            else:
+                while (word := Word(next(given, "go on"))) is Word.SAVE:
+                    assert "rank.2.random.cpu" in say(trainer, word)  # whole
+                say(trainer, word)
+            words.append((trainer.step, word))
+            return word
+
+        steps = [trainer.step for _ in steps_together(trainer, meet)]
+        if trainer.is_over:
+            (hear if rank else partial(say, word=Word.FINISHED))(trainer)
+        return steps, words, trainer.is_over
+
+    with ThreadPoolExecutor(size) as pool:
+        first, *others = list(pool.map(one, range(size)))
+    assert all(other == first for other in others)
+    steps, words, is_over = first
+    if "stop" in asked:
+        assert not is_over and words[-1] == (10, Word.STOP)  # at the fourth meeting
+        assert steps == list(range(1, 11))
+    else:
+        assert is_over and steps == list(range(1, 34))
+        assert [step for step, _ in words] == [0, 5, 8, 10, 15, 16, 20, 24, 25, 30, 32, 33]
+
+
 def test_streams_that_cannot_be_shared_out_are_refused():
     with pytest.raises(ValueError, match="batch_size 8 cannot be shared out evenly among 3 processes"):
         train(World(rank=1, size=3))
@@ -84,13 +123,13 @@ def test_streams_that_cannot_be_shared_out_are_refused():
 def test_another_number_of_processes_is_refused_and_changes_nothing(tmp_path: Path):
     config = RunConfig(CONFIG, ModelConfig(hidden_size=8))
     run = Run.create(tmp_path / "run", config)
-    list(run.execute())
+    list(execute(run))
     last = run.folder / "last.safetensors"
     tensors = safetensors.torch.load_file(last)
     assert not any(name.startswith("rank.") for name in tensors)
     safetensors.torch.save_file({**tensors, "rank.1.loss": tensors["loss"] + 0}, last)
     with pytest.raises(ValueError, match="trained by 2 processes; go on with torchrun --nproc-per-node 2 -m lstmviz"):
-        list(run.execute())
+        list(execute(run))
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)  # as it was
     with pytest.raises(ValueError, match="there is a run in"):
@@ -123,7 +162,7 @@ def test_one_of_two_processes_is_killed_and_the_weights_are_the_same(tmp_path: P
     assert one.keys() == other.keys() and "rank.1.random.cpu" in one
     assert all(one[name].equal(other[name]) for name in one if name != "clock")
     assert not one["random.cpu"].equal(one["rank.1.random.cpu"])
-    losses = [[record["train_nll"] for record in run.metrics()[0]] for run in (Run(tmp_path / "alone"), run)]
+    losses = [[record.train_nll for record in run.records()] for run in (Run(tmp_path / "alone"), run)]
     assert len(losses[0]) == 33 and losses[0] == losses[1]
     command = load(run.folder / "best.safetensors").command
     assert command.startswith("torchrun --nproc-per-node 2 -m lstmviz train runs/killed --corpus brackets --")

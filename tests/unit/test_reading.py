@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lstmviz import reading, wire
-from lstmviz.reading import OpenModel, prepare, read
+from lstmviz.reading import OpenModel, Selected, Selection, prepare, read, select, write_on
 from lstmviz.trace import trace_tokens
 from lstmviz.wire import payload
 
@@ -106,3 +106,45 @@ def test_values_beyond_all_bounds_are_sent(opened: OpenModel) -> None:
     sent = cell["low"] + codes[0] / 65534 * (cell["high"] - cell["low"])
     assert cell["mean"] is None and cell["high"] >= 3e38
     np.testing.assert_allclose(sent, [float(cell["high"]), -3e38, 1e30, 0], atol=(cell["high"] - cell["low"]) / 65534)
+
+
+LINK, CLICK = Selection(time=1, unit=2), Selection(time=0, unit=5, of=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "tokens", "told", "expected"),
+    [
+        (Selected(LINK, [*"abc"]), "abc", None, LINK),  # the link, while nothing else was
+        (Selected(LINK, [*"abc"]), "abc", CLICK, CLICK),  # a click after it
+        (Selected(LINK, [*"abc"], CLICK), "abc", CLICK, LINK),  # a click before it, which is told again
+        (Selected(LINK, [*"abc"]), "abcd", None, Selection(3, 2)),  # a key moves the token, not the unit
+        (Selected(CLICK, [*"abc"], CLICK), "abxc", CLICK, Selection(2, 5, 1)),  # also after a click
+        (Selected(LINK, [*"abc"], CLICK), "abc", LINK, LINK),  # a click back on what is selected
+        (
+            Selected(LINK, [*"abc"]),
+            "abcd",
+            CLICK,
+            Selection(3, 5, 1),
+        ),  # both at once
+        (Selected(Selection(9, 2), [*"abc"]), "abc", None, Selection(2, 2)),  # a link past the end
+        (Selected(Selection(-1, 2), [*"abc"]), "abc", None, Selection(0, 2)),
+        (Selected(LINK, [*"abc"]), "a", None, Selection(0, 2)),
+    ],
+)
+def test_the_last_of_click_key_and_link_wins(before, tokens, told, expected) -> None:
+    assert select(before, [*tokens], told) == expected
+
+
+def test_a_unit_that_there_is_not_gives_way_to_the_nearest() -> None:
+    assert [Selection(0, unit).within(4).unit for unit in (-3, 0, 3, 4, 999)] == [0, 0, 3, 3, 3]
+    assert Selection(1, 2, 3).said("layer") == {"time": 1, "unit": 2, "layer": 3}
+
+
+def test_what_is_written_on_goes_on_from_what_was_read(opened: OpenModel) -> None:
+    options = {"temperature": 1.0, "top_k": 5, "seed": 0}
+    seen = read(opened, "abc")
+    more = write_on(opened, seen, 6, **options)
+    assert more == write_on(opened, seen, 9, **options)[: len(more)] and "\n" not in more
+    full = read(opened, "a" * 3000)
+    assert write_on(opened, full, 6, **options) == ""  # what would not be read is not written
+    assert write_on(opened, None, 3, **options)

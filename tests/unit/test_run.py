@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
-from lstmviz.training import run as run_module
-from lstmviz.training.run import Run, RunConfig, learned_nothing, runs
+from lstmviz.training import process
+from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs
+from lstmviz.training.process import execute
+from lstmviz.training.standing import learned_nothing
 from lstmviz.training.status import Busy, reason
 from lstmviz.ui import trainings
 
@@ -34,6 +37,15 @@ CONFIG = RunConfig(
     TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30), ModelConfig(hidden_size=8), probe="((x))"
 )
 LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), ModelConfig(hidden_size=8))
+
+
+def record(step: int, train: float = 2.0, valid: float | None = None) -> Record:
+    return Record(step, step / 10, step / 5, train, valid, False, 0.1, 1.0, 1000.0)
+
+
+def untimed(records: Sequence[Record]) -> list[Record]:
+    """All but what a clock says."""
+    return [dataclasses.replace(record, seconds=0.0, tokens_per_second=0.0) for record in records]
 
 
 def wait_for(run: Run, *states: str, seconds: float = 60) -> None:
@@ -49,14 +61,14 @@ def process_of(run: Run) -> subprocess.Popen:
 
 def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "first", CONFIG)
-    assert run.status() is None and run.metrics() == ([], 0) and run.config() == CONFIG
-    seen = list(run.execute())
+    assert run.status() is None and run.log() == NOTHING and run.config() == CONFIG
+    seen = list(execute(run))
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)
     assert status.parameters == sum(w.numel() for w in load(run.folder / "best.safetensors").weights.values())
-    records, offset = run.metrics()
-    assert [record["step"] for record in records] == [metrics.step for metrics in seen] == [1, 25, 30, 50, 60]
-    assert run.metrics(offset) == ([], offset)
+    log = run.log()
+    assert list(log.records) == seen and [record.step for record in seen] == [1, 25, 30, 50, 60]
+    assert run.log(log) is log
     best = load(run.folder / "best.safetensors")
     assert best.history["step"] == [1, 25, 30, 50, 60]
     assert "nesting depth" in (run.folder / "card.md").read_text()
@@ -65,13 +77,14 @@ def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
 
 def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
-    list(run.execute())
+    list(execute(run))
     assert run.probes() == [1, 2, 4, 8, 16, 30, 60]
     best = load(run.folder / "best.safetensors")
     cuda = torch.cuda.is_available()  # then the training was there
     model, vocabulary = best.build().to("cuda" if cuda else "cpu"), best.vocabulary
     near = 1e-5 if cuda else 0.0
-    probe = run.probe(best.step)
+    seen = run.snapshot()
+    probe = seen.probe(best.step)
     trace = probe.trace
     assert [vocabulary.tokens[i] for i in probe.ids] == list("\n((x))")  # after the lines before it
     assert trace.cell_name == "lstm"
@@ -86,7 +99,7 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     np.testing.assert_allclose(trace.nll[1:], expected.nll[-5:], rtol=0, atol=near)
     for log_p_likely in (log_p[-6:].topk(5).values, log_p[-6:].gather(1, torch.from_numpy(probe.likely))):
         np.testing.assert_allclose(probe.probabilities, log_p_likely.exp().numpy(), rtol=0, atol=near)
-    assert not np.array_equal(run.probe(30).trace.forget_gate, run.probe(60).trace.forget_gate)
+    assert not np.array_equal(seen.probe(30).trace.forget_gate, seen.probe(60).trace.forget_gate)
 
 
 def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
@@ -113,13 +126,13 @@ def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
     try:
         wait_for(run, "running")
         with pytest.raises(ValueError, match="another process is training"):
-            next(iter(run.execute()))
+            next(iter(execute(run)))
         wait_for(run, "running")  # and that one changed nothing
         run.ask("pause")
         wait_for(run, "paused")
-        before = run.metrics()
+        before = run.log()
         time.sleep(0.5)
-        assert run.metrics() == before
+        assert run.log() == before
         run.ask("resume")
         wait_for(run, "running")
         run.ask("stop")
@@ -129,20 +142,19 @@ def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
         process.kill()
     status = run.status()
     assert status is not None
-    training = run.execute()
+    training = execute(run)
     assert next(training).step > status.step > 0
     training.close()
-    records, _ = run.metrics()
-    steps = [record["step"] for record in records]
+    steps = [record.step for record in run.records()]
     assert steps == sorted(set(steps))
 
 
 def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
-    list(run.execute())
-    expected, _ = run.metrics()
+    list(execute(run))
+    expected = untimed(run.records())
     twin = Run.create(tmp_path / "twin", CONFIG)
-    training = twin.execute()
+    training = execute(twin)
     for _ in range(4):  # past the evaluation at step 30, which saves; then as if killed
         next(training)
     status = json.loads((twin.folder / "status.json").read_text())
@@ -155,12 +167,9 @@ def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
         path.write_bytes(b"half")
     crashed = twin.status()
     assert crashed is not None and crashed.state == "crashed"
-    list(twin.execute())
+    list(execute(twin))
     assert not any(path.exists() for path in half)
-    records, _ = twin.metrics()
-    for record in (*records, *expected):
-        del record["seconds"], record["tokens_per_second"]
-    assert records == expected
+    assert untimed(twin.records()) == expected
     one, other = (load(r.folder / "best.safetensors") for r in (run, twin))
     assert all(one.weights[name].equal(other.weights[name]) for name in one.weights)
 
@@ -185,17 +194,17 @@ def test_a_failure_is_said_and_a_failed_start_can_be_made_again(tmp_path: Path) 
     bad = RunConfig(TrainConfig("brackets", batch_size=10**6), ModelConfig(hidden_size=8))
     run = Run.create(tmp_path / "run", bad)
     with pytest.raises(ValueError, match="needs at least"):
-        list(run.execute())
+        list(execute(run))
     status = run.status()
     assert status is not None and status.state == "failed" and "needs at least" in status.message
     Run.create(tmp_path / "run", CONFIG)
-    list(run.execute())
+    list(execute(run))
     assert run.status().state == "finished"  # type: ignore[union-attr]
 
 
 def test_a_diverged_training_keeps_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
-    training = run.execute()
+    training = execute(run)
     while next(training).step < 30:
         pass
     decode = LanguageModel.decode
@@ -209,18 +218,18 @@ def test_a_diverged_training_keeps_its_best(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_folder_without_a_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no training run in"):
-        list(Run(tmp_path).execute())
+        list(execute(Run(tmp_path)))
 
 
 def test_more_runs_than_cores_wait_for_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     first, second = (Run.create(tmp_path / name, CONFIG) for name in ("first", "second"))
-    training = first.execute()
+    training = execute(first)
     next(training)
-    waiting = threading.Thread(target=lambda: list(second.execute()))
+    waiting = threading.Thread(target=lambda: list(execute(second)))
     waiting.start()
     wait_for(second, "queued")
-    assert second.metrics()[0] == []
+    assert second.records() == ()
     list(training)
     waiting.join(60)
     wait_for(second, "finished")
@@ -229,13 +238,13 @@ def test_more_runs_than_cores_wait_for_their_turn(tmp_path: Path, monkeypatch: p
 def test_a_pause_lets_another_run_have_the_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     first, second = Run.create(tmp_path / "first", LONG), Run.create(tmp_path / "second", CONFIG)
-    training = threading.Thread(target=lambda: list(first.execute()))
+    training = threading.Thread(target=lambda: list(execute(first)))
     training.start()
     try:
         wait_for(first, "running")
         first.ask("pause")
         wait_for(first, "paused")
-        list(second.execute())
+        list(execute(second))
         wait_for(second, "finished")
         first.ask("resume")
         wait_for(first, "running")
@@ -247,21 +256,21 @@ def test_a_pause_lets_another_run_have_the_turn(tmp_path: Path, monkeypatch: pyt
 
 def test_a_stop_counts_from_the_moment_it_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run.create(tmp_path / "run", LONG)
-    open_corpus = run_module.open_corpus
+    open_corpus = process.open_corpus
 
     def open_slowly(config: TrainConfig) -> Corpus:
         wait_for(run, "starting")
         run.ask("stop")
         return open_corpus(config)
 
-    monkeypatch.setattr(run_module, "open_corpus", open_slowly)
-    list(run.execute())
+    monkeypatch.setattr(process, "open_corpus", open_slowly)
+    list(execute(run))
     wait_for(run, "stopped")
 
 
 def test_a_run_that_trains_is_not_deleted(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
-    training = run.execute()
+    training = execute(run)
     next(training)
     with pytest.raises(Busy):
         trainings.delete(run)
@@ -276,21 +285,21 @@ def test_a_validation_loss_that_is_no_number_ends_the_run(tmp_path: Path, monkey
     monkeypatch.setattr("lstmviz.training.loop.evaluate", lambda *_: next(losses))
     run = Run.create(tmp_path / "run", CONFIG)
     with pytest.raises(FloatingPointError, match="validation loss became inf at step 60"):
-        list(run.execute())
+        list(execute(run))
     assert load(run.folder / "best.safetensors").step == 30
-    assert [record["valid_nll"] for record in run.metrics()[0] if record["valid_nll"] is not None] == [1.0]
+    assert [record.valid_nll for record in run.records() if record.valid_nll is not None] == [1.0]
 
 
 def test_each_evaluation_leaves_a_sample(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
-    list(run.execute())
-    samples = [record["sample"] for record in run.metrics()[0] if "sample" in record]
+    list(execute(run))
+    samples = [record.sample for record in run.records() if record.sample]
     assert len(samples) == 2 and all(len(sample) > 50 for sample in samples)
 
 
 def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run.create(tmp_path / "run", CONFIG)
-    steps = run.execute()
+    steps = execute(run)
     for metrics in steps:
         if metrics.step == 50:
             break
@@ -306,7 +315,7 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(tmp_path: Path, monkeypatc
     assert (run.folder / "last.safetensors").read_bytes() == saved
     assert (run.folder / "best.safetensors").read_bytes() == best
     assert not list(run.folder.glob(".*"))  # nothing half written
-    list(run.execute())  # there is room again
+    list(execute(run))  # there is room again
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)
 
@@ -321,7 +330,7 @@ def test_why_a_disk_does_not_take_anything_is_a_sentence(tmp_path: Path) -> None
 
 
 def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmviz.training.run.BEAT_EVERY", 0.05)
+    monkeypatch.setattr("lstmviz.training.process.BEAT_EVERY", 0.05)
     monkeypatch.setattr("lstmviz.training.status.STALE_AFTER", 0.5)
     run = Run.create(tmp_path / "run", CONFIG)
     seen = []
@@ -333,8 +342,8 @@ def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch:
         seen.append(status.state)
         return 1.0
 
-    monkeypatch.setattr("lstmviz.training.run.evaluate", slow)  # of the exact figures at the end
-    list(run.execute())
+    monkeypatch.setattr("lstmviz.training.results.evaluate", slow)  # of the exact figures at the end
+    list(execute(run))
     assert seen == ["running", "running"]
     status = run.status()
     assert status is not None and status.state == "finished"
@@ -345,13 +354,13 @@ def test_another_text_is_not_gone_on_with(tmp_path: Path) -> None:
     text.write_text("abc " * 300)
     train = dataclasses.replace(CONFIG.train, corpus=str(text), steps=40, eval_every=20)
     run = Run.create(tmp_path / "run", dataclasses.replace(CONFIG, train=train, probe="abc"))
-    steps = run.execute()
+    steps = execute(run)
     assert next(m for m in steps if m.step == 20)
     next(steps)  # what was kept after step 20 is saved
     steps.close()
     text.write_text("cab " * 300)
     with pytest.raises(ValueError, match="the text is not the one that this training began with"):
-        list(run.execute())
+        list(execute(run))
 
 
 def test_a_text_that_another_version_split_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -359,7 +368,7 @@ def test_a_text_that_another_version_split_otherwise_is_not_gone_on_with(tmp_pat
     text.write_text("it's 3.14 o'clock , said he\n" * 60)
     train = dataclasses.replace(CONFIG.train, corpus=str(text), level="word", max_words=4, steps=40, eval_every=20)
     run = Run.create(tmp_path / "run", dataclasses.replace(CONFIG, train=train, probe=""))
-    steps = run.execute()
+    steps = execute(run)
     assert next(m for m in steps if m.step == 20)
     next(steps)
     steps.close()
@@ -374,12 +383,12 @@ def test_a_text_that_another_version_split_otherwise_is_not_gone_on_with(tmp_pat
             save(dataclasses.replace(load(best), vocabulary=other), best)
         safetensors.torch.save_file({k: v for k, v in (tensors | changed).items() if v is not None}, last)
         with pytest.raises(ValueError, match="split the text into other words; go on with that version"):
-            list(run.execute())
+            list(execute(run))
     best.unlink()
     with pytest.raises(ValueError, match="split the text into other words"):
-        list(run.execute())
+        list(execute(run))
     best.write_bytes(kept)  # where it was split alike, an earlier version's run goes on
-    assert [m.step for m in run.execute()] == [25, 40]
+    assert [m.step for m in execute(run)] == [25, 40]
 
 
 def test_a_run_that_never_said_anything_is_crashed(tmp_path: Path) -> None:
@@ -391,13 +400,28 @@ def test_a_run_that_never_said_anything_is_crashed(tmp_path: Path) -> None:
 
 
 def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"step": 2}\n{"st')
-    records, offset = run.metrics()
-    assert records == [{"step": 1}, {"step": 2}] and offset == 24
-    with (tmp_path / "metrics.jsonl").open("ab") as file:
-        file.write(b'ep": 3}\n\0\0\n{"step": 4}\n')
-    assert run.metrics(offset) == ([{"step": 3}], 36)
+    run, path = Run(tmp_path), tmp_path / "metrics.jsonl"
+    first, second, third = (record(step).dumps() for step in (1, 2, 3))
+    path.write_bytes(first + second + third[:9])
+    log = run.log()
+    assert log.records == (record(1), record(2)) and log.offset == len(first + second)
+    with path.open("ab") as file:
+        file.write(third[9:])
+    log = run.log(log)
+    assert [each.step for each in log.records] == [1, 2, 3]
+    for damaged in (b"\0\0\n", b'{"step": 4}\n', b"4\n", b"null\n"):
+        path.write_bytes(first + second + third + damaged + first)
+        assert run.log(log) == log and run.log() == dataclasses.replace(log, file=path.stat().st_ino)
+
+
+def test_a_record_of_another_version_is_read() -> None:
+    line = (ROOT / "checkpoints" / "recorded" / "brackets" / "metrics.jsonl").read_bytes().splitlines(keepends=True)[-1]
+    given = json.loads(line)
+    assert Record.loads(line).dumps() == line or "valid_unknown" not in given  # which came later
+    read = Record.loads(json.dumps({**given, "zero_gradients": ["U"], "of_later": 1}).encode() + b"\n")
+    assert read.zero_gradients == ("U",) and read.sample == given["sample"] and read.valid_unknown == 0.0
+    earliest = {name: given[name] for name in given if name not in ("sample", "valid_unknown", "zero_gradients")}
+    assert Record.loads(json.dumps(earliest).encode() + b"\n").sample == ""
 
 
 SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), ModelConfig(hidden_size=6))
@@ -405,7 +429,7 @@ SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_e
 
 @pytest.fixture
 def small_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "open_corpus", lambda config: generate(config.corpus, 400))
+    monkeypatch.setattr(process, "open_corpus", lambda config: generate(config.corpus, 400))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "nfg", "mingru", "slstm"])
@@ -417,7 +441,7 @@ def test_a_rate_that_is_far_too_high_ends_with_a_sentence(
     model = dataclasses.replace(SMALL.model, cell=cell)
     run = Run.create(tmp_path / "run", dataclasses.replace(SMALL, train=train, model=model))
     try:
-        list(run.execute())
+        list(execute(run))
     except FloatingPointError as error:
         assert re.fullmatch(r"the training diverged: .*step \d+.*; try a lower learning rate, .*", str(error))
         assert (status := run.status()) and (status.state, status.message) == ("failed", str(error))
@@ -432,11 +456,11 @@ def test_every_place_where_numbers_may_fail_says_the_step(
 ) -> None:
     def fails(where: str, make: object, said: str) -> None:
         run = Run.create(tmp_path / where, SMALL)
-        training = run.execute()
+        training = execute(run)
         while next(training).step < 20:  # what was kept then is kept
             pass
         with monkeypatch.context() as patch:
-            patch.setattr(f"lstmviz.training.run.{where}", make)
+            patch.setattr(f"lstmviz.training.{where}", make)
             with pytest.raises(FloatingPointError, match=said):
                 list(training)
         status = run.status()
@@ -446,19 +470,18 @@ def test_every_place_where_numbers_may_fail_says_the_step(
     def no_number(*_: object) -> None:
         raise FloatingPointError("no number")
 
-    fails("_sample", no_number, r"diverged: no number \(at step 30\)")
-    fails("carried_variable", no_number, r"no number \(at step 30\)")
+    fails("process._sample", no_number, r"diverged: no number \(at step 30\)")
+    fails("process.carried_variable", no_number, r"no number \(at step 30\)")
     fails(
-        "evaluate", lambda *_: math.inf, r"valid_nll became inf \(in the exact figures of the best weights, of step 30"
+        "results.evaluate",
+        lambda *_: math.inf,
+        r"valid_nll became inf \(in the exact figures of the best weights, of step 30",
     )
     weights = {"decoder.bias": torch.tensor([math.nan])}
-    fails("checkpoints.weights_of", lambda _: weights, r"not all weights in decoder.bias are finite .*step 30")
+    fails("process.checkpoints.weights_of", lambda _: weights, r"not all weights in decoder.bias are finite .*step 30")
 
 
 def test_a_training_that_never_beats_the_untrained_model_is_told_so() -> None:
-    def record(step: int, train: float, valid: float | None) -> dict:
-        return {"step": step, "train_nll": train, "valid_nll": valid}
-
     assert learned_nothing([]) == learned_nothing([record(1, 2.0, None)]) == ""
     assert learned_nothing([record(1, 2.0, None), record(10, 3.0, 2.5), record(20, 1.0, 1.9)]) == ""
     said = learned_nothing([record(1, 2.0, None), record(10, 3.0, 5e9), record(20, 1.0, 2.0)])
@@ -473,7 +496,7 @@ def stopped(folder: Path, text: Path) -> Run:
     text.write_text("abc " * 300)
     train = dataclasses.replace(CONFIG.train, corpus=str(text), steps=40, eval_every=10)
     run = Run.create(folder, dataclasses.replace(CONFIG, train=train, probe="abc"))
-    for metrics in run.execute():
+    for metrics in execute(run):
         if metrics.step == 10:
             run.ask("stop")
             time.sleep(0.3)
@@ -500,7 +523,7 @@ def test_a_refused_resume_leaves_its_run_as_it_was(tmp_path: Path, why: str) -> 
     for name, data in files.items():
         (run.folder / name).write_bytes(data)
     with pytest.raises(ValueError) as error:
-        list(Run(run.folder).execute())
+        list(execute(Run(run.folder)))
     after = run.status()
     assert after is not None and after.message == str(error.value)
     same = ("state", "step", "parameters", "processes")

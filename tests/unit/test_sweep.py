@@ -1,6 +1,7 @@
 """Line-ups: who is in them, of what size; killed and gone on with; refused."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -13,16 +14,17 @@ import pytest
 from lstmviz import cli
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import load
-from lstmviz.config import TrainConfig
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.model import parameter_count, widest
-from lstmviz.training.run import Run, runs
+from lstmviz.training.folder import Run, RunConfig, runs
+from lstmviz.training.grid import Grid, lineup
 from lstmviz.training.status import Busy
-from lstmviz.training.sweep import Sweep, SweepConfig, check_machine, train_member
+from lstmviz.training.sweep import Sweep, check_machine, train_member
 
 ROOT = Path(__file__).parents[2]
 TRAIN = TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30)
 SMALL = {"embedding_size": 4, "hidden_size": 6}
-TWO = SweepConfig(dataclasses.replace(TRAIN, steps=400, eval_every=200), SMALL, ("gru", "rnn"), bptt=(16,))
+TWO = lineup(dataclasses.replace(TRAIN, steps=400, eval_every=200), SMALL, ("gru", "rnn"), bptt=(16,))
 VOCABULARY = 8  # of brackets, and of the text below
 
 
@@ -44,26 +46,26 @@ def digests(lineup: Sweep) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Grid:
     """TWO on a text that is soon evaluated."""
     text = tmp_path_factory.mktemp("text") / "text.txt"
     text.write_text("((x)x)\n(x)\n" * 200)
-    return dataclasses.replace(TWO, train=dataclasses.replace(TWO.train, corpus=str(text)))
+    return TWO.trained(corpus=str(text))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(quick: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def undisturbed(quick: Grid, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The digests of its members, each trained alone in this process."""
-    lineup = Sweep.create(tmp_path_factory.mktemp("undisturbed") / "lineup", quick, VOCABULARY)
+    whole = Sweep.create(tmp_path_factory.mktemp("undisturbed") / "lineup", quick, VOCABULARY)
     for name, member in quick.members(VOCABULARY).items():
-        assert Run(lineup.folder / name).config() == member
-        train_member(lineup.folder / name)
-    return digests(lineup)
+        assert Run(whole.folder / name).config() == member
+        train_member(whole.folder / name)
+    return digests(whole)
 
 
 def test_a_member_is_named_by_what_distinguishes_it() -> None:
     assert list(TWO.members(VOCABULARY)) == ["gru", "rnn"]
-    many = SweepConfig(TRAIN, SMALL, ("gru", "lstm"), (1, 2), (16, 32), (0, 7))
+    many = lineup(TRAIN, SMALL, ("gru", "lstm"), (1, 2), (16, 32), (0, 7))
     members = many.members(VOCABULARY)
     assert len(members) == many.count == 16
     member = members["gru-2x6-bptt32-seed7"]
@@ -82,21 +84,21 @@ def test_every_cell_gets_as_many_units_as_the_parameters_allow(cell: str) -> Non
 
 
 def test_a_line_up_of_one_size() -> None:
-    members = SweepConfig(TRAIN, {"embedding_size": 4}, tuple(CELLS), parameters=2000).members(VOCABULARY)
+    members = lineup(TRAIN, {"embedding_size": 4}, tuple(CELLS), parameters=2000).members(VOCABULARY)
     counts = [parameter_count(member.model, VOCABULARY) for member in members.values()]
     assert len(counts) == len(CELLS) and all(1700 < count <= 2000 for count in counts)
 
 
 def test_how_the_forget_gate_begins_is_for_those_that_have_one() -> None:
-    members = SweepConfig(TRAIN, {**SMALL, "forget_bias": 1.0}, ("lstm", "rnn")).members(VOCABULARY)
+    members = lineup(TRAIN, {**SMALL, "forget_bias": 1.0}, ("lstm", "rnn")).members(VOCABULARY)
     assert members["lstm"].model.forget_bias == 1.0 and members["rnn"].model.forget_bias is None
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": ()}, "cells is empty"),
-        ({"seeds": (1, 1)}, "seeds has 1 more than once"),
+        ({"cells": ()}, "cell is empty"),
+        ({"seeds": (1, 1)}, "seed has 1 more than once"),
         ({"cells": tuple(CELLS), "seeds": tuple(range(200))}, "this is 4,800 trainings; a line-up has at most 500"),
         ({"cells": ("gpt",)}, "cell is 'gpt'"),
         ({"num_layers": (0,)}, "num_layers is 0"),
@@ -106,7 +108,7 @@ def test_how_the_forget_gate_begins_is_for_those_that_have_one() -> None:
 )
 def test_what_cannot_be_is_said(options: dict, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        Sweep.create(tmp_path / "lineup", SweepConfig(**{"train": TRAIN, "model": SMALL, **options}), VOCABULARY)
+        Sweep.create(tmp_path / "lineup", lineup(**{"train": TRAIN, "model": SMALL, **options}), VOCABULARY)
     assert not (tmp_path / "lineup").exists()
 
 
@@ -124,20 +126,93 @@ def test_more_than_the_machine_has_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_same_again_goes_on_and_another_is_refused(tmp_path: Path) -> None:
     Sweep.create(tmp_path / "lineup", TWO, VOCABULARY)
-    assert Sweep.create(tmp_path / "lineup", TWO, VOCABULARY).config() == TWO
-    with pytest.raises(ValueError, match="was begun with other cells and seeds"):
-        Sweep.create(tmp_path / "lineup", dataclasses.replace(TWO, cells=("lstm",), seeds=(1,)), VOCABULARY)
+    assert Sweep.create(tmp_path / "lineup", TWO, VOCABULARY).grid == TWO
+    with pytest.raises(ValueError, match="was begun with other cell and seed; python"):
+        other = TWO.over | {"model.cell": ("lstm",), "train.seed": (1,)}
+        Sweep.create(tmp_path / "lineup", Grid(TWO.base, other), VOCABULARY)
+
+
+OLD_SWEEP = """{
+  "format": 1,
+  "vocab_size": 8,
+  "train": {
+    "corpus": "CORPUS", "level": "char", "max_words": null, "min_count": 1, "bptt": 64, "batch_size": 4,
+    "learning_rate": 0.002, "schedule": "cosine", "clip_norm": 1.0, "steps": 20, "eval_every": 10, "seed": 0,
+    "bfloat16": false
+  },
+  "model": {
+    "embedding_size": 8, "dropout": 0.0, "tie_weights": false, "adaptive_softmax": false, "forget_bias": 1.0,
+    "chrono": null
+  },
+  "cells": ["lstm", "rnn", "janet"], "num_layers": [1, 2], "bptt": [16], "seeds": [0], "parameters": 3000, "probe": ""
+}"""  # as commit 7b2017d wrote it, and a member's config.json
+OLD_MEMBER = """{"format": 1, "train": {"corpus": "CORPUS", "level": "char", "max_words": null, "min_count": 1,
+"bptt": 16, "batch_size": 4, "learning_rate": 0.002, "schedule": "cosine", "clip_norm": 1.0, "steps": 20,
+"eval_every": 10, "seed": 0, "bfloat16": false}, "model": {"embedding_size": 8, "dropout": 0.0, "tie_weights": false,
+"adaptive_softmax": false, "forget_bias": 1.0, "chrono": null, "cell": "lstm", "num_layers": 2, "hidden_size": 13},
+"probe": ""}"""
+
+
+def test_a_line_up_of_the_first_format_is_gone_on_with(tmp_path: Path, capsys) -> None:
+    text, folder = tmp_path / "text.txt", tmp_path / "lineup"
+    text.write_text("((x)x)\n(x(xx)x)\n(x)\n" * 30)
+    (folder / "lstm-2x13").mkdir(parents=True)
+    (folder / "sweep.json").write_text(OLD_SWEEP.replace("CORPUS", str(text)))
+    (folder / "lstm-2x13" / "config.json").write_text(OLD_MEMBER.replace("CORPUS", str(text)))
+    whole = Sweep(folder)
+    names = ["lstm-1x21", "lstm-2x13", "rnn-1x45", "rnn-2x28", "janet-1x32", "janet-2x19"]  # its folders' names then
+    assert list(whole.members) == names
+    assert Run(folder / "lstm-2x13").config() == whole.members["lstm-2x13"]
+    train = TrainConfig(str(text), batch_size=4, steps=20, eval_every=10)
+    model = {"embedding_size": 8, "forget_bias": 1.0}
+    same = lineup(train, model, ("lstm", "rnn", "janet"), (1, 2), (16,), parameters=3000)
+    assert Sweep.create(folder, same, 0).members == whole.members  # the same command goes on with it
+    with pytest.raises(ValueError, match="was begun with other steps;"):
+        Sweep.create(folder, same.trained(steps=21), 0)
+    whole.lay_out()
+    assert [Run(folder / name).config() for name in names] == list(whole.members.values())
+    assert train_member(folder / "lstm-2x13") == load(folder / "lstm-2x13" / "best.safetensors").digest
+
+
+def test_any_field_may_vary() -> None:
+    base = RunConfig(TRAIN, ModelConfig(**SMALL))
+    grid = Grid(base, {"model.cell": ("lstm",), "train.learning_rate": (0.01, 1e-3), "model.dropout": (0.0, 0.5)})
+    members = grid.members(VOCABULARY)
+    assert list(members) == [
+        "lstm-learning-rate0.01-dropout0.0", "lstm-learning-rate0.01-dropout0.5", "lstm-learning-rate0.001-dropout0.0",
+        "lstm-learning-rate0.001-dropout0.5",
+    ]  # fmt: skip
+    last = members["lstm-learning-rate0.001-dropout0.5"]
+    assert (last.train.learning_rate, last.model.dropout) == (0.001, 0.5)
+    assert last == RunConfig(
+        dataclasses.replace(TRAIN, learning_rate=0.001), dataclasses.replace(base.model, dropout=0.5)
+    )
+    assert Grid.loads(json.loads(json.dumps(grid.dumps()))) == grid
+    texts = Grid(base, {"train.corpus": ("/some/where/one.txt", "../two words.txt")})
+    assert list(texts.members(VOCABULARY)) == ["lstm-corpusone.txt", "lstm-corpustwo-words.txt"]
+    with pytest.raises(ValueError, match="two trainings would be called lstm-corpusone"):
+        Grid(base, {"train.corpus": ("a/one.txt", "b/one.txt")}).members(VOCABULARY)
+    with pytest.raises(ValueError, match="size is no field that can vary"):
+        Grid(base, {"model.size": (1,)})
+
+
+@pytest.mark.parametrize("cells", [("lstmp",), ("rnn", "lstm"), ("lstmp", "gru")])
+def test_what_the_first_cell_cannot_be_the_others_may(cells: tuple[str, ...]) -> None:
+    model = {"embedding_size": 8, "tie_weights": True, "forget_bias": 1.0}
+    members = lineup(TRAIN, model, cells, parameters=3000).members(VOCABULARY)
+    assert all(m.model.embedding_size == CELLS[c].output_of(m.model.hidden_size) for c, m in members.items())
+    assert {c: m.model.forget_bias for c, m in members.items()} == {c: None if c == "rnn" else 1.0 for c in cells}
 
 
 @pytest.mark.parametrize("whom", ["the whole group", "the line-up alone", "a worker"])
 def test_killed_and_gone_on_with_it_ends_with_the_same_bits(
-    whom: str, tmp_path: Path, quick: SweepConfig, undisturbed: dict
+    whom: str, tmp_path: Path, quick: Grid, undisturbed: dict
 ) -> None:
     lineup = Sweep.create(tmp_path / "lineup", quick, VOCABULARY)
     process = process_of(lineup)
     try:
         gru = lineup.runs()[0]
-        wait_until(lambda: len(gru.metrics()[0]) > 2)
+        wait_until(lambda: len(gru.records()) > 2)
         status = gru.status()
         assert status is not None and status.state == "running"
         if whom == "a worker":
@@ -154,17 +229,16 @@ def test_killed_and_gone_on_with_it_ends_with_the_same_bits(
     assert status is not None and (status.state, status.step) == ("finished", 2)
     assert digests(lineup) == undisturbed
     for run in lineup.runs():
-        steps = [record["step"] for record in run.metrics()[0]]
+        steps = [record.step for record in run.records()]
         assert steps == sorted(set(steps)) and steps[-1] == 400  # nobody else wrote into it
 
 
-def test_a_line_up_is_stopped_and_seen_like_runs(tmp_path: Path, quick: SweepConfig, capsys) -> None:
-    endless = dataclasses.replace(quick, train=dataclasses.replace(quick.train, steps=10**6))
-    lineup = Sweep.create(tmp_path / "lineup", endless, VOCABULARY)
+def test_a_line_up_is_stopped_and_seen_like_runs(tmp_path: Path, quick: Grid, capsys) -> None:
+    lineup = Sweep.create(tmp_path / "lineup", quick.trained(steps=10**6), VOCABULARY)
     process = process_of(lineup)
     try:
         first, second = lineup.runs()
-        wait_until(lambda: first.metrics()[0])
+        wait_until(lambda: first.records())
         with pytest.raises(Busy, match="another process is at the line-up"):
             next(lineup.execute())
         assert [run.name for run in runs(tmp_path)] == ["lineup/gru", "lineup/rnn"]
@@ -205,9 +279,12 @@ def test_others_go_on_where_one_fails(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         (["{0}/none"], "there is no line-up in {0}/none; say what to train on with --corpus"),
         (["{0}/known", "--steps", "7"], "say python -m lstmviz sweep {0}/known alone"),
-        (["{0}/known", "--corpus", "brackets"], "was begun with other train and model and cells"),
+        (["{0}/known", "--corpus", "brackets"], "was begun with other batch_size and steps and eval_every and"),
         (["{0}/new", "--corpus", "brackets", "--ray", "auto", "--workers", "2"], "leave --workers out"),
         (["{0}/new", "--corpus", "brackets", "--workers", "1000"], "workers is 1000"),
+        (["{0}/new", "--corpus", "brackets", "--workers", "-1"], "workers is -1"),
+        (["{0}/new", "--corpus", "brackets", "--workers", "0"], "workers is 0"),
+        (["{0}/new", "--corpus", "brackets", "--hidden-size", "100000"], "training 1 of these models at once takes"),
     ],
 )
 def test_a_problem_is_one_sentence(arguments: list, message: str, tmp_path: Path, monkeypatch) -> None:
@@ -216,9 +293,10 @@ def test_a_problem_is_one_sentence(arguments: list, message: str, tmp_path: Path
     with pytest.raises(SystemExit) as exit:
         cli.main()
     assert message.format(tmp_path) in str(exit.value) and "\n" not in str(exit.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["known"]  # what is refused leaves no folder
 
 
-def test_ray_ends_with_the_same_bits(tmp_path: Path, quick: SweepConfig, undisturbed: dict) -> None:
+def test_ray_ends_with_the_same_bits(tmp_path: Path, quick: Grid, undisturbed: dict) -> None:
     pytest.importorskip("ray", reason='there is no Ray: pip install ".[cluster]"')
     lineup = Sweep.create(tmp_path / "lineup", quick, VOCABULARY)
     outcomes = [outcome for outcome in lineup.execute(ray="local") if outcome]

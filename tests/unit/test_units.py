@@ -10,9 +10,9 @@ import pytest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
+from lstmviz.explain.examples import EXAMPLES, examples_for
 from lstmviz.reading import OpenModel, Reading, prepare, read, rows_of, telling_units, unit_order
-from lstmviz.ui.examples import EXAMPLES, examples_for
-from lstmviz.units import MOST, acts, by_similarity, kind_of, looked_at, telling, usual
+from lstmviz.units import MOST, acts, by_similarity, drawn_roles, kind_of, looked_at, telling, usual
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 MANY = ["shakespeare-char-lstm", "shakespeare-char-gru-128", "shakespeare-char-rnn-128", "wikitext2-word-lstm"]
@@ -59,7 +59,8 @@ def test_units_like_one_another_do_not_crowd_out_the_others() -> None:
 def test_what_is_shown_can_be_followed_and_is_not_all_alike(name: str) -> None:
     model, text = opened(name), examples_for(opened(name))[0].text
     seen = reading(name, text)
-    did = acts({role: seen.trace[role][0] for role in model.scales[0]}, model.scales[0])
+    roles = drawn_roles(model.checkpoint.model.cell, model.scales[0])
+    did = acts({role: seen.trace[role][0] for role in roles}, model.scales[0], roles)
     value = usual(did, seen.pieces).worth
     assert value[[*shown(name, text)]].mean() > 1.2 * value.mean()
     rows = did.reshape(-1, did.shape[-1]).T  # (H, T · R)

@@ -3,8 +3,11 @@
 import pytest
 from playwright.sync_api import Page
 
+from lstmviz.explain.alignment import Compared, shared_axis
+from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.differences import differences
+from lstmviz.explain.kin import kinship
 from lstmviz.reading import OpenModel, prepare, read
-from lstmviz.ui.comparing import Compared, differences, draw, kinship, shared_axis
 from lstmviz.wire import Frame, framed, payload, side_by_side
 
 # Every key that is read of a header and is not in it, once a component has shown a message and was pointed at all over.
@@ -60,12 +63,13 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     problems = []
     web_page.on("pageerror", lambda error: problems.append(str(error)))
     models = [opened(make_checkpoint, cell) for cell in ("lstm", "gru", "rnn")]
-    compared = [Compared(f"model {k}", each, read(each, "abcab")) for k, each in enumerate(models)]
-    header, parts = draw(
-        shared_axis("abcab", compared), compared, facts=differences(models), kin=kinship(models), layer=0,
-        slots=["keeps", "shows", "memory"], charts=["loss", "mean"], gate="keeps", order="index", difference=True,
-        reference=0, selection={"time": 2, "unit": 0, "model": 0},
-    )  # fmt: skip
+    compared = [
+        Compared(f"model {k}", each.checkpoint.model.cell, each, read(each, "abcab")) for k, each in enumerate(models)
+    ]
+    facts = differences(models, [1000.0, 2000.0, 3000.0])
+    comparison = Comparison(compared, shared_axis("abcab", compared), facts, kinship(models), reference=0)
+    view = View(0, "index", ["keeps", "shows", "memory"], ["loss", "mean"], "keeps", difference=True)
+    header, parts = draw(comparison, view, {"time": 2, "unit": 0, "model": 0})
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 5 and found["painted"] > 0

@@ -130,5 +130,7 @@ def examples_for(opened: OpenModel) -> list[Example]:
 def look_for(example: Example, opened: OpenModel) -> str:
     """What can be seen in this model: of a gate it speaks where the cell has one, and by its name."""
     cell = CELLS[opened.checkpoint.model.cell]
-    gate = next((ROLES[role].label for role in cell.recorded() if cell.keeping and ROLES[role].does == "keeps"), None)
-    return f"{example.look} {example.keeping.format(gate=gate)}" if gate and example.keeping else example.look
+    gate = cell.doer("keeps") if cell.keeping else None  # nfg's is 1, whatever it reads
+    if gate is None or not example.keeping:
+        return example.look
+    return f"{example.look} {example.keeping.format(gate=ROLES[gate].label)}"

@@ -1,0 +1,110 @@
+"""Several models reading one sentence, on one axis: what each read at every position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from unicodedata import normalize
+
+import numpy as np
+
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, visible, well_formed
+from lstmviz.reading import OpenModel, Reading
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the models.
+
+    Args:
+        name: in the menu.
+        title: as short a name as tells it from the others.
+        opened, reading: the model, and the sentence as it read it.
+    """
+
+    name: str
+    title: str
+    opened: OpenModel
+    reading: Reading
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.opened.checkpoint
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The positions that all models share: their tokens or, where they split the text differently, its characters.
+
+    Args:
+        labels: one a position.
+        at: for each model the token that stands at each position, ``(A,)``; −1 where none does.
+        by: "token" or "character".
+        typed: how many of the positions a person wrote.
+    """
+
+    labels: list[str]
+    at: list[np.ndarray]
+    by: str
+    typed: int
+
+
+def shared_axis(text: str, models: list[Compared]) -> Axis:
+    """Align what the models read; past the last token that each of them read, nothing is shown."""
+    splits = [model.checkpoint.vocabulary.split(text) for model in models]
+    # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after.
+    begun = [
+        len(model.reading.pieces) + model.reading.dropped - len(split)
+        for model, split in zip(models, splits, strict=True)
+    ]
+    first = int(any(begun))  # a column for that
+    before = [np.full(first, 0 if skip else -1) for skip in begun]
+    whole = [len(split) - model.reading.dropped for model, split in zip(models, splits, strict=True)]
+    if all(split == splits[0] for split in splits):
+        tokens = [np.arange(min(whole)) + skip for skip in begun]
+        labels = _labels(models[0], begun[0])[: min(whole)]
+        by = "token"
+    else:
+        plain = well_formed(text)
+        starts = [
+            _starts(plain, split, model.checkpoint.vocabulary) for model, split in zip(models, splits, strict=True)
+        ]
+        ends = [each[count] for each, count in zip(starts, whole, strict=True) if count < len(each)]
+        plain = plain[: min(ends, default=len(plain))]
+        places = np.arange(len(plain))
+        tokens = [
+            np.searchsorted(each, places, side="right") - 1 + skip for each, skip in zip(starts, begun, strict=True)
+        ]
+        labels = [visible(c) for c in plain]
+        by = "character"
+    at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
+    return Axis([NEWLINE_SIGN] * first + labels, at, by, len(labels))
+
+
+def _labels(model: Compared, skip: int) -> list[str]:
+    """Tokens as they can be seen: known ones as the vocabulary writes them, unknown ones as they were typed."""
+    unknown, reading = model.checkpoint.vocabulary.ids[UNK], model.reading
+    pairs = zip(reading.ids, reading.pieces, strict=True)
+    return [piece if i == unknown else model.opened.signs[i] for i, piece in pairs][skip:]
+
+
+def _starts(text: str, pieces: list[str], vocabulary: Vocabulary) -> list[int]:
+    """Where each piece begins in the text; white space belongs to the piece before it.
+
+    Both are compared with all accents apart from their letters, since a vocabulary may have them otherwise than they
+    were typed.
+    """
+    apart = [normalize("NFD", character) for character in text]
+    origin = [i for i, characters in enumerate(apart) for _ in characters] + [len(text)]
+    text = "".join(apart)
+    signs = {EOS: ["\n", vocabulary.newline_sign], "\n": [vocabulary.newline_sign], " ": [vocabulary.space_sign]}
+    starts, place = [], 0
+    for piece in pieces:
+        # A line's end is a token of its own; so is WikiText's @-@, which stands for the - that was typed.
+        written = [normalize("NFD", piece), piece.strip("@"), *signs.get(piece, [])]
+        found, length = min(
+            ((at, len(form)) for form in written if form and (at := text.find(form, place)) >= 0), default=(place, 0)
+        )
+        starts.append(origin[found])
+        place = found + length
+    return starts

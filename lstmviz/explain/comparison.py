@@ -1,0 +1,259 @@
+"""Several models side by side: what of their readings the browser draws."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from lstmviz.cells import CELLS
+from lstmviz.data.vocabulary import UNK, unknown_said
+from lstmviz.explain.alignment import Axis, Compared
+from lstmviz.explain.differences import Differences
+from lstmviz.explain.kin import largest_differences
+from lstmviz.explain.lacking import lacking
+from lstmviz.explain.measures import CHARTS, measures
+from lstmviz.explain.rows import SLOTS, role_in
+from lstmviz.reading import mostly_unknown, rows_of, unknown_share
+from lstmviz.roles import SIDE_BY_SIDE
+from lstmviz.wire import Chart, ComparedModel, ComparisonHeader, Header, Row, likeliest, numbers, pack, panels_of
+
+MOST = 6  # models side by side
+
+
+@dataclass(frozen=True)
+class View:
+    """How models are shown.
+
+    Args:
+        layer: which, from 0; a model with fewer shows that it has none.
+        order: of the units, as in ``reading.unit_order``.
+        slots: rows of maps, of ``SLOTS``.
+        charts: of ``CHARTS``.
+        gate: the slot whose mean and saturation are charted.
+        difference: show what a model has more than the reference, where their units correspond.
+    """
+
+    layer: int
+    order: str
+    slots: list[str]
+    charts: list[str]
+    gate: str
+    difference: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models that read one sentence.
+
+    Args:
+        models: two to six.
+        axis: theirs.
+        facts: what differs between them.
+        kin: numbers that two of them share if their units correspond.
+        reference: number of the model that the others are compared with.
+    """
+
+    models: list[Compared]
+    axis: Axis
+    facts: Differences
+    kin: list[int]
+    reference: int
+
+    def alike(self, k: int) -> bool:
+        """Whether the units of model k are those of the reference."""
+        return self.kin[k] == self.kin[self.reference]
+
+    def root(self, k: int) -> Compared:
+        """The model whose rows those of model k stand beside: its units' order is theirs."""
+        return self.models[self.reference if self.alike(k) else self.kin[k]]
+
+
+def draw(
+    comparison: Comparison, view: View, selection: dict[str, int], held: Container[str] = ()
+) -> tuple[ComparisonHeader, list[bytes]]:
+    """Everything the comparison draws: its header, and a gate map's message a model.
+
+    Args:
+        selection: time, unit and model.
+        held: blocks of values that the browser holds.
+    """
+    models, axis, layer = comparison.models, comparison.axis, view.layer
+    lines = [measures(model, layer, view.gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
+    drawn = [_drawn(model, layer, view.slots) for model in models]
+    ends = common_scales(models, layer, drawn)
+    parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
+    noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
+    header = ComparisonHeader(
+        height=760,
+        level="char" if noun == "characters" else "word",
+        noun=noun[:-1],
+        labels=axis.labels,
+        count=axis.typed,
+        unknown=_unknown(comparison),
+        models=[
+            _described(comparison, view, k, taken, line["loss"])
+            for k, (taken, line) in enumerate(zip(drawn, lines, strict=True))
+        ],
+        reference=comparison.reference,
+        difference=view.difference,
+        facts=[(fact.label, fact.values, fact.differs) for fact in comparison.facts.facts],
+        same=comparison.facts.same,
+        note=_note(comparison, view.difference),
+        charts=[_chart(name, view.gate, lines, axis.by) for name in view.charts],
+        slots=[Row(slot, SLOTS[slot].label, SLOTS[slot].hint) for slot in view.slots],
+        selection=selection,
+    )
+    return header, parts
+
+
+def _maps(
+    comparison: Comparison,
+    view: View,
+    k: int,
+    taken: dict[str, str],
+    ends: dict[str, tuple[float, float]],
+    held: Container[str],
+) -> bytes:
+    """The gate maps of model k: what it has (slot -> role) of the rows that are shown."""
+    model, root = comparison.models[k], comparison.root(k)
+    layers = _layers(model, view.layer)
+    slot_of = {role: slot for slot, role in taken.items()}
+    panels, planes = panels_of(model.opened, model.reading.trace, layers, list(taken.values()), ends, slot_of)
+    rows = rows_of(root.opened, root.reading, layers, view.order)
+    header = Header(layers=layers, panels=panels, top=likeliest(model.opened, model.reading, 3), **rows)
+    return pack(header, planes, identity=model.checkpoint.digest, ids=model.reading.ids, held=held)
+
+
+def _described(
+    comparison: Comparison, view: View, k: int, taken: dict[str, str], loss: np.ndarray | None
+) -> ComparedModel:
+    """What is said of model k, and its loss at every position."""
+    model, reference = comparison.models[k], comparison.models[comparison.reference]
+    config = model.checkpoint.model
+    subtracted = view.difference and _layers(model, view.layer) and comparison.alike(k)
+    return ComparedModel(
+        id=model.name,
+        name=model.name,
+        title=model.title,
+        light=SIDE_BY_SIDE["light"][k],
+        dark=SIDE_BY_SIDE["dark"][k],
+        at=comparison.axis.at[k].tolist(),
+        kin=comparison.kin[k],
+        loss=_line(loss),
+        equations=_equations(config.cell),
+        remark=CELLS[config.cell].note(),
+        absent=_absent(model, view.layer, view.slots, taken),
+        differences=largest_differences(reference, model, view.layer) if subtracted else {},
+    )
+
+
+def _layers(model: Compared, layer: int) -> list[int]:
+    return [layer] if layer < model.checkpoint.model.num_layers else []
+
+
+def common_scales(models: list[Compared], layer: int, drawn: list[dict[str, str]]) -> dict[str, tuple[float, float]]:
+    """The ends of each role's colours: the widest that one of the models asks for that draw it.
+
+    Args:
+        drawn: slot -> role, of every model.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    scales = [model.opened.scales[layer] if layer < model.checkpoint.model.num_layers else {} for model in models]
+    for role in dict.fromkeys(role for each in scales for role in each):
+        drawing = [each[role] for each, taken in zip(scales, drawn, strict=True) if role in taken.values()]
+        asked = drawing or [each[role] for each in scales if role in each]
+        found[role] = min(low for low, _ in asked), max(high for _, high in asked)
+    return found
+
+
+def _drawn(model: Compared, layer: int, slots: list[str]) -> dict[str, str]:
+    """Which role of a model stands in each slot, where it has one; none stands in two."""
+    scales, taken = model.opened.scales, {}
+    for slot in slots if layer < len(scales) else []:
+        role = role_in(slot, CELLS[model.checkpoint.model.cell])
+        if role in scales[layer] and role not in taken.values():
+            taken[slot] = role
+    return taken
+
+
+def _absent(model: Compared, layer: int, slots: list[str], taken: dict[str, str]) -> dict[str, str]:
+    """What stands in the slots where the model has nothing."""
+    config = model.checkpoint.model
+    no_layer = f"no layer {layer + 1}: this model has {config.num_layers}" if layer >= config.num_layers else ""
+    return {slot: no_layer or lacking(CELLS[config.cell], slot) for slot in slots if slot not in taken}
+
+
+@cache
+def _equations(cell: str) -> str:
+    """One a line: the columns are narrow."""
+    return re.sub(r" {3,}", "\n", CELLS[cell].equations())
+
+
+def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> Chart:
+    unit, of_gate = CHARTS[name]
+    values = [line[name] for line in lines]
+    known = np.concatenate([v[np.isfinite(v)] for v in values if v is not None] or [np.zeros(0)])
+    most = float(known.max()) if len(known) else 1.0
+    if name == "loss":
+        low, high = 0, max(2, float(np.ceil(most)))
+    elif name == "perplexity":
+        settled = [v[np.isfinite(v)][-1] for v in values if v is not None and np.isfinite(v).any()]
+        low, high = 1, max(4, float(np.ceil(3 * max(settled, default=1))))
+    elif name == "half-life":
+        low, high = 0.1, 1000
+    else:
+        low, high = 0, 1
+    return Chart(
+        title=f"{gate} · {name}" if of_gate else name,
+        unit=f"nats a {by}" if name == "loss" and by == "character" else unit,
+        low=low,
+        high=high,
+        log=name == "half-life",
+        lines=[_line(v) for v in values],
+    )
+
+
+def _unknown(comparison: Comparison) -> list[bool]:
+    """Which positions some model reads as <unk>."""
+    unknown = np.zeros(len(comparison.axis.labels), bool)
+    for model, at in zip(comparison.models, comparison.axis.at, strict=True):
+        ids = np.array(model.reading.ids)
+        unknown |= (at >= 0) & (ids[at] == model.checkpoint.vocabulary.ids[UNK])
+    return unknown.tolist()
+
+
+def _note(comparison: Comparison, difference: bool) -> str:
+    """What a person must know to read the comparison rightly."""
+    models, reference, notes = comparison.models, comparison.reference, []
+    if low := [model.title for model in models if mostly_unknown(model.opened, model.reading)]:
+        notes.append(f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
+    if comparison.axis.by == "character":
+        notes.append(
+            "the models split the text differently: aligned by characters, a column as wide as its token, loss a "
+            "character"
+        )
+    elif len({model.checkpoint.corpus_sha256 for model in models}) > 1:
+        notes.append("trained on different texts: their losses here say how well each knows this one")
+    if unknown := [
+        f"{model.title} ({unknown_said(unknown_share(model.opened, model.reading))})"
+        for model in models
+        if model.checkpoint.vocabulary.ids[UNK] in model.reading.ids
+    ]:
+        notes.append(f"dashed: not in the vocabulary of {', '.join(unknown)}")
+    if difference:
+        whose = [model.title for k, model in enumerate(models) if k != reference and comparison.alike(k)]
+        if whose:
+            than = f"more (red) or less (blue) than {models[reference].title}; the others as they are"
+            notes.append(f"{', '.join(whose)}: {than}")
+        else:
+            title = models[reference].title
+            notes.append(f"no other model's units correspond to those of {title}: compare the lines")
+    return " · ".join(notes)
+
+
+def _line(values: np.ndarray | None) -> list[float | None]:
+    return [] if values is None else numbers(values)

@@ -1,0 +1,103 @@
+"""What differs between models before they read anything: how they were made, how good and how fast they are."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+
+from lstmviz.data.vocabulary import unknown_said
+from lstmviz.model import parameter_count, perplexity
+from lstmviz.reading import OpenModel
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is known of every model.
+
+    Args:
+        label: what it is.
+        values: one a model.
+    """
+
+    label: str
+    values: list[str]
+
+    @property
+    def differs(self) -> bool:
+        return len(set(self.values)) > 1
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What is known of several models.
+
+    Args:
+        facts: those that differ, first; then those that are always said.
+        same: what else is the same in all, in a sentence; empty where that is nothing.
+    """
+
+    facts: list[Fact]
+    same: str
+
+
+ALWAYS = ("cell", "parameters", "validation", "perplexity", "reads here")  # are said also where they do not differ
+USUAL = {"tied weights no", "adaptive softmax no", "forget bias as drawn", "chrono no", "dropout 0"}  # need no word
+
+
+def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
+    """What differs between models, and what is the same in all.
+
+    Args:
+        models: two or more.
+        speeds: tokens a second of each, as ``speed`` measures them.
+    """
+    table: dict[str, list[str]] = {}
+    for model, fast in zip(models, speeds, strict=True):
+        config, train = model.checkpoint.model, model.checkpoint.train
+        nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
+        unknown = model.checkpoint.results.get("valid_unknown", 0)
+        for label, value in {
+            "cell": config.cell,
+            "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
+            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}"
+            + (f", {unknown_said(unknown)}" if unknown else ""),
+            "trained on": model.checkpoint.corpus_name,
+            "units": f"{config.hidden_size}",
+            "layers": f"{config.num_layers}",
+            "perplexity": f"{perplexity(nll):.2f}",
+            "embedding": f"{config.embedding_size}",
+            "seed": f"{train.seed}",
+            "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
+            "learning rate": f"{train.learning_rate:g}, {train.schedule}",
+            "window": f"{train.bptt} tokens × {train.batch_size}",
+            "dropout": f"{config.dropout:g}",
+            "tied weights": "yes" if config.tie_weights else "no",
+            "adaptive softmax": "yes" if config.adaptive_softmax else "no",
+            "forget bias": "as drawn" if config.forget_bias is None else f"{config.forget_bias:g}",
+            "chrono": "no" if config.chrono is None else f"{config.chrono}",
+            "reads here": f"{fast:,.0f} tokens/s",
+        }.items():
+            table.setdefault(label, []).append(value)
+    if len(set(table["cell"])) == len(models):
+        del table["cell"]  # each is called by it
+    facts = [Fact(label, values) for label, values in table.items()]
+    said = [fact for fact in facts if fact.differs] + [f for f in facts if not f.differs and f.label in ALWAYS]
+    said.sort(key=lambda fact: fact.label == "reads here")  # a matter of this machine and of how the cell is run: last
+    same = [f"{fact.label} {fact.values[0]}" for fact in facts if not fact.differs and fact.label not in ALWAYS]
+    same = [words for words in same if words not in USUAL]
+    return Differences(said, f"The same in all: {', '.join(same)}." if same else "")
+
+
+def speed(opened: OpenModel) -> float:
+    """Tokens a second of a plain forward pass over 64 tokens, on this machine; the median of five."""
+    tokens = torch.full((64, 1), opened.checkpoint.vocabulary.end)
+    times = []
+    with torch.no_grad():
+        for _ in range(6):
+            begun = time.perf_counter()
+            opened.model(tokens)
+            times.append(time.perf_counter() - begun)
+    return 64 / statistics.median(times[1:])

@@ -1,0 +1,104 @@
+"""Tables to take along: the models, the lines of their charts, every value."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.explain.alignment import Compared, shared_axis
+from lstmviz.explain.measures import CHARTS, measures
+from lstmviz.model import parameter_count, perplexity
+from lstmviz.reading import OpenModel, Reading
+from lstmviz.trace import GateTrace
+
+
+def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:
+    """One row a model: what it is, how it was trained, and how good it is; a loss is in nats a token of its level."""
+    rows = []
+    for name, opened in models.items():
+        checkpoint = opened.checkpoint
+        config, train, results = checkpoint.model, checkpoint.train, checkpoint.results
+        rows.append(
+            {
+                "model": name,
+                "cell": config.cell,
+                "parameters": parameter_count(config, len(checkpoint.vocabulary)),
+                "trained on": checkpoint.corpus_name,
+                "level": checkpoint.vocabulary.level,
+                "layers": config.num_layers,
+                "units": config.hidden_size,
+                "embedding": config.embedding_size,
+                "seed": train.seed,
+                "steps": checkpoint.history["step"][-1],
+                "best at step": checkpoint.step,
+                "learning rate": train.learning_rate,
+                "schedule": train.schedule,
+                "validation loss": results["valid_nll"],
+                "validation perplexity": perplexity(results["valid_nll"]),
+                "test loss": results.get("test_nll"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table for a paper or a slide: a row a line, numbers to four digits after the point."""
+
+    def written(value: object) -> str:
+        if isinstance(value, float):
+            return f"{value:.4f}".rstrip("0").rstrip(".")
+        return str(value).replace("|", "\\|")
+
+    rows = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False, name=None)]
+    return "".join(f"| {' | '.join(map(written, row))} |\n" for row in rows)
+
+
+def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
+    """One row for each position of the axis and each model: what the charts show, of every gate.
+
+    Returns:
+        ``position``, ``token``, ``model``, ``loss`` in nats, ``perplexity`` so far, ``half-life`` of what is held in
+        tokens, and for each gate its mean and the shares of units below 0.1 and above 0.9; empty where a cell has none.
+    """
+    axis, tables = shared_axis(text, models), []
+    for model, at in zip(models, axis.at, strict=True):
+        columns: dict[str, Any] = {"position": range(len(axis.labels)), "token": axis.labels, "model": model.name}
+        for gate in ("keeps", "writes", "shows"):
+            found = measures(model, layer, gate, at, axis.by)
+            whole = {name: found[name] for name, (_, of_gate) in CHARTS.items() if not of_gate}
+            columns |= whole | {f"{gate} {name}": found[name] for name, (_, of_gate) in CHARTS.items() if of_gate}
+        tables.append(pd.DataFrame({name: np.nan if value is None else value for name, value in columns.items()}))
+    return pd.concat(tables, ignore_index=True).sort_values(["position", "model"], kind="stable", ignore_index=True)
+
+
+def values_table(models: list[Compared]) -> pd.DataFrame:
+    """Every gate and state of every model, layer, token and unit, as Watch exports those of one."""
+    tables = [trace_table(each.reading, each.checkpoint.vocabulary).assign(model=each.name) for each in models]
+    return pd.concat(tables, ignore_index=True)
+
+
+def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
+    """Every gate and state of every layer, token and unit that one model read."""
+    return named_trace(reading, vocabulary).to_dataframe()
+
+
+def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
+    """The trace of what was read, with its tokens."""
+    return replace(reading.trace, tokens=[vocabulary.tokens[i] for i in reading.ids])
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """A table as text."""
+    return table.to_csv(index=False)
+
+
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """A table as a file."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -1,0 +1,91 @@
+"""The probe sentence: its gates at one moment of a training, as they are kept and read back."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from lstmviz.data.vocabulary import Corpus
+from lstmviz.model import LanguageModel
+from lstmviz.reading import OpenModel, Reading
+from lstmviz.trace import GateTrace, trace_tokens
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The probe sentence as the model read it at one moment.
+
+    Args:
+        trace: every gate and state, and nll, NaN for the first token.
+        ids: of the tokens, ``(T,)``.
+        likely: the ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
+        probabilities: theirs, ``(T, 5)``.
+    """
+
+    trace: GateTrace
+    ids: list[int]
+    likely: np.ndarray
+    probabilities: np.ndarray
+
+    @classmethod
+    def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
+        """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
+        token of those lines comes first.
+
+        Args:
+            model: put into eval mode.
+            sentence: empty for a piece of the validation text.
+        """
+        vocabulary, text = corpus.vocabulary, corpus.valid[:300]
+        ends = (text == vocabulary.end).nonzero()
+        cut = int(ends[-1]) + 1 if len(ends) else len(text)
+        ids = torch.tensor(vocabulary.encode(sentence), dtype=torch.int64)
+        if not len(ids):
+            ids = corpus.valid[cut : cut + 40]
+        model.eval()
+        read = torch.cat([text[:cut], ids])
+        trace, log_p = trace_tokens(model, read)
+        shown = slice(cut - 1, None)
+        best = log_p[shown].topk(min(5, len(vocabulary)), dim=-1)
+        trace = trace.select(time=shown)
+        nll = np.concatenate([[np.float32(np.nan)], trace.nll[1:]])  # the first is not of the sentence
+        return cls(replace(trace, nll=nll), read[shown].tolist(), best.indices.numpy(), best.values.exp().numpy())
+
+    def dumps(self) -> bytes:
+        """As an npz file: the arrays of the trace by their names, and beside them nll, ids, likely, probabilities."""
+        beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
+        beside |= {"likely": self.likely, "probabilities": self.probabilities}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
+        return buffer.getvalue()
+
+    @classmethod
+    def loads(cls, data: bytes, cell: str) -> Probe:
+        """Undo ``dumps``.
+
+        Args:
+            cell: the name of the model's; from this and the arrays a trace knows its axes.
+
+        Raises:
+            ValueError, KeyError, OSError, zipfile.BadZipFile: it is no such file.
+        """
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
+        return cls(GateTrace(arrays, cell, nll=nll), ids.tolist(), likely, probabilities)
+
+    def is_finite(self) -> bool:
+        """Whether all gates and states are finite numbers."""
+        return all(np.isfinite(values).all() for values in self.trace.values())
+
+    def reading(self, opened: OpenModel) -> Reading:
+        """As a map draws it.
+
+        Args:
+            opened: the model whose training this is a moment of.
+        """
+        pieces = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids]
+        return Reading(pieces, self.ids, 0, self.trace, self.likely, self.probabilities, opened.model)

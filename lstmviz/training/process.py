@@ -1,0 +1,428 @@
+"""The one process that trains a run and writes into its folder; with torchrun, several that do so together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.card import card
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.corpora import open_corpus
+from lstmviz.data.grammars import GRAMMARS
+from lstmviz.disk import write_atomically
+from lstmviz.model import LanguageModel
+from lstmviz.training.folder import Record, Run, RunConfig
+from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged
+from lstmviz.training.meeting import Word, hear, say, steps_together
+from lstmviz.training.parallel import ALONE, World
+from lstmviz.training.probe import Probe
+from lstmviz.training.results import carried_variable, results_on, thinned
+from lstmviz.training.standing import learned_nothing
+from lstmviz.training.status import State, alone, read_status, reason, write_status
+
+SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
+BEAT_EVERY = 2.0  # seconds between two heartbeats
+LOOK_EVERY = 0.2  # seconds between two looks at what somebody asks for
+
+
+def execute(run: Run, world: World = ALONE) -> Iterator[Record]:
+    """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
+
+    One that cannot be gone on with stands afterwards as it stood before, and its status says why.
+
+    Args:
+        run: what is trained.
+        world: all its processes call this. Rank 0 alone touches the folder, which the others need not see, and yields
+            records.
+
+    Raises:
+        Busy: another process is training this run.
+        ValueError: the configuration fits nothing.
+        FloatingPointError: the training diverged; the best weights so far stay.
+        ConnectionError: another process of this world ended.
+    """
+    return _lead(run, world) if world.rank == 0 else _assist(run, world)
+
+
+def _lead(run: Run, world: World) -> Iterator[Record]:
+    """What rank 0 does."""
+    with alone(run.folder, "training"), Voice(run.folder) as voice:
+        turn, process = Turn((run.lineup or run.folder).parent), None
+        try:
+            config = run.config()
+            trainer = _trainer(config, world)
+            _go_on(trainer, run)
+            process = Process(run, trainer, config.probe, voice, turn)
+            yield from process.train()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            state: State = "stopped" if stopped else "failed"
+            before = voice.before
+            if process is None and before and (before.step or before.state == "stopped"):
+                state = before.state  # nothing was done to it
+            with suppress(OSError):  # a full disk does not take even this; then the run counts as crashed
+                voice.say(state, process and process.trainer, "" if stopped else reason(error))
+            raise
+        finally:
+            turn.leave()
+
+
+def _assist(run: Run, world: World) -> Iterator[Record]:
+    """What all others do: take the same steps; what is to be done between them, they hear."""
+    trainer = _trainer(None, world)
+    _go_on(trainer, run)
+    for _ in steps_together(trainer, lambda _: hear(trainer)):
+        pass
+    if trainer.is_over:
+        hear(trainer)  # until rank 0 has written the figures and the card
+    yield from ()
+
+
+def _trainer(asked: RunConfig | None, world: World) -> Trainer:
+    """What trains, on every rank the same; its configuration with the level of the corpus.
+
+    Args:
+        asked: of the run, on rank 0.
+    """
+    config: RunConfig = world.broadcast(asked)
+    corpus = world.agree(lambda: open_corpus(config.train))
+    train = dataclasses.replace(config.train, level=corpus.vocabulary.level)
+
+    def make() -> Trainer:
+        if world.broadcast(corpus.sha256) != corpus.sha256:
+            raise ValueError(f"the text at {train.corpus} is not the same on every machine")
+        vocab_size = len(corpus.vocabulary)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        check_memory(config.model, vocab_size, train, device)
+        torch.manual_seed(train.seed)
+        model = LanguageModel(config.model, vocab_size).to(device)
+        if world.rank:
+            torch.manual_seed(train.seed + world.rank)  # the same weights everywhere, but dropout of its own
+        return Trainer(model, corpus, train, world)
+
+    return world.agree(make)
+
+
+def _go_on(trainer: Trainer, run: Run) -> None:
+    """From the last save; records made after it will be made again.
+
+    Raises:
+        ValueError: the save does not fit.
+    """
+    world, last, data = trainer.world, run.folder / "last.safetensors", None
+    if world.rank == 0:
+        for pattern in (".*.safetensors.*", "probes/.*.npz.*"):  # what it had half written when it was killed
+            for path in run.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            data = last.read_bytes()
+    data = world.broadcast(data)
+    if data is not None:
+        try:
+            tensors = safetensors.torch.load(data)
+            size = 1 + max((int(name.split(".")[1]) for name in tensors if name.startswith("rank.")), default=0)
+            if size == world.size:
+                if world.rank == 0 and "vocabulary" not in tensors:
+                    _check_vocabulary(trainer, run)
+                trainer.load_state_dict(tensors)
+        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{last} does not fit this run: {error}") from error
+        if size != world.size:
+            raise ValueError(
+                f"this run was trained by {size} process{'es' * (size > 1)}; "
+                f"go on with {World(size=size).command} resume {run.folder}"
+            )
+    if world.rank == 0:
+        kept = [record.dumps() for record in run.records() if record.step <= trainer.step]
+        write_atomically(run.folder / "metrics.jsonl", b"".join(kept))
+
+
+def _check_vocabulary(trainer: Trainer, run: Run) -> None:
+    """That an earlier version, whose saves do not tell its tokens, split the text as this one does.
+
+    Raises:
+        ValueError: it did not, or it left nothing by which that could be told.
+    """
+    vocabulary, best = trainer.corpus.vocabulary, run.folder / "best.safetensors"
+    if best.exists():
+        same = checkpoints.load(best).vocabulary == vocabulary
+    else:
+        same = vocabulary.level == "char" or trainer.corpus.name in GRAMMARS
+    if not same:
+        raise ValueError(SPLIT_OTHERWISE)
+
+
+class Voice:
+    """Says how a run stands, and repeats it as long as the process lives, also where that evaluates for minutes.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.before = read_status(folder)  # how it stood when the process began
+        self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Voice:
+        (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def say(self, state: State, trainer: Trainer | None, message: str = "") -> None:
+        """Change the status.
+
+        Args:
+            trainer: None where none could be made; then it has come as far as the process before.
+        """
+        with self._lock:
+            if (state, trainer, message) != self._said:
+                self._said = state, trainer, message
+                self._write()
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_EVERY):
+            with self._lock, suppress(OSError):
+                self._write()
+
+    def _write(self) -> None:
+        state, trainer, message = self._said
+        if trainer:
+            parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+            write_status(self.folder, state, trainer.step, message, parameters, trainer.world.size)
+        elif before := self.before:
+            write_status(self.folder, state, before.step, message, before.parameters, before.processes)
+        else:
+            write_status(self.folder, state, 0, message)
+
+
+class Turn:
+    """The right to train. There are as many as the machine has cores; on a disk that several share, each has its own.
+
+    Args:
+        home: the folder of runs; those of its line-ups count, too.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._lock: FileLock | None = None
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process has one."""
+        return self._lock is not None
+
+    def take(self) -> bool:
+        """Whether one was free; then it is this process's until it is given back, or the process ends."""
+        for number in range(os.cpu_count() or 1):
+            lock = FileLock(self.home / f".turn-{platform.node()}-{number}", timeout=0, thread_local=False)
+            with suppress(Timeout):
+                lock.acquire()
+                self._lock = lock
+                return True
+        return False
+
+    def leave(self) -> None:
+        """Give it back, if there is one."""
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+
+class Process:
+    """Rank 0 of a training: between the steps it does what is asked, and writes all that the folder holds.
+
+    Args:
+        run: the folder.
+        trainer: takes the steps.
+        probe: the sentence whose gates are kept.
+        voice: says how it stands.
+        turn: what it needs to take steps.
+    """
+
+    def __init__(self, run: Run, trainer: Trainer, probe: str, voice: Voice, turn: Turn) -> None:
+        self.run, self.folder, self.trainer, self.probe = run, run.folder, trainer, probe
+        self.voice, self.turn = voice, turn
+        self.saved = self.looked = time.monotonic()
+
+    def train(self) -> Iterator[Record]:
+        """Up to the end, or until it is stopped.
+
+        Raises:
+            FloatingPointError: it diverged.
+        """
+        trainer = self.trainer
+        if not self._take_turn():
+            say(trainer, Word.STOP)
+            return self.voice.say("stopped", trainer)
+        self.saved = self.looked = time.monotonic()
+        with (self.folder / "metrics.jsonl").open("ab") as log:
+            for metrics in steps_together(trainer, self._meet):
+                # Most is learnt before the first evaluation, so the gates are also kept after 1, 2, 4, 8 … steps.
+                if trainer.step < trainer.config.eval_every and trainer.step & (trainer.step - 1) == 0:
+                    self._trace_probe()
+                if metrics is None:
+                    continue
+                with _finite(f"at step {metrics.step:,}"):
+                    sample = "" if metrics.valid_nll is None else _sample(trainer)
+                    record = Record(**vars(metrics), sample=sample)
+                    log.write(record.dumps())
+                    log.flush()
+                    if metrics.valid_nll is not None:
+                        self._keep(record)
+                yield record
+        if not trainer.is_over:
+            return self.voice.say("stopped", trainer)
+        self._finish()
+        say(trainer, Word.FINISHED)
+        self.voice.say("finished", trainer, learned_nothing(self.run.records()))
+
+    def _meet(self, metrics: Metrics | None) -> Word:
+        """Save where it is time, do what is asked, and say how it goes on."""
+        trainer, now = self.trainer, time.monotonic()
+        evaluated = metrics is not None and metrics.valid_nll is not None
+        if evaluated or now - self.saved > SAVE_EVERY:
+            self._save()
+        if now - self.looked > LOOK_EVERY and not trainer.is_over:
+            self.looked = now
+            if self._wait_while_paused():
+                self._save()
+                say(trainer, Word.STOP)
+                return Word.STOP
+        say(trainer, Word.GO_ON)
+        self.voice.say("running", trainer)
+        return Word.GO_ON
+
+    def _save(self) -> None:
+        tensors = say(self.trainer, Word.SAVE)
+        write_atomically(self.folder / "last.safetensors", safetensors.torch.save(tensors))
+        self.saved = time.monotonic()
+
+    def _wait_while_paused(self) -> bool:
+        """Do what the control file says; whether it says to stop. Who pauses lets another run have the turn."""
+        waiting = False
+        while True:
+            try:
+                asked = (self.folder / "control").read_text()
+            except FileNotFoundError:
+                asked = "resume"
+            if asked != "pause":
+                (self.folder / "control").unlink(missing_ok=True)
+                return asked == "stop" or (waiting and not self._take_turn())
+            if self.turn.is_mine:
+                self._save()
+                self.turn.leave()
+                waiting = True
+            self.voice.say("paused", self.trainer)
+            time.sleep(LOOK_EVERY)
+
+    def _take_turn(self) -> bool:
+        """Wait for a turn; False if told to stop meanwhile."""
+        while not self.turn.take():
+            self.voice.say("queued", self.trainer)
+            if self._wait_while_paused():
+                return False
+            time.sleep(LOOK_EVERY)
+        return True
+
+    def _keep(self, record: Record) -> None:
+        """What an evaluation leaves: the gates of the probe sentence, and the weights if they are the best."""
+        trainer, corpus = self.trainer, self.trainer.corpus
+        if record.is_best:
+            weights = checkpoints.weights_of(trainer.model)
+            for name, weight in weights.items():
+                if not weight.isfinite().all():  # of a token that the validation part lacks, say
+                    raise FloatingPointError(f"not all weights in {name} are finite numbers")
+            config = RunConfig(trainer.config, trainer.model.config, self.probe)
+            checkpoint = Checkpoint(
+                model=config.model,
+                # With no path of this machine.
+                train=dataclasses.replace(config.train, corpus=Path(config.train.corpus).name),
+                vocabulary=corpus.vocabulary,
+                weights=weights,
+                step=record.step,
+                history=history_of(self.run.records()),
+                results={"valid_nll": float(record.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
+                corpus_name=corpus.name,
+                corpus_sha256=corpus.sha256,
+                licence=corpus.licence,
+                command=config.command.replace("runs/NAME", f"runs/{self.folder.name}").replace(
+                    ALONE.command, trainer.world.command, 1
+                ),
+            )
+            if config.train.corpus in GRAMMARS:
+                checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus, 1000))
+            write_atomically(self.folder / "best.safetensors", checkpoints.dumps(checkpoint))
+        self._trace_probe()
+
+    def _trace_probe(self) -> None:
+        probe = Probe.of(self.trainer.model, self.trainer.corpus, self.probe)
+        (self.folder / "probes").mkdir(exist_ok=True)
+        write_atomically(self.folder / "probes" / f"{self.trainer.step:08d}.npz", probe.dumps())
+
+    def _finish(self) -> None:
+        """The figures of the best weights, exactly, and their card."""
+        corpus = self.trainer.corpus
+        best = checkpoints.load(self.folder / "best.safetensors")
+        with _finite(f"in the exact figures of the best weights, of step {best.step:,}"):
+            results = results_on(best.build(), corpus)
+            for part, value in results.items():
+                if not math.isfinite(value):
+                    raise FloatingPointError(f"{part} became {value}")
+            best = dataclasses.replace(
+                best,
+                history=thinned(history_of(self.run.records())),
+                results=results,
+                hidden_variable=best.hidden_variable and carried_variable(best, corpus),
+            )
+        write_atomically(self.folder / "best.safetensors", checkpoints.dumps(best))
+        write_atomically(self.folder / "card.md", card(best).encode())
+
+
+def history_of(records: Sequence[Record]) -> dict[str, list]:
+    """What a checkpoint tells of its training: steps and losses, rounded; None where nothing was evaluated."""
+    return {
+        "step": [record.step for record in records],
+        "train_nll": [round(record.train_nll, 4) for record in records],
+        "valid_nll": [None if record.valid_nll is None else round(record.valid_nll, 4) for record in records],
+    }
+
+
+@contextmanager
+def _finite(when: str) -> Iterator[None]:
+    """Say when a model's numbers were found to be no longer finite."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise diverged(f"{error} ({when})") from error
+
+
+def _sample(trainer: Trainer) -> str:
+    """What the model writes now, always from the same random numbers, so that only the learning shows."""
+    vocabulary = trainer.corpus.vocabulary
+    trainer.model.eval()
+    count = 120 if vocabulary.level == "char" else 30
+    start = torch.tensor([vocabulary.end], device=trainer.device)
+    return vocabulary.decode(trainer.model.sample(start, count, temperature=0.8, seed=0).tolist())

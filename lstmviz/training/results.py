@@ -1,0 +1,45 @@
+"""What a training ends with: the exact figures of its best weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.grammars import GRAMMARS, hidden_variable
+from lstmviz.data.vocabulary import Corpus
+from lstmviz.explain.correlations import unit_correlations
+from lstmviz.model import LanguageModel
+from lstmviz.trace import held, trace_tokens
+from lstmviz.training.loop import evaluate, unknown_share
+
+
+def results_on(model: LanguageModel, corpus: Corpus) -> dict[str, float]:
+    """A checkpoint's results: the exact losses on what was not trained on, and the share of ``<unk>`` there."""
+    parts = {"valid": corpus.valid, "test": corpus.test}
+    losses = {f"{part}_nll": evaluate(model, tokens) for part, tokens in parts.items()}
+    return losses | {f"{part}_unknown": unknown_share(tokens) for part, tokens in parts.items()}
+
+
+def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) -> dict[str, Any]:
+    """How much of a grammar's hidden variable each unit carries, over so many validation tokens.
+
+    Raises:
+        FloatingPointError: what a unit holds is no finite number somewhere.
+    """
+    grammar = GRAMMARS[corpus.name]
+    tokens = corpus.valid[:count]
+    trace, _ = trace_tokens(checkpoint.build(), tokens)
+    variable = hidden_variable(corpus.name, [checkpoint.vocabulary.tokens[i] for i in tokens])
+    if not np.isfinite(held(trace)).all():
+        raise FloatingPointError("not all that the units hold are finite numbers")
+    correlations = unit_correlations(trace, variable, nominal=grammar.nominal).round(4).tolist()
+    return {"name": grammar.variable, "correlations": correlations}
+
+
+def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
+    """A history of every evaluation and every n-th other row, of these fewer than twice ``most``."""
+    n = max(1, len(history["step"]) // most)
+    keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
+    return {name: [column[i] for i in keep] for name, column in history.items()}

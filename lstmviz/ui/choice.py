@@ -1,0 +1,166 @@
+"""Which models: the menu of Watch with the card and the upload, and that of Compare with line-ups and copies."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lstmviz.card import card
+from lstmviz.checkpoint import CheckpointError
+from lstmviz.data.vocabulary import plain
+from lstmviz.explain.comparison import MOST
+from lstmviz.reading import OpenModel
+from lstmviz.ui import sources
+from lstmviz.ui.cell_card import cell_card
+from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, link, linked, linked_all, session
+from lstmviz.ui.sources import Address, Copy, Member, Uploaded
+
+TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
+
+
+# ---- one -------------------------------------------------------------------------------------------------------------
+
+
+def choose_model() -> Address | None:
+    """The menu of models, the card of the chosen one, and the upload; None where there are no models."""
+    names = [*map(str, sources.every())]
+    if not names:
+        st.warning(
+            "There are no checkpoints in the folder checkpoints/. Train one with "
+            "`python -m lstmviz train runs/brackets --corpus brackets` and upload its best.safetensors below."
+        )
+        upload()
+        return None
+    if MODEL.value() not in names:
+        asked = linked(MODEL.key)
+        if asked is not None and asked not in names:
+            st.warning(
+                "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
+            )
+            link(MODEL.key, None)
+        MODEL.forget()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
+        name = st.selectbox("model", names, key=MODEL.key, bind="query-params", label_visibility="collapsed")
+        address = sources.parse(name)
+        with st.popover("card", help="What the model was trained on, how, and how good it is"):
+            show_card(address)
+        with st.popover("open"):
+            upload()
+    return address
+
+
+def show_card(address: Address) -> None:
+    """Data, licence, command, seed and figures of a model, and what its cell computes."""
+    try:
+        st.markdown(f"**{plain(str(address))}**")
+        checkpoint = address.open().checkpoint
+        st.markdown(card(checkpoint))
+        cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
+    except CheckpointError as error:
+        st.error(plain(str(error)))
+
+
+def upload() -> None:
+    """Take a checkpoint of ours from the person's disk."""
+    label = "open a checkpoint of your own (.safetensors)"
+    if problem := session(Uploads).problem:
+        st.error(f"The file cannot be used: {plain(problem)}.")
+    st.file_uploader(label, type="safetensors", key=UPLOAD.key, on_change=take_upload)
+
+
+def take_upload() -> None:
+    """Choose the uploaded model; only a callback, which runs before the menu is drawn, may do that."""
+    file, uploads = UPLOAD.value(), session(Uploads)
+    uploads.problem = ""
+    if file is None:
+        return
+    try:
+        MODEL.put(str(Uploaded.take(file.getvalue())))
+    except CheckpointError as error:
+        uploads.problem = str(error)
+
+
+# ---- several ---------------------------------------------------------------------------------------------------------
+
+
+def choose_models() -> list[Address]:
+    """The menu of all models, of line-ups, and of copies in another layout."""
+    names = [*map(str, sources.every())]
+    asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *linked_all(MODELS.key)])]
+    copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
+    names += [name for name in copies if name not in names]
+    if lost := [name for name in asked if name not in names]:
+        st.warning(f"These models are not here: {plain(', '.join(lost))}.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
+        chosen = st.multiselect(
+            "models",
+            names,
+            first_models(),
+            key=MODELS.key,
+            max_selections=MOST,
+            bind="query-params",
+            label_visibility="collapsed",
+            placeholder="Choose two to six models",
+            select_all=False,  # Enter would take all that match
+        )
+        addresses = [sources.parse(name) for name in chosen]
+        with st.popover("line-ups"):
+            line_up_buttons("menu")
+        with st.popover("same weights"):
+            copy_buttons(addresses)
+    return addresses
+
+
+def first_models() -> list[str]:
+    """What stands on the page when nobody asked for anything: one line-up's most telling cells."""
+    line_ups = [*sources.line_ups().values()]
+    return [*map(str, telling(line_ups[0]) if line_ups else sources.Shipped.every()[:2])]
+
+
+def line_up_buttons(where: str) -> None:
+    """A click puts a few cells of a line-up side by side; the menu has the others."""
+    st.caption(
+        "A line-up is every cell, trained on the same text from the same seed for as many steps, with about as many "
+        "parameters. A click takes four of its cells; the menu has them all."
+    )
+    for task, members in sources.line_ups().items():
+        label = f"{task}: {len(members)} cells"
+        st.button(label, key=f"{where}_{task}", on_click=put, args=(telling(members),), width="stretch")
+
+
+def telling(members: list[Member]) -> list[Member]:
+    """Those of a line-up that show most side by side; where they are not there, the first."""
+    cells = {member.cell: member for member in members}
+    return [cells[cell] for cell in TELLING if cell in cells] or members[:4]
+
+
+def copy_buttons(chosen: list[Address]) -> None:
+    """A click adds a copy of a model's weights in another layout, to see that it is the same function."""
+    st.caption(
+        "nn.LSTM, eight separate maps, maps of [h′, x], a peephole LSTM with p = 0: the same function in other "
+        "layouts. Add a copy, choose *difference*, and its maps are empty: not one unit differs."
+    )
+    for address in chosen:
+        try:
+            copies = Copy.every(address)
+        except CheckpointError:  # it is said below
+            continue
+        for copy in copies:
+            full = len(chosen) >= MOST or copy in chosen
+            st.button(plain(str(copy)), key=f"copy_{copy}", on_click=put, args=([*chosen, copy],), disabled=full)
+
+
+def put(chosen: list[Address] | list[Member]) -> None:
+    """Choose these models."""
+    MODELS.put([str(address) for address in chosen[:MOST]])
+
+
+def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
+    """Those that can be opened; of the others it is said why not."""
+    opened = {}
+    with st.spinner("Opening the models…"):
+        for address in chosen:
+            try:
+                opened[address] = address.open()
+            except CheckpointError as error:
+                st.error(f"{plain(str(address))} cannot be opened: {plain(str(error))}.")
+    return opened

@@ -1,0 +1,103 @@
+"""The row over the sentence on Compare: layer, difference, rows of maps, charts, and what can be taken along."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lstmviz.explain.alignment import Compared
+from lstmviz.explain.comparison import View
+from lstmviz.explain.measures import CHARTS
+from lstmviz.explain.rows import SLOTS, USUAL
+from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
+from lstmviz.reading import OpenModel, Reading
+from lstmviz.ui.controls import examples_menu, offer, order_control, units_control
+from lstmviz.ui.session import SENTENCE, Compare, session
+from lstmviz.ui.sources import Address, titles
+from lstmviz.units import MOST
+
+GATES = ("keeps", "writes", "shows")
+BARE = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
+
+
+def compare_bar(opened: dict[Address, OpenModel]) -> View:
+    """Examples, layer, show, units, panels, charts, export."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
+        examples_menu(next(iter(opened.values())), SENTENCE)
+        layer = layer_control(max(each.checkpoint.model.num_layers for each in opened.values()))
+        difference = difference_control()
+        many = max(each.checkpoint.model.hidden_size for each in opened.values()) > MOST
+        only = many and units_control("units", "rows")
+        with st.popover("panels"):
+            slots = st.pills(
+                "rows of gate maps",
+                list(SLOTS),
+                selection_mode="multi",
+                default=USUAL,
+                key="slots",
+                bind="query-params",
+            )
+            order = order_control(only, "order_of_rows")
+        with st.popover("charts"):
+            charts, gate = chart_controls()
+        export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
+        if export.open:
+            with export:
+                export_controls(opened, layer)
+    return View(layer, order, [slot for slot in SLOTS if slot in slots] or ["keeps"], charts, gate, difference)
+
+
+def layer_control(deepest: int) -> int:
+    """One of the layers of the deepest model, from 0."""
+    if deepest == 1:
+        return 0
+    st.markdown("layer", width="content")
+    layer = st.segmented_control("layer", [str(k + 1) for k in range(deepest)], default="1", key="depth", **BARE)
+    return int(layer) - 1
+
+
+def difference_control() -> bool:
+    """Whether the differences from the reference are shown."""
+    meaning = (
+        "Difference: what a model has more (red) or less (blue) than the "
+        "reference, where their units correspond. Pin another reference below."
+    )
+    st.markdown("show", width="content", help=meaning)
+    return st.segmented_control("show", ["values", "difference"], default="values", key="show", **BARE) == "difference"
+
+
+def chart_controls() -> tuple[list[str], str]:
+    """Which charts are drawn, and of which gate those are that are of one."""
+    charts = st.pills(
+        "a line for every model",
+        list(CHARTS),
+        selection_mode="multi",
+        default=["loss", "mean"],
+        key="charts",
+        bind="query-params",
+    )
+    gate = st.segmented_control(
+        "mean and shares are of the gate that", GATES, default="keeps", required=True, key="gate", bind="query-params"
+    )
+    return [chart for chart in CHARTS if chart in charts], gate
+
+
+def export_controls(opened: dict[Address, OpenModel], layer: int) -> None:
+    """The tables of what is compared; made only when asked for."""
+    st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
+    compared, text = side_by_side(opened, session(Compare).readings), SENTENCE.value() or ""
+    models = {str(address): each for address, each in opened.items()}
+    offer("models (Markdown)", "models.md", lambda: markdown(models_table(models)))
+    offer("models (CSV)", "models.csv", lambda: as_csv(models_table(models)))
+    if len(compared) == len(opened):  # they have read something
+        offer("lines, a token a row (CSV)", "lines.csv", lambda: as_csv(lines_table(text, compared, layer)))
+        offer("every value (Parquet)", "traces.parquet", lambda: as_parquet(values_table(compared)))
+
+
+def side_by_side(opened: dict[Address, OpenModel], readings: dict[str, Reading | None]) -> list[Compared]:
+    """Those of the models that have read something."""
+    names = titles([(address, each.checkpoint.model.cell) for address, each in opened.items()])
+    return [
+        Compared(str(address), title, each, reading)
+        for title, (address, each) in zip(names, opened.items(), strict=True)
+        if (reading := readings.get(str(address)))
+    ]

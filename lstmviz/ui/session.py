@@ -1,0 +1,218 @@
+"""Everything that the app remembers of one person's visit, and what the link says of it.
+
+The only file that says ``st.session_state`` or ``st.query_params``. There are three kinds of what is remembered:
+
+- of each page and menu a dataclass below: ``session(Watch).reading``;
+- what a widget holds, where something else than the widget reads or sets it: the ``Widget`` of that key below;
+- what a component said last, from the browser: ``report("map")``.
+
+What a link tells is what its widgets are bound to, and what ``linked`` reads and ``link`` writes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from lstmviz.reading import OpenModel, Reading, Selected, Selection
+
+T = TypeVar("T")
+
+
+@dataclass
+class Sentences:
+    """Of the sentence on Watch and on Compare.
+
+    Args:
+        reader: who reads it: a page, and what on it decides of the text.
+        texts: corpus -> what was last typed for its models.
+        examples: how often one was chosen.
+    """
+
+    reader: str | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    examples: int = 0
+
+
+@dataclass
+class Uploads:
+    """The models that were uploaded.
+
+    Args:
+        opened: name -> model.
+        problem: why the last file cannot be used.
+    """
+
+    opened: dict[str, OpenModel] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass
+class Watch:
+    """Of the Watch page.
+
+    Args:
+        begun: whether it was shown before.
+        reading: the sentence as the model read it at the last key; None where there was nothing to read.
+        selected: what was selected then.
+        written: the text that the model has written on, and the time of the first token that is its own.
+        draws: how often it has written.
+        problem: why it could not.
+    """
+
+    begun: bool = False
+    reading: Reading | None = None
+    selected: Selected | None = None
+    written: tuple[str, int] | None = None
+    draws: int = 0
+    problem: str = ""
+
+
+@dataclass
+class Compare:
+    """Of the Compare page.
+
+    Args:
+        readings: address of a model -> the sentence as it read it at the last key.
+        selected: what was selected then,
+        among: in which of these models.
+        pinned: the reference that the browser asked for last.
+        reference: the model that the others are compared with, if somebody chose it or the link says it.
+    """
+
+    readings: dict[str, Reading | None] = field(default_factory=dict)
+    selected: Selected | None = None
+    among: list[str] = field(default_factory=list)
+    pinned: str | None = None
+    reference: str | None = field(default_factory=lambda: linked("reference"))
+
+
+@dataclass
+class Train:
+    """Of the Train page.
+
+    Args:
+        run: name of the training that was last begun or chosen.
+        arrived: when that was; a moment of ``time.monotonic``, as the next.
+        pressed: when a button was last pressed that asks a process for something.
+        problem: why what was asked for could not be done.
+        table: how many trainings were begun; another table has nothing selected.
+        moments: run -> the step whose gates are shown; none while it follows the newest.
+        playing: name of the training whose slider moves by itself.
+        not_kept: why a text was not kept.
+    """
+
+    run: str | None = None
+    arrived: float | None = None
+    pressed: float = -math.inf
+    problem: str = ""
+    table: int = 0
+    moments: dict[str, int] = field(default_factory=dict)
+    playing: str | None = None
+    not_kept: str = ""
+
+    def arrive(self, run: str) -> None:
+        """Somebody began or chose this training: it is the one to be shown."""
+        self.run, self.arrived = run, time.monotonic()
+
+
+def session(kind: type[T]) -> T:
+    """What is remembered of that kind; at first what it is made with."""
+    if kind.__name__ not in st.session_state:
+        st.session_state[kind.__name__] = kind()
+    return st.session_state[kind.__name__]
+
+
+@dataclass(frozen=True)
+class Widget(Generic[T]):
+    """What a widget holds.
+
+    Args:
+        key: the widget's; where it is bound to the link, also what the link calls it.
+    """
+
+    key: str
+
+    def value(self) -> T | None:
+        """None before it was drawn."""
+        return st.session_state.get(self.key)
+
+    def known(self) -> bool:
+        """Whether it was drawn, or something put there."""
+        return self.key in st.session_state
+
+    def put(self, value: T) -> None:
+        """Only before it is drawn in a run: so a callback may."""
+        st.session_state[self.key] = value
+
+    def forget(self) -> None:
+        """It begins as if it had never been drawn."""
+        st.session_state.pop(self.key, None)
+
+
+MODEL, UPLOAD = Widget[str]("model"), Widget[UploadedFile]("upload")
+MODELS = Widget[list[str]]("models")
+LAYER = Widget[str]("layer")  # on Watch; Compare's, which is called depth, nobody else asks
+# Pages have boxes of their own: one that they shared Streamlit would empty when the browser goes back from the one page
+# to the other.
+TEXT, SENTENCE = Widget[str]("text"), Widget[str]("sentence")  # on Watch and on Compare
+CORPUS = Widget[str]("corpus")
+OWN_NAME, OWN_FILE, OWN_PASTED = Widget[str]("text_name"), Widget[UploadedFile]("text_file"), Widget[str]("text_pasted")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a component said last; None, or nothing, before it did.
+
+    Args:
+        selection: of a map: what was clicked, or chosen by arrow keys.
+        held: of a map: names of the blocks of values that the browser holds.
+        pinned: of a comparison: the model that was made the reference.
+        moved: of a slider: where to.
+    """
+
+    selection: Selection | None = None
+    held: tuple[str, ...] = ()
+    pinned: str | None = None
+    moved: int | None = None
+
+
+def report(key: str) -> Report:
+    """What the component of that key said last."""
+    said: dict[str, Any] = st.session_state.get(key) or {}
+    selection = None
+    if chosen := said.get("selection"):  # the gate map calls its maps layers, the comparison models
+        which = chosen["layer"] if "layer" in chosen else chosen["model"]
+        selection = Selection(int(chosen["time"]), int(chosen["unit"]), int(which))
+    return Report(selection, tuple(said.get("held") or ()), said.get("pinned"), said.get("moved"))
+
+
+def linked(name: str) -> str | None:
+    """What the link says."""
+    return st.query_params.get(name)
+
+
+def linked_number(name: str, otherwise: int) -> int:
+    """A number that the link says."""
+    try:
+        return int(st.query_params[name])
+    except (KeyError, ValueError):
+        return otherwise
+
+
+def linked_all(name: str) -> list[str]:
+    """All that the link says, where it says several."""
+    return [*st.query_params.get_all(name)]
+
+
+def link(name: str, value: str | None) -> None:
+    """Let the link say it too; None takes it out."""
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value

@@ -1,0 +1,124 @@
+"""The row over the sentence on Watch: layer, units, panels, what the model writes on, and what can be taken along."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lstmviz.cells import CELLS
+from lstmviz.charts import gate_figure
+from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
+from lstmviz.reading import OpenModel, write_on
+from lstmviz.roles import ROLES
+from lstmviz.ui.controls import examples_menu, offer, order_control, units_control
+from lstmviz.ui.session import LAYER, TEXT, Watch, session
+from lstmviz.units import MOST, drawn_roles
+
+
+def watch_bar(opened: OpenModel) -> tuple[list[int], list[str], str]:
+    """Examples, layer, units, panels, continue, export.
+
+    Returns:
+        The layers and the roles that are drawn, and the order of the units.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
+        examples_menu(opened, TEXT)
+        layers = layer_control(opened.checkpoint.model.num_layers)
+        count = opened.checkpoint.model.hidden_size
+        only = count > MOST and units_control(f"{count} units")
+        with st.popover("panels"):
+            roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
+            order = order_control(only)
+        with st.popover("continue"):
+            continue_controls(opened)
+        export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
+        if export.open:
+            with export:
+                export_controls(opened)
+    return layers, roles, order
+
+
+def layer_control(count: int) -> list[int]:
+    """One of the layers, or all; a model with one asks nothing."""
+    if count == 1:
+        return [0]
+    st.markdown("layer", width="content")
+    layer = st.segmented_control(
+        "layer",
+        [*(str(k + 1) for k in range(count)), "all"],
+        default="1",
+        key=LAYER.key,
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return [*range(count)] if layer == "all" else [int(layer) - 1]
+
+
+def role_boxes(cell: str, available: list[str]) -> list[str]:
+    """Which gates and states of a cell are drawn; at least one."""
+    if len(available) == 1:
+        return available
+    st.caption("Choose what is drawn.")
+    usual, roles = drawn_roles(cell, available), CELLS[cell].roles()
+    chosen = [
+        role
+        for role in available
+        if st.checkbox(
+            roles[role].label,
+            role in usual,
+            key=f"show_{role}" if role in usual else f"show_also_{role}",  # hidden is usual only where there is no cell
+            help=roles[role].meaning,
+            persist_state="page",
+        )
+    ]
+    return chosen or usual[:1]
+
+
+def continue_controls(opened: OpenModel) -> None:
+    """Let the model go on writing."""
+    st.caption("Let the model write on. What it writes joins the sentence and the map.")
+    temperature = st.slider(
+        "temperature",
+        0.1,
+        2.0,
+        0.8,
+        0.1,
+        key="temperature",
+        help="Low: only what is likely. High: surprising.",
+        persist_state="page",
+    )
+    top_k = st.slider(
+        "top-k", 1, 50, 20, key="top_k", help="Draw among this many likeliest tokens.", persist_state="page"
+    )
+    count = st.slider("tokens", 1, 200, 40, key="count", persist_state="page")
+    memory = session(Watch)
+
+    def write() -> None:
+        text, reading, seed = TEXT.value() or "", memory.reading, memory.draws
+        memory.draws += 1
+        try:
+            more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
+        except FloatingPointError as error:
+            memory.problem = str(error)
+            return
+        joined = opened.checkpoint.vocabulary.joined(text, more)
+        TEXT.put(joined)
+        memory.written = joined, len(reading.ids) if reading else 0
+
+    st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
+    if memory.problem:
+        st.error(f"The sentence was not continued: {memory.problem}.")
+        memory.problem = ""
+
+
+def export_controls(opened: OpenModel) -> None:
+    """The trace as a table, the figure as a page; made only when asked for."""
+    reading = session(Watch).reading
+    if reading is None:
+        st.caption("Type a sentence first; then its trace can be saved.")
+        return
+    vocabulary = opened.checkpoint.vocabulary
+    st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
+    offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
+    offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))
+    offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(named_trace(reading, vocabulary)).to_html())
