@@ -118,7 +118,7 @@ def test_typing_the_same_again_is_drawn_again(watch: Open) -> None:
 def test_a_map_that_lost_its_values_asks_for_them(watch: Open) -> None:
     page = watch(text="(x)" * 20)
     box = page.locator(".map")
-    for _ in range(50):
+    for _ in range(300):
         if box.evaluate("box => box.map.reported?.length") == 1:  # one block of 32 is whole
             break
         page.wait_for_timeout(100)
