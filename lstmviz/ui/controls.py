@@ -9,37 +9,11 @@ import streamlit as st
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.explain.examples import examples_for
 from lstmviz.reading import ORDERS, TELLING, OpenModel
+from lstmviz.ui.components import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
-STYLE = """<style>
-.st-key-text input, .st-key-sentence input {font-size: 1.2rem; padding: .7rem .9rem}
-.st-key-text input, .st-key-sentence input {font-family: var(--st-code-font, monospace)}
-:is(.st-key-text, .st-key-sentence) :is([data-baseweb="input"], [data-testid="stTextInputRootElement"]) {height: 3.1rem}
-.st-key-choice {flex-wrap: wrap}
-.st-key-choice .st-key-model {min-width: 100%}
-.st-key-watch, .st-key-compare {gap: .55rem}
-.st-key-bar button, .st-key-tokens button {min-height: 1.9rem; padding: .1rem .7rem}
-.st-key-bar p, .st-key-bar button {font-size: .86rem}
-@media (max-width: 800px) { /* as in app.py */
-  .st-key-bar, .st-key-choice {gap: .35rem}
-  .st-key-bar button {padding: .1rem .5rem}
-  .st-key-choice .st-key-model {min-width: 200px; flex: 1}
-  .st-key-choice .st-key-models {min-width: min(100%, 420px)}
-  /* Watch in one column: the model, the sentence, the numbers, the map, and last how the model learned. */
-  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-watch) {
-    flex-flow: column nowrap; align-items: stretch; gap: .55rem; reading-flow: flex-visual}
-  [data-testid="stColumn"]:has(.st-key-watch, .st-key-choice), /* what holds them is no box of its own */
-  [data-testid="stColumn"] :is([data-testid="stVerticalBlock"], [data-testid="stLayoutWrapper"]):has(
-    .st-key-choice, .st-key-bar, .st-key-text, .st-key-tokens, .st-key-readout, .st-key-map) {display: contents}
-  [data-testid="stColumn"] :is(.st-key-choice, .st-key-bar, .st-key-text, .st-key-tokens) {order: -3}
-  [data-testid="stColumn"] .st-key-choice {order: -5}
-  [data-testid="stColumn"] .st-key-bar {order: -4}
-  [data-testid="stColumn"] .st-key-readout {order: 1}
-  [data-testid="stColumn"] .st-key-map {order: 2}
-  [data-testid="stLayoutWrapper"]:has(> * > .st-key-training) {order: 3}
-}
-</style>"""
+STYLE = f"<style>{style('page.css')}</style>"
 
 
 def units_control(label: str, key: str = "units") -> bool:
