@@ -16,12 +16,13 @@ from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
 from lstmviz.model import perplexity
 from lstmviz.reading import Selected, Selection, select, telling_unit
+from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning
 from lstmviz.training.status import LIVING, reason
 from lstmviz.training.sweep import Sweep
-from lstmviz.ui import sources, trainings
+from lstmviz.ui import sources
 from lstmviz.ui.components import gate_map, heading, moments
 from lstmviz.ui.form import form
 from lstmviz.ui.session import Train, report, session

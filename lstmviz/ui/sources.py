@@ -21,7 +21,7 @@ from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.reading import OpenModel, prepare
-from lstmviz.ui import trainings
+from lstmviz.training import trainings
 from lstmviz.ui.session import Uploads, session
 
 FOLDER = Path(__file__).parents[2] / "checkpoints"

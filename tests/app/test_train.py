@@ -22,13 +22,13 @@ from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.corpora import import_text
 from lstmviz.trace import trace_tokens
+from lstmviz.training import trainings
+from lstmviz.training.budget import plan
 from lstmviz.training.folder import Run, RunConfig, runs
 from lstmviz.training.grid import lineup
 from lstmviz.training.process import execute
 from lstmviz.training.status import write_status
 from lstmviz.training.sweep import Sweep
-from lstmviz.ui import trainings
-from lstmviz.ui.form import plan
 from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import plain
 from lstmviz.reading import MAX_TOKENS, Reading, Selection
-from lstmviz.ui import sources, trainings
+from lstmviz.training import trainings
+from lstmviz.ui import sources
 from tests.app.notes import notes
 
 ROOT = Path(__file__).parents[2]

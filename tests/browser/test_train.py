@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lstmviz.training import trainings
 from lstmviz.training.folder import Run
 from lstmviz.training.status import LIVING
-from lstmviz.ui import trainings
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.training import trainings
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.status import LIVING
-from lstmviz.ui import trainings
 
 Open = Callable[..., Page]
 DELAYS = (60, 25, 12)  # ms from key to key

@@ -25,12 +25,11 @@ from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
-from lstmviz.training import process
+from lstmviz.training import process, trainings
 from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs
 from lstmviz.training.process import execute
 from lstmviz.training.standing import learned_nothing
 from lstmviz.training.status import Busy, reason
-from lstmviz.ui import trainings
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(

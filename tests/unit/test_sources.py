@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.ui import sources, trainings
+from lstmviz.training import trainings
+from lstmviz.ui import sources
 from lstmviz.ui.sources import Address, Copy, Member, Shipped, Trained, Uploaded, parse
 
 names = st.text("abc-_.09", min_size=1)
