@@ -102,6 +102,19 @@ def _is_healthy(address: str) -> bool:
         return False
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests follow each other in one process, where others run beside them.
+
+    Those of one file that need a browser share it, and the server; those that train in the app's own folder look there
+    for what is theirs.
+    """
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if "browser" in needs:
+            trains = needs & {"started", "training"}
+            item.add_marker(pytest.mark.xdist_group("trainings" if trains else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium: ``$CHROMIUM``, else the one on the PATH, else Playwright's own; without any the test is skipped."""

@@ -50,6 +50,12 @@ def says(page: Page, text: str) -> None:
     expect(page.get_by_text(text, exact=False).first).to_be_visible(timeout=40_000)
 
 
+def settles(page: Page) -> None:
+    """What was chosen has reached the server, and its answer the page; a click on what is renewed meanwhile is lost."""
+    page.wait_for_timeout(1000)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
+
+
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
@@ -61,7 +67,7 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, st
         page = open_train(browser, address)
         page.get_by_text("5 minutes", exact=True).click()
         says(page, "steps or")
-        page.wait_for_timeout(1500)  # until the new budget stands in the form
+        settles(page)  # until the new budget stands in the form
         press(page, "Train")
         says(page, "running ·")
         (run,) = (run for run in trainings.every() if run.folder not in before)
@@ -114,7 +120,7 @@ def test_what_was_just_begun_comes_into_view(
     main, heading = page.locator("[data-testid=stMain]"), page.locator(".heading")
     page.get_by_text("5 minutes", exact=True).click()
     says(page, "steps or")
-    page.wait_for_timeout(1500)  # until the new budget stands in the form
+    settles(page)  # until the new budget stands in the form
     if size[0] > 800:  # on a wide screen the trainings stand beside the form, and leave the window when it is scrolled
         page.get_by_text("more", exact=True).click()
         page.wait_for_timeout(500)

@@ -43,10 +43,3 @@ def web(browser: Browser) -> Iterator[Callable[..., Any]]:
         "async ([module, name, args]) => (await import(`/${module}`))[name](...args)", [module, name, list(args)]
     )
     page.close()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side with other tests, these follow each other in one process, with one browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("web"))
