@@ -162,7 +162,11 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint file; see ``loads``."""
+    """Read a checkpoint file.
+
+    Raises:
+        CheckpointError: it cannot be read, or is not what ``loads`` takes.
+    """
     try:
         # Read, then parse: a memory-mapped file that shrinks under the server would kill it.
         data = Path(path).read_bytes()

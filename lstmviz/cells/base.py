@@ -237,7 +237,7 @@ class Cell(nn.Module):
         return {name: like.new_zeros(batch, widths.get(name, self.hidden_size)) for name in self.states}
 
     def project(self, inputs: Tensor) -> Tensor:  # (T, B, X) -> (T, B, K)
-        """The part of every step that depends on the input alone; by default the input itself."""
+        """The part of every step that depends on the input alone, ``(T, B, K)``; by default the input itself."""
         return inputs
 
     def recurrent_weight(self) -> Tensor:
@@ -321,5 +321,5 @@ def init_uniform(module: nn.Module, hidden_size: int) -> None:
 
 
 def chrono(hidden_size: int, longest: int) -> Tensor:
-    """Biases of gates that keep their memory for anything from 1 to ``longest`` steps (Tallec & Ollivier 2018)."""
+    """Biases of gates that keep their memory for 1 to ``longest`` steps, ``(H,)`` (Tallec & Ollivier 2018)."""
     return torch.empty(hidden_size).uniform_(1, longest - 1).log_()

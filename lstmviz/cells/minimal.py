@@ -12,7 +12,7 @@ from lstmviz.cells.base import Cell, Gates, Product, State, init_uniform
 
 
 def positive(u: Tensor) -> Tensor:
-    """The g of the paper, above 0 everywhere: u + 0.5 if u ≥ 0, else σ(u)."""
+    """The g of the paper, above 0 everywhere: u + 0.5 if u ≥ 0, else σ(u); of the shape of u."""
     return torch.where(u >= 0, u + 0.5, u.sigmoid())
 
 

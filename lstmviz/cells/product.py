@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 
 def product(values: Tensor, weight: Tensor) -> Tensor:
-    """``values @ weight.T``, without a gradient."""
+    """``values @ weight.T``, ``(…, P)`` and ``(K, P)`` to ``(…, K)``, without a gradient."""
     if _onednn(values):
         if not (weight.is_contiguous() or weight.t().is_contiguous()):
             weight = weight.contiguous()  # for a slice oneDNN takes a hundred times as long

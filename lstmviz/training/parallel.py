@@ -135,7 +135,7 @@ class World:
         return made  # type: ignore[return-value]
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """The mean over all ranks."""
+        """The mean over all ranks, of the shape that it has on each."""
         if self.size == 1:
             return tensor
         total = tensor.clone()
