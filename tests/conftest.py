@@ -24,7 +24,6 @@ from tests.minimal_gated_unit import MinimalGatedUnit
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
-stepped_back = False  # whether this process leaves the processor to others
 
 
 @pytest.fixture(scope="session")
@@ -103,23 +102,11 @@ def _is_healthy(address: str) -> bool:
         return False
 
 
-def needs_browser(item: pytest.Item) -> bool:
-    return "browser" in getattr(item, "fixturenames", ())
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side with other tests, those that need a browser follow each other in one process, with one."""
     for item in items:
-        if needs_browser(item):
+        if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("browser"))
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """And they go first: of two that want a processor, it is they that wait for what a person would see."""
-    global stepped_back
-    if os.environ.get("PYTEST_XDIST_WORKER") and not needs_browser(item) and not stepped_back:
-        os.nice(5)
-        stepped_back = True
 
 
 @pytest.fixture(scope="session")

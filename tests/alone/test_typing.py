@@ -33,9 +33,8 @@ CASES = {  # page, models, what is typed, and the columns that it makes
 
 @pytest.fixture
 def busy() -> Iterator[None]:
-    """Two processes that want the processor all the time; where tests run side by side, they are the other one."""
-    count = 1 if os.environ.get("PYTEST_XDIST_WORKER") else 2
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """Two processes that want the processor all the time."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     yield
     for process in processes:
         process.kill()
