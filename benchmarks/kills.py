@@ -110,6 +110,8 @@ def kill_trainings(kills: int, folder: Path) -> None:
     twin, done, killed = folder / "killed", False, 0
     process = start(command("train", twin, *OPTIONS, *steps))
     chance = random.Random(0)
+    while not (twin / "config.json").exists() and process.poll() is None:
+        time.sleep(0.05)  # before, there is nothing to go on with
     while not done:
         try:
             # Importing takes a second or two; most of the time after it is training.
