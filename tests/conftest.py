@@ -102,6 +102,7 @@ def _is_healthy(address: str) -> bool:
         return False
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side with other tests, those that need a browser follow each other in one process, with one."""
     for item in items:
