@@ -19,7 +19,7 @@ from torch import Tensor
 from lstmviz.cells.transplant import transplant
 from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.disk import write_atomically
+from lstmviz.disk import name_of, read_bytes, write_atomically
 from lstmviz.model import LanguageModel
 
 FORMAT = 1
@@ -169,9 +169,9 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         # Read, then parse: a memory-mapped file that shrinks under the server would kill it.
-        data = Path(path).read_bytes()
+        data = read_bytes(Path(path))
     except OSError as error:
-        raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{name_of(path)} cannot be read: {error.strerror}") from error
     return loads(data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import io
 import math
 import os
 import re
@@ -26,6 +27,7 @@ from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import unknown_said
+from lstmviz.disk import FULL, name_of, reason
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
@@ -37,7 +39,7 @@ from lstmviz.training.parallel import World
 from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
 from lstmviz.training.standing import short
-from lstmviz.training.status import LINEUP, LIVING, read_status, reason
+from lstmviz.training.status import LINEUP, LIVING, read_status
 from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
 
 
@@ -200,15 +202,19 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
     begins = f"python -m lstmviz train {folder / 'NAME'} --corpus brackets begins a run there"
     if not folder.is_dir():
         raise ValueError(f"there is no folder at {folder}; {begins}")
-    found = [Run(folder)] if (folder / "config.json").exists() else runs(folder)
+    found = [Run(folder)] if os.path.lexists(folder / "config.json") else runs(folder)
     if not found:
         print(f"there are no runs in {folder}; {begins}")
     read = cache(read_status)
     for run in found:
         try:
-            print(f"{run.name:<32} {_standing(run.snapshot(read=read))}")
-        except ValueError as error:
-            print(f"{run.name:<32} cannot be read: {error}")
+            seen = run.snapshot(read=read)
+        except ValueError:  # it was just deleted
+            continue
+        print(f"{run.name:<32} {_standing(seen)}")
+    for whole in dict.fromkeys(run.lineup for run in found if run.lineup):
+        if why := Sweep(whole).damage:
+            print(f"{name_of(whole):<32} unreadable {why}; its members stand above")
 
 
 def _standing(seen: Snapshot) -> str:
@@ -219,7 +225,9 @@ def _standing(seen: Snapshot) -> str:
         if unknown := seen.records[-1].valid_unknown:
             best += f", {unknown_said(unknown)}"
     state, step, message = (s.state, s.step, s.message) if (s := seen.status) else ("not begun", 0, "")
-    said = f"  {message}" if message else ""
+    said = "".join(f"  {what}" for what in (message, *seen.damage) if what)
+    if state == "unreadable":
+        return f"{state:<10} {said.strip()}"
     return f"{state:<10} step {step:>7,}/{seen.config.train.steps:,}  {best}{said}"
 
 
@@ -297,7 +305,8 @@ def standings(outcomes: list[Outcome]) -> str:
     for outcome in outcomes:
         if outcome.digest:
             best = checkpoints.load(outcome.run.folder / "best.safetensors")
-            count, seconds = parameter_count(best.model, len(best.vocabulary)), outcome.run.records()[-1].seconds
+            count, records = parameter_count(best.model, len(best.vocabulary)), outcome.run.records()
+            seconds = records[-1].seconds if records else math.nan
             rows.append((best.results["valid_nll"], count, seconds, outcome))
     rows.sort(key=lambda row: row[0])
     width = max(6, *(len(outcome.run.folder.name) for outcome in outcomes))
@@ -351,7 +360,8 @@ def evaluate(
     nll, unknown = mean_nll(loaded.build(), tokens), unknown_share(tokens)
     if not math.isfinite(nll):
         raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
-    print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary, unknown)}")
+    said = figures(nll, loaded.vocabulary, unknown)
+    print(f"{name_of(checkpoint.stem)} on {opened.name} ({part}): {said}")
     if warning := unknown_warning(unknown):
         print(f"warning: {warning}")
     if corpus in GRAMMARS:
@@ -427,16 +437,18 @@ def import_(files: tyro.conf.Positional[tuple[Path, ...]], name: str = "") -> No
 def list_texts() -> None:
     """List the texts that are kept in corpora/, and those that can be fetched."""
     for name, path in corpora.kept().items():
-        about = corpora.about(path)
-        print(f"{name:<24} {about['characters']:>13,} characters  {about['name']}, licence: {about['licence']}")
+        if about := corpora.about(path):  # it may just have been deleted
+            print(f"{name:<24} {about.characters:>13,} characters  {about.name}, licence: {about.licence}")
+    for name, why in corpora.spoiled().items():
+        print(f"{name:<24} cannot be read: {why}")
     for name, source in corpora.SOURCES.items():
         if name not in corpora.kept():
             print(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
 
 
 def _say_kept(path: Path) -> None:
-    about = corpora.about(path)
-    print(f"{about['name']}: {about['characters']:,} characters, sha256 {about['sha256'][:16]}…, kept in {path}")
+    if about := corpora.about(path):
+        print(f"{about.name}: {about.characters:,} characters, sha256 {about.sha256[:16]}…, kept in {path}")
     print(f"train on it with --corpus {path.name}")
 
 
@@ -483,6 +495,8 @@ def _with_texts(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Run one command; a problem with its input is one sentence, not a traceback, and of many processes one says it."""
     speaks = World.of_torchrun().rank == 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may be no UTF-8
     app, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
     for command in (train, sweep, resume, stop, evaluate, trace):
         app.command(command)
@@ -495,7 +509,13 @@ def main() -> None:
     try:
         app.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+        if not (isinstance(error, OSError) and error.errno in FULL):
+            sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+        # What stdout still holds finds no room either, and this perhaps not: so the number of the error tells it, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        with suppress(OSError):
+            print(f"lstmviz: {reason(error)}", file=sys.stderr, flush=True)
+        sys.exit(error.errno)
     except SystemExit as error:
         missed = arguments[:1] == ["trace"] or any(a in TEXTS and b[:1] == "-" for a, b in pairwise(arguments))
         if error.code and speaks and missed:

@@ -19,7 +19,8 @@ import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, cast
@@ -32,7 +33,7 @@ from filelock import FileLock
 from lstmviz.config import Level, TrainConfig
 from lstmviz.data.grammars import GRAMMARS, generate
 from lstmviz.data.vocabulary import EOS, SPECIALS, Corpus, Vocabulary, is_tokenised, tokenise
-from lstmviz.disk import write_atomically
+from lstmviz.disk import name_of, read_fitted, reason, write_atomically
 
 FOLDER = Path("corpora")
 PARTS = ("train", "valid", "test")
@@ -40,6 +41,7 @@ PIECE = 1 << 20  # characters read, or ids handled, at once
 WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them would fill the memory
 HELD_OUT_MOST = 1_000_000  # tokens of one file kept for validation: more would only make every evaluation slower
 
+INDEX_MOST = 2**30  # bytes of the vocabulary beside them
 KEPT_IDS = 3  # ways to cut a kept text whose ids stay beside it
 RULES = 2  # of splitting, kept with the ids: those that an earlier version made by other rules are made anew
 
@@ -97,17 +99,49 @@ KNOWN_TEXTS = {
 
 def kept(folder: Path = FOLDER) -> dict[str, Path]:
     """The texts that were fetched or imported, by name."""
-    found = {path.parent.name: path.parent for path in sorted(Path(folder).glob("*/corpus.json"))}
-    return {name: path for name, path in found.items() if about(path)}
+    return {name: path for name, path in _folders(folder).items() if about(path)}
 
 
-def about(path: Path) -> dict[str, Any]:
-    """A kept text's name, licence, sha256 and number of characters; nothing of a folder that is none."""
-    try:
-        found = json.loads((path / "corpus.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if {"name", "licence", "sha256", "characters"} <= set(found) else {}
+def spoiled(folder: Path = FOLDER) -> dict[str, str]:
+    """Those of which cannot be read what they are, by name, and why."""
+    found = {}
+    for name, path in _folders(folder).items():
+        try:
+            read_fitted(About, path / "corpus.json")
+        except (OSError, ValueError) as error:
+            found[name] = reason(error)
+    return found
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    """By their names, as `name_of` writes them."""
+    with suppress(OSError):
+        found = [path for path in sorted(Path(folder).iterdir()) if os.path.lexists(path / "corpus.json")]
+        return {name_of(path): path for path in found if not path.name.startswith(".")}
+    return {}
+
+
+@dataclass(frozen=True)
+class About:
+    """What a kept text is: corpus.json.
+
+    Args:
+        name, licence: for the cards of models trained on it.
+        sha256: of its files.
+        characters: how many there are.
+    """
+
+    name: str
+    licence: str
+    sha256: str
+    characters: int
+
+
+def about(path: Path) -> About | None:
+    """What a kept text is; nothing of a folder that is none."""
+    with suppress(OSError, ValueError):
+        return read_fitted(About, path / "corpus.json")
+    return None
 
 
 def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = None) -> Path:
@@ -202,8 +236,8 @@ def import_text(
             progress(total, total)
         digest = _digest(files)
         title, licence = KNOWN_TEXTS.get(digest, (title or name, licence))
-        described = {"name": title, "licence": licence, "sha256": digest, "characters": characters}
-        (copy / "corpus.json").write_text(json.dumps(described), encoding="utf-8")
+        described = About(title, licence, digest, characters)
+        (copy / "corpus.json").write_text(json.dumps(asdict(described)), encoding="utf-8")
         try:
             os.rename(copy, Path(folder, name))  # of two that import the same name at once, one wins
         except OSError as error:
@@ -265,8 +299,9 @@ def find_text(corpus: str) -> Path:
     Raises:
         ValueError: it is nowhere.
     """
-    if corpus in kept():
-        return kept()[corpus]
+    texts = kept()
+    if found := texts.get(corpus) or texts.get(name_of(corpus)):
+        return found
     if (path := Path(corpus)).exists():
         return path
     fetched = f"; python -m lstmviz corpus fetch {corpus} fetches it" if corpus in SOURCES else ""
@@ -299,19 +334,18 @@ def load_corpus(
     path = Path(path)
     files = [file for part in _parts([path]).values() for file in part]
     described = about(path)
-    is_kept = bool(described)
-    if not is_kept:
-        digest = _digest(files)
-        name, licence = KNOWN_TEXTS.get(digest, (path.stem, "not stated"))
-        described = {"name": name, "licence": licence, "sha256": digest}
-    if is_kept and vocabulary is None:
+    if described and vocabulary is None:
         vocabulary, bounds, ids = _kept_ids(path, files, level, max_words, min_count)
     else:
         with tempfile.TemporaryFile() as file:  # the mapping outlives it
             vocabulary, bounds = _encode(files, file, level, max_words, min_count, vocabulary)
             ids = np.memmap(file, np.int32, "r+")
     train, valid, test = (torch.from_numpy(ids[first:last]) for first, last in bounds)
-    return Corpus(described["name"], vocabulary, train, valid, test, described["sha256"], described["licence"])
+    if described:
+        return Corpus(described.name, vocabulary, train, valid, test, described.sha256, described.licence)
+    digest = _digest(files)
+    name, licence = KNOWN_TEXTS.get(digest, (name_of(path.stem), "not stated"))
+    return Corpus(name, vocabulary, train, valid, test, digest, licence)
 
 
 def read_pieces(path: Path) -> Iterator[str]:
@@ -375,14 +409,17 @@ def _kept_ids(
 ) -> tuple[Vocabulary, Bounds, np.ndarray]:
     """The ids of a kept text, made at the first time they are asked for."""
     stem = path / f"{level}-{max_words or 'all'}-{min_count}"
-    index = stem.with_suffix(".json")
-    if not _is_whole(index):
+    found = _read_index(stem, level)
+    if not found:
         with FileLock(path / ".lock"):
-            if not _is_whole(index):  # another process may have made them meanwhile
+            found = _read_index(stem, level)  # another process may have made them meanwhile
+            if not found:
                 _keep_ids(stem, files, level, max_words, min_count)
-    found = json.loads(index.read_text(encoding="utf-8"))
+                found = _read_index(stem, level)
+    if not found:
+        raise ValueError(f"the ids of {path} cannot be kept beside it; delete {stem}.json and {stem}.ids")
     ids = np.memmap(stem.with_suffix(".ids"), np.int32, "c")
-    return Vocabulary(level, tuple(found["tokens"])), found["bounds"], ids
+    return *found, ids
 
 
 def _keep_ids(stem: Path, files: list[Path], level: Level, max_words: int | None, min_count: int) -> None:
@@ -397,20 +434,47 @@ def _keep_ids(stem: Path, files: list[Path], level: Level, max_words: int | None
     except BaseException:
         os.unlink(temporary)
         raise
-    described = {"rules": RULES, "tokens": vocabulary.tokens, "bounds": bounds}
-    write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
+    written = str(stem.with_suffix(".ids").stat().st_mtime_ns)
+    described = _Index(RULES, vocabulary.tokens, tuple(bounds), written)
+    write_atomically(stem.with_suffix(".json"), json.dumps(asdict(described)).encode())
     # Every other vocabulary that was tried left its own; those being read stay until they are closed.
-    for old in sorted(stem.parent.glob("*.ids"), key=lambda ids: ids.stat().st_mtime)[:-KEPT_IDS]:
-        old.with_suffix(".json").unlink(missing_ok=True)
-        old.unlink()
+    for old in sorted(stem.parent.glob("*.ids"), key=lambda ids: ids.lstat().st_mtime)[:-KEPT_IDS]:
+        with suppress(OSError):  # somebody's folder, say
+            old.with_suffix(".json").unlink(missing_ok=True)
+            old.unlink()
 
 
-def _is_whole(index: Path) -> bool:
-    try:
-        found = json.loads(index.read_text(encoding="utf-8"))
-        return found["rules"] == RULES and index.with_suffix(".ids").stat().st_size == 4 * found["bounds"][-1][1]
-    except (OSError, ValueError, KeyError):
-        return False
+@dataclass(frozen=True)
+class _Index:
+    """What stands beside the ids of a kept text.
+
+    Args:
+        rules: by which it was split.
+        tokens: of the vocabulary.
+        bounds: of the parts.
+        written: when the ids were, in nanoseconds since 1970: others are not those that were made.
+    """
+
+    rules: int
+    tokens: tuple[str, ...]
+    bounds: tuple[tuple[int, ...], ...]
+    written: str
+
+
+def _read_index(stem: Path, level: Level) -> tuple[Vocabulary, Bounds] | None:
+    """The vocabulary of a kept text's ids and the bounds of its parts; None where they must be made, or made anew."""
+    with suppress(OSError, ValueError):
+        found, ids = read_fitted(_Index, stem.with_suffix(".json"), INDEX_MOST), stem.with_suffix(".ids").stat()
+        ends = [end for part in found.bounds for end in part]
+        if (
+            found.rules == RULES
+            and found.written == str(ids.st_mtime_ns)
+            and [len(part) for part in found.bounds] == [2, 2, 2]
+            and all(first <= last for first, last in found.bounds)
+            and ids.st_size == 4 * max(ends)
+        ):
+            return Vocabulary(level, found.tokens), [(first, last) for first, last in found.bounds]
+    return None
 
 
 def _encode(

@@ -13,6 +13,7 @@ import regex
 from torch import Tensor
 
 from lstmviz.config import Level
+from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
 
@@ -282,9 +283,18 @@ def plain(text: str) -> str:
 
     Markdown makes links of bare addresses, too: into those goes a zero-width space, which nobody sees.
     """
+    text = sayable(text)
     text = re.sub(r"(?i)(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", "\u200b", " ".join(text.split()))
     text = re.sub(r"([\\`*_{}\[\]<>!$:~#&]|^[-+])", r"\\\1", text)
     return re.sub(r"^(\d+)([.)])", r"\1\\\2", text)
+
+
+def code(text: str) -> str:
+    """A text that Markdown shows as it is, in a line of code."""
+    text = " ".join(sayable(text).split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))  # no run in it is as long
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from zipfile import BadZipFile
 
 import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
-from lstmviz.data.vocabulary import plain, unknown_said
+from lstmviz.data.vocabulary import code, plain, unknown_said
+from lstmviz.disk import name_of, reason
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
 from lstmviz.model import perplexity
@@ -20,12 +21,12 @@ from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning
-from lstmviz.training.status import LIVING, reason
+from lstmviz.training.status import LIVING
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources
 from lstmviz.ui.components import gate_map, heading, moments
 from lstmviz.ui.form import form
-from lstmviz.ui.session import Train, report, session
+from lstmviz.ui.session import Train, key_of, report, session
 from lstmviz.ui.sources import Trained
 from lstmviz.units import drawn_roles
 from lstmviz.wire import payload
@@ -85,7 +86,7 @@ def table(every: list[Snapshot]) -> list[Snapshot]:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"runs_{memory.table} {' '.join(names)}",  # other rows are another table
+        key=key_of(f"runs_{memory.table}", "\n".join(names)),  # other rows are another table
         height=min(35 * (len(every) + 1) + 2, 177 if together else 142),  # three rows, or four; more scroll
         placeholder="–",
         column_config={
@@ -149,7 +150,7 @@ def learning(chosen: list[Snapshot]) -> None:
     if not chosen:
         return
     one = len({seen.run.lineup for seen in chosen}) == 1  # then the members' own names say enough
-    named = {(seen.run.folder.name if one else seen.run.name): seen for seen in chosen}
+    named = {(name_of(seen.run.folder) if one else seen.run.name): seen for seen in chosen}
     with said:
         remarks(named)
     with axes, st.container(horizontal=True, vertical_alignment="center"):
@@ -158,7 +159,7 @@ def learning(chosen: list[Snapshot]) -> None:
     with curves:
         draw_curves(named, x, log=log)
         if len(chosen) > 1:
-            whose = plain(chosen[0].run.folder.name)
+            whose = plain(name_of(chosen[0].run.folder))
             st.caption(f"Below, the gates of **{whose}**. Select another training above to see its own.")
     with below:
         gates(chosen[0])
@@ -212,7 +213,7 @@ def attempt(action: Callable[..., object], *arguments: object) -> None:
 
 def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> None:
     """Stop, resume and delete all members of a line-up; and how far they are, where they are shown together."""
-    status, name = members[0].lineup, lineup.folder.name
+    status, name = members[0].lineup, name_of(lineup.folder)
     state = status.state if status else "starting"
     finished = sum(seen.status is not None and seen.status.state == "finished" for seen in members)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -225,12 +226,14 @@ def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> N
         elif state not in LIVING and finished < len(members):
             st.button("resume all", on_click=attempt, args=(trainings.start, lineup), key="restart_all")
         if state not in LIVING:
-            with st.popover("delete all", key=f"ask {name}"):  # another one's is another, and closed
+            with st.popover("delete all", key=key_of("ask", name)):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(name)}, with all its members, is removed for good.")
                 st.button("delete them", on_click=attempt, args=(trainings.delete, lineup), key="delete_all")
     if together:
         done = sum(map(share_done, members)) / len(members)
         st.progress(done, f"{state} · {finished} of {len(members)} finished")
+    if said := lineup.damage or (status.message if status and state in ("crashed", "stopped") else ""):
+        st.error(f"The line-up {plain(name)}: {plain(said)}.")
 
 
 def steer(seen: Snapshot) -> None:
@@ -238,7 +241,7 @@ def steer(seen: Snapshot) -> None:
     run, status = seen.run, seen.status
     state, several = (status.state, status.processes) if status else ("starting", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        heading(run.folder.name, session(Train).arrived, key="heading")
+        heading(name_of(run.folder), session(Train).arrived, key="heading")
         if state == "running":
             st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
@@ -250,12 +253,12 @@ def steer(seen: Snapshot) -> None:
         if seen.has_weights and st.button("open in Watch", key="open"):
             st.switch_page("lstmviz/pages/watch.py", query_params={"model": str(Trained(run.name))})
         if not seen.is_living and not seen.run.lineup:
-            with st.popover("delete", key=f"ask {run.name}"):  # another one's is another, and closed
+            with st.popover("delete", key=key_of("ask", run.name)):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
                 st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete")
     if state in ("stopped", "crashed", "failed") and several > 1:
-        command = f"{World(size=several).command} resume runs/{run.name}"
-        st.caption(f"{several} processes trained it; `{command}` goes on with it.")
+        command = f"{World(size=several).command} resume {shlex.quote(f'runs/{run.name}')}"
+        st.caption(f"{several} processes trained it; {code(command)} goes on with it.")
     st.progress(share_done(seen), standing(seen))
 
 
@@ -265,7 +268,7 @@ def remarks(named: dict[str, Snapshot]) -> None:
         who = f"**{plain(name)}**: " if len(named) > 1 else ""
         if said := problem(seen):
             st.error(who + said)
-        if said := warning(seen):
+        for said in filter(None, [warning(seen), *(f"{plain(each)}." for each in seen.damage)]):
             st.warning(who + said)
         for remark in health(seen.records, seen.config.train.clip_norm):
             st.caption(who + remark)
@@ -300,8 +303,8 @@ def probe(seen: Snapshot, step: int) -> None:
         opened = sources.open_path(seen.run.folder / "best.safetensors", seen.run.name)
         kept = seen.probe(step)
         reading = kept.reading(opened)
-    except (ValueError, OSError, KeyError, BadZipFile) as error:
-        no_map(f"The gates after {step:,} steps cannot be shown: {error}.")
+    except (ValueError, OSError) as error:
+        no_map(f"The gates after {step:,} steps cannot be shown: {reason(error)}.")
         return
     if not kept.is_finite():
         no_map(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")
@@ -329,7 +332,7 @@ def probe(seen: Snapshot, step: int) -> None:
 
 def moment(name: str, steps: list[int]) -> int:
     """The slider over the training time of a run: the step that is shown."""
-    memory, key = session(Train), f"moment {name}"
+    memory, key = session(Train), key_of("moment", name)
     at = memory.moments
     if (moved := report(key).moved) in steps:
         memory.playing, at[name] = None, moved

@@ -15,17 +15,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.disk import write_atomically
-from lstmviz.training.loop import Metrics
+from lstmviz.disk import fitted, name_of, parsed, read_bytes, read_json, reason, write_atomically
+from lstmviz.training.loop import LOG_EVERY, Metrics
 from lstmviz.training.probe import Probe
-from lstmviz.training.status import LINEUP, LIVING, Status, read_status, reason
+from lstmviz.training.status import LINEUP, LIVING, Status, read_status
+
+MARKS = ("config.json", "status.json", "metrics.jsonl")  # a folder that holds one of them is a run's
+RECORDS_MOST = 256 * 2**20  # bytes of records that are read; a million steps leave 12
+PROBE_MOST = 64 * 2**20  # bytes of a probe
+CLOCK_MOST = 1e12  # seconds of a training, and tokens a second
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,25 @@ class RunConfig:
     model: ModelConfig
     probe: str = ""
 
+    @classmethod
+    def loads(cls, asked: object) -> RunConfig:
+        """From parsed JSON.
+
+        Raises:
+            ValueError: it is none, or something is out of its range.
+        """
+        match asked:
+            case {"train": dict(train), "model": dict(model), "probe": str(probe)}:
+                try:
+                    return cls(TrainConfig(**train), ModelConfig(**model), probe)
+                except TypeError as error:
+                    raise ValueError("it asks for what this version of lstmviz does not know") from error
+        raise ValueError("it does not hold what was asked of a training")
+
     @property
     def command(self) -> str:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
-        train = dataclasses.replace(self.train, corpus=Path(self.train.corpus).name)
+        train = dataclasses.replace(self.train, corpus=name_of(self.train.corpus))
         given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), self.model)
         flags: list[str] = []
         for name, value in given.items():
@@ -71,15 +94,12 @@ class Record(Metrics):
         Raises:
             ValueError: it is no whole record.
         """
-        given = json.loads(line)
-        if not isinstance(given, dict) or not line.endswith(b"\n"):
+        if not line.endswith(b"\n"):
             raise ValueError("half a line")
-        known = {field.name: given[field.name] for field in dataclasses.fields(cls) if field.name in given}
-        try:
-            known["zero_gradients"] = tuple(known.get("zero_gradients", ()))
-            return cls(**known)
-        except TypeError as error:
-            raise ValueError(f"half a record: {error}") from error
+        record = fitted(cls, parsed(line))
+        if record.step < 1 or max(record.seconds, record.tokens_per_second) > CLOCK_MOST:
+            raise ValueError("these are no figures of a training")
+        return record
 
     def dumps(self) -> bytes:
         """As a line of JSON."""
@@ -95,11 +115,13 @@ class Log:
         records: in the order of their steps.
         file: the file's number on its disk; a resumed run has a new file.
         offset: the byte to go on from.
+        lost: how many lines before that are none; an unfinished last line is not yet one.
     """
 
     records: tuple[Record, ...] = ()
     file: int = 0
     offset: int = 0
+    lost: int = 0
 
 
 NOTHING = Log()
@@ -117,6 +139,7 @@ class Snapshot:
         has_weights: best.safetensors is there.
         has_begun: a process of its own has said how it stands, which for a member that waits its line-up's says.
         lineup: how the line-up stands that it is a member of; None where there is none, or before that began.
+        damage: what is wrong with its files, in sentences; what they do not hold is left out.
     """
 
     run: Run
@@ -126,6 +149,7 @@ class Snapshot:
     has_weights: bool
     has_begun: bool
     lineup: Status | None
+    damage: tuple[str, ...] = ()
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -145,10 +169,13 @@ class Snapshot:
         """The probe sentence after so many steps.
 
         Raises:
-            ValueError, KeyError, OSError, zipfile.BadZipFile: there is none that can be read.
+            ValueError, OSError: there is none that can be read.
         """
-        data = (self.run.folder / "probes" / f"{step:08d}.npz").read_bytes()
+        data = read_bytes(self.run.folder / "probes" / f"{step:08d}.npz", PROBE_MOST)
         return Probe.loads(data, self.config.model.cell)
+
+
+NO_CONFIG = RunConfig(TrainConfig(""), ModelConfig())  # of a run whose own cannot be read
 
 
 class Run:
@@ -160,12 +187,12 @@ class Run:
     @property
     def lineup(self) -> Path | None:
         """The folder of the line-up that this run is a member of."""
-        return self.folder.parent if (self.folder.parent / LINEUP).exists() else None
+        return self.folder.parent if os.path.lexists(self.folder.parent / LINEUP) else None
 
     @property
     def name(self) -> str:
-        """Of its folder, with its line-up's before it."""
-        return f"{self.lineup.name}/{self.folder.name}" if self.lineup else self.folder.name
+        """Of its folder, as `name_of` writes it, with its line-up's before it."""
+        return f"{name_of(self.lineup)}/{name_of(self.folder)}" if self.lineup else name_of(self.folder)
 
     @classmethod
     def create(cls, folder: Path, config: RunConfig) -> Run:
@@ -176,19 +203,24 @@ class Run:
         """
         run = cls(folder)
         run.folder.mkdir(parents=True, exist_ok=True)
-        asked = json.dumps({"format": 1, **dataclasses.asdict(config)}, indent=2)
+        path, asked = run.folder / "config.json", json.dumps({"format": 1, **dataclasses.asdict(config)}, indent=2)
         try:
-            with (run.folder / "config.json").open("x") as file:
-                file.write(asked)
+            with path.open("x") as file:
+                try:
+                    file.write(asked)
+                    file.flush()
+                except OSError:
+                    path.unlink()
+                    raise
         except FileExistsError as error:
             status = run.status()
             begun = status is None or status.state != "failed" or status.step
             if begun or (run.folder / "last.safetensors").exists():  # one that failed before it began is no loss
                 raise ValueError(
-                    f"there is a run in {folder} already; python -m lstmviz resume {folder} goes on with it, "
-                    "or choose another name"
+                    f"there is a run in {folder} already; python -m lstmviz resume {shlex.quote(str(folder))} goes on "
+                    "with it, or choose another name"
                 ) from error
-            write_atomically(run.folder / "config.json", asked.encode())
+            write_atomically(path, asked.encode())
         return run
 
     def config(self) -> RunConfig:
@@ -198,11 +230,10 @@ class Run:
             ValueError: there is no run in the folder.
         """
         try:
-            asked = json.loads((self.folder / "config.json").read_text())
-            return RunConfig(TrainConfig(**asked["train"]), ModelConfig(**asked["model"]), asked["probe"])
+            return RunConfig.loads(read_json(self.folder / "config.json"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"there is no training run in {self.folder}") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"there is no training run in {self.folder}: {reason(error)}") from error
 
     def status(self, read: Callable[[Path], Status | None] = read_status) -> Status | None:
@@ -211,36 +242,56 @@ class Run:
         Args:
             read: what reads the status of a folder.
         """
-        if self.lineup and not (self.folder / "status.json").exists():
+        if self.lineup and not os.path.lexists(self.folder / "status.json"):
             whole = read(self.lineup)
             state = "queued" if whole and whole.state in LIVING else "stopped"
             return whole and dataclasses.replace(whole, state=state, step=0, message="")
         return read(self.folder)
 
     def snapshot(self, known: Log = NOTHING, read: Callable[[Path], Status | None] = read_status) -> Snapshot:
-        """The whole run at this moment.
+        """The whole run at this moment; what cannot be read of it is named, and the rest is there.
 
         Args:
             known: what was read of its records before.
             read: what reads the status of a folder, its line-up's too.
 
         Raises:
-            ValueError: there is no run in the folder.
+            ValueError: there is no folder.
         """
-        config, lineup = self.config(), self.lineup
-        has_weights, has_begun = ((self.folder / name).exists() for name in ("best.safetensors", "status.json"))
-        status, log = self.status(read), self.log(known)
-        return Snapshot(self, config, status, log, has_weights, has_begun, lineup and read(lineup))
+        has_weights, has_begun = (os.path.exists(self.folder / name) for name in ("best.safetensors", "status.json"))
+        try:
+            config, status = self.config(), self.status(read)
+        except ValueError as error:
+            if not os.path.lexists(self.folder):
+                raise
+            config, status = NO_CONFIG, Status("unreadable", 0, 0, "", 0.0, reason(error))
+        log, damage = NOTHING, []
+        try:
+            log = self.log(known)
+        except OSError as error:
+            damage.append(f"its records cannot be read: {reason(error)}")
+        if log.lost:
+            lines = "lines of metrics.jsonl are" if log.lost > 1 else "line of metrics.jsonl is"
+            damage.append(f"{log.lost:,} {lines} damaged; the others count")
+        elif log.records and log.records[0].step > 1:
+            damage.append(f"metrics.jsonl begins at step {log.records[0].step:,}: what it said of those before is gone")
+        elif status and status.step > LOG_EVERY and status.pid and log is NOTHING and not damage:
+            damage.append("metrics.jsonl is gone, and with it all records so far")
+        lineup = self.lineup
+        return Snapshot(self, config, status, log, has_weights, has_begun, lineup and read(lineup), tuple(damage))
 
     def ask(self, what: Literal["pause", "resume", "stop"]) -> None:
         """Steer the training process; it answers within a second, between two steps."""
         write_atomically(self.folder / "control", what.encode())
 
     def log(self, known: Log = NOTHING) -> Log:
-        """The records; those from a damaged line on do not count.
+        """The records; a damaged line is counted and left out.
 
         Args:
             known: what was read before; only what came since is read.
+
+        Raises:
+            OSError: the file is there, but cannot be read.
         """
         path = self.folder / "metrics.jsonl"
         try:
@@ -249,35 +300,57 @@ class Run:
                 known = Log(file=found.st_ino)
             if known.offset == found.st_size:
                 return known
-            with path.open("rb") as file:
-                file.seek(known.offset)
-                lines = file.read().splitlines(keepends=True)
+            lines = read_bytes(path, RECORDS_MOST, known.offset).splitlines(keepends=True)
         except FileNotFoundError:
             return NOTHING
-        records, offset = [], known.offset
+        records, offset, lost = [*known.records], known.offset, known.lost
         for line in lines:
-            try:
-                records.append(Record.loads(line))
-            except ValueError:  # half a line, or what a power cut left: the records before it count
-                break
+            if not line.endswith(b"\n"):
+                break  # the process is writing it, or was killed at it
             offset += len(line)
-        return Log((*known.records, *records), known.file, offset)
+            with suppress(ValueError):
+                record = Record.loads(line)
+                if not records or record.step > records[-1].step:
+                    records.append(record)
+                    continue
+            lost += 1
+        return Log(tuple(records), known.file, offset, lost)
 
     def records(self) -> tuple[Record, ...]:
         """All of them, from the first."""
         return self.log().records
 
     def probes(self) -> list[int]:
-        """The steps at which the probe sentence was traced, in order."""
-        return sorted(int(path.stem) for path in (self.folder / "probes").glob("*.npz"))
+        """The steps at which the probe sentence was traced, in order; a file with another name is none of ours."""
+        with suppress(OSError):
+            names = (re.fullmatch(r"([0-9]{8,13})\.npz", name) for name in os.listdir(self.folder / "probes"))
+            return sorted(int(found[1]) for found in names if found)
+        return []
 
 
 def runs(folder: Path) -> list[Run]:
-    """Every run in a folder, by name, with the members of its line-ups."""
-    found = [
-        Run(path.parent) for pattern in ("*/config.json", "*/*/config.json") for path in Path(folder).glob(pattern)
-    ]
-    return sorted((run for run in found if run.folder.parent == Path(folder) or run.lineup), key=lambda run: run.name)
+    """Every run in a folder, by name, with the members of its line-ups; also one of which little can be read."""
+    found = []
+    for path, names in _folders(Path(folder)):
+        members = [Run(member) for member, marks in _folders(path) if marks & {*MARKS}] if LINEUP in names else []
+        found += members or ([Run(path)] if names & {*MARKS, LINEUP} else [])
+    return sorted(found, key=lambda run: run.name)
+
+
+def _folders(folder: Path) -> list[tuple[Path, set[str]]]:
+    """The folders in a folder, and the names of what each holds; of one that may not be looked into, that of a run."""
+    found = []
+    with suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(".") or not os.path.isdir(path):
+                continue
+            try:
+                found.append((path, set(os.listdir(path))))
+            except PermissionError:
+                found.append((path, {*MARKS}))
+            except OSError:  # it was just deleted
+                continue
+    return found
 
 
 def _differing(default: ModelConfig | TrainConfig, config: ModelConfig | TrainConfig) -> dict[str, Any]:

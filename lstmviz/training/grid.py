@@ -127,15 +127,23 @@ class Grid:
         """Undo ``dumps``, also from what the first format had in its place.
 
         Raises:
-            KeyError, TypeError, ValueError: it is none.
+            ValueError: it is none.
         """
+        try:
+            return cls._loads(asked)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("it does not hold what was asked of a line-up") from error
+
+    @classmethod
+    def _loads(cls, asked: dict[str, Any]) -> Grid:
+        if type(parameters := asked["parameters"]) is not int and parameters is not None:
+            raise TypeError
         if "base" not in asked:
             lists = [tuple(asked[name]) for name in ("cells", "num_layers", "bptt", "seeds")]
             train = TrainConfig(**asked["train"])
-            return lineup(train, asked["model"], *lists, parameters=asked["parameters"], probe=asked["probe"])
-        train, model = TrainConfig(**asked["base"]["train"]), ModelConfig(**asked["base"]["model"])
+            return lineup(train, asked["model"], *lists, parameters=parameters, probe=asked["probe"])
         over = {name: tuple(values) for name, values in asked["over"].items()}
-        return cls(RunConfig(train, model, asked["base"]["probe"]), over, asked["parameters"])
+        return cls(RunConfig.loads(asked["base"]), over, parameters)
 
 
 def lineup(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,8 @@ from lstmviz.data.vocabulary import Corpus
 from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading
 from lstmviz.trace import GateTrace, trace_tokens
+
+UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 
 
 @dataclass(frozen=True)
@@ -70,22 +73,45 @@ class Probe:
             cell: the name of the model's; from this and the arrays a trace knows its axes.
 
         Raises:
-            ValueError, KeyError, OSError, zipfile.BadZipFile: it is no such file.
+            ValueError: it is no such file.
         """
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-        return cls(GateTrace(arrays, cell, nll=nll), ids.tolist(), likely, probabilities)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if (size := sum(each.file_size for each in archive.infolist())) > UNPACKED_MOST:
+                    raise ValueError(f"it holds {size:,} bytes, and at most {UNPACKED_MOST:,} are read")
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
+            return cls(GateTrace(arrays, cell, nll=nll), list(ids.tolist()), likely, probabilities)
+        except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
+            raise ValueError("the file is damaged, or none of lstmviz") from error
 
     def is_finite(self) -> bool:
-        """Whether all gates and states are finite numbers."""
-        return all(np.isfinite(values).all() for values in self.trace.values())
+        """Whether all gates and states, and what is said of the tokens, are finite numbers."""
+        values = [*self.trace.values(), self.trace.nll[1:], self.probabilities]  # there is no loss of the first token
+        return all(np.isfinite(each).all() for each in values)
 
     def reading(self, opened: OpenModel) -> Reading:
         """As a map draws it.
 
         Args:
             opened: the model whose training this is a moment of.
+
+        Raises:
+            ValueError: it is not; another model was at work.
         """
+        count, known = len(self.ids), len(opened.checkpoint.vocabulary)
+        one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
+        shapes = {name: (len(values), count, values.shape[-1]) for name, values in one.items()}
+        ids = [self.ids, *self.likely.T.tolist()]
+        good = (
+            {name: values.shape for name, values in self.trace.items()} == shapes
+            and self.trace.nll.shape == (count,)
+            and all(values.dtype.kind == "f" for values in (*self.trace.values(), self.trace.nll, self.probabilities))
+            and self.likely.shape == self.probabilities.shape == (count, min(5, known))
+            and all(type(each) is int and 0 <= each < known for row in ids for each in row)
+        )
+        if not good:
+            raise ValueError("they are of another model than the one in best.safetensors")
         pieces = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids]
         return Reading(pieces, self.ids, 0, self.trace, self.likely, self.probabilities, opened.model)

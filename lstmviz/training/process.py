@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import platform
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from lstmviz.card import card
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.corpora import open_corpus
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.disk import write_atomically
+from lstmviz.disk import name_of, read_bytes, reason, write_atomically
 from lstmviz.model import LanguageModel
 from lstmviz.training.folder import Record, Run, RunConfig
 from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged
@@ -31,7 +32,7 @@ from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.probe import Probe
 from lstmviz.training.results import carried_variable, results_on, thinned
 from lstmviz.training.standing import learned_nothing
-from lstmviz.training.status import State, alone, read_status, reason, write_status
+from lstmviz.training.status import State, alone, asked_of, forget_asked, read_status, write_status
 
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
 BEAT_EVERY = 2.0  # seconds between two heartbeats
@@ -130,7 +131,7 @@ def _go_on(trainer: Trainer, run: Run) -> None:
             for path in run.folder.glob(pattern):
                 path.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
-            data = last.read_bytes()
+            data = read_bytes(last)
     data = world.broadcast(data)
     if data is not None:
         try:
@@ -182,7 +183,7 @@ class Voice:
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Voice:
-        (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
+        forget_asked(self.folder)
         self._write()
         self._thread.start()
         return self
@@ -265,6 +266,7 @@ class Process:
     def __init__(self, run: Run, trainer: Trainer, probe: str, voice: Voice, turn: Turn) -> None:
         self.run, self.folder, self.trainer, self.probe = run, run.folder, trainer, probe
         self.voice, self.turn = voice, turn
+        self.records = [*run.records()]
         self.saved = self.looked = time.monotonic()
 
     def train(self) -> Iterator[Record]:
@@ -278,26 +280,32 @@ class Process:
             say(trainer, Word.STOP)
             return self.voice.say("stopped", trainer)
         self.saved = self.looked = time.monotonic()
-        with (self.folder / "metrics.jsonl").open("ab") as log:
-            for metrics in steps_together(trainer, self._meet):
-                # Most is learnt before the first evaluation, so the gates are also kept after 1, 2, 4, 8 … steps.
-                if trainer.step < trainer.config.eval_every and trainer.step & (trainer.step - 1) == 0:
-                    self._trace_probe()
-                if metrics is None:
-                    continue
-                with _finite(f"at step {metrics.step:,}"):
-                    sample = "" if metrics.valid_nll is None else _sample(trainer)
-                    record = Record(**vars(metrics), sample=sample)
-                    log.write(record.dumps())
-                    log.flush()
-                    if metrics.valid_nll is not None:
-                        self._keep(record)
-                yield record
+        for metrics in steps_together(trainer, self._meet):
+            # Most is learnt before the first evaluation, so the gates are also kept after 1, 2, 4, 8 … steps.
+            if trainer.step < trainer.config.eval_every and trainer.step & (trainer.step - 1) == 0:
+                self._trace_probe()
+            if metrics is None:
+                continue
+            with _finite(f"at step {metrics.step:,}"):
+                sample = "" if metrics.valid_nll is None else _sample(trainer)
+                record = Record(**vars(metrics), sample=sample)
+                self._write_down(record)
+                if metrics.valid_nll is not None:
+                    self._keep(record)
+            yield record
         if not trainer.is_over:
             return self.voice.say("stopped", trainer)
         self._finish()
         say(trainer, Word.FINISHED)
-        self.voice.say("finished", trainer, learned_nothing(self.run.records()))
+        self.voice.say("finished", trainer, learned_nothing(self.records))
+
+    def _write_down(self, record: Record) -> None:
+        """Append a record; a file that somebody has removed is there again, with all of them."""
+        path = self.folder / "metrics.jsonl"
+        new = [record] if path.exists() else [*self.records, record]
+        with path.open("ab") as log:
+            log.write(b"".join(each.dumps() for each in new))
+        self.records.append(record)
 
     def _meet(self, metrics: Metrics | None) -> Word:
         """Save where it is time, do what is asked, and say how it goes on."""
@@ -324,12 +332,8 @@ class Process:
         """Do what the control file says; whether it says to stop. Who pauses lets another run have the turn."""
         waiting = False
         while True:
-            try:
-                asked = (self.folder / "control").read_text()
-            except FileNotFoundError:
-                asked = "resume"
-            if asked != "pause":
-                (self.folder / "control").unlink(missing_ok=True)
+            if (asked := asked_of(self.folder)) != "pause":
+                forget_asked(self.folder)
                 return asked == "stop" or (waiting and not self._take_turn())
             if self.turn.is_mine:
                 self._save()
@@ -359,16 +363,16 @@ class Process:
             checkpoint = Checkpoint(
                 model=config.model,
                 # With no path of this machine.
-                train=dataclasses.replace(config.train, corpus=Path(config.train.corpus).name),
+                train=dataclasses.replace(config.train, corpus=name_of(config.train.corpus)),
                 vocabulary=corpus.vocabulary,
                 weights=weights,
                 step=record.step,
-                history=history_of(self.run.records()),
+                history=history_of(self.records),
                 results={"valid_nll": float(record.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
                 corpus_name=corpus.name,
                 corpus_sha256=corpus.sha256,
                 licence=corpus.licence,
-                command=config.command.replace("runs/NAME", f"runs/{self.folder.name}").replace(
+                command=config.command.replace("runs/NAME", shlex.quote(f"runs/{name_of(self.folder)}")).replace(
                     ALONE.command, trainer.world.command, 1
                 ),
             )
@@ -382,6 +386,9 @@ class Process:
         (self.folder / "probes").mkdir(exist_ok=True)
         write_atomically(self.folder / "probes" / f"{self.trainer.step:08d}.npz", probe.dumps())
 
+    def _has_all_records(self) -> bool:
+        return bool(self.records) and self.records[0].step == 1
+
     def _finish(self) -> None:
         """The figures of the best weights, exactly, and their card."""
         corpus = self.trainer.corpus
@@ -393,7 +400,8 @@ class Process:
                     raise FloatingPointError(f"{part} became {value}")
             best = dataclasses.replace(
                 best,
-                history=thinned(history_of(self.run.records())),
+                # Where its records were lost, those that the weights bring tell more.
+                history=thinned(history_of(self.records)) if self._has_all_records() else best.history,
                 results=results,
                 hidden_variable=best.hidden_variable and carried_variable(best, corpus),
             )

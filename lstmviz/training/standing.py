@@ -62,7 +62,10 @@ def standing(seen: Snapshot) -> str:
     status, records, steps = seen.status, seen.records, seen.config.train.steps
     if status is None:
         return "starting"
-    words = f"{status.state} · step {status.step:,} of {steps:,}"
+    if status.state == "unreadable":
+        return "what was asked of it cannot be read"
+    state = "held by the system" if status.state == "held" else status.state
+    words = f"{state} · step {status.step:,} of {steps:,}"
     if status.state == "finished" and status.step < steps:
         words = f"finished after {status.step:,} of {steps:,} steps: its validation loss fell no further"
     if records:
@@ -78,12 +81,22 @@ def standing(seen: Snapshot) -> str:
 def problem(seen: Snapshot) -> str:
     """What went wrong, as a sentence in Markdown; empty if nothing did."""
     status = seen.status
-    if status and status.state == "failed":
+    if status is None:
+        return ""
+    said = plain(status.message)
+    if status.state == "failed":
         kept = "The best weights until then are kept."
         none = "It has left no weights: it was never evaluated."
-        return f"It failed: {plain(status.message)}. {kept if seen.has_weights else none}"
-    if status and status.message and status.state in ("stopped", "crashed"):
-        return f"It was not resumed: {plain(status.message)}."
+        return f"It failed: {said}. {kept if seen.has_weights else none}"
+    if status.state == "unreadable":
+        return f"It cannot be read: {said}. What can be read of it is below; it cannot be gone on with."
+    if status.state == "held":
+        return (
+            f"Its process was stopped from outside (SIGSTOP, or Ctrl-Z in its terminal) and waits: "
+            f"`kill -CONT {status.pid}` lets it go on."
+        )
+    if status.message and status.state in ("stopped", "crashed"):
+        return f"It was not resumed: {said}." if status.pid else f"{said[0].upper()}{said[1:]}."
     return ""
 
 
@@ -107,7 +120,7 @@ def health(records: Sequence[Record], clip_norm: float) -> list[str]:
     if not records:
         return []
     remarks = []
-    if names := [f"`{name}`" for name in records[0].zero_gradients]:
+    if names := [plain(name) for name in records[0].zero_gradients]:
         they = "they" if len(names) > 1 else "it"
         remarks.append(f"No gradient reaches {', '.join(names)} at the first step: {they} will not learn.")
     if unknown := unknown_warning(records[-1].valid_unknown):

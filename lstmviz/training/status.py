@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import os
 import platform
@@ -16,10 +15,12 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from lstmviz.disk import write_atomically
+from lstmviz.disk import FULL, read_bytes, read_fitted, reason, write_atomically
 
-State = Literal["starting", "queued", "running", "paused", "stopped", "finished", "failed", "crashed"]
-LIVING = ("starting", "queued", "running", "paused")
+State = Literal[
+    "starting", "queued", "running", "paused", "held", "stopped", "finished", "failed", "crashed", "unreadable"
+]
+LIVING = ("starting", "queued", "running", "paused", "held")
 STALE_AFTER = 60.0  # seconds without a heartbeat after which a process is taken for dead
 LINEUP = "sweep.json"  # the file that makes a folder of runs a line-up; see lstmviz.training.sweep
 
@@ -33,9 +34,11 @@ class Status:
     """How a run stands.
 
     Args:
-        state: "starting", "queued", "running" and "paused" have a living process; "crashed" should have one.
+        state: those in ``LIVING`` have a living process, which is "held" where the system has stopped it (SIGSTOP,
+            Ctrl-Z); "crashed" should have one; "unreadable" is a run whose config.json tells nothing.
         step: optimiser steps taken.
         pid, started: of the process that wrote this; the system may give the number, but not the start, to another.
+            0 where none did: what is said is what was found.
         heartbeat: when it was written, seconds since 1970.
         message: why it failed, or what is wrong with what was finished, in a sentence.
         parameters: numbers that the model learns; 0 while it is not built.
@@ -74,48 +77,65 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
 def read_status(folder: Path) -> Status | None:
     """What a folder's status.json says, and whether the process that wrote it still lives; None before there is one."""
     try:
-        status = Status(**json.loads((folder / "status.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        status = read_fitted(Status, folder / "status.json")
+    except FileNotFoundError:
         for asked in ("config.json", LINEUP):
             with suppress(OSError):
                 made = (folder / asked).stat().st_mtime
                 if time.time() - made > STALE_AFTER:  # its process died before it could say anything
                     return Status("crashed", 0, 0, "", made)
         return None
-    dead = time.time() - status.heartbeat > STALE_AFTER
-    if status.host == platform.node():
-        dead = dead or _started(status.pid) != status.started
-    return dataclasses.replace(status, state="crashed") if status.state in LIVING and dead else status
+    except (OSError, ValueError) as error:  # it is written as a whole, so it is not half of one
+        return Status("crashed", 0, 0, "", 0.0, f"how it stands is not known: {reason(error)}")
+    state: State = status.state
+    if state in LIVING:
+        started, is_held = _process(status.pid) if status.host == platform.node() else (status.started, False)
+        if started != status.started:
+            state = "crashed"
+        elif is_held:
+            state = "held"
+        elif time.time() - status.heartbeat > STALE_AFTER:
+            state = "crashed"
+    return dataclasses.replace(status, state=state)
 
 
 def write_status(
     folder: Path, state: State, step: int, message: str = "", parameters: int = 0, processes: int = 1
 ) -> None:
-    """Say how it stands, in the name of this process."""
-    pid = os.getpid()
-    status = Status(state, step, pid, _started(pid), time.time(), message, parameters, platform.node(), processes)
-    write_atomically(folder / "status.json", json.dumps(dataclasses.asdict(status)).encode())
-
-
-def reason(error: BaseException) -> str:
-    """Why something failed, as a sentence for a person."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; make room and try again: what was saved before is whole"
-    if isinstance(error, OSError) and number == errno.EROFS:
-        return f"{error.filename or 'the folder'} cannot be written ({error.strerror}); choose another folder"
-    if isinstance(error, OSError) and number in (errno.EACCES, errno.EPERM):
-        return (
-            f"{error.filename or 'the folder'} may not be used ({error.strerror}); change its rights or choose another"
-        )
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename} cannot be used ({error.strerror})"
-    return str(error)
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the system's own ticks; empty where there is no such process."""
+    """Say how it stands, in the name of this process; on a full disk in the place where the last was said."""
+    pid, path = os.getpid(), folder / "status.json"
+    started, _ = _process(pid)
+    status = Status(state, step, pid, started, time.time(), message, parameters, platform.node(), processes)
+    data = json.dumps(dataclasses.asdict(status)).encode()
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        write_atomically(path, data)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        with path.open("r+b") as file:  # its block is there
+            file.write(data)
+            file.truncate()
+
+
+def asked_of(folder: Path) -> str:
+    """What somebody asks of the process at a folder: "pause", "stop" or, where nobody says either, "resume"."""
+    try:
+        asked = read_bytes(folder / "control", most=16).decode()
+    except (OSError, ValueError):
+        return "resume"
+    return asked if asked in ("pause", "stop") else "resume"
+
+
+def forget_asked(folder: Path) -> None:
+    """It was done, or was asked of the process before."""
+    with suppress(OSError):
+        (folder / "control").unlink(missing_ok=True)
+
+
+def _process(pid: int) -> tuple[str, bool]:
+    """When a process started, in the system's own ticks, and whether the system holds it; "" where there is none."""
+    try:
+        state, *others = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ""
+        return "", False
+    return ("", False) if state in ("Z", "X") else (others[18], state in ("T", "t"))  # Z: ended, and not waited for

@@ -33,12 +33,23 @@ from pathlib import Path
 import torch
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.disk import write_atomically
+from lstmviz.disk import read_json, reason, sayable, write_atomically
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import memory_needed, memory_there
 from lstmviz.training.process import BEAT_EVERY, LOOK_EVERY, execute
-from lstmviz.training.status import LINEUP, LIVING, Busy, State, Status, alone, read_status, reason, write_status
+from lstmviz.training.status import (
+    LINEUP,
+    LIVING,
+    Busy,
+    State,
+    Status,
+    alone,
+    asked_of,
+    forget_asked,
+    read_status,
+    write_status,
+)
 
 RETRIES = 3  # times that a member is begun again whose process was killed
 PROCESS = 400 * 2**20  # bytes that a process takes beside what it trains, most of them torch's
@@ -100,10 +111,12 @@ class Sweep:
     @cached_property
     def _asked(self) -> tuple[Grid, int]:
         try:
-            asked = json.loads((self.folder / LINEUP).read_text())
-            return Grid.loads(asked), asked["vocab_size"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"there is no line-up in {self.folder}: {error}") from error
+            asked = read_json(self.folder / LINEUP)
+            if not isinstance(asked, dict) or type(size := asked.get("vocab_size")) is not int:
+                raise ValueError("it does not hold what was asked of a line-up")
+            return Grid.loads(asked), size
+        except (OSError, ValueError) as error:
+            raise ValueError(f"there is no line-up in {self.folder}: {reason(error)}") from error
 
     @property
     def grid(self) -> Grid:
@@ -123,6 +136,15 @@ class Sweep:
         """
         grid, vocab_size = self._asked
         return grid.members(vocab_size)
+
+    @property
+    def damage(self) -> str:
+        """What is wrong with the file of what was asked; empty if nothing is."""
+        try:
+            self.members  # noqa: B018
+        except ValueError as error:
+            return sayable(str(error))
+        return ""
 
     def status(self) -> Status | None:
         """How it stands, with the members that are done for steps; None before it began."""
@@ -164,7 +186,7 @@ class Sweep:
         if ray is None:
             workers = check_machine(members, vocab_size, workers)
         with alone(self.folder, "at the line-up in"):
-            (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
+            forget_asked(self.folder)
             write_status(self.folder, "starting", 0)
             self.lay_out()
             needed = max(_needed(member, vocab_size) for member in members.values())
@@ -207,7 +229,7 @@ class Sweep:
                         run.ask("stop")
                     for future in ended:
                         done.append(_outcome(waiting.pop(future), future))
-            (self.folder / "control").unlink(missing_ok=True)
+            forget_asked(self.folder)
             states = [outcome.state for outcome in done]
             state: State = "failed" if "failed" in states else "stopped" if "stopped" in states else "finished"
             failed = states.count("failed")
@@ -287,7 +309,7 @@ def _needed(member: RunConfig, vocab_size: int) -> int:
 
 
 def _is_stopping(lineup: Path) -> bool:
-    return (lineup / "control").exists()
+    return asked_of(lineup) == "stop"
 
 
 def _living(members: list[Run]) -> list[Run]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.corpora import import_text
+from lstmviz.training import children
+from lstmviz.training.children import status_of
 from lstmviz.training.folder import NOTHING, Log, Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import Grid
-from lstmviz.training.status import LINEUP, Status, alone, read_status
+from lstmviz.training.status import LINEUP, Status, alone
 from lstmviz.training.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]
@@ -43,19 +46,22 @@ _known: dict[Path, Log] = {}  # a run's folder -> what was read of its records
 
 
 def look() -> list[Snapshot]:
-    """As ``every``, but how all of them stand at this moment; each file is opened once, and not if nothing is new."""
-    read, found = cache(read_status), []
+    """How all runs stand at this moment, in the order of ``every`` and those that cannot be read after them.
+
+    Each file is opened once, and not if nothing is new.
+    """
+    read, found = cache(status_of), []
     for run in _newest_first():
-        with suppress(ValueError):
+        with suppress(ValueError):  # it was just deleted
             found.append(snapshot(run, read))
-    return found
+    return sorted(found, key=lambda seen: seen.status is not None and seen.status.state == "unreadable")
 
 
-def snapshot(run: Run, read: Callable[[Path], Status | None] = read_status) -> Snapshot:
+def snapshot(run: Run, read: Callable[[Path], Status | None] = status_of) -> Snapshot:
     """How one run stands; of its records only what came since the last time is read.
 
     Raises:
-        ValueError: there is no run in its folder.
+        ValueError: it is not there.
     """
     seen = run.snapshot(_known.get(run.folder, NOTHING), read)
     _known[run.folder] = seen.log
@@ -68,7 +74,8 @@ def _newest_first() -> list[Run]:
     for run in runs(FOLDER):
         with suppress(OSError):
             asked = run.lineup / LINEUP if run.lineup else run.folder / "config.json"
-            found.append((-asked.stat().st_mtime, run.name, run))
+            made = asked if os.path.lexists(asked) else run.folder
+            found.append((-made.lstat().st_mtime, run.name, run))
     return [run for *_, run in sorted(found, key=lambda entry: entry[:2])]
 
 
@@ -86,46 +93,61 @@ def begin(config: RunConfig, name: str, text: str | None = None) -> Run:
         text: of a person's own corpus, kept in the run's folder.
 
     Raises:
-        ValueError: there is such a run already.
+        ValueError, OSError: it cannot be begun.
     """
-    folder, train = _prepare(name, config.train, text)
-    run = Run.create(folder, replace(config, train=train))
-    start(run)
+    with _prepared(name, config.train, text) as (folder, train):
+        run = Run.create(folder, replace(config, train=train))
+        start(run)
     return run
 
 
 def begin_lineup(grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
-    folder, train = _prepare(name, grid.base.train, text)
-    lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
-    start(lineup)
+    with _prepared(name, grid.base.train, text) as (folder, train):
+        lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
+        start(lineup)
     return lineup
 
 
-def _prepare(name: str, train: TrainConfig, text: str | None) -> tuple[Path, TrainConfig]:
-    """A new folder's path, and the configuration with a person's own corpus kept in it."""
+@contextmanager
+def _prepared(name: str, train: TrainConfig, text: str | None) -> Iterator[tuple[Path, TrainConfig]]:
+    """A new folder, and the configuration with a person's own corpus kept in it; removed again if nothing begins."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
-    folder = FOLDER / f"{plain}-{time.strftime('%m%d-%H%M%S')}"
-    if text is not None:
-        folder.mkdir(parents=True)
-        (folder / "corpus.txt").write_text(text, encoding="utf-8")
-        train = replace(train, corpus=str(folder / "corpus.txt"))
-    return folder, train
+    folder = _new_folder(FOLDER / f"{plain}-{time.strftime('%m%d-%H%M%S')}")
+    try:
+        if text is not None:
+            (folder / "corpus.txt").write_text(text, encoding="utf-8")
+            train = replace(train, corpus=str(folder / "corpus.txt"))
+        yield folder, train
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing was begun in it
+        raise
+
+
+def _new_folder(wish: Path) -> Path:
+    """A folder that nobody else has, also of those who press in the same second: with a number behind, if need be."""
+    wish.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = wish if number == 1 else wish.with_name(f"{wish.name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError
 
 
 def start(what: Run | Sweep) -> None:
-    """A process of its own, in a session of its own: neither the page nor the server takes it along when they end."""
+    """A process of its own: neither the page nor the server takes it along when they end.
+
+    Raises:
+        OSError: it cannot be begun, or there is no room for what it would write.
+    """
     command = "resume" if isinstance(what, Run) else "sweep"
-    with (what.folder / "log.txt").open("ab") as log:
-        subprocess.Popen(
-            [*NICE, sys.executable, "-m", "lstmviz", command, str(what.folder)],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    children.begin(
+        what.folder,
+        [*NICE, sys.executable, "-m", "lstmviz", command, str(what.folder)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def delete(what: Run | Sweep) -> None:
@@ -134,11 +156,13 @@ def delete(what: Run | Sweep) -> None:
     Raises:
         Busy: it trains, or a member does.
     """
+    gone = what.folder.with_name(f".{uuid4().hex}")
     with ExitStack() as nobody, suppress(FileNotFoundError):  # another page was faster
-        members = what.runs() if isinstance(what, Sweep) else []
-        for folder in [what.folder, *(run.folder for run in members)]:
-            nobody.enter_context(alone(folder, "training"))
-        shutil.rmtree(what.folder)
+        for folder in [what.folder, *(path for path in what.folder.iterdir() if path.is_dir())]:
+            with suppress(OSError):  # a lock that cannot be taken holds nobody
+                nobody.enter_context(alone(folder, "training"))
+        what.folder.rename(gone)  # at once, so that nobody sees half of it
+        gone.unlink() if gone.is_symlink() else shutil.rmtree(gone)
 
 
 def keep(text: str, name: str) -> None:

@@ -11,7 +11,7 @@ from lstmviz.explain.comparison import MOST
 from lstmviz.reading import OpenModel
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
-from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, link, linked, linked_all, session
+from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, key_of, link, linked, linked_all, session
 from lstmviz.ui.sources import Address, Copy, Member, Uploaded
 
 TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
@@ -124,7 +124,7 @@ def line_up_buttons(where: str) -> None:
     )
     for task, members in sources.line_ups().items():
         label = f"{task}: {len(members)} cells"
-        st.button(label, key=f"{where}_{task}", on_click=put, args=(telling(members),), width="stretch")
+        st.button(label, key=key_of(where, task), on_click=put, args=(telling(members),), width="stretch")
 
 
 def telling(members: list[Member]) -> list[Member]:
@@ -146,7 +146,9 @@ def copy_buttons(chosen: list[Address]) -> None:
             continue
         for copy in copies:
             full = len(chosen) >= MOST or copy in chosen
-            st.button(plain(str(copy)), key=f"copy_{copy}", on_click=put, args=([*chosen, copy],), disabled=full)
+            st.button(
+                plain(str(copy)), key=key_of("copy", str(copy)), on_click=put, args=([*chosen, copy],), disabled=full
+            )
 
 
 def put(chosen: list[Address] | list[Member]) -> None:

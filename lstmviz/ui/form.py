@@ -17,13 +17,13 @@ from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
+from lstmviz.disk import reason
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
 from lstmviz.training.loop import unknown_share
-from lstmviz.training.status import reason
 from lstmviz.ui.cell_card import cell_card
-from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, session
+from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, key_of, session
 
 OWN = "a text of your own"
 ALL = f"all {len(CELLS)}"
@@ -82,7 +82,7 @@ def form(trained: list[Snapshot]) -> None:
     probe = st.text_input(
         "probe sentence, whose gates are kept as they learn",
         PROBES.get(text.name, ""),
-        key=f"probe_{text.name}",
+        key=key_of("probe", text.name),
         persist_state="session",
     )
     with st.expander("more"):
@@ -127,7 +127,7 @@ def ask(config: type[Options], name: str, begin: float | None = None, of: str = 
         of: what it is remembered of, if not of everything.
     """
     default, known = options_of(config)[name]
-    entry, key = known.entry, f"{name}_{of}" if of else name
+    entry, key = known.entry, key_of(name, of) if of else name
     assert entry is not None, f"{name} does not say how it is asked for"
     if type(default) is bool:
         return st.toggle(entry.label, default, key=key, persist_state="session", help=entry.help)
@@ -243,6 +243,8 @@ def choose_text() -> Text | None:
     name = st.selectbox(
         "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"
     )
+    if spoiled := [f"{plain(text)} ({plain(why)})" for text, why in corpora.spoiled(trainings.TEXTS).items()]:
+        st.caption(f":material/warning: Of these kept texts cannot be read what they are: {', '.join(spoiled)}.")
     if name in GRAMMARS:
         return Text(name)
     if name in missing:
@@ -263,7 +265,8 @@ def choose_text() -> Text | None:
             "Thai, Lao, Khmer, Burmese), each character with its marks is a word.",
         )
     ]
-    sha256 = corpora.about(fetched[name])["sha256"] if own is None else ""
+    about = corpora.about(fetched[name]) if own is None else None
+    sha256 = about.sha256 if about else ""
     if level == "char":
         return Text(name, sha256, own)
     first, second = st.columns(2)

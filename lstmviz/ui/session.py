@@ -121,6 +121,14 @@ class Train:
         self.run, self.arrived = run, time.monotonic()
 
 
+def key_of(kind: str, name: str) -> str:
+    """The key of a widget or component that belongs to something with a name: another one for every other name.
+
+    A component's must not hold two underscores in a row.
+    """
+    return f"{kind}_{name.replace('_', '._')}"
+
+
 def session(kind: type[T]) -> T:
     """What is remembered of that kind; at first what it is made with."""
     if kind.__name__ not in st.session_state:

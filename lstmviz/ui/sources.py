@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
+from lstmviz.disk import name_of, named, read_bytes
 from lstmviz.reading import OpenModel, prepare
 from lstmviz.training import trainings
 from lstmviz.ui.session import Uploads, session
@@ -36,16 +39,16 @@ class Shipped:
     name: str
 
     def __str__(self) -> str:
-        return self.name
+        return _unlike_others(self.name)
 
     @classmethod
     def parse(cls, text: str) -> Shipped | None:
-        return cls(text)
+        return cls(_as_it_is(text))
 
     @classmethod
     def every(cls) -> list[Shipped]:
         """The one to open first in front."""
-        names = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+        names = sorted(name_of(path.stem) for path in FOLDER.glob("*.safetensors"))
         return [cls(name) for name in sorted(names, key=lambda name: name != _FIRST)]
 
     def open(self) -> OpenModel:
@@ -82,11 +85,11 @@ class Trained:
     run: str
 
     def __str__(self) -> str:
-        return f"run {self.run}"
+        return _unlike_others(f"run {self.run}", "run ")
 
     @classmethod
     def parse(cls, text: str) -> Trained | None:
-        return cls(text.removeprefix("run ")) if text.startswith("run ") else None
+        return cls(_as_it_is(text.removeprefix("run "))) if text.startswith("run ") else None
 
     @classmethod
     def every(cls) -> list[Trained]:
@@ -202,14 +205,30 @@ def open_path(path: Path, name: str) -> OpenModel:
         changed = path.stat().st_mtime_ns
     except (OSError, ValueError) as error:  # or a path that no file can have
         raise _missing(name) from error
-    return _open_file(str(path), changed)
+    return _open_file(os.fsencode(path), changed)
 
 
 def _open_below(folder: Path, names: list[str], address: Address) -> OpenModel:
     """The model in a file of a folder; a link can name nothing outside it."""
-    if any(name in ("", ".", "..") or "/" in name for name in names):
+    if any(name in ("", ".", "..") or "/" in name for name in map(named, names)):
         raise _missing(str(address))
-    return open_path(folder.joinpath(*names), str(address))
+    return open_path(folder.joinpath(*map(named, names)), str(address))
+
+
+def _unlike_others(address: str, own: str = "") -> str:
+    """An address that cannot be taken for one of another kind, whatever the name in it: there a space is written \\x20.
+
+    Args:
+        own: how addresses of its kind begin.
+    """
+    kind, space, rest = address.partition(" ")
+    if space and kind in ("run", "uploaded") and not own:
+        address = f"{kind}\\x20{rest}"
+    return re.sub(rf" (?=as (?:{'|'.join(CELLS)})$)", r"\\x20", address)
+
+
+def _as_it_is(name: str) -> str:
+    return name.replace("\\x20", " ")
 
 
 def _missing(name: str) -> CheckpointError:
@@ -225,11 +244,11 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _open_file(path: str, changed: int) -> OpenModel:
+def _open_file(path: bytes, changed: int) -> OpenModel:
     try:
-        return _prepare(Path(path).read_bytes())
+        return _prepare(read_bytes(Path(os.fsdecode(path))))
     except OSError as error:
-        raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{name_of(os.fsdecode(path))} cannot be read: {error.strerror}") from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

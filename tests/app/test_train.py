@@ -1,6 +1,5 @@
 """The Train page without a browser."""
 
-import io
 import json
 import os
 import shutil
@@ -230,12 +229,19 @@ def test_what_is_damaged_does_not_take_the_page_along(folder: Path) -> None:
     assert not app.exception
 
 
-def test_a_half_made_run_is_passed_over(folder: Path) -> None:
+def test_a_half_made_run_is_passed_over_and_a_broken_one_can_be_deleted(folder: Path) -> None:
     (folder / "half").mkdir(parents=True)
-    (folder / "half" / "config.json").write_text("")
+    (folder / "half" / "corpus.txt").write_text("")
     app = open_page()
     assert not app.exception
     assert "Nothing has been trained yet" in spoken(app)
+    (folder / "half" / "config.json").write_text("")
+    app.run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["state"]) == ["unreadable"]
+    assert "config.json is damaged: it is empty" in spoken(app).replace("\\", "")
+    app.button(key="delete").click().run()
+    assert not app.exception and not any(folder.iterdir())
 
 
 def test_a_finished_run_shows_its_gates(folder: Path) -> None:
@@ -375,26 +381,27 @@ def test_a_look_at_the_page_opens_each_file_once(folder: Path, monkeypatch: pyte
     list(execute(whole.runs()[0]))  # the others wait for their turn: their state is the line-up's
     write_status(whole.folder, "finished", 1)
     opened: Counter[str] = Counter()
-    open_file = io.open
+    open_file = os.open
 
     def counted(file, *arguments, **options):
-        if isinstance(file, (str, Path)) and folder in Path(file).parents and Path(file).suffix in (".json", ".jsonl"):
+        if folder in Path(file).parents and Path(file).suffix in (".json", ".jsonl"):
             opened[str(Path(file).relative_to(folder))] += 1
         return open_file(file, *arguments, **options)
 
-    monkeypatch.setattr("io.open", counted)  # what Path.open and Path.read_text call
+    monkeypatch.setattr("os.open", counted)  # what disk.read_bytes calls
     runs_there = ("alone", "lineup/gru", "lineup/rnn", "lineup/lstm")
     configs = {f"{name}/config.json": 1 for name in runs_there}
     statuses = {f"{name}/status.json": 1 for name in ("alone", "lineup/gru", "lineup")}
     logs = {f"{name}/metrics.jsonl": 1 for name in ("alone", "lineup/gru")}
+    asked = {"lineup/sweep.json": 1}  # of the one that is shown
     app = open_page()
     assert not app.exception and len(app.dataframe[0].value) == 4
-    assert opened == configs | statuses | logs
+    assert opened == configs | statuses | logs | asked
     opened.clear()
     app.run()
     assert not app.exception
-    assert opened == configs | statuses  # no record is new
+    assert opened == configs | statuses | asked  # no record is new
     opened.clear()
     cli.list_runs(folder)
     assert capsys.readouterr().out.count("step ") == 4
-    assert opened == configs | statuses | logs
+    assert opened == configs | statuses | logs | asked

@@ -6,11 +6,14 @@ import json
 import math
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +26,14 @@ from lstmviz.checkpoint import load, save
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.disk import reason
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
-from lstmviz.training import process, trainings
+from lstmviz.training import children, process, trainings
 from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs
 from lstmviz.training.process import execute
-from lstmviz.training.standing import learned_nothing
-from lstmviz.training.status import Busy, reason
+from lstmviz.training.standing import learned_nothing, problem
+from lstmviz.training.status import Busy, read_status, write_status
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(
@@ -398,9 +402,10 @@ def test_a_run_that_never_said_anything_is_crashed(tmp_path: Path) -> None:
     assert status is not None and status.state == "crashed"
 
 
-def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
+def test_a_damaged_line_is_counted_and_left_out(tmp_path: Path) -> None:
     run, path = Run(tmp_path), tmp_path / "metrics.jsonl"
     first, second, third = (record(step).dumps() for step in (1, 2, 3))
+    huge = third.replace(b"1000.0", b"9" * 400)
     path.write_bytes(first + second + third[:9])
     log = run.log()
     assert log.records == (record(1), record(2)) and log.offset == len(first + second)
@@ -408,9 +413,21 @@ def test_records_after_a_damaged_line_do_not_count(tmp_path: Path) -> None:
         file.write(third[9:])
     log = run.log(log)
     assert [each.step for each in log.records] == [1, 2, 3]
-    for damaged in (b"\0\0\n", b'{"step": 4}\n', b"4\n", b"null\n"):
-        path.write_bytes(first + second + third + damaged + first)
-        assert run.log(log) == log and run.log() == dataclasses.replace(log, file=path.stat().st_ino)
+    for damaged in (
+        b"\0\0\n",
+        b'{"step": 4}\n',
+        b"4\n",
+        b"null\n",
+        b"{}\n",
+        b"[" * 10**5 + b"\n",
+        first,
+        huge,
+        b"\xff\n",
+    ):
+        path.write_bytes(first + second + damaged + third)
+        log = run.log()
+        assert [each.step for each in log.records] == [1, 2, 3] and log.lost == 1
+        assert run.log(log) is log  # and it is not read again
 
 
 def test_a_record_of_another_version_is_read() -> None:
@@ -535,3 +552,128 @@ def test_a_folder_without_a_run_is_left_as_it_is(tmp_path: Path, monkeypatch: py
     with pytest.raises(SystemExit, match="there is no training run in"):
         cli.main()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_the_system_holds_is_not_called_crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setattr("os.getpid", lambda: process.pid)
+    try:
+        write_status(tmp_path, "running", 5)
+        said = json.loads((tmp_path / "status.json").read_text())
+        (tmp_path / "status.json").write_text(json.dumps({**said, "heartbeat": 0.0}))  # it could not say anything since
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        assert (status := read_status(tmp_path)) and (status.state, status.step) == ("held", 5)
+        write_status(tmp_path, "running", 6)
+        process.send_signal(signal.SIGCONT)
+        os.waitpid(process.pid, os.WCONTINUED)
+        assert (status := read_status(tmp_path)) and status.state == "running"
+    finally:
+        process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked for its end
+    assert (status := read_status(tmp_path)) and status.state == "crashed"
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"running", b'{"state": []}', b"5", b"[" * 10**5])
+def test_what_is_wrong_with_a_status_is_said_and_the_rest_of_the_run_is_read(data: bytes, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(trainings.RECORDED, tmp_path / "run"))
+    (run.folder / "status.json").write_bytes(data)
+    seen = run.snapshot()
+    assert seen.status and seen.status.state == "crashed" and "status.json is" in problem(seen).replace("\\", "")
+    assert seen.records and not seen.damage
+
+
+def test_what_is_wrong_with_a_runs_files_is_named_and_the_others_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("good", "bad", "worse", "worst"):
+        shutil.copytree(trainings.RECORDED, tmp_path / name)
+    shutil.copy(tmp_path / "bad" / "probes" / "00000001.npz", tmp_path / "bad" / "probes" / "00000001 (copy).npz")
+    with (tmp_path / "bad" / "metrics.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    (tmp_path / "worse" / "metrics.jsonl").unlink()
+    (tmp_path / "worse" / "metrics.jsonl").mkdir()
+    (tmp_path / "worst" / "config.json").unlink()
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    (tmp_path / os.fsdecode(b"\xff") / "config.json").symlink_to("config.json")
+    assert Run(tmp_path / "bad").probes() == Run(tmp_path / "good").probes()
+    cli.list_runs(tmp_path)
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "best perplexity 2.77" in said["good"] and "damaged" not in said["good"]
+    assert "best perplexity 2.77  1 line of metrics.jsonl is damaged; the others count" in said["bad"]
+    assert "its records cannot be read" in said["worse"] and "metrics.jsonl is a folder" in said["worse"]
+    assert "unreadable" in said["worst"] and "there is no training run" in said["worst"]
+    assert "unreadable" in said["\\xff"] and "a link that leads to itself" in said["\\xff"]
+
+
+def test_records_that_somebody_removes_are_there_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    training = execute(run)
+    seen = [next(training), next(training)]
+    (run.folder / "metrics.jsonl").unlink()
+    seen += training
+    assert list(run.records()) == seen
+    assert load(run.folder / "best.safetensors").history["step"] == [1, 25, 30, 50, 60]
+
+
+def test_records_that_were_removed_while_nobody_trained_are_missed(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", CONFIG)
+    training = execute(run)
+    while next(training).step < 50:  # it was saved after 30
+        pass
+    training.close()
+    write_status(run.folder, "stopped", 30)
+    (run.folder / "metrics.jsonl").unlink()
+    assert run.snapshot().damage == ("metrics.jsonl is gone, and with it all records so far",)
+    list(execute(run))
+    assert "metrics.jsonl begins at step " in run.snapshot().damage[0]
+    assert load(run.folder / "best.safetensors").history["step"]  # and the weights can be opened
+
+
+def test_on_a_full_disk_the_status_is_said_in_its_old_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_status(tmp_path, "running", 5)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    write_status(tmp_path, "failed", 5, "the disk is full")
+    assert (status := read_status(tmp_path)) and (status.state, status.message) == ("failed", "the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo; echo lstmviz: the text is gone >&2; exit 1", "the text is gone"),
+        (f"exit {errno.ENOSPC}", "the disk is full; make room"),
+        (f"exit {errno.EFBIG}", "larger than a file may be here"),
+        ("kill -9 $$", "it was killed (SIGKILL)"),
+        ("exit 3", "it ended with 3 and said nothing"),
+    ],
+)
+def test_a_process_that_ends_before_it_says_anything_is_not_waited_for(tmp_path: Path, script: str, why: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    children.begin(tmp_path, ["sh", "-c", script], {**os.environ})
+    children.process_of(tmp_path).wait()
+    assert (status := children.status_of(tmp_path)) and status.state == "crashed" and why in status.message
+
+
+def test_of_many_who_begin_in_the_same_second_each_has_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
+    monkeypatch.setattr(trainings, "start", lambda run: None)
+    monkeypatch.setattr("time.strftime", lambda _: "1127-010101")
+    with ThreadPoolExecutor(8) as pool:
+        begun = [*pool.map(lambda _: trainings.begin(CONFIG, "brackets", "a text"), range(8))]
+    assert len({run.folder for run in begun}) == len(runs(tmp_path / "runs")) == 8
+
+
+def test_what_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)  # of the room that is looked for
+    with pytest.raises(OSError, match="No space left"):
+        trainings.begin(CONFIG, "brackets")
+    assert list((tmp_path / "runs").iterdir()) == []
