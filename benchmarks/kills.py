@@ -1,6 +1,6 @@
-"""What SIGKILL does to a training: nothing, if a run is what it says.
+"""What SIGKILL and a full disk do to a training: nothing, if a run is what it says.
 
-    python benchmarks/kills.py [--kills 50] [--saves 500] [--workers 1] [--lineup [--ray]]
+    python benchmarks/kills.py [--kills 50] [--saves 500] [--full 0] [--workers 1] [--lineup [--ray]]
 
 First one training is left alone and its twin is killed at random moments, again and again, and resumed each time; then
 both are compared, bit for bit: weights, optimiser, random generators, place in the data, every record. Then a process
@@ -12,9 +12,13 @@ resumes it: torchrun does.
 With --lineup, a line-up trains; a random one of its workers is killed each time and begun again by the line-up, whose
 own process is the last to be killed, and resumed. With --ray as well, a Ray cluster with two workers trains it, and
 nobody resumes anything: Ray does. The digests stand beside those of a line-up on this machine that was left alone.
+With --full N, a training writes to a small disk (a tmpfs, so this is for root), which is filled to its last byte N
+times while it trains, once before its process can say anything, and once before it is begun. Each time it must be said
+within two seconds that the disk is full; then there is room again, it is resumed, and both are compared as before.
 """
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -37,7 +41,11 @@ from safetensors import SafetensorError
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.checkpoint import load
-from lstmviz.training.folder import runs
+from lstmviz.disk import reason
+from lstmviz.training import children
+from lstmviz.training.children import status_of
+from lstmviz.training.folder import Run, runs
+from lstmviz.training.status import LIVING
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = (
@@ -240,19 +248,94 @@ def kill_saves(kills: int, folder: Path) -> None:
         sys.exit("a file was lost")
 
 
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 4 MB."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], stderr=subprocess.DEVNULL).returncode:
+        sys.exit("a small disk cannot be mounted here; --full is for root on Linux")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """To the last byte; the file that does it."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (2**16, 2**12, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+    return ballast
+
+
+def told(run: Run, since: float) -> float:
+    """Seconds until it was said that the disk is full."""
+    give_up = time.monotonic() + 60
+    while not ((status := status_of(run.folder)) and "the disk is full" in status.message):
+        assert time.monotonic() < give_up, status
+        time.sleep(0.02)
+    assert status.state not in LIVING, status
+    return time.monotonic() - since
+
+
+def fill_disk(times: int, folder: Path) -> None:
+    steps, chance, said = ("--steps", max(1500, 500 * times)), random.Random(2), []
+    assert start(command("train", folder / "alone", *OPTIONS, *steps)).wait() == 0
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with small_disk(folder / "disk") as disk:
+        twin = Run.create(disk / "twin", Run(folder / "alone").config())
+        ballast = fill(disk)
+        since = time.monotonic()
+        try:
+            children.begin(twin.folder, command("resume", twin.folder), environment)
+            sys.exit("a training was begun on a full disk")
+        except OSError as error:
+            assert "the disk is full" in reason(error), error
+            said.append(time.monotonic() - since)
+        ballast.unlink()
+        children.begin(twin.folder, command("resume", twin.folder), environment)
+        ballast = fill(disk)
+        children.process_of(twin.folder).wait()
+        said.append(told(twin, time.monotonic()))
+        for _ in range(times):
+            ballast.unlink()
+            before = len(twin.records())
+            children.begin(twin.folder, command("resume", twin.folder), environment)
+            while len(twin.records()) <= before and children.process_of(twin.folder).poll() is None:
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0, 0.5))
+            ballast = fill(disk)
+            said.append(told(twin, time.monotonic()))
+        ballast.unlink()
+        assert start(command("resume", twin.folder)).wait() == 0
+        found = differences(folder / "alone", twin.folder)
+    print(f"a full disk {len(said)} times: said within {max(said):.2f} s; afterwards "
+          f"{'every bit is the same' if not found else 'these differ: ' + ', '.join(found)}")  # fmt: skip
+    if found or max(said) > 2:
+        sys.exit(f"said after {max(said):.2f} s; different: {found}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--saves", type=int, default=500)
+    parser.add_argument("--full", type=int, default=0, help="times that the disk is full while it trains")
     parser.add_argument("--workers", type=int, default=1, help="processes that train together")
     parser.add_argument("--lineup", action="store_true", help="kill a line-up and its workers")
     parser.add_argument("--ray", action="store_true", help="of which Ray trains the members")
     arguments = parser.parse_args()
-    if min(arguments.kills, arguments.saves) < 0 or arguments.workers < 1:
-        parser.error("--kills and --saves must be at least 0, --workers at least 1")
+    if min(arguments.kills, arguments.saves, arguments.full) < 0 or arguments.workers < 1:
+        parser.error("--kills, --saves and --full must be at least 0, --workers at least 1")
     if arguments.ray and not arguments.lineup:
         parser.error("--ray trains a line-up; say --lineup, too")
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.full:
+            fill_disk(arguments.full, Path(folder))
         if arguments.saves:
             kill_saves(arguments.saves, Path(folder))
         if arguments.kills and arguments.lineup:
