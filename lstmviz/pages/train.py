@@ -14,6 +14,7 @@ from lstmviz.charts import runs_figure
 from lstmviz.data.vocabulary import plain, unknown_said
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
+from lstmviz.home import Home
 from lstmviz.model import perplexity
 from lstmviz.reading import Selected, Selection, select, telling_unit
 from lstmviz.training import trainings
@@ -36,16 +37,17 @@ PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
 def page() -> None:
     """The form at the left, the trainings at the right."""
-    seen: list[Snapshot] | None = trainings.look()
+    home = Home.here()
+    seen: list[Snapshot] | None = trainings.look(home)
     moving = is_moving(seen)
     left, right = st.columns([1.15, 2.6], gap="medium")
     with left, st.container(border=True):
-        form(seen)
+        form(home, seen)
 
     def tick() -> None:
         """One look at all folders, which all that is drawn in this moment is made of; the first was for the form."""
         nonlocal seen
-        now, seen = trainings.look() if seen is None else seen, None
+        now, seen = trainings.look(home) if seen is None else seen, None
         live(now)
         if moving != is_moving(now):
             st.rerun()  # to look again twice a second, or no longer
@@ -178,7 +180,7 @@ def to_compare(chosen: list[Snapshot]) -> None:
     if len(ready) > 1:
         count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
         if st.button(f"open {count}in Compare", key="compare"):
-            st.switch_page("lstmviz/pages/compare.py", query_params={"models": ready})
+            st.switch_page("compare.py", query_params={"models": ready})
 
 
 def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
@@ -248,7 +250,7 @@ def steer(seen: Snapshot) -> None:
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(trainings.start, run), key="restart")
         if seen.has_weights and st.button("open in Watch", key="open"):
-            st.switch_page("lstmviz/pages/watch.py", query_params={"model": str(Trained(run.name))})
+            st.switch_page("watch.py", query_params={"model": str(Trained(run.name))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=f"ask {run.name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")

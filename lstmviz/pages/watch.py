@@ -10,6 +10,7 @@ from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
 from lstmviz.explain.examples import examples_for
+from lstmviz.home import Home
 from lstmviz.reading import (
     MAX_TOKENS,
     OpenModel,
@@ -35,7 +36,7 @@ def page() -> None:
     st.html(STYLE)
     left, right = st.columns([3.1, 1], gap="medium")
     with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        address = choose_model()
+        address = choose_model(Home.here())
     if address is None:
         return
     try:

@@ -8,6 +8,7 @@ from lstmviz.card import card
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
 from lstmviz.explain.comparison import MOST
+from lstmviz.home import Home
 from lstmviz.reading import OpenModel
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
@@ -20,9 +21,9 @@ TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up t
 # ---- one -------------------------------------------------------------------------------------------------------------
 
 
-def choose_model() -> Address | None:
+def choose_model(home: Home) -> Address | None:
     """The menu of models, the card of the chosen one, and the upload; None where there are no models."""
-    names = [*map(str, sources.every())]
+    names = [*map(str, sources.every(home))]
     if not names:
         st.warning(
             "There are no checkpoints in the folder checkpoints/. Train one with "
@@ -82,9 +83,9 @@ def take_upload() -> None:
 # ---- several ---------------------------------------------------------------------------------------------------------
 
 
-def choose_models() -> list[Address]:
+def choose_models(home: Home) -> list[Address]:
     """The menu of all models, of line-ups, and of copies in another layout."""
-    names = [*map(str, sources.every())]
+    names = [*map(str, sources.every(home))]
     asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *linked_all(MODELS.key)])]
     copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
     names += [name for name in copies if name not in names]

@@ -20,11 +20,12 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
+from lstmviz.home import SHIPPED, Home
 from lstmviz.reading import OpenModel, prepare
 from lstmviz.training import trainings
 from lstmviz.ui.session import Uploads, session
 
-FOLDER = Path(__file__).parents[2] / "checkpoints"
+FOLDER = SHIPPED / "checkpoints"
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
 _FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
 
@@ -89,12 +90,12 @@ class Trained:
         return cls(text.removeprefix("run ")) if text.startswith("run ") else None
 
     @classmethod
-    def every(cls) -> list[Trained]:
+    def every(cls, home: Home) -> list[Trained]:
         """Of the trainings that have been evaluated, the newest first."""
-        return [cls(run.name) for run in trainings.every() if (run.folder / "best.safetensors").exists()]
+        return [cls(run.name) for run in trainings.every(home) if (run.folder / "best.safetensors").exists()]
 
     def open(self) -> OpenModel:
-        return _open_below(trainings.FOLDER, [*self.run.split("/", 1), "best.safetensors"], self)
+        return _open_below(Home.here().runs, [*self.run.split("/", 1), "best.safetensors"], self)
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,9 @@ def parse(text: str) -> Address:
     return next(address for kind in kinds if (address := kind.parse(text)))
 
 
-def every() -> list[Address]:
+def every(home: Home) -> list[Address]:
     """All in the menu. Copies stand there once they are asked for: there are too many to list them all."""
-    return [*Shipped.every(), *Trained.every(), *Uploaded.every(), *Member.every()]
+    return [*Shipped.every(), *Trained.every(home), *Uploaded.every(), *Member.every()]
 
 
 def line_ups() -> dict[str, list[Member]]:
