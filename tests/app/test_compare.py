@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.reading import MAX_TOKENS
 from lstmviz.ui import sources
-from tests.app.notes import notes
+from tests.app.said import drawn, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 CELLS = ("rnn", "lstm_concat", "report_concat", "nog")
@@ -24,22 +23,6 @@ def open_page(**query: str | list[str]) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run().switch_page("compare.py").run()
-
-
-def drawn(app: AppTest, kind: str) -> list[str]:
-    """The kinds of all that stands beside the first element of a kind: what its fragment draws anew at every run."""
-    blocks = [app.main]
-    for block in blocks:
-        below = list(block.children.values())
-        if any(each.type == kind for each in below):
-            return [each.type for each in below]
-        blocks += [each for each in below if isinstance(each, Block)]
-    raise AssertionError(f"there is no {kind} on the page")
-
-
-def spoken(app: AppTest) -> str:
-    said = [element.value for kind in (app.error, app.warning, app.info) for element in kind]
-    return "\n".join([*said, *notes(app)])
 
 
 @pytest.fixture
@@ -58,7 +41,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> 
 
 def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:
     app = open_page()
-    assert not app.exception and not spoken(app)
+    assert not any((app.exception, app.error, app.warning, app.info, notes(app)))
     assert app.multiselect(key="models").value == ["task/lstm_concat", "task/report_concat", "task/rnn"]
     assert app.text_input(key="sentence").value
 
@@ -105,7 +88,7 @@ def test_an_unknown_cell_is_said_and_the_others_stay(folder: Path) -> None:
 
 def test_a_copy_in_another_layout_opens_by_its_link(folder: Path) -> None:
     app = open_page(models=["small", "small as peephole"], show="difference")
-    assert not app.exception and not spoken(app)
+    assert not any((app.exception, app.error, app.warning, app.info, notes(app)))
     assert app.multiselect(key="models").value == ["small", "small as peephole"]
     assert app.segmented_control(key="show").value == "difference"
 

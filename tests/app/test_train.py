@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import cli
 from lstmviz.checkpoint import Checkpoint, load
@@ -29,7 +28,7 @@ from lstmviz.training.grid import lineup
 from lstmviz.training.process import execute
 from lstmviz.training.status import write_status
 from lstmviz.training.sweep import Sweep
-from tests.app.notes import notes
+from tests.app.said import drawn, spoken
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,22 +42,6 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def open_page() -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
     return app.switch_page("train.py").run()
-
-
-def drawn(app: AppTest, kind: str) -> list[str]:
-    """The kinds of all that stands beside the first element of a kind: what its fragment draws anew at every run."""
-    blocks = [app.main]
-    for block in blocks:
-        below = list(block.children.values())
-        if any(each.type == kind for each in below):
-            return [each.type for each in below]
-        blocks += [each for each in below if isinstance(each, Block)]
-    raise AssertionError(f"there is no {kind} on the page")
-
-
-def spoken(app: AppTest) -> str:
-    said = [element.value for kind in (app.error, app.warning, app.info, app.caption) for element in kind]
-    return "\n".join([*said, *notes(app)])
 
 
 def moment_shown(app: AppTest) -> int:

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Block
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import plain
 from lstmviz.reading import MAX_TOKENS, Reading, Selection
 from lstmviz.ui import sources
-from tests.app.notes import notes
+from tests.app.said import drawn, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
@@ -26,23 +25,6 @@ def open_page(**query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
-
-
-def drawn(app: AppTest, kind: str) -> list[str]:
-    """The kinds of all that stands beside the first element of a kind: what its fragment draws anew at every run."""
-    blocks = [app.main]
-    for block in blocks:
-        below = list(block.children.values())
-        if any(each.type == kind for each in below):
-            return [each.type for each in below]
-        blocks += [each for each in below if isinstance(each, Block)]
-    raise AssertionError(f"there is no {kind} on the page")
-
-
-def spoken(app: AppTest) -> str:
-    """Every message on the page."""
-    said = [element.value for kind in (app.error, app.warning, app.info) for element in kind]
-    return "\n".join([*said, *notes(app)])
 
 
 def read(app: AppTest) -> Reading:
