@@ -10,8 +10,8 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +40,7 @@ from lstmviz.training.results import carried_variable
 from lstmviz.training.standing import short
 from lstmviz.training.status import LINEUP, LIVING, read_status, reason
 from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
+from lstmviz.training.turn import Place
 
 
 def _without(config: type[Options], *names: str, **defaults: object) -> Callable[..., dict[str, Any]]:
@@ -225,8 +226,12 @@ def _standing(seen: Snapshot) -> str:
     return f"{state:<10} step {step:>7,}/{seen.config.train.steps:,}  {best}{said}"
 
 
-def follow(run: Run, world: World) -> None:
-    """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
+def follow(run: Run, world: World, place: Place | None = None) -> None:
+    """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it.
+
+    Args:
+        place: as in `execute`.
+    """
     if world.rank:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
         list(execute(run, world))
@@ -237,7 +242,7 @@ def follow(run: Run, world: World) -> None:
     config = run.config()
     print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in execute(run, world):
+        for metrics in execute(run, world, place):
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
@@ -498,6 +503,15 @@ def _with_texts(arguments: list[str]) -> list[str]:
     return written
 
 
+@contextmanager
+def in_a_sentence(speaks: bool = True) -> Iterator[None]:
+    """A problem with the input ends the process with one sentence, not a traceback."""
+    try:
+        yield
+    except (ValueError, FloatingPointError, OSError) as error:
+        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+
+
 def main() -> None:
     """Run one command; a problem with its input is one sentence, not a traceback, and of many processes one says it."""
     speaks = World.of_torchrun().rank == 0
@@ -511,11 +525,10 @@ def main() -> None:
     corpus.command(name="list")(list_texts)
     arguments = _with_texts(sys.argv[1:])
     try:
-        if arguments[:1] == ["app"]:
-            return app(*arguments[1:])  # as they are: which options there are, Streamlit knows
-        commands.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
-    except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+        with in_a_sentence(speaks):
+            if arguments[:1] == ["app"]:
+                return app(*arguments[1:])  # as they are: which options there are, Streamlit knows
+            commands.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except SystemExit as error:
         missed = arguments[:1] == ["trace"] or any(a in TEXTS and b[:1] == "-" for a, b in pairwise(arguments))
         if error.code and speaks and missed:

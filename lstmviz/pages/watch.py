@@ -10,7 +10,6 @@ from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
 from lstmviz.explain.examples import examples_for
-from lstmviz.home import Home
 from lstmviz.reading import (
     MAX_TOKENS,
     OpenModel,
@@ -25,6 +24,7 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
+from lstmviz.ui.people import whose
 from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, report, session
 from lstmviz.ui.sources import Address
 from lstmviz.ui.watch_bar import watch_bar
@@ -36,7 +36,7 @@ def page() -> None:
     st.html(STYLE)
     left, right = st.columns([3.1, 1], gap="medium")
     with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        address = choose_model(Home.here())
+        address = choose_model(whose())
     if address is None:
         return
     try:

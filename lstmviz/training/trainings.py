@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import lstmviz
 from lstmviz.config import TrainConfig
 from lstmviz.data.corpora import import_text
 from lstmviz.home import SHIPPED, Home
 from lstmviz.training.folder import NOTHING, Log, Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import Grid
+from lstmviz.training.limits import check_text, one_more_training
 from lstmviz.training.status import LINEUP, Status, alone, read_status
 from lstmviz.training.sweep import Sweep
 
@@ -85,26 +88,39 @@ def begin(home: Home, config: RunConfig, name: str, text: str | None = None) -> 
         text: of a person's own corpus, kept in the run's folder.
 
     Raises:
-        ValueError: there is such a run already.
+        ValueError: there is such a run already, or too many trainings.
     """
-    folder, train = _prepare(home, name, config.train, text)
-    run = Run.create(folder, replace(config, train=train))
-    start(run)
+    with one_more_training(home):
+        folder, train = _prepare(home, name, config.train, text)
+        run = Run.create(folder, replace(config, train=train))
+        start(run)
     return run
 
 
 def begin_lineup(home: Home, grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
-    folder, train = _prepare(home, name, grid.base.train, text)
-    lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
-    start(lineup)
+    with one_more_training(home):
+        folder, train = _prepare(home, name, grid.base.train, text)
+        lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
+        start(lineup)
     return lineup
+
+
+def go_on(home: Home, what: Run | Sweep) -> None:
+    """Resume a run, or a line-up.
+
+    Raises:
+        ValueError: there are too many trainings.
+    """
+    with one_more_training(home):
+        start(what)
 
 
 def _prepare(home: Home, name: str, train: TrainConfig, text: str | None) -> tuple[Path, TrainConfig]:
     """A new folder's path, and the configuration with a person's own corpus kept in it."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
-    folder = home.runs / f"{plain}-{time.strftime('%m%d-%H%M%S')}"
+    unguessable = f"-{secrets.token_hex(4)}" * bool(home.person)  # for who has another link
+    folder = home.runs / f"{plain}-{time.strftime('%m%d-%H%M%S')}{unguessable}"
     if text is not None:
         folder.mkdir(parents=True)
         (folder / "corpus.txt").write_text(text, encoding="utf-8")
@@ -114,11 +130,12 @@ def _prepare(home: Home, name: str, train: TrainConfig, text: str | None) -> tup
 
 def start(what: Run | Sweep) -> None:
     """A process of its own, in a session of its own: neither the page nor the server takes it along when they end."""
-    command = "resume" if isinstance(what, Run) else "sweep"
+    package = str(Path(lstmviz.__file__).parents[1])  # found by the process too, wherever the server was begun
+    paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     with (what.folder / "log.txt").open("ab") as log:
         subprocess.Popen(
-            [*NICE, sys.executable, "-m", "lstmviz", command, str(what.folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [*NICE, sys.executable, "-m", "lstmviz.begin", str(what.folder)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -143,8 +160,9 @@ def keep(home: Home, text: str, name: str) -> None:
     """Keep a person's text for later trainings.
 
     Raises:
-        ValueError: it is no text, or the name is taken or is none.
+        ValueError: it is no text, there is no room for it, or the name is taken or is none.
     """
+    check_text(home, len(text.encode()))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "text.txt")
         path.write_text(text, encoding="utf-8")

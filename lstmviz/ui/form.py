@@ -17,10 +17,11 @@ from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
-from lstmviz.home import Home
+from lstmviz.home import CLASS, Home
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
+from lstmviz.training.limits import LIMITS, check_text
 from lstmviz.training.loop import unknown_share
 from lstmviz.training.status import reason
 from lstmviz.ui.cell_card import cell_card
@@ -71,7 +72,9 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         home: whose it will be.
         trained: how all trainings stand.
     """
-    st.markdown("**train a model**")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("**train a model**", width="content")
+        what_is_yours(home)
     text = choose_text(home)
     if text is None:
         return
@@ -115,6 +118,21 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         several = f" {len(cells)} cells" if details.seeds == 1 else f" {grid.count} models"
         if st.button(f"Train{several if grid.count > 1 else ''}", type="primary", width="stretch", key="train"):
             start(home, grid, corpus, text)
+
+
+def what_is_yours(home: Home) -> None:
+    """In a class, who sees what, and how much one may have; at home nothing."""
+    if not home.person:
+        return
+    rows = [f"| {each.what} | {each.person:,} | {each.machine:,} |" for each in LIMITS]
+    with st.popover("a class"):
+        st.markdown(
+            f"**A class shares this server** (its teacher set `{CLASS}`). What you train, keep or upload is yours, in "
+            "this browser: nobody else sees it, or can stop or delete it. To show a model of yours, open it in Watch "
+            "or Compare and send the link that **copy link** copies: who has it can read the model. What the teacher "
+            "trained and kept is there for all to read."
+        )
+        st.markdown("\n".join(["| at most | each of you | all together |", "|---|--:|--:|", *rows]))
 
 
 def ask(config: type[Options], name: str, begin: float | None = None, of: str = "") -> Any:
@@ -233,7 +251,7 @@ def start(home: Home, grid: Grid, corpus: Corpus, text: Text) -> None:
 
 def choose_text(home: Home) -> Text | None:
     """The menu of texts and how the chosen one is cut; None while there is none that can be used."""
-    fetched = corpora.kept(home.corpora)
+    fetched = {name: path for each in reversed(home.read) for name, path in corpora.kept(each.corpora).items()}
     missing = {name: source for name, source in corpora.SOURCES.items() if name not in fetched}
 
     def label(name: str) -> str:
@@ -283,6 +301,7 @@ def offer_to_fetch(home: Home, name: str) -> None:
         return
     bar = st.progress(0.0, "asking for it…")
     try:
+        check_text(home, source.size)
         corpora.fetch_text(
             name,
             home.corpora,
