@@ -19,13 +19,16 @@ def begin(folder: Path) -> None:
     with Place(folder, runs) as place:
         if not place.wait():
             return
-        from lstmviz import cli
+        from lstmviz.cli import follow, follow_all, in_a_sentence
+        from lstmviz.training.folder import Run
+        from lstmviz.training.parallel import ALONE
+        from lstmviz.training.sweep import Sweep
 
         if not is_lineup:
-            with cli.in_a_sentence():
-                return cli.follow(cli.Run(folder), cli.World(), place)
-    with cli.in_a_sentence():  # its members take turns of their own
-        cli.follow_all(cli.Sweep(folder), workers=None, ray=None)
+            with in_a_sentence():
+                return follow(Run(folder), ALONE, place)
+    with in_a_sentence():  # its members take turns of their own
+        follow_all(Sweep(folder), workers=None, ray=None)
 
 
 if __name__ == "__main__":

@@ -48,15 +48,20 @@ class Limit:
 
 
 TRAININGS = Limit("trainings that run or wait (a line-up is one)", 3, 24, "stop one, or wait until one is done")
+KEPT = Limit("trainings in the table (a member of a line-up is one)", 100, 2_000, "delete some")
 TEXTS = Limit("kept texts", 5, 100, "the teacher can delete some")
 MEGABYTES = Limit("MB of kept texts, with all that is made of them", 200, 4_000, "the teacher can delete some")
 UPLOADS = Limit("uploaded models open", 4, 40, "load the page again, or close another one")
-LIMITS = (TRAININGS, TEXTS, MEGABYTES, UPLOADS)
+LIMITS = (TRAININGS, KEPT, TEXTS, MEGABYTES, UPLOADS)
 
 
 @contextmanager
-def one_more_training(home: Home) -> Iterator[None]:
+def one_more_training(home: Home, new: int) -> Iterator[None]:
     """One is begun in here, if there is room for it; of two who come at once, the second counts the first.
+
+    Args:
+        home: whose it is.
+        new: how many runs it adds: one, the members of a line-up, or none where it goes on.
 
     Raises:
         ValueError: there is none.
@@ -66,7 +71,9 @@ def one_more_training(home: Home) -> Iterator[None]:
         return
     home.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(home.folder.parent / ".lock", thread_local=False):
-        TRAININGS.check(_living(home), sum(map(_living, home.everybody())))
+        everybody = home.everybody()
+        TRAININGS.check(living([home]), living(everybody))
+        KEPT.check(len(runs(home.runs)), sum(len(runs(each.runs)) for each in everybody), new)
         yield
 
 
@@ -82,9 +89,9 @@ def check_text(home: Home, size: int) -> None:
         MEGABYTES.check(_megabytes(home), sum(map(_megabytes, people)), more=-(-size // 10**6))
 
 
-def _living(home: Home) -> int:
+def living(homes: list[Home]) -> int:
     """How many trainings run or wait; a line-up is one."""
-    found = ((run.lineup or run.folder, run.status()) for run in runs(home.runs))
+    found = ((run.lineup or run.folder, run.status()) for home in homes for run in runs(home.runs))
     return len({folder for folder, status in found if status is None or status.state in LIVING})
 
 

@@ -22,7 +22,7 @@ from lstmviz.data.corpora import import_text
 from lstmviz.home import SHIPPED, Home
 from lstmviz.training.folder import NOTHING, Log, Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import Grid
-from lstmviz.training.limits import check_text, one_more_training
+from lstmviz.training.limits import check_text, living, one_more_training
 from lstmviz.training.status import LINEUP, Status, alone, read_status
 from lstmviz.training.sweep import Sweep
 
@@ -73,9 +73,14 @@ def _newest_first(home: Home) -> list[Run]:
     return [run for *_, run in sorted(found, key=lambda entry: entry[:2])]
 
 
-def room(seen: list[Snapshot]) -> bool:
-    """Whether the machine has a core for one more than those that train now, or wait for their turn."""
-    return sum(run.status is not None and run.is_living for run in seen) < max(1, os.cpu_count() or 1)
+def room(home: Home, seen: list[Snapshot]) -> bool:
+    """Whether the machine has a core for one more than those that train now, or wait for their turn.
+
+    Args:
+        seen: how the trainings of ``home`` stand.
+    """
+    those = living(home.everybody()) if home.person else sum(run.status is not None and run.is_living for run in seen)
+    return those < max(1, os.cpu_count() or 1)
 
 
 def begin(home: Home, config: RunConfig, name: str, text: str | None = None) -> Run:
@@ -90,7 +95,7 @@ def begin(home: Home, config: RunConfig, name: str, text: str | None = None) -> 
     Raises:
         ValueError: there is such a run already, or too many trainings.
     """
-    with one_more_training(home):
+    with one_more_training(home, new=1):
         folder, train = _prepare(home, name, config.train, text)
         run = Run.create(folder, replace(config, train=train))
         start(run)
@@ -99,7 +104,7 @@ def begin(home: Home, config: RunConfig, name: str, text: str | None = None) -> 
 
 def begin_lineup(home: Home, grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
-    with one_more_training(home):
+    with one_more_training(home, new=grid.count):
         folder, train = _prepare(home, name, grid.base.train, text)
         lineup = Sweep.create(folder, grid.trained(corpus=train.corpus), vocab_size)
         start(lineup)
@@ -112,7 +117,7 @@ def go_on(home: Home, what: Run | Sweep) -> None:
     Raises:
         ValueError: there are too many trainings.
     """
-    with one_more_training(home):
+    with one_more_training(home, new=0):
         start(what)
 
 

@@ -113,7 +113,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         read = corpus.vocabulary.encode(probe)
         if read and set(read) == {corpus.vocabulary.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
-        if not trainings.room(trained):
+        if not trainings.room(home, trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
         several = f" {len(cells)} cells" if details.seeds == 1 else f" {grid.count} models"
         if st.button(f"Train{several if grid.count > 1 else ''}", type="primary", width="stretch", key="train"):

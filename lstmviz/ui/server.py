@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 from streamlit.web import cli
 from streamlit.web.server.server_util import get_url
 
@@ -67,8 +68,8 @@ class Guard:
         origin = asked.headers.get("origin")
         allowed = (f"{each}".strip() for each in st.get_option("server.corsAllowedOrigins"))
         if origin and urlsplit(origin).netloc != asked.headers.get("host") and origin not in allowed:
-            refusal = PlainTextResponse("a page of another address may not use this one", 403)
-            return await refusal(scope, receive, send)
+            refused = PlainTextResponse("a page of another address may not use this one", 403)
+            return await (refused if scope["type"] == "http" else WebSocketClose())(scope, receive, send)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

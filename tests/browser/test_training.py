@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,7 +14,8 @@ from lstmviz.home import Home
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run
 from lstmviz.training.status import LIVING
-from tests.conftest import ROOT
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

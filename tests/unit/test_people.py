@@ -16,6 +16,7 @@ from lstmviz.data.corpora import import_text
 from lstmviz.home import Home, turns_of
 from lstmviz.training import limits, trainings
 from lstmviz.training.folder import Run, RunConfig
+from lstmviz.training.grid import lineup
 from lstmviz.training.limits import Limit
 from lstmviz.training.turn import Turn
 from lstmviz.ui import sources
@@ -24,9 +25,8 @@ from lstmviz.ui.sources import Copy, Shipped, Trained, Uploaded, parse
 
 FRAME = Path(__file__).parents[2] / "lstmviz/pages/frame.py"
 SECRET, ME, OTHER = "5e" * 16, person_of("5e" * 16), "0123456789abcdef"
-CONFIG = RunConfig(
-    TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2), ModelConfig(hidden_size=4), "x"
-)
+TRAIN = TrainConfig("brackets", bptt=16, batch_size=8, steps=2, eval_every=2)
+CONFIG = RunConfig(TRAIN, ModelConfig(hidden_size=4), "x")
 
 
 @pytest.fixture
@@ -123,6 +123,10 @@ def test_what_is_too_much_is_refused_with_its_figure(here: Home, monkeypatch, ma
         trainings.go_on(mine, trainings.every(mine)[0])
     assert len(trainings.every(mine)) == 1 and len(trainings.every(others)) == 2
     trainings.begin(here, CONFIG, "the teacher's")
+    monkeypatch.setattr(limits, "TRAININGS", Limit("trainings", 9, 9, "wait"))
+    monkeypatch.setattr(limits, "KEPT", Limit("runs", 4, 9, "delete some"))
+    with pytest.raises(ValueError, match="may have 4 runs; delete some"):
+        trainings.begin_lineup(mine, lineup(TRAIN, {"hidden_size": 4}, ("lstm", "gru"), seeds=(0, 1)), 8, "many")
 
     monkeypatch.setattr(limits, "TEXTS", Limit("kept texts", 1, 9, "ask"))
     monkeypatch.setattr(limits, "MEGABYTES", Limit("MB", 2, 3, "ask"))
