@@ -14,9 +14,7 @@ from lstmviz.training.turn import Place
 
 def begin(folder: Path) -> None:
     """Wait, and train what is in a folder; how it goes is printed."""
-    is_lineup = (folder / LINEUP).exists()
-    runs = folder.parent.parent if (folder.parent / LINEUP).exists() else folder.parent
-    with Place(folder, runs) as place:
+    with Place.at(folder) as place:
         if not place.wait():
             return
         from lstmviz.cli import follow, follow_all, in_a_sentence
@@ -24,7 +22,7 @@ def begin(folder: Path) -> None:
         from lstmviz.training.parallel import ALONE
         from lstmviz.training.sweep import Sweep
 
-        if not is_lineup:
+        if not (folder / LINEUP).exists():
             with in_a_sentence():
                 return follow(Run(folder), ALONE, place)
     with in_a_sentence():  # its members take turns of their own

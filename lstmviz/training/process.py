@@ -55,7 +55,7 @@ def execute(run: Run, world: World = ALONE, place: Place | None = None) -> Itera
 
 def _lead(run: Run, world: World, place: Place | None) -> Iterator[Record]:
     """What rank 0 does."""
-    with nullcontext(place) if place else Place(run.folder, (run.lineup or run.folder).parent) as place:
+    with nullcontext(place) if place else Place.at(run.folder) as place:
         voice, process = place.voice, None
         try:
             config = run.config()

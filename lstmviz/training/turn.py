@@ -6,14 +6,16 @@ import os
 import platform
 import threading
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from lstmviz.home import turns_of
-from lstmviz.training.status import State, alone, read_status, write_status
+from lstmviz.training.status import LINEUP, State, alone, read_status, write_status
 
 if TYPE_CHECKING:
     from lstmviz.training.loop import Trainer
@@ -109,29 +111,35 @@ class Turn:
             self._lock = None
 
 
+@dataclass(frozen=True)
 class Place:
-    """What a process has that trains a run: nobody else is at it, it says how it stands, and it waits for its turn.
+    """What a process has that trains a run, or sees to a line-up.
 
     Args:
-        folder: the run's.
-        runs: the folder in which that run, or its line-up, lies.
+        folder: the run's, in which nobody else is at it meanwhile.
+        voice: says how it stands.
+        turn: what it needs to train.
     """
 
-    def __init__(self, folder: Path, runs: Path) -> None:
-        self.folder, self.runs = folder, runs
-        self._entered = ExitStack()
+    folder: Path
+    voice: Voice
+    turn: Turn
 
-    def __enter__(self) -> Place:
-        with ExitStack() as stack:
-            stack.enter_context(alone(self.folder, "training"))
-            self.voice = stack.enter_context(Voice(self.folder))
-            self.turn = Turn(self.runs)
-            stack.callback(self.turn.leave)
-            self._entered = stack.pop_all()
-        return self
+    @classmethod
+    @contextmanager
+    def at(cls, folder: Path) -> Iterator[Place]:
+        """Take it, and give it back at the end.
 
-    def __exit__(self, *_: object) -> None:
-        self._entered.close()
+        Raises:
+            Busy: another process has it.
+        """
+        lineup = folder.parent if (folder.parent / LINEUP).exists() else folder
+        with alone(folder, "training"), Voice(folder) as voice:
+            place = cls(folder, voice, Turn(lineup.parent))
+            try:
+                yield place
+            finally:
+                place.turn.leave()
 
     def wait(self) -> bool:
         """Until it has its turn; False if it is told to stop meanwhile."""
