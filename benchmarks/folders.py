@@ -37,7 +37,6 @@ from lstmviz import cli
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.corpora import import_text, load_corpus
 from lstmviz.training import sweep as sweeps
-from lstmviz.training import trainings
 from lstmviz.training.folder import Run, RunConfig, runs
 from lstmviz.training.grid import lineup
 from lstmviz.training.process import execute
@@ -167,12 +166,12 @@ class Looks:
             memory: what is remembered of the visit.
             query: what the link says.
         """
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=HANGS_AFTER)
+        app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=HANGS_AFTER)
         app.query_params.update(query)
         if memory:
             app.session_state["Train"] = memory
         with self.watched(f"page {name}"):
-            app.switch_page(f"lstmviz/pages/{name}.py").run()
+            app.switch_page(f"{name}.py").run()
             for exception in app.exception:
                 self.fail(f"page {name}", f"{exception.message}\n" + "\n".join(exception.stack_trace))
             return None if app.exception else app
@@ -298,7 +297,7 @@ def main() -> None:
         home, pristine = Path(folder, "home"), Path(folder, "pristine")
         sweeps._here = in_threads
         os.chdir(folder)
-        trainings.FOLDER, trainings.TEXTS = home / "runs", home / "corpora"
+        os.environ["LSTMVIZ_HOME"] = str(home)
         (text := Path(folder, "text.txt")).write_text(TEXT)
         make(pristine, text)
         files = [path.relative_to(pristine) for path in sorted(pristine.glob("*/*/**/*")) if path.is_file()]

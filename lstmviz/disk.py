@@ -15,6 +15,8 @@ import re
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -214,3 +216,23 @@ def reason(error: BaseException) -> str:
     if error.errno in given and (name or error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)):
         return sayable(given[error.errno])
     return sayable(f"{name} cannot be used ({error.strerror})" if name else f"the system says: {error.strerror}")
+
+
+@contextmanager
+def in_a_sentence(speaks: bool = True) -> Iterator[None]:
+    """A problem with the input or the disk ends the process with one sentence, not a traceback.
+
+    Where there is no room, none may be left for the sentence either: so the process ends with the number of the error.
+
+    Args:
+        speaks: False where another process says it.
+    """
+    try:
+        yield
+    except (ValueError, FloatingPointError, OSError) as error:
+        if not (isinstance(error, OSError) and error.errno in FULL):
+            sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what stdout still holds finds no room
+        with suppress(OSError):
+            print(f"lstmviz: {reason(error)}", file=sys.stderr, flush=True)
+        sys.exit(error.errno)

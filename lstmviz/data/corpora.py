@@ -34,8 +34,8 @@ from lstmviz.config import Level, TrainConfig
 from lstmviz.data.grammars import GRAMMARS, generate
 from lstmviz.data.vocabulary import EOS, SPECIALS, Corpus, Vocabulary, is_tokenised, tokenise
 from lstmviz.disk import name_of, read_fitted, reason, write_atomically
+from lstmviz.home import Home
 
-FOLDER = Path("corpora")
 PARTS = ("train", "valid", "test")
 PIECE = 1 << 20  # characters read, or ids handled, at once
 WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them would fill the memory
@@ -97,12 +97,12 @@ KNOWN_TEXTS = {
 # ---- keeping texts ---------------------------------------------------------------------------------------------------
 
 
-def kept(folder: Path = FOLDER) -> dict[str, Path]:
-    """The texts that were fetched or imported, by name."""
+def kept(folder: Path) -> dict[str, Path]:
+    """The texts that were fetched or imported into a folder, by name."""
     return {name: path for name, path in _folders(folder).items() if about(path)}
 
 
-def spoiled(folder: Path = FOLDER) -> dict[str, str]:
+def spoiled(folder: Path) -> dict[str, str]:
     """Those of which cannot be read what they are, by name, and why."""
     found = {}
     for name, path in _folders(folder).items():
@@ -117,7 +117,7 @@ def _folders(folder: Path) -> dict[str, Path]:
     """By their names, as `name_of` writes them."""
     with suppress(OSError):
         found = [path for path in sorted(Path(folder).iterdir()) if os.path.lexists(path / "corpus.json")]
-        return {name_of(path): path for path in found if not path.name.startswith(".")}
+        return {name_of(path): path for path in found}
     return {}
 
 
@@ -144,7 +144,7 @@ def about(path: Path) -> About | None:
     return None
 
 
-def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = None) -> Path:
+def fetch_text(name: str, folder: Path, progress: Progress | None = None) -> Path:
     """Download a text, check it against its digest, and keep it; what is there already is not fetched again.
 
     Raises:
@@ -183,7 +183,7 @@ def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = Non
 def import_text(
     paths: list[Path],
     name: str,
-    folder: Path = FOLDER,
+    folder: Path,
     *,
     title: str | None = None,
     licence: str = "not stated",
@@ -299,7 +299,7 @@ def find_text(corpus: str) -> Path:
     Raises:
         ValueError: it is nowhere.
     """
-    texts = kept()
+    texts = kept(Home.here().corpora)
     if found := texts.get(corpus) or texts.get(name_of(corpus)):
         return found
     if (path := Path(corpus)).exists():

@@ -44,7 +44,7 @@ class Child:
             said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         if said.startswith("lstmviz: "):
             return sayable(said.removeprefix("lstmviz: "))
-        if code in FULL:  # see cli.main
+        if code in FULL:  # see in_a_sentence
             return reason(OSError(code, os.strerror(code)))
         if code == -signal.SIGKILL:
             return "it was killed (SIGKILL), as the system does where the memory is used up"
@@ -56,12 +56,12 @@ class Child:
 _children: dict[Path, Child] = {}  # the folder of a run or a line-up -> the last that was begun for it
 
 
-def begin(folder: Path, command: Sequence[str], env: dict[str, str], cwd: Path | None = None) -> None:
+def begin(folder: Path, command: Sequence[str], env: dict[str, str]) -> None:
     """Begin a process in a session of its own: nobody takes it along when they end.
 
     Args:
         folder: what it trains; its log.txt takes what the process says.
-        command, env, cwd: as of ``subprocess.Popen``.
+        command, env: as of ``subprocess.Popen``.
 
     Raises:
         OSError: it cannot be begun, or there is no room for anything that it would write.
@@ -77,7 +77,6 @@ def begin(folder: Path, command: Sequence[str], env: dict[str, str], cwd: Path |
         process = subprocess.Popen(
             command,
             env=env,
-            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -30,6 +30,7 @@ from lstmviz.training.loop import LOG_EVERY, Metrics
 from lstmviz.training.probe import Probe
 from lstmviz.training.status import LINEUP, LIVING, Status, read_status
 
+DELETED = ".deleted-"  # so begins what is just being deleted
 MARKS = ("config.json", "status.json", "metrics.jsonl")  # a folder that holds one of them is a run's
 RECORDS_MOST = 256 * 2**20  # bytes of records that are read; a million steps leave 12
 PROBE_MOST = 64 * 2**20  # bytes of a probe
@@ -342,7 +343,7 @@ def _folders(folder: Path) -> list[tuple[Path, set[str]]]:
     found = []
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or not os.path.isdir(path):
+            if path.name.startswith(DELETED) or not os.path.isdir(path):
                 continue
             try:
                 found.append((path, set(os.listdir(path))))

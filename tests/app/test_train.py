@@ -27,6 +27,8 @@ from lstmviz.training.grid import lineup
 from lstmviz.training.process import execute
 from lstmviz.training.status import write_status
 from lstmviz.training.sweep import Sweep
+from lstmviz.ui import sources
+from lstmviz.ui.sources import Trained
 from tests.app.said import drawn, spoken
 
 ROOT = Path(__file__).parents[2]
@@ -34,14 +36,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
-    monkeypatch.setattr(trainings, "TEXTS", tmp_path / "corpora")
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
     return tmp_path / "runs"
 
 
 def open_page() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    return app.switch_page("lstmviz/pages/train.py").run()
+    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    return app.switch_page("train.py").run()
 
 
 def moment_shown(app: AppTest) -> int:
@@ -303,7 +304,7 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     app.text_input(key="text_name").set_value("cats")  # typed, and at once
     app.button(key="text_keep").click().run()
     assert not app.exception
-    assert app.selectbox(key="corpus").value == "cats" and (trainings.TEXTS / "cats" / "text.txt").exists()
+    assert app.selectbox(key="corpus").value == "cats" and (folder.parent / "corpora/cats/text.txt").exists()
     assert "training tokens" in spoken(app)
     app.selectbox(key="corpus").select("a text of your own").run()
     assert app.text_area(key="text_pasted").value.startswith("the cat")  # nothing typed is lost
@@ -325,7 +326,7 @@ def test_a_text_that_is_not_there_is_fetched(folder: Path, monkeypatch: pytest.M
     app.button(key="fetch").click().run()
     assert not app.exception
     assert "could not be fetched (127.0.0.1 cannot be reached)" in spoken(app)
-    import_text([ROOT / "README.md"], "wikitext-2", trainings.TEXTS)  # as if it had come
+    import_text([ROOT / "README.md"], "wikitext-2", folder.parent / "corpora")  # as if it had come
     app.run()
     assert not app.exception
     assert app.selectbox(key="corpus").value == "wikitext-2" and "training tokens" in spoken(app)
@@ -405,3 +406,47 @@ def test_a_look_at_the_page_opens_each_file_once(folder: Path, monkeypatch: pyte
     cli.list_runs(folder)
     assert capsys.readouterr().out.count("step ") == 4
     assert opened == configs | statuses | logs | asked
+
+
+NAMES = [b"lstm__v2", b"a b", b"'\"`$*|_x_", b"%20#?&=:", b"-x", b"..x", "🧠 ü".encode(), b"a\nb\t", b"x" * 255]
+NAMES += [b"\xff\xfe", b"\\xff", b"x as gru", b"x of 0123456789abcdef", b"uploaded x", b"run x", b"<b>:red[x]"]
+
+
+def test_a_run_may_be_called_anything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in NAMES:
+        shutil.copytree(trainings.RECORDED, folder / os.fsdecode(name))
+    app = open_page()
+    assert not app.exception
+    names = list(app.dataframe[0].value["run"])
+    assert len({*names}) == len(NAMES)
+    addresses = [Trained(name) for name in names]
+    assert [sources.parse(str(address)) for address in addresses] == addresses
+    assert all(sources.is_there(address) for address in addresses)
+    for name in ("lstm__v2", "\\xff\\xfe", "a\\x0ab\\x09"):
+        app.session_state["Train"].run = name
+        app.run()
+        assert not app.exception and moment_shown(app) == 1200
+        app.button(key="play").click().run()
+        assert not app.exception and app.button(key="play").label == "stop playing"
+    watch = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    watch.query_params["model"] = "run \\xff\\xfe"
+    watch.switch_page("watch.py").run()
+    assert not watch.exception and watch.selectbox(key="model").value == "run \\xff\\xfe"
+    cli.list_runs(folder)
+    assert capsys.readouterr().out.count("best perplexity 2.77") == len(NAMES)
+
+
+def test_what_stands_in_a_file_is_text(folder: Path) -> None:
+    shutil.copytree(trainings.RECORDED, folder / "one")
+    lines = (folder / "one" / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    first = {**json.loads(lines[0]), "zero_gradients": ["![x](http://x.org/y.png)", "a`b`", "\ud800"]}
+    (folder / "one" / "metrics.jsonl").write_bytes(json.dumps(first).encode() + b"\n" + b"".join(lines[1:]))
+    kept = folder.parent / "corpora"
+    for name, data in {"5": b"5", "![x](y)": b"{}", os.fsdecode(b"\xff"): b""}.items():
+        (kept / name).mkdir(parents=True)
+        (kept / name / "corpus.json").write_bytes(data)
+    app = open_page()
+    assert not app.exception
+    said = spoken(app)
+    assert "\\!\\[x\\](http\\:" in said and "a\\`b\\`" in said
+    assert "\\!\\[x\\](y) (corpus.json is damaged" in said and "5 (corpus.json is damaged" in said

@@ -27,6 +27,7 @@ from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.disk import reason
+from lstmviz.home import Home
 from lstmviz.model import LanguageModel
 from lstmviz.trace import trace_tokens
 from lstmviz.training import children, process, trainings
@@ -333,7 +334,7 @@ def test_why_a_disk_does_not_take_anything_is_a_sentence(tmp_path: Path) -> None
 
 
 def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmviz.training.process.BEAT_EVERY", 0.05)
+    monkeypatch.setattr("lstmviz.training.turn.BEAT_EVERY", 0.05)
     monkeypatch.setattr("lstmviz.training.status.STALE_AFTER", 0.5)
     run = Run.create(tmp_path / "run", CONFIG)
     seen = []
@@ -659,21 +660,19 @@ def test_a_process_that_ends_before_it_says_anything_is_not_waited_for(tmp_path:
 
 
 def test_of_many_who_begin_in_the_same_second_each_has_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
     monkeypatch.setattr(trainings, "start", lambda run: None)
     monkeypatch.setattr("time.strftime", lambda _: "1127-010101")
     with ThreadPoolExecutor(8) as pool:
-        begun = [*pool.map(lambda _: trainings.begin(CONFIG, "brackets", "a text"), range(8))]
+        begun = [*pool.map(lambda _: trainings.begin(Home(tmp_path), CONFIG, "brackets", "a text"), range(8))]
     assert len({run.folder for run in begun}) == len(runs(tmp_path / "runs")) == 8
 
 
 def test_what_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)  # of the room that is looked for
     with pytest.raises(OSError, match="No space left"):
-        trainings.begin(CONFIG, "brackets")
+        trainings.begin(Home(tmp_path), CONFIG, "brackets")
     assert list((tmp_path / "runs").iterdir()) == []
