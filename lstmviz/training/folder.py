@@ -231,11 +231,18 @@ class Run:
             ValueError: there is no run in the folder.
         """
         try:
-            return RunConfig.loads(read_json(self.folder / "config.json"))
+            return self._asked()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"there is no training run in {self.folder}") from error
         except (OSError, ValueError) as error:
             raise ValueError(f"there is no training run in {self.folder}: {reason(error)}") from error
+
+    def _asked(self) -> RunConfig:
+        asked = read_json(self.folder / "config.json")
+        try:
+            return RunConfig.loads(asked)
+        except ValueError as error:
+            raise ValueError(f"config.json is damaged: {error}") from error
 
     def status(self, read: Callable[[Path], Status | None] = read_status) -> Status | None:
         """How it stands; None before it began. A member of a line-up waits as long as somebody is at the line-up.
@@ -261,10 +268,10 @@ class Run:
         """
         has_weights, has_begun = (os.path.exists(self.folder / name) for name in ("best.safetensors", "status.json"))
         try:
-            config, status = self.config(), self.status(read)
-        except ValueError as error:
+            config, status = self._asked(), self.status(read)
+        except (OSError, ValueError) as error:
             if not os.path.lexists(self.folder):
-                raise
+                raise ValueError(f"there is no training run in {self.folder}") from error
             config, status = NO_CONFIG, Status("unreadable", 0, 0, "", 0.0, reason(error))
         log, damage = NOTHING, []
         try:

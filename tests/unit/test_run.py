@@ -603,7 +603,7 @@ def test_what_is_wrong_with_a_runs_files_is_named_and_the_others_are_listed(
     assert "best perplexity 2.77" in said["good"] and "damaged" not in said["good"]
     assert "best perplexity 2.77  1 line of metrics.jsonl is damaged; the others count" in said["bad"]
     assert "its records cannot be read" in said["worse"] and "metrics.jsonl is a folder" in said["worse"]
-    assert "unreadable" in said["worst"] and "there is no training run" in said["worst"]
+    assert "unreadable" in said["worst"] and "there is no file or folder at" in said["worst"]
     assert "unreadable" in said["\\xff"] and "a link that leads to itself" in said["\\xff"]
 
 
