@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, isfinite, log2
 from pathlib import Path
 from typing import Any, Literal
 
@@ -313,12 +313,24 @@ class Frame:
 def sized(header: Any, **more: Any) -> bytes:
     """A dataclass as JSON, after its length (4 bytes, little-endian); what follows it begins at an even offset.
 
-    Raises:
-        ValueError: it holds NaN.
+    A number that is not finite, which JSON does not have, becomes null.
     """
-    text = json.dumps({**vars(header), **more}, default=vars, allow_nan=False, separators=(",", ":")).encode()
+    said, form = {**vars(header), **more}, {"default": vars, "separators": (",", ":")}
+    try:
+        text = json.dumps(said, allow_nan=False, **form).encode()
+    except ValueError:
+        text = json.dumps(_finite(json.loads(json.dumps(said, **form))), **form).encode()
     text += b" " * (len(text) % 2)  # JSON allows the space
     return struct.pack("<I", len(text)) + text
+
+
+def _finite(value: Any) -> Any:
+    """A JSON value without NaN and infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [_finite(inside) for inside in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def framed(frame: Frame, message: bytes) -> bytes:
@@ -360,7 +372,7 @@ def pack(
     """Put a header and its planes into one message.
 
     Args:
-        header: no number in it is NaN.
+        header: with a panel for each plane.
         planes: values ``(time, unit)`` for each entry of ``header.panels``, in that order.
         identity: of the model, and of whatever else than tokens and panels the values depend on.
         ids: the tokens read, ``(T,)``.
@@ -371,7 +383,7 @@ def pack(
         that are sent, each plane after plane as uint16 codes ``(time, unit)``.
 
     Raises:
-        ValueError: a plane's number or shape does not fit the header, or the header holds NaN.
+        ValueError: a plane's number or shape does not fit the header.
     """
     panels = header.panels
     if len(planes) != len(panels):
@@ -508,7 +520,7 @@ def panels_of(
                     limit=end,
                     bounded=role.low is not None,
                     signed=low < 0,
-                    mean=mean if np.isfinite(mean := float(values.mean())) else None,
+                    mean=mean if np.isfinite(mean := float(values.mean(dtype=float))) else None,
                     drawn=name in roles,
                     slot=(slots or {}).get(name),
                 )

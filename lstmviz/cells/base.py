@@ -223,6 +223,8 @@ class Cell(nn.Module):
             bias: ``(H,)``; the larger, the more is kept.
             writing_less: start the gates that write with its negative, also where they are others.
         """
+        if bias.is_meta:  # there is nothing to start, and arithmetic on that device would import 2 s of compiler
+            return
         for k, sign in self.keeping.items():
             if sign > 0 or writing_less or len(self.keeping) == 1:
                 first, *others = self.biases(k)

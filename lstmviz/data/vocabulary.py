@@ -12,7 +12,7 @@ from unicodedata import normalize
 import regex
 from torch import Tensor
 
-from lstmviz.config import Level
+from lstmviz.config import TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Level
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
 
@@ -114,7 +114,7 @@ class Vocabulary:
         tokens: all different, specials first: ``<pad> <unk> <sos> <eos>``.
 
     Raises:
-        ValueError: the level is unknown, a token is repeated or the specials are not first.
+        ValueError: the level is unknown, a token is repeated, the specials are not first, or there is too much of it.
     """
 
     level: Level
@@ -128,6 +128,14 @@ class Vocabulary:
             raise ValueError(f"tokens must begin with {' '.join(SPECIALS)}")
         if not all(isinstance(token, str) and token for token in self.tokens):
             raise ValueError("tokens must be strings that are not empty")
+        whole, longest = sum(map(len, self.tokens)), max(map(len, self.tokens))
+        for found, most, said in (
+            (len(self.tokens), VOCABULARY_MOST, "tokens"),
+            (longest, TOKEN_MOST, "characters in one of its tokens"),
+            (whole, TOKENS_LONG, "characters in all its tokens"),
+        ):
+            if found > most:
+                raise ValueError(f"the vocabulary has {found:,} {said}; at most {most:,} can be kept: keep fewer words")
         object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
         if len(self.ids) != len(self.tokens):
             raise ValueError("tokens must all be different")
@@ -145,11 +153,18 @@ class Vocabulary:
     ) -> Vocabulary:
         """The commonest ``max_size`` distinct tokens (all by default) that occur ``min_count`` times, in that order.
 
+        What is longer than ``TOKEN_MOST`` characters is no word of a language, and is not among them.
+
         Args:
             tokens: a text, or how often each token occurs in it.
+
+        Raises:
+            ValueError: they are too many; ``max_size`` keeps fewer.
         """
         counts = {
-            token: times for token, times in Counter(tokens).items() if times >= min_count and token not in SPECIALS
+            token: times
+            for token, times in Counter(tokens).items()
+            if times >= min_count and token not in SPECIALS and len(token) <= TOKEN_MOST
         }
         # Ties are broken alphabetically, so that the same corpus always gives the same ids.
         ordered = sorted(counts, key=lambda token: (-counts[token], token))

@@ -226,10 +226,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: str, changed: int) -> OpenModel:
-    try:
-        return _prepare(Path(path).read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{Path(path).name} cannot be read: {error.strerror}") from error
+    return prepare(checkpoints.load(Path(path)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
