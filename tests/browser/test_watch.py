@@ -375,39 +375,37 @@ def test_where_the_perplexity_leaves_its_strip_there_is_a_mark(watch: Open) -> N
 
 
 @pytest.mark.parametrize("width", [1440, 700, 390])
-@pytest.mark.parametrize("huge", [1024.5, -1.25e30, math.inf])
-def test_huge_numbers_do_not_overprint(browser_writes, width: int, huge: float) -> None:
+def test_huge_numbers_do_not_overprint(browser_writes, width: int) -> None:
     page = browser_writes({"viewport": {"width": width, "height": 900}})
-    page.locator(".map").evaluate(
-        """(box, [huge, infinite]) => {
-          const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell");
-          const high = infinite ? 1e308 : Math.abs(huge); // between −1e308 and 1e308 there is no number, but ∞
-          Object.assign(cell, { low: -high, high, limit: high / 2, mean: huge });
-          for (let k = 1; k < cell.codes.length; k += 2) cell.codes[k] = huge < 0 ? 0 : 65534;
-          map.data.nll = map.data.nll.map(() => 1234.5);
-          map.data.running_nll = map.data.running_nll.map(() => 700);
-          map.selection.keep({ unit: 9 });
-          map.arrange();
-          map.announce();
-        }""",
-        [0 if math.isinf(huge) else huge, math.isinf(huge)],
-    )
-    texts = [w for w in written(page) if w["text"].strip()]
-    assert any(any(sign in w["text"] for sign in ("1024", "1025", "e30", "∞", "e308")) for w in texts)
-    for w in texts:
-        assert w["left"] >= 0 and w["right"] <= page.locator(".map .scroll").evaluate("box => box.clientWidth") + 0.5, w
-    gutter = page.locator(".map").evaluate("box => box.map.view.gutter")
-    margins = [
-        w
-        for w in texts
-        if w["right"] <= gutter + 1 or w["left"] >= page.locator(".map").evaluate("box => box.map.view.end")
-    ]
-    for k, a in enumerate(margins):
-        for b in margins[:k]:
-            apart = a["right"] <= b["left"] + 1 or b["right"] <= a["left"] + 1
-            assert apart or abs(a["y"] - b["y"]) >= 0.7 * min(a["size"], b["size"]), (a, b)
-    for value in page.locator(".readout .value").all():
-        assert value.evaluate("e => e.scrollWidth <= e.clientWidth")
+    for huge in (1024.5, -1.25e30, math.inf):
+        page.locator(".map").evaluate(
+            """(box, [huge, infinite]) => {
+              const { map } = box, cell = map.data.panels.find(({ role }) => role === "cell");
+              const high = infinite ? 1e308 : Math.abs(huge); // between −1e308 and 1e308 there is no number, but ∞
+              Object.assign(cell, { low: -high, high, limit: high / 2, mean: huge });
+              for (let k = 1; k < cell.codes.length; k += 2) cell.codes[k] = huge < 0 ? 0 : 65534;
+              map.data.nll = map.data.nll.map(() => 1234.5);
+              map.data.running_nll = map.data.running_nll.map(() => 700);
+              map.selection.keep({ unit: 9 });
+              map.arrange();
+              map.announce();
+            }""",
+            [0 if math.isinf(huge) else huge, math.isinf(huge)],
+        )
+        texts = [w for w in written(page) if w["text"].strip()]
+        assert any(any(sign in w["text"] for sign in ("1024", "1025", "e30", "∞", "e308")) for w in texts)
+        wide, gutter, end = page.locator(".map").evaluate(
+            "box => [box.querySelector('.scroll').clientWidth, box.map.view.gutter, box.map.view.end]"
+        )
+        for w in texts:
+            assert w["left"] >= 0 and w["right"] <= wide + 0.5, w
+        margins = [w for w in texts if w["right"] <= gutter + 1 or w["left"] >= end]
+        for k, a in enumerate(margins):
+            for b in margins[:k]:
+                apart = a["right"] <= b["left"] + 1 or b["right"] <= a["left"] + 1
+                assert apart or abs(a["y"] - b["y"]) >= 0.7 * min(a["size"], b["size"]), (a, b)
+        values = page.locator(".readout .value")
+        assert values.evaluate_all("all => all.every((value) => value.scrollWidth <= value.clientWidth)")
 
 
 @pytest.fixture

@@ -441,11 +441,12 @@ def test_every_parameter_learns_but_those_of_the_reports_gates(name):
 
 
 @proof("finite")
-def test_ten_thousand_steps_stay_finite(name):
+def test_two_thousand_steps_stay_finite(name):
+    """Of noise, of nothing, and of inputs that hold every gate fully open or shut, so that whatever can grow does."""
     torch.manual_seed(0)
-    cell = CELLS[name](3, 4)
+    cell, noise, ones = CELLS[name](3, 4), torch.randn(2_000, 3), torch.ones(2_000, 3)
     with torch.no_grad():
-        record = cell.record(2 * torch.randn(10_000, 1, 3), cell.initial_state(1))
+        record = cell.record(torch.stack([2 * noise, 0 * ones, 1e3 * ones, -1e3 * ones], dim=1), cell.initial_state(4))
     assert all(torch.isfinite(values).all() for values in record.values())
 
 
@@ -456,7 +457,7 @@ def test_its_exponential_gates_do_not_overflow(name, shift):
     cell = CELLS[name](3, 4)
     with torch.no_grad():
         cell.b[:4] += shift
-    inputs = torch.randn(10_000, 1, 3, requires_grad=True)
+    inputs = torch.randn(2_000, 1, 3, requires_grad=True)
     hidden, after = cell(inputs, cell.initial_state(1))
     hidden.sum().backward()
     assert torch.isfinite(hidden).all() and all(torch.isfinite(v).all() for v in after.values())
@@ -475,7 +476,7 @@ PROOFS = [
     test_gradients_are_those_of_finite_differences,
     test_the_gradient_in_float32_is_the_one_in_float64,
     test_every_parameter_learns_but_those_of_the_reports_gates,
-    test_ten_thousand_steps_stay_finite,
+    test_two_thousand_steps_stay_finite,
 ]
 
 

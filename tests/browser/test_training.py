@@ -132,10 +132,11 @@ def test_what_was_just_begun_comes_into_view(
     expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
     expect(heading).to_be_focused()
     says(page, "running ·")
-    page.wait_for_timeout(4500)  # until it has come to rest
+    page.wait_for_timeout(2500)  # some looks at the training later
     expect(heading).to_be_in_viewport(ratio=1)
     page.mouse.wheel(0, 3000)  # where a person goes then, the page stays
-    page.wait_for_timeout(3500)
+    expect(heading).not_to_be_in_viewport(timeout=10_000)
+    page.wait_for_timeout(1500)
     expect(heading).not_to_be_in_viewport(timeout=100)
     press(page, "stop")
     says(page, "stopped ·")
@@ -153,6 +154,6 @@ def test_what_is_in_view_stays_where_it_is(browser: Browser, app_server: str, st
     expect(page.locator(".heading")).to_be_focused(timeout=40_000)
     started.extend(run for run in trainings.every() if run.folder not in before)
     says(page, "running ·")
-    page.wait_for_timeout(4500)
+    page.wait_for_timeout(2500)
     assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop") == 0
     page.context.close()
