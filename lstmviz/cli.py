@@ -25,8 +25,9 @@ from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.data.vocabulary import unknown_said
+from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.explain.tables import as_csv
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
@@ -72,6 +73,11 @@ SweepModel = Annotated[dict[str, Any], tyro.conf.arg(name="", constructor=_witho
 SweepTrain = Annotated[
     dict[str, Any], tyro.conf.arg(name="", constructor=_without(TrainConfig, "bptt", "seed", corpus=""))
 ]
+
+
+def say(text: str, **options: Any) -> None:
+    """Print it; what nobody sees in a name or a text is `shown`, and none of it steers the terminal."""
+    print(shown(text), **options)
 
 
 def train(
@@ -181,14 +187,14 @@ def stop(run_dir: tyro.conf.Positional[Path]) -> None:
         if status is None or status.state not in LIVING:
             raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
         Sweep(run_dir).stop()
-        print(f"asked the line-up {run_dir.name} to stop")
+        say(f"asked the line-up {run_dir.name} to stop")
         return
     Run(run_dir).config()
     status = Run(run_dir).status()
     if status is None or status.state not in LIVING:
         raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
     Run(run_dir).ask("stop")
-    print(f"asked {run_dir.name} to stop after step {status.step:,}")
+    say(f"asked {run_dir.name} to stop after step {status.step:,}")
 
 
 def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
@@ -202,13 +208,13 @@ def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
         raise ValueError(f"there is no folder at {folder}; {begins}")
     found = [Run(folder)] if (folder / "config.json").exists() else runs(folder)
     if not found:
-        print(f"there are no runs in {folder}; {begins}")
+        say(f"there are no runs in {folder}; {begins}")
     read = cache(read_status)
     for run in found:
         try:
-            print(f"{run.name:<32} {_standing(run.snapshot(read=read))}")
+            say(f"{run.name:<32} {_standing(run.snapshot(read=read))}")
         except ValueError as error:
-            print(f"{run.name:<32} cannot be read: {error}")
+            say(f"{run.name:<32} cannot be read: {error}")
 
 
 def _standing(seen: Snapshot) -> str:
@@ -233,22 +239,23 @@ def follow(run: Run, world: World) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
     goes_on = f"stopped; {world.command} resume {run.folder} goes on"
     config = run.config()
-    print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
+    say(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
         for metrics in execute(run, world):
             for name in metrics.zero_gradients:
-                print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
+                say(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
     except KeyboardInterrupt:
-        print(f"\n{goes_on}", flush=True)
+        say(f"\n{goes_on}", flush=True)
         return
     status = run.status()
     if status and status.state == "finished":
-        print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
+        print(f"\n{(run.folder / 'card.md').read_text()}\n", end="")
+        say(f"saved {run.folder / 'best.safetensors'} and its card.md")
         if status.message:
-            print(f"warning: {status.message}", flush=True)
+            say(f"warning: {status.message}", flush=True)
     else:
-        print(f"\n{goes_on}")
+        say(f"\n{goes_on}")
 
 
 def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
@@ -265,7 +272,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop_all)
     members = lineup.runs()
-    print(f"{len(members)} members in {lineup.folder}", flush=True)
+    say(f"{len(members)} members in {lineup.folder}", flush=True)
     done: list[Outcome] = []
     for outcome in lineup.execute(workers, ray):
         if outcome is None:
@@ -274,7 +281,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
         name = outcome.run.folder.name
         if outcome.state == "running":
             status = outcome.run.status()
-            print(f"{name}: training {status.parameters if status else 0:,} parameters", flush=True)
+            say(f"{name}: training {status.parameters if status else 0:,} parameters", flush=True)
             continue
         done.append(outcome)
         said = outcome.state
@@ -282,11 +289,11 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
             nll = checkpoints.load(outcome.run.folder / "best.safetensors").results["valid_nll"]
             said += f", valid {short(nll)} (perplexity {perplexity(nll):.2f})"
         said += f": {outcome.reason}" * bool(outcome.reason)
-        print(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
-    print(f"\n{standings(done)}", flush=True)
+        say(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
+    say(f"\n{standings(done)}", flush=True)
     states = [outcome.state for outcome in done]
     if "stopped" in states:
-        print(f"\nstopped; python -m lstmviz sweep {lineup.folder} goes on", flush=True)
+        say(f"\nstopped; python -m lstmviz sweep {lineup.folder} goes on", flush=True)
     if failed := states.count("failed"):
         raise ValueError(f"{failed} of {len(members)} members failed: " + "; ".join(_failures(done)))
 
@@ -323,7 +330,7 @@ def _show_all(lineup: Sweep, done: int) -> None:
             if (status := Run(lineup.folder / name).status()) and status.state == "running"
         ]
         line = f"{done} of {len(lineup.members)} done · {', '.join(training)}"
-        print(f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
+        print(f"\r{shown(line)[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
 
 
 def _lasting(corpus: str) -> str:
@@ -346,20 +353,20 @@ def evaluate(
     loaded = checkpoints.load(checkpoint)
     opened = corpora.open_corpus(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
     if opened.sha256 != loaded.corpus_sha256:
-        print(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
+        say(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     tokens = getattr(opened, part)
     nll, unknown = mean_nll(loaded.build(), tokens), unknown_share(tokens)
     if not math.isfinite(nll):
         raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
-    print(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary, unknown)}")
+    say(f"{checkpoint.stem} on {opened.name} ({part}): {figures(nll, loaded.vocabulary, unknown)}")
     if warning := unknown_warning(unknown):
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
     if corpus in GRAMMARS:
-        print(strongest_unit(dataclasses.replace(loaded, hidden_variable=carried_variable(loaded, opened))))
+        say(strongest_unit(dataclasses.replace(loaded, hidden_variable=carried_variable(loaded, opened))))
         table = accuracy_by_distance(loaded.build(), loaded.vocabulary, corpus)
         pairs = zip(table["distance"], table["accuracy"], strict=True)
         right = ", ".join(f"{accuracy:.0%} up to {distance}" for distance, accuracy in pairs)
-        print(f"right answers by the distance in tokens to what they depend on: {right}")
+        say(f"right answers by the distance in tokens to what they depend on: {right}")
 
 
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
@@ -378,8 +385,8 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
         )
     loaded = checkpoints.load(checkpoint)
     frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
-    frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
-    print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
+    frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")
+    say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
 def _check_unfinished(run: Run) -> None:
@@ -428,16 +435,16 @@ def list_texts() -> None:
     """List the texts that are kept in corpora/, and those that can be fetched."""
     for name, path in corpora.kept().items():
         about = corpora.about(path)
-        print(f"{name:<24} {about['characters']:>13,} characters  {about['name']}, licence: {about['licence']}")
+        say(f"{name:<24} {about['characters']:>13,} characters  {about['name']}, licence: {about['licence']}")
     for name, source in corpora.SOURCES.items():
         if name not in corpora.kept():
-            print(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
+            say(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
 
 
 def _say_kept(path: Path) -> None:
     about = corpora.about(path)
-    print(f"{about['name']}: {about['characters']:,} characters, sha256 {about['sha256'][:16]}…, kept in {path}")
-    print(f"train on it with --corpus {path.name}")
+    say(f"{about['name']}: {about['characters']:,} characters, sha256 {about['sha256'][:16]}…, kept in {path}")
+    say(f"train on it with --corpus {path.name}")
 
 
 def _show_bytes(done: int, total: int) -> None:
@@ -495,7 +502,7 @@ def main() -> None:
     try:
         app.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+        sys.exit(f"lstmviz: {shown(reason(error))}" if speaks else 1)
     except SystemExit as error:
         missed = arguments[:1] == ["trace"] or any(a in TEXTS and b[:1] == "-" for a, b in pairwise(arguments))
         if error.code and speaks and missed:

@@ -24,7 +24,8 @@ SEED_MOST = 2**63 - 1
 # project and more, and no more than a server can read while others wait.
 WIDE_MOST = 16_384  # units of a layer, and numbers of a token's vector
 UNITS_MOST = 32_768  # of all layers
-VOCABULARY_MOST = 500_000  # tokens
+LAYERS_MOST = 20
+VOCABULARY_MOST = 300_000  # tokens
 TOKEN_MOST = 1_000  # characters of a token
 TOKENS_LONG = 4_000_000  # characters of all tokens
 NAME_MOST = 1_000  # characters of a corpus's name, a digest, or what is hidden in a grammar
@@ -32,7 +33,7 @@ TEXT_MOST = 10_000  # characters of a licence or a command
 ROWS_MOST = 20_000  # of a history
 FIGURE_MOST = 1e30  # nats, of a loss
 WEIGHT_MOST = 1e9  # either way; sums of products of such are finite float32 numbers still
-FILE_MOST = 256 * 2**20  # bytes
+FILE_MOST = 160 * 2**20  # bytes
 HEADER_MOST = 32 * 2**20  # bytes, with the tokens
 LISTS_MOST = 500_000  # lists and objects in a header: signs [ and {, also those in tokens
 VALUES_MOST = 2_000_000  # values in a header: commas
@@ -164,7 +165,7 @@ class ModelConfig(Options):
     )
     num_layers: int = field(
         default=1,
-        metadata=option(whole(1, 24), "recurrent layers, one over the other.", Entry("layers", high=8)),
+        metadata=option(whole(1, LAYERS_MOST), "recurrent layers, one over the other.", Entry("layers", high=8)),
     )
     dropout: float = field(
         default=0.0,
@@ -272,7 +273,7 @@ class TrainConfig(Options):
         metadata=option(
             COUNT,
             "at word level, keep only this many of the commonest words; the rest become ``<unk>``.",
-            Entry("commonest words kept", low=10, high=500_000, begin=10_000, step=1000),
+            Entry("commonest words kept", low=10, high=VOCABULARY_MOST, begin=10_000, step=1000),
         ),
     )
     min_count: int = field(

@@ -22,7 +22,7 @@ from lstmviz.cells import CELLS
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
-from lstmviz.data.vocabulary import NEWLINE_SIGN, SPACE_SIGN, UNK, visible
+from lstmviz.data.vocabulary import NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
@@ -60,8 +60,11 @@ def constants() -> str:
         ],
         "NEWLINE_SIGN": NEWLINE_SIGN,
         "SPACE_SIGN": SPACE_SIGN,
+        "UNSEEN": UNSEEN,
+        "RIGHT_TO_LEFT": RIGHT_TO_LEFT,
     }
-    lines = [f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in values.items()]
+    codes = "UNSEEN", "RIGHT_TO_LEFT"  # are written as such
+    lines = [f"export const {name} = {json.dumps(v, ensure_ascii=name in codes)};\n" for name, v in values.items()]
     return "// Written by `python -m lstmviz.wire`: to change something, change it there.\n\n" + "".join(lines)
 
 
@@ -443,7 +446,7 @@ def payload(
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = MapHeader(
         linked=not identity,
-        title=name if identity else f"{name} · {described(checkpoint)}",
+        title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
         level=vocabulary.level,
         tokens=[opened.signs[i] for i in reading.ids],
         unknown=[i == unknown for i in reading.ids],
@@ -548,7 +551,7 @@ def annotation(checkpoint, layer: int) -> dict[str, str]:
     if correlations[unit] < CARRIES:
         return {}
     how = f"{measure(checkpoint.corpus_name)} {correlations[unit]:.2f}"
-    return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, {how}"}
+    return {str(unit): f"the {inline(checkpoint.hidden_variable['name'])} unit, {how}"}
 
 
 def numbers(values: np.ndarray) -> list[float | None]:

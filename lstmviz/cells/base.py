@@ -324,4 +324,5 @@ def init_uniform(module: nn.Module, hidden_size: int) -> None:
 
 def chrono(hidden_size: int, longest: int) -> Tensor:
     """Biases of gates that keep their memory for 1 to ``longest`` steps, ``(H,)`` (Tallec & Ollivier 2018)."""
-    return torch.empty(hidden_size).uniform_(1, longest - 1).log_()
+    bias = torch.empty(hidden_size)
+    return bias if bias.is_meta else bias.uniform_(1, longest - 1).log_()

@@ -287,17 +287,66 @@ def _free_sign(signs: str, tokens: Iterable[str]) -> str:
 
 
 def visible(text: str, newline: str = NEWLINE_SIGN, space: str = SPACE_SIGN) -> str:
-    """Text with its white space and control characters made visible: signs that can be typed, too."""
-    text = text.replace("\n", newline).replace(" ", space).replace("\t", "⇥")
-    return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 else c for c in text)
+    """A token as it is `shown`, with its white space made visible, too: ⏎, ␣ and ⇥, which can be typed."""
+    text = shown(text.replace("\n", newline).replace(" ", space).replace("\t", "⇥"))
+    return text if text.isascii() else _SPACES.sub(_code, text)
+
+
+# ---- what nobody sees ------------------------------------------------------------------------------------------------
+
+# What has no form of its own, or turns round what stands beside it: controls, format characters, fillers, the blank of
+# Braille. Group 1 is what is left as it is, since it belongs to how honest text is written and is seen there: the parts
+# of an emoji (joiners, variation selectors, the tags of a flag, a keycap), the variants of Chinese and Mongolian signs,
+# and (non-)joiners between letters of a script whose letters join, as in Persian and Hindi. In a syntax that both the
+# regex package and JavaScript's flag u read; `wire` gives it to the browser.
+_JOINED = "".join(
+    rf"\p{{Script={script}}}"
+    for script in "Arabic Syriac Mandaic Nko Mongolian Devanagari Bengali Gurmukhi Gujarati Oriya Tamil Telugu Kannada "
+    "Malayalam Sinhala Tibetan Myanmar Khmer".split()
+)
+_PICTURE = r"\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|[\ufe0e\ufe0f])?"
+_TAGS = "[\U000e0030-\U000e0039\U000e0061-\U000e007a]+\U000e007f"
+UNSEEN = (
+    f"(\U0001f3f4{_TAGS}|{_PICTURE}(?:\\u200d{_PICTURE})*|[0-9#*]\\ufe0f\\u20e3"
+    "|\\p{Script=Han}[\\ufe00-\\ufe02\U000e0100-\U000e01ef]|(?=\\p{L})\\p{Script=Mongolian}[\\u180b-\\u180f]"
+    rf"|(?!\p{{Default_Ignorable_Code_Point}})(?=[\p{{L}}\p{{M}}])[{_JOINED}\p{{M}}][\u200c\u200d](?=[{_JOINED}]))"
+    rf"|(?![\t\n{_PREFIXED}\u070f])[\p{{Default_Ignorable_Code_Point}}\p{{Cf}}\p{{Cc}}\p{{Cs}}\p{{Zl}}\p{{Zp}}\u2800]"
+)
+# What is written from right to left: among other text it would take the numbers beside it along.
+RIGHT_TO_LEFT = "[\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+
+_UNSEEN, _RIGHT_TO_LEFT, _SPACES = (regex.compile(pattern) for pattern in (UNSEEN, RIGHT_TO_LEFT, r"\p{Zs}"))
+
+
+def _code(unseen: regex.Match[str]) -> str:
+    number = ord(unseen[0])
+    return chr(0x2400 + number) if number < 32 else f"‹U+{number:04X}›"
+
+
+def shown(text: str) -> str:
+    """A text as it is in the data, but that what nobody sees is seen: ␛ for a control, ‹U+202E› for anything else.
+
+    So whatever comes from a file or a person is shown, wherever it is. Tabs and the ends of lines stay; what is copied,
+    linked or exported stays as it is. Its twin is in ``web/words.js``.
+    """
+    if text.isascii() and text.isprintable():  # few texts are others
+        return text
+    return _UNSEEN.sub(lambda found: found[0] if found[1] else _code(found), text)
+
+
+def inline(text: str) -> str:
+    """A name as it is `shown` in the middle of other text, whose order it leaves as it is."""
+    text = shown(text)
+    return f"\u2068{text}\u2069" if _RIGHT_TO_LEFT.search(text) else text
 
 
 def plain(text: str) -> str:
     """A text that Markdown shows as it is, in a line: what comes from a file or a person can be neither link nor image.
 
-    Markdown makes links of bare addresses, too: into those goes a zero-width space, which nobody sees.
+    What nobody sees is `shown`. Markdown makes links of bare addresses, too: into those goes a zero-width space.
     """
-    text = re.sub(r"(?i)(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", "\u200b", " ".join(text.split()))
+    text = inline(" ".join(re.split(r"[ \t\n\r\f\v]+", text)).strip(" "))
+    text = re.sub(r"(?i)(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", "\u200b", text)
     text = re.sub(r"([\\`*_{}\[\]<>!$:~#&]|^[-+])", r"\\\1", text)
     return re.sub(r"^(\d+)([.)])", r"\1\\\2", text)
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from lstmviz.card import card
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.data.vocabulary import plain
+from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.reading import OpenModel
 from lstmviz.ui import sources
@@ -32,14 +32,16 @@ def choose_model() -> Address | None:
         return None
     if MODEL.value() not in names:
         asked = linked(MODEL.key)
-        if asked is not None and asked not in names:
+        if asked is not None and asked not in map(shown, names):  # as the menu writes it into the link
             st.warning(
                 "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
             )
             link(MODEL.key, None)
         MODEL.forget()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
-        name = st.selectbox("model", names, key=MODEL.key, bind="query-params", label_visibility="collapsed")
+        name = st.selectbox(
+            "model", names, format_func=shown, key=MODEL.key, bind="query-params", label_visibility="collapsed"
+        )
         address = sources.parse(name)
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
             show_card(address)
@@ -85,7 +87,9 @@ def take_upload() -> None:
 def choose_models() -> list[Address]:
     """The menu of all models, of line-ups, and of copies in another layout."""
     names = [*map(str, sources.every())]
-    asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *linked_all(MODELS.key)])]
+    as_shown = {shown(name): name for name in names}  # the menu writes them so into the link
+    told = (as_shown.get(name, name) for name in linked_all(MODELS.key))
+    asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *told])]
     copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
     names += [name for name in copies if name not in names]
     if lost := [name for name in asked if name not in names]:
@@ -95,6 +99,7 @@ def choose_models() -> list[Address]:
             "models",
             names,
             first_models(),
+            format_func=shown,
             key=MODELS.key,
             max_selections=MOST,
             bind="query-params",

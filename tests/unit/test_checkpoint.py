@@ -240,8 +240,8 @@ def test_a_file_is_as_large_as_may_be_or_is_not_read(make_checkpoint, tmp_path, 
         ({"vocabulary": {"level": "char", "tokens": [*TOKENS, "x" * 1001]}}, "1,001 characters in one of its tokens"),
         ({"vocabulary": {"level": "char", "tokens": [*TOKENS, *("y" * 990 + f"{n}" for n in range(4100))]}},
          "4,0[0-9]{2},[0-9]{3} characters in all its tokens; at most 4,000,000"),
-        ({"vocabulary": {"level": "char", "tokens": [*TOKENS, *(f"{n}" for n in range(500_000))]}},
-         "500,009 tokens; at most 500,000"),
+        ({"vocabulary": {"level": "char", "tokens": [*TOKENS, *(f"{n}" for n in range(300_000))]}},
+         "300,009 tokens; at most 300,000"),
         ({"step": 10**400}, "malformed"),
         ({"history": {**HISTORY, "step": [10**13, 10**14]}}, "malformed"),
         ({"history": {**HISTORY, "train_nll": [2.0, 1e31]}}, "malformed"),
@@ -275,6 +275,7 @@ def test_what_is_shipped_is_a_tenth_of_every_limit_at_most():
         seen("ROWS_MOST", len(checkpoint.history["step"]))
         seen("FIGURE_MOST", max(checkpoint.history["train_nll"]))
         seen("WEIGHT_MOST", max(float(weight.abs().max()) for weight in checkpoint.weights.values()))
+        seen("LAYERS_MOST", model.num_layers)
         seen("UNITS_MOST", model.hidden_size * model.num_layers)
         seen("WIDE_MOST", max(model.hidden_size, model.embedding_size))
         seen("COUNT_MOST", checkpoint.history["step"][-1])

@@ -21,9 +21,9 @@ TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
 @pytest.mark.parametrize(
     ("options", "vocab_size", "said"),
     [
-        ({}, 0, "vocab_size is 0; it must be a whole number from 1 to 500,000"),
+        ({}, 0, "vocab_size is 0; it must be a whole number from 1 to 300,000"),
         ({}, 9.0, "vocab_size is 9.0; it must be a whole number"),
-        ({}, 500_001, "vocab_size is 500001; it must be"),
+        ({}, 300_001, "vocab_size is 300001; it must be"),
         ({"adaptive_softmax": True}, 9_999, "a vocabulary of at least 10,000 tokens; this one has 9,999"),
     ],
 )
@@ -257,7 +257,7 @@ def test_the_loss_is_that_of_the_logits(adaptive, targets):
 
 def test_a_huge_model_is_counted_without_being_allocated():
     config = ModelConfig("lstm", 16_384, 16_384, num_layers=2)
-    assert parameter_count(config, 500_000) > 2 * 10**10
+    assert parameter_count(config, 300_000) > 10**10
 
 
 class Operations(TorchDispatchMode):
@@ -276,7 +276,7 @@ class Operations(TorchDispatchMode):
 def test_a_model_is_counted_without_arithmetic(options):  # of which the first on that device imports 2 s of compiler
     with Operations() as operations:
         parameter_count(ModelConfig(**options), 20)
-    assert operations.names <= {"empty", "full", "uniform_", "fill_", "zero_", "detach", "log_"}
+    assert operations.names <= {"empty", "full", "uniform_", "fill_", "zero_", "detach"}
 
 
 def test_perplexity_never_overflows():
