@@ -22,6 +22,7 @@ from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_
 T = TypeVar("T")
 
 MAX_TOKENS = 2000
+LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
 FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
 MANY = 8  # tokens, so that one or two of them are no large share

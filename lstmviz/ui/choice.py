@@ -6,6 +6,7 @@ import streamlit as st
 
 from lstmviz.card import card
 from lstmviz.checkpoint import CheckpointError
+from lstmviz.config import NAME_MOST
 from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.reading import OpenModel
@@ -93,7 +94,7 @@ def choose_models() -> list[Address]:
     copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
     names += [name for name in copies if name not in names]
     if lost := [name for name in asked if name not in names]:
-        st.warning(f"These models are not here: {plain(', '.join(lost))}.")
+        st.warning(f"These models are not here: {plain(', '.join(name[:NAME_MOST] for name in lost))}.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
         chosen = st.multiselect(
             "models",

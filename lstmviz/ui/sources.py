@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,7 +147,8 @@ class Copy:
     @classmethod
     def parse(cls, text: str) -> Copy | None:
         original, _, cell = text.rpartition(" as ")
-        return cls(parse(original), cell) if original and cell in CELLS else None
+        # Of a copy there is no copy; and a link that says "as" a thousand times is not gone into.
+        return cls(parse(original, (Uploaded, Trained, Member, Shipped)), cell) if original and cell in CELLS else None
 
     @classmethod
     def every(cls, original: Address) -> list[Copy]:
@@ -166,9 +168,8 @@ class Copy:
 Address = Shipped | Member | Trained | Uploaded | Copy
 
 
-def parse(text: str) -> Address:
+def parse(text: str, kinds: Sequence[type[Address]] = (Copy, Uploaded, Trained, Member, Shipped)) -> Address:
     """The address that a menu or a link says; whether there is such a model, it says when it is opened."""
-    kinds = (Copy, Uploaded, Trained, Member, Shipped)
     return next(address for kind in kinds if (address := kind.parse(text)))
 
 
