@@ -1,6 +1,6 @@
 """What a file, a text or a link may do to a server: be refused, or be shown, at a small cost.
 
-    python benchmarks/hostile.py [--mutants 13000] [--seed 0]
+    python benchmarks/hostile.py [--mutants 13000] [--seed 0] [--short]
 
 First come files, texts and links that were made to cost much, each in a process of its own: the processor time and the
 memory over the file's own size are counted until it is refused or the first map of it is made.
@@ -21,13 +21,14 @@ import os
 import pickle
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,7 @@ from lstmviz.cells import CELLS  # noqa: E402
 from lstmviz.charts import gate_figure, lines_figure, training_figure  # noqa: E402
 from lstmviz.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from lstmviz.config import ModelConfig, TrainConfig  # noqa: E402
+from lstmviz.data import corpora  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
 from lstmviz.explain.alignment import Compared, shared_axis  # noqa: E402
 from lstmviz.explain.comparison import Comparison, View, draw  # noqa: E402
@@ -59,6 +61,11 @@ from lstmviz.reading import prepare, read  # noqa: E402
 from lstmviz.units import drawn_roles  # noqa: E402
 from lstmviz.wire import payload, side_by_side  # noqa: E402
 
+SHORT = (
+    "31 MB of []", "as many numbers as may be", "a corpus name of 25 MB", "700,000 rows of history", "999,000 words",
+    "200,000 { in each other in the description", "1 mingru of 4,000 units", "20 layers of lstm", "chrono",
+    "a bias in an rnn of -3.4e38", "signs that nobody sees", "marks on one letter",
+)  # fmt: skip
 SECONDS, BYTES = 2.0, 300e6  # the most that may be taken
 UPLOADED = 32 * 2**20  # bytes, at most
 SHIPPED = sorted((ROOT / "checkpoints").rglob("*.safetensors"))
@@ -328,6 +335,10 @@ def files() -> dict[str, Callable[[], bytes]]:
         ),
         "700,000 rows of history": lambda: with_value("history", history(700_000)),
         "20,000 rows of history": lambda: with_value("history", history(20_000)),
+        "20,000 units": lambda: with_value("model.hidden_size", 20_000),
+        "500,000 units": lambda: with_value("model.hidden_size", 500_000),
+        "64 layers": lambda: with_value("model.num_layers", 64),
+        "999,000 words": lambda: with_value("vocabulary", {"level": "word", "tokens": [*SPECIALS, *words[:999_000]]}),
         "a token of 20 MB": lambda: with_value("vocabulary.tokens", [*SPECIALS, "x" * 20_000_000]),
         "4,000 tokens of 900 characters": lambda: checkpoints.dumps(made([f"{n:0900}" for n in range(4_000)])),
         "200,000 words": lambda: checkpoints.dumps(made(words[:200_000], "word")),
@@ -361,7 +372,7 @@ def files() -> dict[str, Callable[[], bytes]]:
             replace(made([*"\x00\x1b\x7f\x85\u202e\u200b\ufeff\u2028\ufe0f=+-@\t\r \n"]), corpus_name="\u202e\x1b[2J")
         ),
     }  # fmt: skip
-    for units, layers in ((513, 1), (4_000, 1), (16_000, 1), (600, 20), (20_000, 1), (500_000, 1)):
+    for units, layers in ((513, 1), (4_000, 1), (16_000, 1), (600, 20)):
         found[f"{layers} mingru of {units:,} units"] = lambda units=units, layers=layers: checkpoints.dumps(
             made(cell="mingru", hidden_size=units, num_layers=layers)
         )
@@ -388,10 +399,49 @@ def blown(cell: str, value: float) -> Checkpoint:
     return checkpoint
 
 
+# ---- texts that cost much --------------------------------------------------------------------------------------------
+
+TEXT = 2_000_000  # bytes that are read as tokens, which takes its time; a text is kept without that
+
+
+def texts() -> dict[str, bytes]:
+    """Texts that were made to do harm, by what they are."""
+    return {
+        "one word": b"x" * UPLOADED,
+        "ends of lines": b"\n" * UPLOADED,
+        "words that never come again": " ".join(map(str, range(4_000_000))).encode()[:UPLOADED],
+        "marks on one letter": ("e" + "\u0301" * (UPLOADED // 2 - 1)).encode(),
+        "quotes in Hebrew": "\u05d0'\u05d0\"".encode() * (UPLOADED // 6),
+        "joiners": "👩\u200d".encode() * (UPLOADED // 7),
+        "what nobody sees": "\u202e\u200b\ufeff\u2028".encode() * (UPLOADED // 12),
+        "no text at its end": b"a" * (UPLOADED - 1) + b"\xff",
+        "zeros": bytes(UPLOADED),
+        "a zip": zipped(),
+        "nothing": b"",
+    }
+
+
+def keeping(path: Path, folder: Path) -> Show:
+    def keep(shown: Callable[[], None]) -> None:
+        corpora.import_text([path], "kept", folder)
+        shown()
+
+    return keep
+
+
+def reading(path: Path, level: str) -> Show:
+    def act(shown: Callable[[], None]) -> None:
+        vocabulary = corpora.load_corpus(path, level).vocabulary  # pyright: ignore[reportArgumentType]
+        [vocabulary.display(i) for i in range(len(vocabulary))]
+        shown()
+
+    return act
+
+
 # ---- in a process of its own -----------------------------------------------------------------------------------------
 
 
-def apart(act: Show) -> tuple[str, float, float]:
+def apart(act: Show, expected: type[ValueError] = CheckpointError) -> tuple[str, float, float]:
     """How it ends, in a process of its own: what came out, seconds of processor time, bytes."""
     reader, writer = os.pipe()
     if not (pid := os.fork()):
@@ -407,7 +457,7 @@ def apart(act: Show) -> tuple[str, float, float]:
         try:
             act(shown)
         except ValueError as error:
-            end = f"refused: {error}" if isinstance(error, CheckpointError) else f"FOREIGN {foreign(error)}"
+            end = f"refused: {error}" if isinstance(error, expected) else f"FOREIGN {foreign(error)}"
         except BaseException as error:
             end = f"FOREIGN {foreign(error)}"
         shown()
@@ -431,26 +481,34 @@ def memory(name: str) -> float:
     return int(line.split()[1]) * 1024
 
 
-def cost_much(only: str, folder: Path) -> list[str]:
+def cost_much(chosen: Sequence[str], folder: Path) -> list[str]:
     """Try all that was made to cost much; what did."""
     problems, seconds, most = [], 0.0, 0.0
-    for what, make in files().items():
-        if only not in what:
-            continue
-        try:
-            data = make()
-        except ValueError as error:
-            print(f"  {what:<42} cannot be made: {str(error)[:90]}")
-            continue
-        size, act = len(data), of_file(data, folder / "large.safetensors")
-        if size > UPLOADED:
-            del data
-        end, took, held = apart(act)
-        over = max(0.0, held - (size if size > UPLOADED else 0))  # else it was there before
+
+    def tell(what: str, size: int, held_before: int, end: str, took: float, held: float) -> None:
+        nonlocal seconds, most
+        over = max(0.0, held - (size - held_before))
         bad = end.startswith("FOREIGN") or took > SECONDS * max(1, size / UPLOADED) or over > BYTES
         print(f"{'! ' if bad else '  '}{what:<42} {size / 1e6:5.1f} MB {took:6.2f} s {over / 1e6:5.0f} MB  {end:.100}")
         seconds, most = max(seconds, took), max(most, over)
-        problems += [f"{what}: {took:.2f} s, {over / 1e6:.0f} MB, {end}"] * bad
+        problems.extend([f"{what}: {took:.2f} s, {over / 1e6:.0f} MB, {end}"] * bad)
+
+    for what, make in files().items():
+        if what in chosen:
+            data = make()
+            size, act = len(data), of_file(data, folder / "large.safetensors")
+            before = size if size <= UPLOADED else 0  # else it is read there
+            del data
+            tell(what, size, before, *apart(act))
+    path = folder / "text.txt"
+    for what, data in texts().items():
+        if what in chosen:
+            path.write_bytes(data)
+            tell(f"keep: {what}", len(data), 0, *apart(keeping(path, folder / "corpora"), ValueError))
+            path.write_bytes(data[:TEXT].decode("utf-8", "ignore").encode())  # no sign is cut
+            for level in ("char", "word"):
+                tell(f"read as {level}s: {what}", path.stat().st_size, 0, *apart(reading(path, level), ValueError))
+            shutil.rmtree(folder / "corpora", ignore_errors=True)
     print(f"at most {seconds:.2f} s of processor time and {most / 1e6:.0f} MB over a file's own size")
     return problems
 
@@ -459,11 +517,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=13_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="of the made files those with this in their name")
+    parser.add_argument("--short", action="store_true", help="a few of what was made to cost much")
+    parser.add_argument("--only", default="", help="of that those with this in their name")
     arguments = parser.parse_args()
     show(checkpoints.loads(SHIPPED[0].read_bytes()))  # what is imported late is no file's doing
     with tempfile.TemporaryDirectory() as folder:
-        problems = cost_much(arguments.only, Path(folder))
+        chosen = SHORT if arguments.short else [*files(), *texts()]
+        problems = cost_much([what for what in chosen if arguments.only in what], Path(folder))
     problems += alter(arguments.mutants, arguments.seed)
     if problems:
         sys.exit("\n".join([f"{len(problems)} should not have been:", *problems]))

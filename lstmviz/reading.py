@@ -111,7 +111,7 @@ def written_at_most(model: LanguageModel) -> int:
     config, vocab_size = model.config, model.embedding.num_embeddings
     values = config.hidden_size * config.num_layers * len(CELLS[config.cell].recorded())  # a token
     numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
-    costs = config.num_layers**2 / 6_000, values / 6e6, numbers / 950e6
+    costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
     return max(FEWEST, min(300, int(1 / max(costs))))
 
 

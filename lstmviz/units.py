@@ -140,7 +140,7 @@ def by_similarity(rows: np.ndarray) -> np.ndarray:
         return around(rows @ rows.T)
     centred = rows - rows.mean(0)
     basis = np.random.default_rng(0).standard_normal((len(rows), 8)).astype(rows.dtype)  # (H, 8)
-    for _ in range(20):
+    for _ in range(10):
         basis, _ = np.linalg.qr(centred @ (centred.T @ basis))
     inside = centred.T @ basis  # (N, 8)
     return _circle(basis @ np.linalg.eigh(inside.T @ inside).eigenvectors)

@@ -79,7 +79,7 @@ _PROSE = regex.compile(r"[\n\v\f\x85\u2028\u2029]|\P{White_Space}+")  # whatever
 @lru_cache(maxsize=1 << 16)  # few words make up most of a text
 def _words(chunk: str) -> tuple[str, ...]:
     """What stands between two white spaces, as words and marks."""
-    return tuple(_WORD.findall(chunk))
+    return (chunk,) if chunk.isascii() and chunk.isalnum() else tuple(_WORD.findall(chunk))
 
 
 def well_formed(text: str) -> str:
@@ -128,14 +128,9 @@ class Vocabulary:
             raise ValueError(f"tokens must begin with {' '.join(SPECIALS)}")
         if not all(isinstance(token, str) and token for token in self.tokens):
             raise ValueError("tokens must be strings that are not empty")
-        whole, longest = sum(map(len, self.tokens)), max(map(len, self.tokens))
-        for found, most, said in (
-            (len(self.tokens), VOCABULARY_MOST, "tokens"),
-            (longest, TOKEN_MOST, "characters in one of its tokens"),
-            (whole, TOKENS_LONG, "characters in all its tokens"),
-        ):
-            if found > most:
-                raise ValueError(f"the vocabulary has {found:,} {said}; at most {most:,} can be kept: keep fewer words")
+        _at_most(len(self.tokens), VOCABULARY_MOST, "tokens")
+        _at_most(max(map(len, self.tokens)), TOKEN_MOST, "characters in one of its tokens")
+        _at_most(sum(map(len, self.tokens)), TOKENS_LONG, "characters in all its tokens")
         object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
         if len(self.ids) != len(self.tokens):
             raise ValueError("tokens must all be different")
@@ -166,6 +161,8 @@ class Vocabulary:
             for token, times in Counter(tokens).items()
             if times >= min_count and token not in SPECIALS and len(token) <= TOKEN_MOST
         }
+        if max_size is None:
+            _at_most(len(counts), VOCABULARY_MOST, "tokens")  # before they are sorted
         # Ties are broken alphabetically, so that the same corpus always gives the same ids.
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(level, SPECIALS + tuple(ordered[:max_size]))
@@ -281,6 +278,11 @@ class Vocabulary:
         return visible(token, self.newline_sign, self.space_sign)
 
 
+def _at_most(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise ValueError(f"the vocabulary has {found:,} {what}; at most {most:,} can be kept: keep fewer words")
+
+
 def _free_sign(signs: str, tokens: Iterable[str]) -> str:
     text = "".join(tokens)
     return next((sign for sign in signs if sign not in text), signs[0])
@@ -319,12 +321,11 @@ _UNSEEN, _RIGHT_TO_LEFT, _SPACES = (regex.compile(pattern) for pattern in (UNSEE
 
 
 def _code(unseen: regex.Match[str]) -> str:
-    number = ord(unseen[0])
-    return chr(0x2400 + number) if number < 32 else f"‹U+{number:04X}›"
+    return f"‹U+{ord(unseen[0]):04X}›"
 
 
 def shown(text: str) -> str:
-    """A text as it is in the data, but that what nobody sees is seen: ␛ for a control, ‹U+202E› for anything else.
+    """A text as it is in the data, but that what nobody sees is seen, as ‹U+202E›.
 
     So whatever comes from a file or a person is shown, wherever it is. Tabs and the ends of lines stay; what is copied,
     linked or exported stays as it is. Its twin is in ``web/words.js``.

@@ -4,15 +4,10 @@ import { RIGHT_TO_LEFT, UNSEEN } from "./constants.js";
 
 const unseen = new RegExp(UNSEEN, "gu"), rightToLeft = new RegExp(RIGHT_TO_LEFT, "u");
 
-// A text as it is in the data, but that what nobody sees is seen: ␛ for a control, ‹U+202E› for anything else. Its twin,
-// with the reasons, is in lstmviz/data/vocabulary.py.
-export function shown(text) {
-  return text.replace(unseen, (found, seen) => {
-    if (seen !== undefined) return found;
-    const number = found.codePointAt(0);
-    return number < 32 ? String.fromCodePoint(0x2400 + number) : `‹U+${number.toString(16).toUpperCase().padStart(4, "0")}›`;
-  });
-}
+// A text as it is in the data, but that what nobody sees is seen, as ‹U+202E›. Its twin, with the reasons, is in
+// lstmviz/data/vocabulary.py.
+export const shown = (text) => text.replace(unseen, (found, seen) =>
+  seen ?? `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
 
 // In the middle of other text, whose order it leaves as it is.
 export function inline(text) {

@@ -102,7 +102,7 @@ def test_white_space_and_control_characters_are_shown():
     assert [CHARS.display(CHARS.ids[c]) for c in "a \n"] == ["a", "␣", "⏎"]
     assert WIKI.display(WIKI.ids[EOS]) == "⏎"
     assert CHARS.display(CHARS.ids[EOS]) == EOS
-    assert visible("\t\x00<b>") == "⇥␀<b>"
+    assert visible("\t\x00<b>") == "⇥‹U+0000›<b>"
 
 
 def test_a_corpus_is_split_at_white_space_where_it_is_tokenised_already():
@@ -308,7 +308,7 @@ def test_honest_text_is_shown_as_it_is(text):
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
-        ("a\u202eb", "a‹U+202E›b"), ("\ufeff", "‹U+FEFF›"), ("\u2028\x85", "‹U+2028›‹U+0085›"), ("\x1b[2J", "␛[2J"),
+        ("a\u202eb", "a‹U+202E›b"), ("\ufeff", "‹U+FEFF›"), ("\u2028\x85", "‹U+2028›‹U+0085›"), ("\x1b[", "‹U+001B›["),
         ("a\u200db", "a‹U+200D›b"), ("می\u200c\u200cخ", "می‹U+200C›‹U+200C›خ"), ("a\u200cب", "a‹U+200C›ب"),
         ("\ufe0f", "‹U+FE0F›"), ("1\ufe0f", "1‹U+FE0F›"), ("❤\ufe0f\ufe0f", "❤\ufe0f‹U+FE0F›"),
         ("❤\u200d", "❤‹U+200D›"), ("🏴\U000e0067", "🏴‹U+E0067›"), ("\u3164", "‹U+3164›"), ("\u00ad", "‹U+00AD›"),
@@ -341,3 +341,8 @@ def test_a_token_that_nobody_sees_is_no_empty_place():
 def test_a_name_leaves_the_order_beside_it():
     assert inline("abc 1") == "abc 1" and inline("שלום") == "\u2068שלום\u2069" and inline("\u202e") == "‹U+202E›"
     assert plain("a\u2028b\n c\x85") == "a‹U+2028›b c‹U+0085›"
+
+
+@pytest.mark.parametrize("chunk", ["may", "I", "x1", "1x", "2026", "a1b2", "N", "MixedCase", "it" * 300])
+def test_letters_and_digits_alone_are_one_word_without_a_search(chunk):
+    assert text_module._words(chunk) == (chunk,) == tuple(regex.findall(WORD, chunk, regex.V1))
