@@ -39,15 +39,17 @@ class Sentences:
     examples: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Uploads:
     """The models that were uploaded.
 
     Args:
+        person: whose they are, as in `Home`.
         opened: name -> model.
         problem: why the last file cannot be used.
     """
 
+    person: str = ""
     opened: dict[str, OpenModel] = field(default_factory=dict)
     problem: str = ""
 
