@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from lstmviz.data.vocabulary import shown, visible
 from lstmviz.model import perplexity
 from lstmviz.roles import DASHES, DIVERGING, LOSS, PERPLEXITY, ROLES, SIDE_BY_SIDE, scale
 from lstmviz.trace import GateTrace
@@ -50,7 +51,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
     if layer not in (*layers, *range(-len(layers), 0)):
         raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
     tokens = trace.tokens or [str(t) for t in range(time)]
-    shown = [html.escape(t, quote=False).replace("\n", "⏎").replace(" ", "␣") for t in tokens]
+    signs = [html.escape(visible(token), quote=False) for token in tokens]
     figure = make_subplots(
         rows=len(roles),
         cols=1,
@@ -68,7 +69,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
             zmax=high,
             colorscale="Cividis" if low == 0 else DIVERGING,
             # Tokens go in as data, not as a template, so that none of them can be read as one.
-            text=np.broadcast_to(np.array(shown, dtype=object), values.shape),
+            text=np.broadcast_to(np.array(signs, dtype=object), values.shape),
             hovertemplate="%{text}<br>time %{x}, unit %{y}<br>%{z:.3f}<extra></extra>",
             colorbar={
                 "len": 1 / len(roles),
@@ -82,7 +83,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         figure.update_yaxes(title_text="unit", autorange="reversed", row=row, col=1)
     # Integer times with sparse labels: Plotly merges repeated words on a category axis, and many labels are slow.
     ticks = list(range(0, time, max(1, math.ceil(time / 20)))) if time > 80 else list(range(time))
-    figure.update_xaxes(tickvals=ticks, ticktext=[shown[t] for t in ticks], row=len(roles), col=1)
+    figure.update_xaxes(tickvals=ticks, ticktext=[signs[t] for t in ticks], row=len(roles), col=1)
     figure.update_layout(
         height=60 + 190 * len(roles), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white"
     )
@@ -183,7 +184,7 @@ def lines_figure(
         figure.add_scatter(
             x=at,
             y=values,
-            name=html.escape(name, quote=False),
+            name=html.escape(shown(name), quote=False),
             mode="lines+markers" if doubling else "lines",
             line={"color": colour, "width": 2, "dash": dash},
             marker={"size": 5},
@@ -257,7 +258,10 @@ def runs_figure(
         average = debiased_average(train)
         smooth, train = [average[i] for i in drawn], [train[i] for i in drawn]
         group = name if several else None  # with its run a curve comes and goes
-        curve = {"name": html.escape(name, quote=False) if several else "training, averaged", "legendgroup": group}
+        curve = {
+            "name": html.escape(shown(name), quote=False) if several else "training, averaged",
+            "legendgroup": group,
+        }
         for column, change in ((1, lambda nll: nll), (2, perplexity)):
             place = {"row": 1, "col": column}
             line = {"color": colour, "width": 1}

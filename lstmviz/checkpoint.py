@@ -5,24 +5,26 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import sys
+import math
+import reprlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
+import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
+from lstmviz import config as limits
 from lstmviz.cells.transplant import transplant
 from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.disk import name_of, read_bytes, write_atomically
-from lstmviz.model import LanguageModel
+from lstmviz.disk import name_of, read_bytearray, write_atomically
+from lstmviz.model import LanguageModel, shapes
 
 FORMAT = 1
+NOT_OURS = "this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened"
 
 
 class CheckpointError(ValueError):
@@ -109,18 +111,24 @@ def with_layout(checkpoint: Checkpoint, cell: str) -> Checkpoint:
 
 def dumps(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the bytes of a safetensors file; equal checkpoints give equal bytes."""
-    description = _description(checkpoint)
-    text = json.dumps({**description, "digest": checkpoint.digest}, sort_keys=True, allow_nan=False)
-    return safetensors.torch.save(dict(sorted(checkpoint.weights.items())), metadata={"lstmviz": text})
+    weights = dict(sorted(checkpoint.weights.items()))
+    header = _header(_text(_description(checkpoint), checkpoint.digest), weights)
+    return b"".join([header, *(weight.numpy().tobytes() for weight in weights.values())])
 
 
-def loads(data: bytes) -> Checkpoint:
+def loads(data: bytes | bytearray) -> Checkpoint:
     """Read a checkpoint, checking everything before it is used.
 
+    Args:
+        data: the file. A bytearray is not copied: the weights are views of it.
+
     Raises:
-        CheckpointError: the bytes are not exactly what ``dumps`` writes for some valid checkpoint.
+        CheckpointError: the bytes are not exactly what ``dumps`` writes for some valid checkpoint, or there is more of
+            something than the limits in ``lstmviz.config``.
     """
-    header, description = _read_header(data)
+    _look(data)
+    header, text = _read_header(data)
+    description = _read_description(text)
     try:
         json.dumps(description, ensure_ascii=False).encode()  # half a surrogate pair could not be shown
         digest = description.pop("digest", None)
@@ -132,27 +140,35 @@ def loads(data: bytes) -> Checkpoint:
         if vocab_size != len(vocabulary):
             raise CheckpointError(f"the model has {vocab_size} tokens, its vocabulary {len(vocabulary)}")
         _check_shapes(header, model_config, vocab_size)
-        weights = safetensors.torch.load(data)
         checkpoint = Checkpoint(
             model=model_config,
             train=train_config,
             vocabulary=vocabulary,
-            weights=weights,
+            weights=_read_weights(header, data),
             **{name: description[name] for name in _PLAIN_FIELDS},
         )
     except CheckpointError:
         raise
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise CheckpointError(f"the checkpoint does not describe a model this app knows: {error}") from error
-    for name, weight in weights.items():
-        if not torch.isfinite(weight).all():
-            raise CheckpointError(f"the weights in {name} are not all finite numbers; the training probably diverged")
-    if digest != _digest(description, weights):
+    if problem := unusable(checkpoint.weights):
+        raise CheckpointError(f"{problem}; the training probably diverged")
+    if digest != _digest(description, checkpoint.weights):
         raise CheckpointError("the file was changed after it was written (its digest does not fit); copy it again")
     _check_figures(checkpoint)
-    if dumps(checkpoint) != data:
+    written = _header(_text(_description(checkpoint), digest), checkpoint.weights)
+    if not data.startswith(written):
         raise CheckpointError("the file is not in the form this app writes; save it again with lstmviz")
     return checkpoint
+
+
+def unusable(weights: dict[str, Tensor]) -> str:
+    """What is wrong with weights that no finite sums can be made of, in a sentence; empty where that can be done."""
+    for name, weight in weights.items():
+        low, high = weight.aminmax()
+        if not (low >= -limits.WEIGHT_MOST and high <= limits.WEIGHT_MOST):  # nor is NaN
+            return f"the weights in {name} are not all finite numbers, at most {limits.WEIGHT_MOST:,.0f} either way"
+    return ""
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -169,7 +185,7 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         # Read, then parse: a memory-mapped file that shrinks under the server would kill it.
-        data = read_bytes(Path(path))
+        data = read_bytearray(Path(path), limits.FILE_MOST)  # of which the weights are views
     except OSError as error:
         raise CheckpointError(f"{name_of(path)} cannot be read: {error.strerror}") from error
     return loads(data)
@@ -178,6 +194,12 @@ def load(path: Path) -> Checkpoint:
 _PLAIN_FIELDS = (
     "step", "history", "results", "corpus_name", "corpus_sha256", "licence", "command", "hidden_variable",
 )  # fmt: skip
+
+
+_TEXTS = {
+    "corpus_name": limits.NAME_MOST, "corpus_sha256": limits.NAME_MOST,
+    "licence": limits.TEXT_MOST, "command": limits.TEXT_MOST,
+}  # fmt: skip
 
 
 def _description(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -204,48 +226,102 @@ def _digest(description: dict[str, Any], weights: dict[str, Tensor]) -> str:
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name, weight in sorted(weights.items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(weight.numpy().tobytes())
+        digest.update(np.ascontiguousarray(weight.numpy()).data)
     return digest.hexdigest()
 
 
-def _read_header(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The safetensors header and, in it, our description."""
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > len(data) - 8:
+def _text(description: dict[str, Any], digest: str) -> str:
+    return json.dumps({**description, "digest": digest}, sort_keys=True, allow_nan=False)
+
+
+def _header(text: str, weights: dict[str, Tensor]) -> bytes:
+    """What stands before the weights in a safetensors file, in the very bytes that safetensors writes."""
+    header: dict[str, Any] = {"__metadata__": {"lstmviz": text}}
+    end = 0
+    for name, weight in weights.items():
+        begin, end = end, end + weight.nbytes
+        dtype = "F32" if weight.dtype == torch.float32 else str(weight.dtype)  # which is refused by that name
+        header[name] = {"dtype": dtype, "shape": list(weight.shape), "data_offsets": [begin, end]}
+    written = json.dumps(header, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written
+
+
+def _at_most(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise CheckpointError(f"the file has {found:,} {what}; at most {most:,} are read")
+
+
+def _look(data: bytes | bytearray) -> None:
+    """Refuse what would cost much to parse, before it is parsed."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    if len(data) < 8 or end > len(data):
         raise CheckpointError("the file is cut short or is no safetensors file; download or copy it again")
+    _at_most(len(data), limits.FILE_MOST, "bytes")
+    _at_most(end - 8, limits.HEADER_MOST, "bytes in its header")
+    lists = data.count(b"[", 8, end) + data.count(b"{", 8, end)
+    _at_most(lists, limits.LISTS_MOST, "signs [ and { in its header")
+    _at_most(data.count(b",", 8, end), limits.VALUES_MOST, "values in its header")
+
+
+def _read_header(data: bytes | bytearray) -> tuple[dict[str, Any], str]:
+    """The safetensors header and, in it, the text of our description."""
     try:
-        header = json.loads(data[8 : 8 + size])
-        metadata = header.pop("__metadata__", {})
-        description = json.loads(metadata["lstmviz"])
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return header, header.pop("__metadata__", {})["lstmviz"]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(NOT_OURS) from error
+
+
+def _read_description(text: str) -> dict[str, Any]:
+    try:
+        description = json.loads(text)
         known = description["format"] == FORMAT
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CheckpointError(
-            "this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened"
-        ) from error
+        raise CheckpointError(NOT_OURS) from error
     if not known:
-        raise CheckpointError(
-            f"the checkpoint has format {description['format']!r}; this version reads format {FORMAT}"
-        )
-    return header, description
+        form = reprlib.repr(description["format"])
+        raise CheckpointError(f"the checkpoint has format {form}; this version reads format {FORMAT}")
+    return description
 
 
 def _check_shapes(header: dict[str, Any], config: ModelConfig, vocab_size: int) -> None:
     """Compare the file's tensors with the config's before anything is allocated."""
-    with torch.device("meta"):
-        expected = {name: list(p.shape) for name, p in LanguageModel(config, vocab_size).named_parameters()}
+    expected = {name: list(shape) for name, shape in shapes(config, vocab_size).items()}
     if missing := sorted(expected.keys() ^ header.keys()):
         raise CheckpointError(f"weights are missing or too many: {', '.join(missing[:4])}")
     for name, shape in expected.items():
         found = header[name]
         if found["shape"] != shape or found["dtype"] != "F32":
-            raise CheckpointError(f"{name} is {found['dtype']} {found['shape']}; its config asks for F32 {shape}")
+            told = f"{found['dtype']} {found['shape']}"
+            raise CheckpointError(f"{name} is {told:.60}; its config asks for F32 {shape}")
+
+
+def _read_weights(header: dict[str, Any], data: bytes | bytearray) -> dict[str, Tensor]:
+    """The tensors, as views of the file, of shapes that are checked; they must stand in it one behind the other.
+
+    Raises:
+        ValueError: there is less in the file than they are, or more.
+    """
+    buffer = data if isinstance(data, bytearray) else bytearray(data)
+    weights, begin = {}, 8 + int.from_bytes(data[:8], "little")
+    for name in sorted(header):
+        values = np.frombuffer(buffer, "<f4", math.prod(header[name]["shape"]), begin)
+        weights[name] = torch.from_numpy(values.reshape(header[name]["shape"]))
+        begin += values.nbytes
+    if begin != len(data):
+        raise ValueError(f"it has {len(data) - begin:,} bytes more than its weights")
+    return weights
 
 
 def _check_figures(checkpoint: Checkpoint) -> None:
-    """History, results and correlations must be what the page will draw."""
+    """History, results, correlations and names must be what the pages will show."""
 
     def is_number(value: Any) -> bool:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # NaN and an int like 10**400 are not
+        return type(value) in (int, float) and abs(value) <= limits.FIGURE_MOST  # NaN is not
+
+    def is_count(value: Any) -> bool:
+        return type(value) is int and 0 <= value <= limits.COUNT_MOST
 
     def is_nll(value: Any) -> bool:
         return is_number(value) and value >= 0
@@ -257,20 +333,23 @@ def _check_figures(checkpoint: Checkpoint) -> None:
 
     history, variable = checkpoint.history, checkpoint.hidden_variable
     try:
+        for name, most in _TEXTS.items():
+            _at_most(len(getattr(checkpoint, name)), most, f"characters in its {name}")
+        _at_most(len(history["step"]), limits.ROWS_MOST, "rows in its history")
         good = (
             set(history) == {"step", "train_nll", "valid_nll"}
             and len({len(column) for column in history.values()}) == 1
             and len(history["step"]) > 0
-            and all(type(v) is int and v > 0 for v in history["step"])
+            and all(is_count(v) and v > 0 for v in history["step"])
             and all(is_nll(v) for v in history["train_nll"])
             and all(v is None or is_nll(v) for v in history["valid_nll"])
             and {"valid_nll"} <= set(checkpoint.results) <= {"valid_nll", "valid_unknown", "test_nll", "test_unknown"}
             and all(is_result(name, value) for name, value in checkpoint.results.items())
-            and type(checkpoint.step) is int
-            and checkpoint.step >= 0
-            and all(type(getattr(checkpoint, n)) is str for n in ("corpus_name", "corpus_sha256", "licence", "command"))
+            and is_count(checkpoint.step)
+            and all(type(getattr(checkpoint, name)) is str for name in _TEXTS)
         )
         if variable is not None:
+            _at_most(len(variable["name"]), limits.NAME_MOST, "characters in the name of its hidden variable")
             shape = [len(layer) for layer in variable["correlations"]]
             good = (
                 good

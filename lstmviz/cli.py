@@ -26,9 +26,10 @@ from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.data.vocabulary import unknown_said
+from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
 from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.explain.tables import as_csv
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
@@ -76,6 +77,11 @@ SweepModel = Annotated[dict[str, Any], tyro.conf.arg(name="", constructor=_witho
 SweepTrain = Annotated[
     dict[str, Any], tyro.conf.arg(name="", constructor=_without(TrainConfig, "bptt", "seed", corpus=""))
 ]
+
+
+def say(text: str, **options: Any) -> None:
+    """Print it; what nobody sees in a name or a text is `shown`, and none of it steers the terminal."""
+    print(shown(text), **options)
 
 
 def train(
@@ -185,14 +191,14 @@ def stop(run_dir: tyro.conf.Positional[Path]) -> None:
         if status is None or status.state not in LIVING:
             raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
         Sweep(run_dir).stop()
-        print(f"asked the line-up {run_dir.name} to stop")
+        say(f"asked the line-up {run_dir.name} to stop")
         return
     Run(run_dir).config()
     status = Run(run_dir).status()
     if status is None or status.state not in LIVING:
         raise ValueError(f"{run_dir} is not running ({status.state if status else 'it has not begun'})")
     Run(run_dir).ask("stop")
-    print(f"asked {run_dir.name} to stop after step {status.step:,}")
+    say(f"asked {run_dir.name} to stop after step {status.step:,}")
 
 
 def list_runs(folder: tyro.conf.Positional[Path | None] = None) -> None:
@@ -207,17 +213,17 @@ def list_runs(folder: tyro.conf.Positional[Path | None] = None) -> None:
         raise ValueError(f"there is no folder at {folder}; {begins}")
     found = [Run(folder)] if os.path.lexists(folder / "config.json") else runs(folder)
     if not found:
-        print(f"there are no runs in {folder}; {begins}")
+        say(f"there are no runs in {folder}; {begins}")
     read = cache(read_status)
     for run in found:
         try:
             seen = run.snapshot(read=read)
         except ValueError:  # it was just deleted
             continue
-        print(f"{run.name:<32} {_standing(seen)}")
+        say(f"{run.name:<32} {_standing(seen)}")
     for whole in dict.fromkeys(run.lineup for run in found if run.lineup):
         if why := Sweep(whole).damage:
-            print(f"{name_of(whole):<32} unreadable {why}; its members stand above")
+            say(f"{name_of(whole):<32} unreadable {why}; its members stand above")
 
 
 def _standing(seen: Snapshot) -> str:
@@ -248,22 +254,23 @@ def follow(run: Run, world: World, place: Place | None = None) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler if world.size == 1 else world.lost)
     goes_on = f"stopped; {world.command} resume {run.folder} goes on"
     config = run.config()
-    print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
+    say(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
         for metrics in execute(run, world, place):
             for name in metrics.zero_gradients:
-                print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
+                say(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
     except KeyboardInterrupt:
-        print(f"\n{goes_on}", flush=True)
+        say(f"\n{goes_on}", flush=True)
         return
     status = run.status()
     if status and status.state == "finished":
-        print(f"\n{(run.folder / 'card.md').read_text()}\nsaved {run.folder / 'best.safetensors'} and its card.md")
+        print(f"\n{(run.folder / 'card.md').read_text()}\n", end="")
+        say(f"saved {run.folder / 'best.safetensors'} and its card.md")
         if status.message:
-            print(f"warning: {status.message}", flush=True)
+            say(f"warning: {status.message}", flush=True)
     else:
-        print(f"\n{goes_on}")
+        say(f"\n{goes_on}")
 
 
 def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
@@ -280,7 +287,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop_all)
     members = lineup.runs()
-    print(f"{len(members)} members in {lineup.folder}", flush=True)
+    say(f"{len(members)} members in {lineup.folder}", flush=True)
     done: list[Outcome] = []
     for outcome in lineup.execute(workers, ray):
         if outcome is None:
@@ -289,7 +296,7 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
         name = outcome.run.folder.name
         if outcome.state == "running":
             status = outcome.run.status()
-            print(f"{name}: training {status.parameters if status else 0:,} parameters", flush=True)
+            say(f"{name}: training {status.parameters if status else 0:,} parameters", flush=True)
             continue
         done.append(outcome)
         said = outcome.state
@@ -297,11 +304,11 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
             nll = checkpoints.load(outcome.run.folder / "best.safetensors").results["valid_nll"]
             said += f", valid {short(nll)} (perplexity {perplexity(nll):.2f})"
         said += f": {outcome.reason}" * bool(outcome.reason)
-        print(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
-    print(f"\n{standings(done)}", flush=True)
+        say(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
+    say(f"\n{standings(done)}", flush=True)
     states = [outcome.state for outcome in done]
     if "stopped" in states:
-        print(f"\nstopped; python -m lstmviz sweep {lineup.folder} goes on", flush=True)
+        say(f"\nstopped; python -m lstmviz sweep {lineup.folder} goes on", flush=True)
     if failed := states.count("failed"):
         raise ValueError(f"{failed} of {len(members)} members failed: " + "; ".join(_failures(done)))
 
@@ -339,7 +346,7 @@ def _show_all(lineup: Sweep, done: int) -> None:
             if (status := Run(lineup.folder / name).status()) and status.state == "running"
         ]
         line = f"{done} of {len(lineup.members)} done · {', '.join(training)}"
-        print(f"\r{line[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
+        print(f"\r{shown(line)[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
 
 
 def _lasting(corpus: str) -> str:
@@ -362,21 +369,21 @@ def evaluate(
     loaded = checkpoints.load(checkpoint)
     opened = corpora.open_corpus(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
     if opened.sha256 != loaded.corpus_sha256:
-        print(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
+        say(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     tokens = getattr(opened, part)
     nll, unknown = mean_nll(loaded.build(), tokens), unknown_share(tokens)
     if not math.isfinite(nll):
         raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
     said = figures(nll, loaded.vocabulary, unknown)
-    print(f"{name_of(checkpoint.stem)} on {opened.name} ({part}): {said}")
+    say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}): {said}")
     if warning := unknown_warning(unknown):
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
     if corpus in GRAMMARS:
-        print(strongest_unit(dataclasses.replace(loaded, hidden_variable=carried_variable(loaded, opened))))
+        say(strongest_unit(dataclasses.replace(loaded, hidden_variable=carried_variable(loaded, opened))))
         table = accuracy_by_distance(loaded.build(), loaded.vocabulary, corpus)
         pairs = zip(table["distance"], table["accuracy"], strict=True)
         right = ", ".join(f"{accuracy:.0%} up to {distance}" for distance, accuracy in pairs)
-        print(f"right answers by the distance in tokens to what they depend on: {right}")
+        say(f"right answers by the distance in tokens to what they depend on: {right}")
 
 
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
@@ -395,8 +402,8 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
         )
     loaded = checkpoints.load(checkpoint)
     frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
-    frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
-    print(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
+    frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")
+    say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
 def _check_unfinished(run: Run) -> None:
@@ -446,18 +453,18 @@ def list_texts() -> None:
     texts = Home.here().corpora
     for name, path in (kept := corpora.kept(texts)).items():
         if about := corpora.about(path):  # it may just have been deleted
-            print(f"{name:<24} {about.characters:>13,} characters  {about.name}, licence: {about.licence}")
+            say(f"{name:<24} {about.characters:>13,} characters  {about.name}, licence: {about.licence}")
     for name, why in corpora.spoiled(texts).items():
-        print(f"{name:<24} cannot be read: {why}")
+        say(f"{name:<24} cannot be read: {why}")
     for name, source in corpora.SOURCES.items():
         if name not in kept:
-            print(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
+            say(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
 
 
 def _say_kept(path: Path) -> None:
     if about := corpora.about(path):
-        print(f"{about.name}: {about.characters:,} characters, sha256 {about.sha256[:16]}…, kept in {path}")
-    print(f"train on it with --corpus {path.name}")
+        say(f"{about.name}: {about.characters:,} characters, sha256 {about.sha256[:16]}…, kept in {path}")
+    say(f"train on it with --corpus {path.name}")
 
 
 def _show_bytes(done: int, total: int) -> None:
@@ -530,7 +537,7 @@ def main() -> None:
     corpus.command(name="list")(list_texts)
     arguments = _with_texts(sys.argv[1:])
     try:
-        with in_a_sentence(speaks):
+        with in_a_sentence(speaks, shown):
             if arguments[:1] == ["app"]:
                 return app(*arguments[1:])  # as they are: which options there are, Streamlit knows
             commands.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)

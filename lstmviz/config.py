@@ -5,6 +5,7 @@ The checks, the command line's ``--help``, the Train page's widgets and the docs
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
@@ -16,9 +17,26 @@ Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
-VOCABULARY_MOST = 1_000_000  # tokens
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
 SEED_MOST = 2**63 - 1
+
+# What a model may be, and what its file may hold, beside the ranges of the fields below: ten times what comes with the
+# project and more, and no more than a server can read while others wait.
+WIDE_MOST = 16_384  # units of a layer, and numbers of a token's vector
+UNITS_MOST = 32_768  # of all layers
+LAYERS_MOST = 20
+VOCABULARY_MOST = 300_000  # tokens
+TOKEN_MOST = 1_000  # characters of a token
+TOKENS_LONG = 4_000_000  # characters of all tokens
+NAME_MOST = 1_000  # characters of a corpus's name, a digest, or what is hidden in a grammar
+TEXT_MOST = 10_000  # characters of a licence or a command
+ROWS_MOST = 20_000  # of a history
+FIGURE_MOST = 1e30  # nats, of a loss
+WEIGHT_MOST = 1e9  # either way; sums of products of such are finite float32 numbers still
+FILE_MOST = 160 * 2**20  # bytes
+HEADER_MOST = 32 * 2**20  # bytes, with the tokens
+LISTS_MOST = 500_000  # lists and objects in a header: signs [ and {, also those in tokens
+VALUES_MOST = 2_000_000  # values in a header: commas
 
 
 class Range(NamedTuple):
@@ -107,7 +125,7 @@ class Options:
             value, may_be_none = getattr(self, name), default is None
             if not (known.range.holds(value) or (may_be_none and value is None)):
                 none = ", or none" if may_be_none else ""
-                raise ValueError(f"{name} is {value!r}; it must be {known.range.said}{none}")
+                raise ValueError(f"{name} is {reprlib.repr(value)}; it must be {known.range.said}{none}")
 
 
 def options_of(config: type[Options]) -> dict[str, tuple[Any, Option]]:
@@ -140,14 +158,14 @@ class ModelConfig(Options):
     )
     embedding_size: int = field(
         default=64,
-        metadata=option(whole(1, 10_000_000), "size of a token's vector.", Entry("embedding", high=4096)),
+        metadata=option(whole(1, WIDE_MOST), "size of a token's vector.", Entry("embedding", high=4096)),
     )
     hidden_size: int = field(
-        default=128, metadata=option(whole(1, 10_000_000), "units a layer.", Entry("units a layer"))
+        default=128, metadata=option(whole(1, WIDE_MOST), "units a layer.", Entry("units a layer"))
     )
     num_layers: int = field(
         default=1,
-        metadata=option(whole(1, 64), "recurrent layers, one over the other.", Entry("layers", high=8)),
+        metadata=option(whole(1, LAYERS_MOST), "recurrent layers, one over the other.", Entry("layers", high=8)),
     )
     dropout: float = field(
         default=0.0,
@@ -194,6 +212,8 @@ class ModelConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if (units := self.hidden_size * self.num_layers) > UNITS_MOST:
+            raise ValueError(f"hidden_size times num_layers is {units:,}; it must be at most {UNITS_MOST:,} units")
         cell = CELLS[self.cell]
         output_size = cell.output_of(self.hidden_size)
         if self.tie_weights and self.embedding_size != output_size:
@@ -234,7 +254,7 @@ class TrainConfig(Options):
 
     corpus: str = field(
         metadata=option(
-            Range("text", lambda value: type(value) is str),
+            Range(f"text of at most {TEXT_MOST:,} characters", lambda v: type(v) is str and len(v) <= TEXT_MOST),
             'a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, '
             "or the path of a text file or of a folder with train, valid and test.",
         )
@@ -253,7 +273,7 @@ class TrainConfig(Options):
         metadata=option(
             COUNT,
             "at word level, keep only this many of the commonest words; the rest become ``<unk>``.",
-            Entry("commonest words kept", low=10, high=500_000, begin=10_000, step=1000),
+            Entry("commonest words kept", low=10, high=VOCABULARY_MOST, begin=10_000, step=1000),
         ),
     )
     min_count: int = field(

@@ -15,7 +15,7 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -44,11 +44,17 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # not the one beside it, which nobody knows
+        error.filename = str(path)  # not the one beside it, which nobody knows
+        del error.filename2
         raise
 
 
 def read_bytes(path: Path, most: float = math.inf, start: int = 0) -> bytes:
+    """What a file holds, as `read_bytearray`."""
+    return bytes(read_bytearray(path, most, start))
+
+
+def read_bytearray(path: Path, most: float = math.inf, start: int = 0) -> bytearray:
     """What a file holds. Of a pipe nothing is waited for, and of a device nothing is read.
 
     Args:
@@ -64,10 +70,12 @@ def read_bytes(path: Path, most: float = math.inf, start: int = 0) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is no file", str(path))
         if found.st_size > most:
-            said = f"it has {found.st_size / 1e6:,.1f} MB, and at most {most / 1e6:,.1f} MB are read"
+            said = f"it has {found.st_size / 1e6:,.4g} MB, and at most {most / 1e6:,.4g} MB are read"
             raise OSError(errno.EINVAL, said, str(path))
         file.seek(start)
-        return file.read(found.st_size - start)
+        data = bytearray(max(found.st_size - start, 0))
+        del data[file.readinto(data) :]
+        return data
 
 
 def read_json(path: Path, most: float = JSON_MOST) -> Any:
@@ -219,20 +227,21 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def in_a_sentence(speaks: bool = True) -> Iterator[None]:
+def in_a_sentence(speaks: bool = True, shown: Callable[[str], str] = str) -> Iterator[None]:
     """A problem with the input or the disk ends the process with one sentence, not a traceback.
 
     Where there is no room, none may be left for the sentence either: so the process ends with the number of the error.
 
     Args:
         speaks: False where another process says it.
+        shown: makes of the sentence what a person sees of it.
     """
     try:
         yield
     except (ValueError, FloatingPointError, OSError) as error:
         if not (isinstance(error, OSError) and error.errno in FULL):
-            sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+            sys.exit(f"lstmviz: {shown(reason(error))}" if speaks else 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what stdout still holds finds no room
         with suppress(OSError):
-            print(f"lstmviz: {reason(error)}", file=sys.stderr, flush=True)
+            print(f"lstmviz: {shown(reason(error))}", file=sys.stderr, flush=True)
         sys.exit(error.errno)

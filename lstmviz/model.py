@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells import CELLS, Cell, State, chrono
-from lstmviz.config import ModelConfig
+from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 T = TypeVar("T")
@@ -268,10 +268,15 @@ class LanguageModel(nn.Module):
         return torch.cat(drawn) if drawn else tokens[:0]
 
 
+def shapes(config: ModelConfig, vocab_size: int) -> dict[str, torch.Size]:
+    """The shape of every parameter by its name, without allocating them."""
+    with torch.device("meta"):
+        return {name: parameter.shape for name, parameter in LanguageModel(config, vocab_size).named_parameters()}
+
+
 def parameter_count(config: ModelConfig, vocab_size: int) -> int:
     """How many numbers the model learns, counted without allocating them."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in LanguageModel(config, vocab_size).parameters())
+    return sum(shape.numel() for shape in shapes(config, vocab_size).values())
 
 
 def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
@@ -298,9 +303,7 @@ def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
             f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "
             f"{least:,} already; allow more, or choose a smaller embedding or fewer layers"
         )
-    fits, too_many = 1, 2
-    while parameter_count(of(too_many), vocab_size) <= parameters:
-        fits, too_many = too_many, 2 * too_many
+    fits, too_many = 1, min(WIDE_MOST, UNITS_MOST // of(1).num_layers) + 1
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if parameter_count(of(middle), vocab_size) <= parameters else (fits, middle)

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
-from lstmviz.trace import GateTrace, held, trace_tokens
+from lstmviz.trace import GateTrace, build_trace, held, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
+T = TypeVar("T")
+
 MAX_TOKENS = 2000
+LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
+FAR = 1e6  # times the end of a role's colours
+FEWEST = 16  # tokens that a model writes when it is opened
 MANY = 8  # tokens, so that one or two of them are no large share
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
+
+
+class WorkedOut(dict[int, T]):
+    """What there is to know of every token, by id, worked out when somebody asks: a vocabulary may be large."""
+
+    def __init__(self, of: Callable[[int], T]) -> None:
+        super().__init__()
+        self.of = of
+
+    def __missing__(self, i: int) -> T:
+        return self.setdefault(i, self.of(i))
 
 
 @dataclass(frozen=True)
@@ -27,8 +47,8 @@ class OpenModel:
 
     Args:
         checkpoint, model: what was loaded.
-        signs: every token of the vocabulary as a person should see it, by id.
-        typed: and as it is typed; None where it cannot be.
+        signs: tokens of the vocabulary as a person should see them, by id.
+        typed: and as they are typed; None where one cannot be.
         usual: for each layer how its units move in a text that the model wrote itself.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
         scales: for each layer, role -> (low, high), the ends of its colours, from that text.
@@ -39,8 +59,8 @@ class OpenModel:
 
     checkpoint: Checkpoint
     model: LanguageModel
-    signs: list[str]
-    typed: list[str | None]
+    signs: WorkedOut[str]
+    typed: WorkedOut[str | None]
     usual: list[Usual]
     similar: list[np.ndarray]
     scales: list[dict[str, tuple[float, float]]]
@@ -55,34 +75,44 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         CheckpointError: what it computes is no finite numbers.
     """
     model = checkpoint.build()
-    signs = [checkpoint.vocabulary.display(i) for i in range(len(checkpoint.vocabulary))]
+    vocabulary = checkpoint.vocabulary
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
-    start = torch.tensor([checkpoint.vocabulary.end])
+    start = torch.tensor([vocabulary.end])
     try:
-        text = torch.cat([start, model.sample(start, 300, seed=0)])
-        trace, _ = trace_tokens(model, text)
+        text = torch.cat([start, model.sample(start, written_at_most(model), seed=0)])
+        with torch.no_grad():
+            _, records = model.layers.record(model.embed(text[:, None]))  # name -> (T, 1, H)
     except FloatingPointError as error:
         raise checkpoints.CheckpointError(
             "what the model predicts is no finite number; its weights are useless"
         ) from error
+    trace, ids = build_trace(records, model.config.cell), text.tolist()
     if not all(np.isfinite(values).all() for values in trace.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
-    vocabulary, ids = checkpoint.vocabulary, text.tolist()
     pieces = [vocabulary.tokens[i] for i in ids]
     similar, moves, scales = [], [], []
     for layer in range(checkpoint.model.num_layers):
         # A projection's values belong to no unit: the map cannot draw them.
         values = {name: trace[name][layer] for name in trace if trace.axes(name)[-1] == "unit"}  # (T, H)
         scales.append({name: scale(name, values[name]) for name in values})
-        # All that a unit did, each role on its own scale: (H, roles · T)
-        did = np.concatenate([values[name] / high for name, (_, high) in scales[-1].items()]).T
-        similar.append(by_similarity(did @ did.T))
+        # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
+        did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
+        similar.append(by_similarity(did))
         moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
     written = vocabulary.decode(ids[1:61])
-    typed = [how_to_type(vocabulary, i) for i in range(len(vocabulary))]
+    signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     return OpenModel(checkpoint, model, signs, typed, moves, similar, scales, written, context)
+
+
+def written_at_most(model: LanguageModel) -> int:
+    """How many tokens a model writes when it is opened: 300, or what takes about half a second of a larger one."""
+    config, vocab_size = model.config, model.embedding.num_embeddings
+    values = config.hidden_size * config.num_layers * len(CELLS[config.cell].recorded())  # a token
+    numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
+    costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
+    return max(FEWEST, min(300, int(1 / max(costs))))
 
 
 def how_to_type(vocabulary: Vocabulary, i: int) -> str | None:

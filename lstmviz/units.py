@@ -13,6 +13,7 @@ from lstmviz.roles import ROLES
 MOST = 32  # rows that can be told apart in the tallest panel; a layer of no more units shows them all
 LASTS = 4  # tokens: what comes and goes faster cannot be followed along a row
 USUAL = 100  # the model's own text counts as so many tokens beside the sentence: so the choice changes seldom
+EXACT = 512  # rows that are all compared with one another to order them
 FIRST = 8  # tokens from which on the sentence has a say
 
 
@@ -29,17 +30,17 @@ class Usual:
 
     Args:
         worth: what each is worth to the eye, ``(H,)``.
-        together: their covariances, ``(H, H)``.
+        did: what they did there, less its mean over time, ``(T, R, H)``.
     """
 
     worth: np.ndarray
-    together: np.ndarray
+    did: np.ndarray
 
 
 def usual(did: np.ndarray, tokens: Sequence[str]) -> Usual:
     """Of what every unit did in each role, on that role's own scale, ``(T, R, H)``."""
     did = did - did.mean(0)
-    return Usual(worth(did, tokens), covariance(did))
+    return Usual(worth(did, tokens), did)
 
 
 def looked_at(length: int) -> int:
@@ -79,10 +80,8 @@ def telling(
     if always is not None:
         value = value.copy()
         value[always] = value.max() + 1  # in front of all others
-    few = np.argsort(-value, kind="stable")[
-        : 3 * MOST
-    ]  # to compare all with one another would cost their number squared
-    together = usual.together[np.ix_(few, few)]  # (F, F)
+    few = np.argsort(-value, kind="stable")[: 3 * MOST]  # to compare all would cost their number squared
+    together = covariance(usual.did[:, :, few])  # (F, F)
     if steps:
         together = here * covariance(did[:, :, few]) + (1 - here) * together
     size = np.sqrt(np.maximum(together.diagonal(), 1e-9))
@@ -94,7 +93,7 @@ def telling(
         gain[taken] = -1
         taken.append(int(np.argmax(gain)))
         unlike = np.minimum(unlike, unexplained[taken[-1]])
-    order = by_similarity(together[np.ix_(taken, taken)])
+    order = around(together[np.ix_(taken, taken)])
     if np.argmin(order) > len(order) / 2:  # which end is up is free: the most telling one is above the middle
         order = order[::-1]
     ranked = few[taken]
@@ -130,20 +129,34 @@ def kind_of(token: str) -> str:
     return "0" if first.isdigit() else token
 
 
-def by_similarity(products: np.ndarray) -> np.ndarray:
-    """An order of rows that puts alike ones next to each other, so that blocks show.
+def by_similarity(rows: np.ndarray) -> np.ndarray:
+    """An order of rows ``(H, N)`` that puts alike ones next to each other, so that blocks show: ``(H,)``.
 
     Rows are sorted by their angle in the plane of the two leading principal components (Friendly 2002), and the circle
-    is cut at its widest gap.
-
-    Args:
-        products: of every row with every other one, ``(H, H)``.
+    is cut at its widest gap. The components of more than ``EXACT`` rows come from a few steps of subspace iteration
+    (Halko, Martinsson & Tropp 2011), which cost H · N and not H³.
     """
+    if len(rows) <= EXACT:
+        return around(rows @ rows.T)
+    centred = rows - rows.mean(0)
+    basis = np.random.default_rng(0).standard_normal((len(rows), 8)).astype(rows.dtype)  # (H, 8)
+    for _ in range(10):
+        basis, _ = np.linalg.qr(centred @ (centred.T @ basis))
+    inside = centred.T @ basis  # (N, 8)
+    return _circle(basis @ np.linalg.eigh(inside.T @ inside).eigenvectors)
+
+
+def around(products: np.ndarray) -> np.ndarray:
+    """As `by_similarity`, of the products ``(H, H)`` of every row with every other one."""
     if len(products) < 3:
         return np.arange(len(products))
     centred = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
-    _, vectors = np.linalg.eigh(centred)  # (H, H), eigenvalues ascending
-    angles = np.arctan2(vectors[:, -2], vectors[:, -1])  # (H,)
+    return _circle(np.linalg.eigh(centred).eigenvectors)
+
+
+def _circle(components: np.ndarray) -> np.ndarray:
+    """Rows by their angle in the plane of the last two components of ``(H, C)``, from the widest gap on."""
+    angles = np.arctan2(components[:, -2], components[:, -1])  # (H,)
     order = np.argsort(angles, kind="stable")
     gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi)
     return np.roll(order, -1 - int(np.argmax(gaps)))

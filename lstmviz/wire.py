@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, isfinite, log2
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from lstmviz.cells import CELLS
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
-from lstmviz.data.vocabulary import NEWLINE_SIGN, SPACE_SIGN, UNK, visible
+from lstmviz.data.vocabulary import NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
@@ -60,8 +60,11 @@ def constants() -> str:
         ],
         "NEWLINE_SIGN": NEWLINE_SIGN,
         "SPACE_SIGN": SPACE_SIGN,
+        "UNSEEN": UNSEEN,
+        "RIGHT_TO_LEFT": RIGHT_TO_LEFT,
     }
-    lines = [f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in values.items()]
+    codes = "UNSEEN", "RIGHT_TO_LEFT"  # are written as such
+    lines = [f"export const {name} = {json.dumps(v, ensure_ascii=name in codes)};\n" for name, v in values.items()]
     return "// Written by `python -m lstmviz.wire`: to change something, change it there.\n\n" + "".join(lines)
 
 
@@ -313,12 +316,24 @@ class Frame:
 def sized(header: Any, **more: Any) -> bytes:
     """A dataclass as JSON, after its length (4 bytes, little-endian); what follows it begins at an even offset.
 
-    Raises:
-        ValueError: it holds NaN.
+    A number that is not finite, which JSON does not have, becomes null.
     """
-    text = json.dumps({**vars(header), **more}, default=vars, allow_nan=False, separators=(",", ":")).encode()
+    said, form = {**vars(header), **more}, {"default": vars, "separators": (",", ":")}
+    try:
+        text = json.dumps(said, allow_nan=False, **form).encode()
+    except ValueError:
+        text = json.dumps(_finite(json.loads(json.dumps(said, **form))), **form).encode()
     text += b" " * (len(text) % 2)  # JSON allows the space
     return struct.pack("<I", len(text)) + text
+
+
+def _finite(value: Any) -> Any:
+    """A JSON value without NaN and infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [_finite(inside) for inside in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def framed(frame: Frame, message: bytes) -> bytes:
@@ -360,7 +375,7 @@ def pack(
     """Put a header and its planes into one message.
 
     Args:
-        header: no number in it is NaN.
+        header: with a panel for each plane.
         planes: values ``(time, unit)`` for each entry of ``header.panels``, in that order.
         identity: of the model, and of whatever else than tokens and panels the values depend on.
         ids: the tokens read, ``(T,)``.
@@ -371,7 +386,7 @@ def pack(
         that are sent, each plane after plane as uint16 codes ``(time, unit)``.
 
     Raises:
-        ValueError: a plane's number or shape does not fit the header, or the header holds NaN.
+        ValueError: a plane's number or shape does not fit the header.
     """
     panels = header.panels
     if len(planes) != len(panels):
@@ -431,7 +446,7 @@ def payload(
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = MapHeader(
         linked=not identity,
-        title=name if identity else f"{name} · {described(checkpoint)}",
+        title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
         level=vocabulary.level,
         tokens=[opened.signs[i] for i in reading.ids],
         unknown=[i == unknown for i in reading.ids],
@@ -508,7 +523,7 @@ def panels_of(
                     limit=end,
                     bounded=role.low is not None,
                     signed=low < 0,
-                    mean=mean if np.isfinite(mean := float(values.mean())) else None,
+                    mean=mean if np.isfinite(mean := float(values.mean(dtype=float))) else None,
                     drawn=name in roles,
                     slot=(slots or {}).get(name),
                 )
@@ -536,7 +551,7 @@ def annotation(checkpoint, layer: int) -> dict[str, str]:
     if correlations[unit] < CARRIES:
         return {}
     how = f"{measure(checkpoint.corpus_name)} {correlations[unit]:.2f}"
-    return {str(unit): f"the {checkpoint.hidden_variable['name']} unit, {how}"}
+    return {str(unit): f"the {inline(checkpoint.hidden_variable['name'])} unit, {how}"}
 
 
 def numbers(values: np.ndarray) -> list[float | None]:

@@ -223,6 +223,8 @@ class Cell(nn.Module):
             bias: ``(H,)``; the larger, the more is kept.
             writing_less: start the gates that write with its negative, also where they are others.
         """
+        if bias.is_meta:  # there is nothing to start, and arithmetic on that device would import 2 s of compiler
+            return
         for k, sign in self.keeping.items():
             if sign > 0 or writing_less or len(self.keeping) == 1:
                 first, *others = self.biases(k)
@@ -322,4 +324,5 @@ def init_uniform(module: nn.Module, hidden_size: int) -> None:
 
 def chrono(hidden_size: int, longest: int) -> Tensor:
     """Biases of gates that keep their memory for 1 to ``longest`` steps, ``(H,)`` (Tallec & Ollivier 2018)."""
-    return torch.empty(hidden_size).uniform_(1, longest - 1).log_()
+    bias = torch.empty(hidden_size)
+    return bias if bias.is_meta else bias.uniform_(1, longest - 1).log_()

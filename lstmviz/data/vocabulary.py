@@ -12,7 +12,7 @@ from unicodedata import normalize
 import regex
 from torch import Tensor
 
-from lstmviz.config import Level
+from lstmviz.config import TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Level
 from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
@@ -80,7 +80,7 @@ _PROSE = regex.compile(r"[\n\v\f\x85\u2028\u2029]|\P{White_Space}+")  # whatever
 @lru_cache(maxsize=1 << 16)  # few words make up most of a text
 def _words(chunk: str) -> tuple[str, ...]:
     """What stands between two white spaces, as words and marks."""
-    return tuple(_WORD.findall(chunk))
+    return (chunk,) if chunk.isascii() and chunk.isalnum() else tuple(_WORD.findall(chunk))
 
 
 def well_formed(text: str) -> str:
@@ -115,7 +115,7 @@ class Vocabulary:
         tokens: all different, specials first: ``<pad> <unk> <sos> <eos>``.
 
     Raises:
-        ValueError: the level is unknown, a token is repeated or the specials are not first.
+        ValueError: the level is unknown, a token is repeated, the specials are not first, or there is too much of it.
     """
 
     level: Level
@@ -129,6 +129,9 @@ class Vocabulary:
             raise ValueError(f"tokens must begin with {' '.join(SPECIALS)}")
         if not all(isinstance(token, str) and token for token in self.tokens):
             raise ValueError("tokens must be strings that are not empty")
+        _at_most(len(self.tokens), VOCABULARY_MOST, "tokens")
+        _at_most(max(map(len, self.tokens)), TOKEN_MOST, "characters in one of its tokens")
+        _at_most(sum(map(len, self.tokens)), TOKENS_LONG, "characters in all its tokens")
         object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
         if len(self.ids) != len(self.tokens):
             raise ValueError("tokens must all be different")
@@ -146,12 +149,21 @@ class Vocabulary:
     ) -> Vocabulary:
         """The commonest ``max_size`` distinct tokens (all by default) that occur ``min_count`` times, in that order.
 
+        What is longer than ``TOKEN_MOST`` characters is no word of a language, and is not among them.
+
         Args:
             tokens: a text, or how often each token occurs in it.
+
+        Raises:
+            ValueError: they are too many; ``max_size`` keeps fewer.
         """
         counts = {
-            token: times for token, times in Counter(tokens).items() if times >= min_count and token not in SPECIALS
+            token: times
+            for token, times in Counter(tokens).items()
+            if times >= min_count and token not in SPECIALS and len(token) <= TOKEN_MOST
         }
+        if max_size is None:
+            _at_most(len(counts), VOCABULARY_MOST, "tokens")  # before they are sorted
         # Ties are broken alphabetically, so that the same corpus always gives the same ids.
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
         return cls(level, SPECIALS + tuple(ordered[:max_size]))
@@ -267,24 +279,76 @@ class Vocabulary:
         return visible(token, self.newline_sign, self.space_sign)
 
 
+def _at_most(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise ValueError(f"the vocabulary has {found:,} {what}; at most {most:,} can be kept: keep fewer words")
+
+
 def _free_sign(signs: str, tokens: Iterable[str]) -> str:
     text = "".join(tokens)
     return next((sign for sign in signs if sign not in text), signs[0])
 
 
 def visible(text: str, newline: str = NEWLINE_SIGN, space: str = SPACE_SIGN) -> str:
-    """Text with its white space and control characters made visible: signs that can be typed, too."""
-    text = text.replace("\n", newline).replace(" ", space).replace("\t", "⇥")
-    return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 else c for c in text)
+    """A token as it is `shown`, with its white space made visible, too: ⏎, ␣ and ⇥, which can be typed."""
+    text = shown(text.replace("\n", newline).replace(" ", space).replace("\t", "⇥"))
+    return text if text.isascii() else _SPACES.sub(_code, text)
+
+
+# ---- what nobody sees ------------------------------------------------------------------------------------------------
+
+# What has no form of its own, or turns round what stands beside it: controls, format characters, fillers, the blank of
+# Braille. Group 1 is what is left as it is, since it belongs to how honest text is written and is seen there: the parts
+# of an emoji (joiners, variation selectors, the tags of a flag, a keycap), the variants of Chinese and Mongolian signs,
+# and (non-)joiners between letters of a script whose letters join, as in Persian and Hindi. In a syntax that both the
+# regex package and JavaScript's flag u read; `wire` gives it to the browser.
+_JOINED = "".join(
+    rf"\p{{Script={script}}}"
+    for script in "Arabic Syriac Mandaic Nko Mongolian Devanagari Bengali Gurmukhi Gujarati Oriya Tamil Telugu Kannada "
+    "Malayalam Sinhala Tibetan Myanmar Khmer".split()
+)
+_PICTURE = r"\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|[\ufe0e\ufe0f])?"
+_TAGS = "[\U000e0030-\U000e0039\U000e0061-\U000e007a]+\U000e007f"
+UNSEEN = (
+    f"(\U0001f3f4{_TAGS}|{_PICTURE}(?:\\u200d{_PICTURE})*|[0-9#*]\\ufe0f\\u20e3"
+    "|\\p{Script=Han}[\\ufe00-\\ufe02\U000e0100-\U000e01ef]|(?=\\p{L})\\p{Script=Mongolian}[\\u180b-\\u180f]"
+    rf"|(?!\p{{Default_Ignorable_Code_Point}})(?=[\p{{L}}\p{{M}}])[{_JOINED}\p{{M}}][\u200c\u200d](?=[{_JOINED}]))"
+    rf"|(?![\t\n{_PREFIXED}\u070f])[\p{{Default_Ignorable_Code_Point}}\p{{Cf}}\p{{Cc}}\p{{Cs}}\p{{Zl}}\p{{Zp}}\u2800]"
+)
+# What is written from right to left: among other text it would take the numbers beside it along.
+RIGHT_TO_LEFT = "[\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+
+_UNSEEN, _RIGHT_TO_LEFT, _SPACES = (regex.compile(pattern) for pattern in (UNSEEN, RIGHT_TO_LEFT, r"\p{Zs}"))
+
+
+def _code(unseen: regex.Match[str]) -> str:
+    return f"‹U+{ord(unseen[0]):04X}›"
+
+
+def shown(text: str) -> str:
+    """A text as it is in the data, but that what nobody sees is seen, as ‹U+202E›.
+
+    So whatever comes from a file or a person is shown, wherever it is. Tabs and the ends of lines stay; what is copied,
+    linked or exported stays as it is. Its twin is in ``web/words.js``.
+    """
+    if text.isascii() and text.isprintable():  # few texts are others
+        return text
+    return _UNSEEN.sub(lambda found: found[0] if found[1] else _code(found), text)
+
+
+def inline(text: str) -> str:
+    """A name as it is `shown` in the middle of other text, whose order it leaves as it is."""
+    text = shown(text)
+    return f"\u2068{text}\u2069" if _RIGHT_TO_LEFT.search(text) else text
 
 
 def plain(text: str) -> str:
     """A text that Markdown shows as it is, in a line: what comes from a file or a person can be neither link nor image.
 
-    Markdown makes links of bare addresses, too: into those goes a zero-width space, which nobody sees.
+    What nobody sees is `shown`. Markdown makes links of bare addresses, too: into those goes a zero-width space.
     """
-    text = sayable(text)
-    text = re.sub(r"(?i)(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", "\u200b", " ".join(text.split()))
+    text = inline(" ".join(re.split(r"[ \t\n\r\f\v]+", sayable(text))).strip(" "))
+    text = re.sub(r"(?i)(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", "\u200b", text)
     text = re.sub(r"([\\`*_{}\[\]<>!$:~#&]|^[-+])", r"\\\1", text)
     return re.sub(r"^(\d+)([.)])", r"\1\\\2", text)
 

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from lstmviz.cells import CELLS
-from lstmviz.data.vocabulary import UNK, unknown_said
+from lstmviz.data.vocabulary import UNK, inline, unknown_said
 from lstmviz.explain.alignment import Axis, Compared
 from lstmviz.explain.differences import Differences
 from lstmviz.explain.kin import largest_differences
@@ -137,8 +137,8 @@ def _described(
     subtracted = view.difference and _layers(model, view.layer) and comparison.alike(k)
     return ComparedModel(
         id=model.name,
-        name=model.name,
-        title=model.title,
+        name=inline(model.name),
+        title=inline(model.title),
         light=SIDE_BY_SIDE["light"][k],
         dark=SIDE_BY_SIDE["dark"][k],
         at=comparison.axis.at[k].tolist(),
@@ -229,7 +229,7 @@ def _unknown(comparison: Comparison) -> list[bool]:
 def _note(comparison: Comparison, difference: bool) -> str:
     """What a person must know to read the comparison rightly."""
     models, reference, notes = comparison.models, comparison.reference, []
-    if low := [model.title for model in models if mostly_unknown(model.opened, model.reading)]:
+    if low := [inline(model.title) for model in models if mostly_unknown(model.opened, model.reading)]:
         notes.append(f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
     if comparison.axis.by == "character":
         notes.append(
@@ -239,18 +239,18 @@ def _note(comparison: Comparison, difference: bool) -> str:
     elif len({model.checkpoint.corpus_sha256 for model in models}) > 1:
         notes.append("trained on different texts: their losses here say how well each knows this one")
     if unknown := [
-        f"{model.title} ({unknown_said(unknown_share(model.opened, model.reading))})"
+        f"{inline(model.title)} ({unknown_said(unknown_share(model.opened, model.reading))})"
         for model in models
         if model.checkpoint.vocabulary.ids[UNK] in model.reading.ids
     ]:
         notes.append(f"dashed: not in the vocabulary of {', '.join(unknown)}")
     if difference:
-        whose = [model.title for k, model in enumerate(models) if k != reference and comparison.alike(k)]
+        whose = [inline(model.title) for k, model in enumerate(models) if k != reference and comparison.alike(k)]
         if whose:
-            than = f"more (red) or less (blue) than {models[reference].title}; the others as they are"
+            than = f"more (red) or less (blue) than {inline(models[reference].title)}; the others as they are"
             notes.append(f"{', '.join(whose)}: {than}")
         else:
-            title = models[reference].title
+            title = inline(models[reference].title)
             notes.append(f"no other model's units correspond to those of {title}: compare the lines")
     return " · ".join(notes)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lstmviz.data.vocabulary import unknown_said
+from lstmviz.data.vocabulary import inline, unknown_said
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel
 
@@ -64,7 +64,7 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
             "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}"
             + (f", {unknown_said(unknown)}" if unknown else ""),
-            "trained on": model.checkpoint.corpus_name,
+            "trained on": inline(model.checkpoint.corpus_name),
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
             "perplexity": f"{perplexity(nll):.2f}",

@@ -41,7 +41,8 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
         loss = loss / np.maximum(1, np.bincount(at[at >= 0], minlength=len(loss)))
     loss = placed(loss)
     found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS)
-    found |= {"loss": loss, "perplexity": np.exp(running_mean(loss))}
+    with np.errstate(over="ignore"):
+        found |= {"loss": loss, "perplexity": np.exp(running_mean(loss))}
     if layer >= config.num_layers:
         return found
     keeps = kept(trace)
@@ -51,7 +52,7 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
         share = None if role is None or ROLES[role].high is None else trace[role]  # a logarithm is no share
     if share is not None:
         values = share[layer]  # (T, H)
-        found["mean"] = placed(values.mean(-1))
+        found["mean"] = placed(values.mean(-1, dtype=float))
         there = np.where(np.isfinite(values).all(-1), 0.0, np.nan)  # what was kept at an sLSTM's first step is unknown
         found["below 0.1"] = placed((values < 0.1).mean(-1) + there)
         found["above 0.9"] = placed((values > 0.9).mean(-1) + there)

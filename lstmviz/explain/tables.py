@@ -93,8 +93,20 @@ def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    """A table as text."""
-    return table.to_csv(index=False)
+    """A table as text, the only way that one leaves as CSV.
+
+    A spreadsheet takes a cell that begins with = + - @, a tab or the end of a line for a formula, and runs it; some
+    also take the wide ＝ ＋ － ＠. So a text that begins so has an apostrophe before it, by which spreadsheets know a
+    text; whoever reads it otherwise drops that (``cell.removeprefix("'")``). Numbers stay numbers, also below 0.
+    """
+    table = table.rename(columns=_no_formula)
+    for name in table.select_dtypes(exclude="number"):
+        table[name] = table[name].map(_no_formula)
+    return table.to_csv(index=False, lineterminator="\r\n")  # so that one within a text is quoted, too
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(tuple("=+-@\t\r\n＝＋－＠")) else cell
 
 
 def as_parquet(table: pd.DataFrame) -> bytes:

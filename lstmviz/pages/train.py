@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
-from lstmviz.data.vocabulary import code, plain, unknown_said
+from lstmviz.data.vocabulary import code, inline, plain, shown, unknown_said
 from lstmviz.disk import name_of, reason
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
@@ -182,7 +182,7 @@ def to_compare(home: Home, chosen: list[Snapshot]) -> None:
     if len(ready) > 1:
         count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
         if st.button(f"open {count}in Compare", key="compare"):
-            st.switch_page("compare.py", query_params={"models": ready})
+            st.switch_page("compare.py", query_params={"models": [*map(shown, ready)]})
 
 
 def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
@@ -221,7 +221,7 @@ def steer_lineup(home: Home, lineup: Sweep, members: list[Snapshot], *, together
     finished = sum(seen.status is not None and seen.status.state == "finished" for seen in members)
     with st.container(horizontal=True, vertical_alignment="center"):
         if together:
-            heading(f"line-up {name}", session(Train).arrived, key="heading")
+            heading(f"line-up {inline(name)}", session(Train).arrived, key="heading")
         else:
             st.markdown(f"line-up **{plain(name)}**", width="stretch")
         if status and state in LIVING:
@@ -244,7 +244,7 @@ def steer(home: Home, seen: Snapshot) -> None:
     run, status = seen.run, seen.status
     state, several = (status.state, status.processes) if status else ("starting", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        heading(name_of(run.folder), session(Train).arrived, key="heading")
+        heading(shown(name_of(run.folder)), session(Train).arrived, key="heading")
         if state == "running":
             st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
         if state == "paused":
@@ -254,13 +254,13 @@ def steer(home: Home, seen: Snapshot) -> None:
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(trainings.go_on, home, run), key="restart")
         if seen.has_weights and st.button("open in Watch", key="open"):
-            st.switch_page("watch.py", query_params={"model": str(Trained(run.name, home.person))})
+            st.switch_page("watch.py", query_params={"model": shown(str(Trained(run.name, home.person)))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=key_of("ask", run.name)):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
                 st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete")
     if state in ("stopped", "crashed", "failed") and several > 1:
-        command = f"{World(size=several).command} resume {shlex.quote(f'runs/{run.name}')}"
+        command = shown(f"{World(size=several).command} resume {shlex.quote(f'runs/{run.name}')}")
         st.caption(f"{several} processes trained it; {code(command)} goes on with it.")
     st.progress(share_done(seen), standing(seen))
 
@@ -292,7 +292,7 @@ def gates(seen: Snapshot) -> None:
     if earlier := [record for record in seen.records if record.sample and record.step <= step]:
         with sample:
             st.caption(f"What it writes after {earlier[-1].step:,} steps:")
-            st.code(earlier[-1].sample, language=None, wrap_lines=True)
+            st.code(shown(earlier[-1].sample), language=None, wrap_lines=True)
 
 
 def no_map(why: str) -> None:
@@ -307,7 +307,7 @@ def probe(seen: Snapshot, step: int) -> None:
         kept = seen.probe(step)
         reading = kept.reading(opened)
     except (ValueError, OSError) as error:
-        no_map(f"The gates after {step:,} steps cannot be shown: {reason(error)}.")
+        no_map(f"The gates after {step:,} steps cannot be shown: {shown(reason(error))}.")
         return
     if not kept.is_finite():
         no_map(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")

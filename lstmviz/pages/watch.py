@@ -11,6 +11,7 @@ from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
 from lstmviz.explain.examples import examples_for
 from lstmviz.reading import (
+    LONGEST,
     MAX_TOKENS,
     OpenModel,
     Reading,
@@ -129,7 +130,8 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     noun = "characters" if vocabulary.level == "char" else "words"
     if reading.dropped:
         count = len(reading.pieces) + reading.dropped
-        notes.append(("warning", f"The text has {count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
+        least = "more than " if len(text) == LONGEST else ""
+        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
     typed = reading.ids[1:] if opened.context else reading.ids  # a grammar's sentence is read after the end of another
     unknown = typed.count(vocabulary.ids["<unk>"])
     if unknown == len(typed):

@@ -263,9 +263,8 @@ class Process:
         trainer, corpus = self.trainer, self.trainer.corpus
         if record.is_best:
             weights = checkpoints.weights_of(trainer.model)
-            for name, weight in weights.items():
-                if not weight.isfinite().all():  # of a token that the validation part lacks, say
-                    raise FloatingPointError(f"not all weights in {name} are finite numbers")
+            if problem := checkpoints.unusable(weights):  # of a token that the validation part lacks, say
+                raise FloatingPointError(problem)
             config = RunConfig(trainer.config, trainer.model.config, self.probe)
             checkpoint = Checkpoint(
                 model=config.model,
@@ -274,7 +273,7 @@ class Process:
                 vocabulary=corpus.vocabulary,
                 weights=weights,
                 step=record.step,
-                history=history_of(self.records),
+                history=thinned(history_of(self.records)),
                 results={"valid_nll": float(record.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
                 corpus_name=corpus.name,
                 corpus_sha256=corpus.sha256,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.config import ROWS_MOST
 from lstmviz.data.grammars import GRAMMARS, hidden_variable
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.explain.correlations import unit_correlations
@@ -39,7 +40,12 @@ def carried_variable(checkpoint: Checkpoint, corpus: Corpus, count: int = 5000) 
 
 
 def thinned(history: dict[str, list], most: int = 400) -> dict[str, list]:
-    """A history of every evaluation and every n-th other row, of these fewer than twice ``most``."""
+    """A history of every evaluation and every n-th other row, of these fewer than twice ``most``.
+
+    Of more than ``ROWS_MOST / 2`` evaluations every m-th, and the last.
+    """
     n = max(1, len(history["step"]) // most)
-    keep = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None or i % n == 0]
+    evaluations = [i for i, nll in enumerate(history["valid_nll"]) if nll is not None]
+    kept = {*evaluations[:: 1 + 2 * len(evaluations) // ROWS_MOST], *evaluations[-1:]}
+    keep = [i for i, nll in enumerate(history["valid_nll"]) if i in kept or (nll is None and i % n == 0)]
     return {name: [column[i] for i in keep] for name, column in history.items()}

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 from lstmviz.card import unknown_warning
-from lstmviz.data.vocabulary import plain
+from lstmviz.data.vocabulary import plain, shown
 from lstmviz.model import perplexity
 from lstmviz.training.folder import Record, Snapshot
 
@@ -40,7 +40,7 @@ def row(seen: Snapshot) -> Row:
     """A training's row in the table."""
     status, records, best = seen.status, seen.records, seen.best_nll
     return Row(
-        run=seen.run.name,
+        run=shown(seen.run.name),
         state=status.state if status else "starting",
         done=100 * share_done(seen),
         perplexity=None if best is None else perplexity(best),

@@ -6,7 +6,8 @@ import streamlit as st
 
 from lstmviz.card import card
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.data.vocabulary import plain
+from lstmviz.config import NAME_MOST
+from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.home import Home
 from lstmviz.reading import OpenModel
@@ -34,14 +35,16 @@ def choose_model(home: Home) -> Address | None:
     asked = linked(MODEL.key)
     names += [name for name in sources.shared([asked or ""]) if name not in names]
     if MODEL.value() not in names:
-        if asked is not None and asked not in names:
+        if asked is not None and asked not in map(shown, names):  # as the menu writes it into the link
             st.warning(
                 "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
             )
             link(MODEL.key, None)
         MODEL.forget()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
-        name = st.selectbox("model", names, key=MODEL.key, bind="query-params", label_visibility="collapsed")
+        name = st.selectbox(
+            "model", names, format_func=shown, key=MODEL.key, bind="query-params", label_visibility="collapsed"
+        )
         address = sources.parse(name)
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
             show_card(address)
@@ -87,17 +90,20 @@ def take_upload(home: Home) -> None:
 def choose_models(home: Home) -> list[Address]:
     """The menu of all models, of line-ups, and of copies in another layout."""
     names = [*map(str, sources.every(home))]
-    asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *linked_all(MODELS.key)])]
+    as_shown = {shown(name): name for name in names}  # the menu writes them so into the link
+    told = (as_shown.get(name, name) for name in linked_all(MODELS.key))
+    asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *told])]
     names += [name for name in sources.shared(asked) if name not in names]
     copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
     names += [name for name in copies if name not in names]
     if lost := [name for name in asked if name not in names]:
-        st.warning(f"These models are not here: {plain(', '.join(lost))}.")
+        st.warning(f"These models are not here: {plain(', '.join(name[:NAME_MOST] for name in lost))}.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
         chosen = st.multiselect(
             "models",
             names,
             first_models(),
+            format_func=shown,
             key=MODELS.key,
             max_selections=MOST,
             bind="query-params",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.explain.examples import examples_for
-from lstmviz.reading import ORDERS, TELLING, OpenModel
+from lstmviz.reading import LONGEST, ORDERS, TELLING, OpenModel
 from lstmviz.ui.components import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 
@@ -99,7 +99,10 @@ def token_buttons(vocabulary: Vocabulary, box: Widget[str]) -> None:
 
 
 def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
-    """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus."""
+    """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus.
+
+    Of a text, which a link may say too, what is past ``LONGEST`` characters is left out.
+    """
     text = st.text_input(
         "sentence",
         key=box.key,
@@ -109,10 +112,11 @@ def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
         placeholder=f"Type a sentence; {opened.checkpoint.vocabulary.newline_sign} stands for a new line",
         autocomplete="off",
     )
+    text = (text or "")[:LONGEST]
     if is_grammar(opened):
         token_buttons(opened.checkpoint.vocabulary, box)
-    session(Sentences).texts[opened.checkpoint.corpus_name] = text or ""
-    return text or ""
+    session(Sentences).texts[opened.checkpoint.corpus_name] = text
+    return text
 
 
 def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:

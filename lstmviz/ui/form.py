@@ -16,7 +16,7 @@ from lstmviz.cells import CELLS
 from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
+from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, shown, well_formed
 from lstmviz.disk import reason
 from lstmviz.home import CLASS, Home
 from lstmviz.training import budget, trainings
@@ -255,7 +255,7 @@ def choose_text(home: Home) -> Text | None:
     missing = {name: source for name, source in corpora.SOURCES.items() if name not in fetched}
 
     def label(name: str) -> str:
-        return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else name
+        return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else shown(name)
 
     name = st.selectbox(
         "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from lstmviz.reading import OpenModel, Reading, Selected, Selection
+from lstmviz.reading import LONGEST, OpenModel, Reading, Selected, Selection
 
 T = TypeVar("T")
 
@@ -202,9 +202,13 @@ def report(key: str) -> Report:
     return Report(selection, tuple(said.get("held") or ()), said.get("pinned"), said.get("moved"))
 
 
+LINKED_MOST = 20  # names that a link is heard to say
+
+
 def linked(name: str) -> str | None:
-    """What the link says."""
-    return st.query_params.get(name)
+    """What the link says; nothing where that is longer than a text may be."""
+    said = st.query_params.get(name)
+    return said if said is None or len(said) <= LONGEST else None
 
 
 def linked_number(name: str, otherwise: int) -> int:
@@ -216,8 +220,8 @@ def linked_number(name: str, otherwise: int) -> int:
 
 
 def linked_all(name: str) -> list[str]:
-    """All that the link says, where it says several."""
-    return [*st.query_params.get_all(name)]
+    """All that the link says, where it says several: the first few, none longer than a text may be."""
+    return [said for said in st.query_params.get_all(name)[:LINKED_MOST] if len(said) <= LONGEST]
 
 
 def link(name: str, value: str | None) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -24,7 +25,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.disk import name_of, named, read_bytes
+from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.reading import OpenModel, prepare
 from lstmviz.training import trainings
@@ -180,7 +181,8 @@ class Copy:
     @classmethod
     def parse(cls, text: str) -> Copy | None:
         original, _, cell = text.rpartition(" as ")
-        return cls(parse(original), cell) if original and cell in CELLS else None
+        # Of a copy there is no copy; and a link that says "as" a thousand times is not gone into.
+        return cls(parse(original, (Uploaded, Trained, Member, Shipped)), cell) if original and cell in CELLS else None
 
     @classmethod
     def every(cls, original: Address) -> list[Copy]:
@@ -200,9 +202,8 @@ class Copy:
 Address = Shipped | Member | Trained | Uploaded | Copy
 
 
-def parse(text: str) -> Address:
+def parse(text: str, kinds: Sequence[type[Address]] = (Copy, Uploaded, Trained, Member, Shipped)) -> Address:
     """The address that a menu or a link says; whether there is such a model, it says when it is opened."""
-    kinds = (Copy, Uploaded, Trained, Member, Shipped)
     return next(address for kind in kinds if (address := kind.parse(text)))
 
 
@@ -289,10 +290,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: bytes, changed: int) -> OpenModel:
-    try:
-        return _prepare(read_bytes(Path(os.fsdecode(path))))
-    except OSError as error:
-        raise CheckpointError(f"{name_of(os.fsdecode(path))} cannot be read: {error.strerror}") from error
+    return prepare(checkpoints.load(Path(os.fsdecode(path))))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -14,7 +14,7 @@ import { Selection, step, ZOOMS } from "./select.js";
 import { hold, whenGone } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
-import { drawable, missing, named, number, shortLabel } from "./words.js";
+import { drawable, inline, missing, named, number, shortLabel } from "./words.js";
 
 const FACTS = 3; // rows of what differs, until more are asked for
 
@@ -61,7 +61,7 @@ class Comparison {
     this.selection = new Selection((at) => { // {time, unit, model}
       const { words, models } = this.compared;
       this.send("selection", at);
-      this.spoken.textContent = `Token ${words.labels[at.time]} at ${at.time}; unit ${at.unit} of ${models[at.model].title}`;
+      this.spoken.textContent = `Token ${inline(words.labels[at.time])} at ${at.time}; unit ${at.unit} of ${models[at.model].title}`;
     });
     this.zoom = 1; // of the columns
     this.canvas = document.createElement("canvas");
@@ -334,7 +334,7 @@ class Comparison {
     // Where characters align the models, one that reads words has one token over several of them.
     const { models, words } = this.compared, at = models[model]?.at ?? [];
     const token = at[time] >= 0 ? words.labels.filter((_, a) => at[a] === at[time]).join("") : words.labels[time];
-    const lines = [make("b", "", `“${token}” (${time})`)];
+    const lines = [make("b", "", `“${inline(token)}” (${time})`)];
     const say = (text, colour) => {
       const line = make("span", "", text);
       if (colour) line.style.color = colour;

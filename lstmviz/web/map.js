@@ -19,7 +19,7 @@ import { Selection, step, ZOOMS } from "./select.js";
 import { hold, whenGone } from "./streamlit.js";
 import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
-import { drawable, missing, named, number, perplexity, soFar } from "./words.js";
+import { drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
 const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
 
@@ -163,7 +163,7 @@ class GateMap {
   drawOn(paint, view, theme) { drawMap(paint, view, this.data, theme); }
   headlines(paint, view, theme, width) {
     const { data } = this, { time, unit } = view, so = perplexity(data.running_nll.at(-1));
-    const said = [data.title, `perplexity of this sentence ${so}`, `framed: ${data.labels[time]} (${time}), unit ${unit}`];
+    const said = [data.title, `perplexity of this sentence ${so}`, `framed: ${inline(data.labels[time])} (${time}), unit ${unit}`];
     setFont(paint, 14, "", theme.font);
     return wrapped(paint, said.filter(Boolean).join(" · "), width - 2 * PAD, 3).map((line) => (on, y) =>
       write(on, theme, line, PAD, y, { size: 14, align: "left", alpha: 0.8 }));
@@ -273,7 +273,7 @@ class GateMap {
   explain(role) { return [make("b", "", `${role.label} ${role.symbol}`), make("span", "", role.meaning)]; }
 
   tell({ time, unit, units, panel }) { // the tooltip of a token, or of one value
-    const { data } = this, lines = [make("b", "", `“${data.labels[time]}” (${time})`)];
+    const { data } = this, lines = [make("b", "", `“${inline(data.labels[time])}” (${time})`)];
     const line = (text, name = "quiet") => lines.push(make("span", name, text));
     if (data.unknown[time]) line(`not in the vocabulary: the model reads ${data.tokens[time]}`);
     if (!missing(data.generated_from) && time >= data.generated_from) line("sampled from the model");
@@ -316,7 +316,7 @@ class GateMap {
     if (hovered) return;
     const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
     const losses = `loss ${number(data.nll[time])}, perplexity ${perplexity(data.running_nll[time])}`;
-    const text = `Token ${data.labels[time]} at ${time} of 0 to ${data.tokens.length - 1}; unit ${unit}: ${values}; ${losses}`;
+    const text = `Token ${inline(data.labels[time])} at ${time} of 0 to ${data.tokens.length - 1}; unit ${unit}: ${values}; ${losses}`;
     clearTimeout(this.speech);
     this.speech = setTimeout(() => { this.spoken.textContent = text; }, 300); // not every key of a held arrow
   }

@@ -4,7 +4,7 @@ import { INKS } from "./constants.js";
 import { make } from "./dom.js";
 import { sentence } from "./say.js";
 import { loading, whenGone } from "./streamlit.js";
-import { missing, number, shortLabel, signed, soFar } from "./words.js";
+import { inline, missing, number, shortLabel, signed, soFar } from "./words.js";
 
 const MEANINGS = {
   opens: "Gates that open most between the token before and this one",
@@ -41,7 +41,7 @@ function cellCard(seen) {
   });
   const wide = seen.roles.some((role) => role.symbol.length > 2) ? " wide" : "";
   const card = make("div", `card cell${wide}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
-  if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${seen.reads}.`));
+  if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${inline(seen.reads)}.`));
   const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;
   const surprise = missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
@@ -70,7 +70,7 @@ function nextCard({ next, level, mode }) {
     const share = next.probabilities[k], typed = next.typed[k];
     const name = make("span", "name", token), value = make("span", "value", number(share));
     const button = make("button", "row next", "", [name, bar(share, INKS[mode].likely), value]);
-    const title = typed === null ? `${token} cannot be typed` : `append ${token} to the sentence`;
+    const title = typed === null ? `${inline(token)} cannot be typed` : `append ${inline(token)} to the sentence`;
     Object.assign(button, { type: "button", title, disabled: typed === null });
     Object.assign(button.dataset, { act: "append", typed: typed ?? "", level });
     return button;

@@ -1,8 +1,22 @@
 // What is said of tokens and numbers: pure functions of their arguments.
 
-// A sign as it can be drawn: a mark without a letter, and a character that has no form, on ◌. What white space and control
-// characters look like, the server says.
-export const drawable = (sign) => sign.replace(/^\p{M}/u, "◌$&").replace(/^[\p{Cf}\p{Zl}\p{Zp}]$/u, "◌");
+import { RIGHT_TO_LEFT, UNSEEN } from "./constants.js";
+
+const unseen = new RegExp(UNSEEN, "gu"), rightToLeft = new RegExp(RIGHT_TO_LEFT, "u");
+
+// A text as it is in the data, but that what nobody sees is seen, as ‹U+202E›. Its twin, with the reasons, is in
+// lstmviz/data/vocabulary.py.
+export const shown = (text) => text.replace(unseen, (found, seen) =>
+  seen ?? `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+
+// In the middle of other text, whose order it leaves as it is.
+export function inline(text) {
+  const seen = shown(text);
+  return rightToLeft.test(seen) ? `\u2068${seen}\u2069` : seen;
+}
+
+// A sign as it can be drawn: a mark without a letter on ◌.
+export const drawable = (sign) => shown(sign).replace(/^\p{M}/u, "◌$&");
 
 export const missing = (value) => value === null || value === undefined || Number.isNaN(value);
 

@@ -10,9 +10,21 @@ MAPS = ("lstmviz_gate_map", "lstmviz_comparison")
 
 def notes(app: AppTest) -> list[str]:
     """What the maps of the page say over themselves."""
-    sent = [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name in MAPS]
-    heads = [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
-    return [text for head in heads for _, text in head["notes"]]
+    return [text for data in _sent(app) for _, text in _headed(data)[0]["notes"]]
+
+
+def headers(app: AppTest) -> list[dict]:
+    """What is said of the values of each gate map of the page that shows some."""
+    return [_headed(rest)[0] for _, rest in map(_headed, _sent(app)) if rest]
+
+
+def _sent(app: AppTest) -> list[bytes]:
+    return [each.proto.bytes for each in app.get("bidi_component") if each.proto.component_name in MAPS]
+
+
+def _headed(data: bytes) -> tuple[dict, bytes]:
+    end = 4 + int.from_bytes(data[:4], "little")
+    return json.loads(data[4:end]), data[end:]
 
 
 def spoken(app: AppTest) -> str:

@@ -173,3 +173,10 @@ def test_tables_can_be_taken_along(folder: Path) -> None:
     assert labels == ["models (Markdown)", "models (CSV)", "lines, a token a row (CSV)", "every value (Parquet)"]
     app.text_input(key="sentence").set_value("").run()
     assert not app.exception
+
+
+def test_a_link_that_names_thousands_of_models_is_heard_for_a_few(folder: Path) -> None:
+    app = open_page(models=["small", "deep", "small" + " as lstm" * 10_000, *(f"none {n}" for n in range(900))])
+    assert not app.exception
+    assert app.multiselect(key="models").value[:2] == ["small", "deep"]
+    assert "none 0" in spoken(app) and "none 20" not in spoken(app) and len(spoken(app)) < 10_000

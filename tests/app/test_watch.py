@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.data.vocabulary import plain
+from lstmviz.data.vocabulary import Vocabulary, plain
 from lstmviz.reading import MAX_TOKENS, Reading, Selection
 from lstmviz.ui import sources
-from tests.app.said import drawn, notes, spoken
+from tests.app.said import drawn, headers, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
@@ -261,3 +261,26 @@ def test_one_text_for_the_models_of_one_corpus() -> None:
 def test_the_selection_goes_where_the_text_changed(app: AppTest, before: str, after: str, time: int) -> None:
     type_text(type_text(app, before), after)
     assert selected(app).time == time
+
+
+def test_what_nobody_sees_in_a_name_is_shown_and_a_link_leads_to_it(monkeypatch, tmp_path, make_checkpoint) -> None:
+    vocabulary = Vocabulary.of("char", "ab\u202e\u200b")
+    checkpoint = dataclasses.replace(
+        make_checkpoint(vocabulary=vocabulary), corpus_name="\u2067text", licence="\x1b[2J"
+    )
+    checkpoints.save(checkpoint, tmp_path / "first.safetensors")
+    checkpoints.save(checkpoint, tmp_path / "a\u202eb.safetensors")
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
+    app = type_text(open_page(model="a‹U+202E›b"), "a\u202eb")
+    assert not app.exception and not app.warning
+    assert app.selectbox(key="model").value == "a\u202eb" and app.selectbox(key="model").options[0] == "a‹U+202E›b"
+    assert [element.value for element in app.markdown if "\u202e" in element.value or "\u2067" in element.value] == []
+    assert any("‹U+2067›text" in element.value and "‹U+001B›" in element.value for element in app.markdown)  # the card
+    (header,) = headers(app)
+    assert header["title"].startswith("a‹U+202E›b · ") and header["tokens"] == ["a", "‹U+202E›", "b"]
+
+
+def test_of_a_text_that_a_link_says_only_the_beginning_is_looked_at(app: AppTest) -> None:
+    app = open_page(text="abc" * 100_000)
+    assert not app.exception and len(read(app).ids) == MAX_TOKENS
+    assert "more than 100,000 characters" in spoken(app)

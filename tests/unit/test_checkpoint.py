@@ -1,6 +1,7 @@
 """The checkpoint file and its strict loader."""
 
 import dataclasses
+import errno
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ import safetensors.torch
 import torch
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz import config as limits
 from lstmviz.card import card, figures
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import CheckpointError, dumps, load, loads, save, weights_of
@@ -94,7 +96,7 @@ def test_a_failed_write_leaves_the_old_file(make_checkpoint, tmp_path, monkeypat
     before = path.read_bytes()
 
     def fail(*_):
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
@@ -128,7 +130,8 @@ HISTORY = {"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]}
     [
         ({"format": 2}, "format 2; this version reads format 1"),
         ({"model": {**MODEL, "hidden_size": 5}}, "its config asks for"),
-        ({"model": {**MODEL, "hidden_size": 65_536}}, "its config asks for"),
+        ({"model": {**MODEL, "hidden_size": 16_384}}, "its config asks for"),
+        ({"model": {**MODEL, "hidden_size": 65_536}}, "a whole number from 1 to 16,384"),
         ({"model": {**MODEL, "num_layers": 2}}, "missing or too many"),
         ({"model": {**MODEL, "cell": "gru"}}, "its config asks for"),
         ({"model": {**MODEL, "cell": ["lstm"]}}, "does not describe a model"),
@@ -175,7 +178,7 @@ def test_a_changed_description_is_refused(make_checkpoint):
         loads(described(make_checkpoint(), honest=False, licence="other"))
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -3.4e38, 1.1e9])
 def test_weights_that_are_no_numbers_are_refused(value, make_checkpoint):
     checkpoint = make_checkpoint()
     checkpoint.weights["decoder.bias"][2] = value
@@ -186,8 +189,100 @@ def test_weights_that_are_no_numbers_are_refused(value, make_checkpoint):
 def test_weights_of_another_type_are_refused(make_checkpoint):
     checkpoint = make_checkpoint()
     weights = {name: weight.half() for name, weight in checkpoint.weights.items()}
-    with pytest.raises(CheckpointError, match="is F16"):
+    with pytest.raises(CheckpointError, match=r"is torch\.float16"):
         loads(dumps(dataclasses.replace(checkpoint, weights=weights)))
+
+
+def raw(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
+def metadata(text: str) -> bytes:
+    return raw(json.dumps({"__metadata__": {"lstmviz": text}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (raw(b"[" * (limits.LISTS_MOST + 1)), r"500,001 signs \[ and { in its header; at most 500,000 are read"),
+        (metadata("[" + "{}," * limits.LISTS_MOST + "{}]"), r"50\d,\d{3} signs \[ and { in its header"),
+        (raw(b"[1" + b",1" * (limits.VALUES_MOST + 1) + b"]"), "2,000,001 values in its header; at most 2,000,000"),
+        (raw(bytes(limits.HEADER_MOST + 1)), "33,554,433 bytes in its header; at most 33,554,432 are read"),
+    ],
+)
+def test_what_costs_much_to_parse_is_refused_before_it_is_parsed(data, message, monkeypatch):
+    monkeypatch.setattr(json, "loads", lambda _: pytest.fail("it was parsed"))
+    with pytest.raises(CheckpointError, match=message):
+        loads(data)
+
+
+def test_a_file_is_as_large_as_may_be_or_is_not_read(make_checkpoint, tmp_path, monkeypatch):
+    save(make_checkpoint(), tmp_path / "model.safetensors")
+    monkeypatch.setattr(limits, "FILE_MOST", 1000)
+    with pytest.raises(CheckpointError, match=r"it has 0\.00[2-9] MB, and at most 0\.001 MB are read"):
+        load(tmp_path / "model.safetensors")
+    os.mkfifo(tmp_path / "pipe.safetensors")  # which nobody writes to
+    with pytest.raises(CheckpointError, match=r"pipe\.safetensors cannot be read: it is no file"):
+        load(tmp_path / "pipe.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corpus_name": "x" * 1001}, "1,001 characters in its corpus_name; at most 1,000 are read"),
+        ({"corpus_sha256": "x" * 1001}, "1,001 characters in its corpus_sha256; at most 1,000"),
+        ({"licence": "x" * 10_001}, "10,001 characters in its licence; at most 10,000"),
+        ({"command": "x" * 10_001}, "10,001 characters in its command; at most 10,000"),
+        ({"hidden_variable": {"name": "x" * 1001, "correlations": [[0.5] * 4]}}, "1,001 characters in the name of its"),
+        ({"history": {name: [1] * 20_001 for name in HISTORY}}, "20,001 rows in its history; at most 20,000"),
+        ({"train": {**TRAIN, "corpus": "x" * 10_001}}, "corpus is 'xxx.*it must be text of at most 10,000 characters"),
+        ({"train": {**TRAIN, "learning_rate": 10**400}}, r"learning_rate is 10*\.\.\.0*; it must be a number"),
+        ({"model": {**MODEL, "hidden_size": 4096, "num_layers": 9}}, "36,864; it must be at most 32,768 units"),
+        ({"vocabulary": {"level": "char", "tokens": [*TOKENS, "x" * 1001]}}, "1,001 characters in one of its tokens"),
+        ({"vocabulary": {"level": "char", "tokens": [*TOKENS, *("y" * 990 + f"{n}" for n in range(4100))]}},
+         "4,0[0-9]{2},[0-9]{3} characters in all its tokens; at most 4,000,000"),
+        ({"vocabulary": {"level": "char", "tokens": [*TOKENS, *(f"{n}" for n in range(300_000))]}},
+         "300,009 tokens; at most 300,000"),
+        ({"step": 10**400}, "malformed"),
+        ({"history": {**HISTORY, "step": [10**13, 10**14]}}, "malformed"),
+        ({"history": {**HISTORY, "train_nll": [2.0, 1e31]}}, "malformed"),
+        ({"results": {"valid_nll": 1e308}}, "malformed"),
+    ],
+)  # fmt: skip
+def test_too_much_is_refused_with_the_figure_of_the_limit(changes, message, make_checkpoint):
+    with pytest.raises(CheckpointError, match=message):
+        loads(described(make_checkpoint(), **changes))
+
+
+def test_what_is_shipped_is_a_tenth_of_every_limit_at_most():
+    most = dict.fromkeys(vars(limits), 0.0)
+
+    def seen(name: str, value: float) -> None:
+        most[name] = max(most[name], value)
+
+    for path in SHIPPED:
+        data, checkpoint = path.read_bytes(), load(path)
+        header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+        tokens, model = checkpoint.vocabulary.tokens, checkpoint.model
+        seen("FILE_MOST", len(data))
+        seen("HEADER_MOST", len(header))
+        seen("LISTS_MOST", header.count(b"[") + header.count(b"{"))
+        seen("VALUES_MOST", header.count(b","))
+        seen("VOCABULARY_MOST", len(tokens))
+        seen("TOKEN_MOST", max(map(len, tokens)))
+        seen("TOKENS_LONG", sum(map(len, tokens)))
+        seen("NAME_MOST", max(map(len, (checkpoint.corpus_name, checkpoint.corpus_sha256))))
+        seen("TEXT_MOST", max(map(len, (checkpoint.licence, checkpoint.command))))
+        seen("ROWS_MOST", len(checkpoint.history["step"]))
+        seen("FIGURE_MOST", max(checkpoint.history["train_nll"]))
+        seen("WEIGHT_MOST", max(float(weight.abs().max()) for weight in checkpoint.weights.values()))
+        seen("LAYERS_MOST", model.num_layers)
+        seen("UNITS_MOST", model.hidden_size * model.num_layers)
+        seen("WIDE_MOST", max(model.hidden_size, model.embedding_size))
+        seen("COUNT_MOST", checkpoint.history["step"][-1])
+    found = {name: value for name, value in most.items() if value}
+    named = {name for name in vars(limits) if name.endswith(("_MOST", "_LONG"))} - {"SEED_MOST"}
+    assert found.keys() == named and not [name for name, value in found.items() if 10 * value > getattr(limits, name)]
 
 
 def test_foreign_files_are_refused(make_checkpoint, tmp_path):

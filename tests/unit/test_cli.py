@@ -1,5 +1,6 @@
 """The command line, run as a user runs it."""
 
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from lstmviz import cli
 from lstmviz.card import card
 from lstmviz.checkpoint import load, save
-from lstmviz.config import ModelConfig, TrainConfig, options_of
+from lstmviz.config import ROWS_MOST, ModelConfig, TrainConfig, options_of
 from lstmviz.trace import trace_sentence
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.results import thinned
@@ -186,6 +187,15 @@ def test_runs_says_what_is_there(run, tmp_path: Path):
     assert run("runs", tmp_path).startswith("first  ") and run("runs", tmp_path / "first").startswith("first  ")
 
 
+def test_what_nobody_sees_in_a_name_is_shown_and_steers_no_terminal(run, make_checkpoint, tmp_path: Path):
+    Run.create(tmp_path / "a\u202eb\x1b[2J", RunConfig(TrainConfig("brackets"), ModelConfig()))
+    assert r"a‹U+202E›b\x1b[2J" in run("runs", tmp_path)
+    save(dataclasses.replace(make_checkpoint(), corpus_name="\u2067x"), path := tmp_path / "\u200b.safetensors")
+    (tmp_path / "t.txt").write_text("abc \n" * 50, "utf-8")
+    printed = run("evaluate", path, "--corpus", tmp_path / "t.txt")
+    assert "‹U+2067›x" in printed and "‹U+200B› on t" in printed and printed.replace("\n", "").isprintable()
+
+
 def test_a_training_that_learned_nothing_is_told_so_and_is_at_its_end(run, tmp_path: Path):
     (tmp_path / "text.txt").write_text("abcab cab\n" * 100)
     sizes = "--bptt 8 --batch-size 4 --hidden-size 4 --steps 20 --eval-every 10 --learning-rate 1e6".split()
@@ -227,3 +237,10 @@ def test_a_thinned_history_keeps_every_evaluation():
     thin = thinned(history)
     assert len(thin["step"]) < 450
     assert [s for s, nll in zip(thin["step"], thin["valid_nll"], strict=True) if nll] == list(range(99, 2001, 99))
+
+
+def test_a_history_of_very_many_evaluations_is_one_that_can_be_read():
+    count = 10 * ROWS_MOST
+    history = {"step": list(range(1, count + 1)), "train_nll": [1.0] * count, "valid_nll": [2.0] * count}
+    thin = thinned(history)
+    assert ROWS_MOST / 4 < len(thin["step"]) < ROWS_MOST and thin["step"][-1] == count

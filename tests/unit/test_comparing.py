@@ -1,9 +1,13 @@
 """Several models on one axis: what stands where, what differs, and which units correspond."""
 
 import dataclasses
+import io
 import json
+import re
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lstmviz.checkpoint import Checkpoint, with_layout
@@ -14,11 +18,13 @@ from lstmviz.explain.differences import Differences, differences
 from lstmviz.explain.kin import corresponding, kinship
 from lstmviz.explain.measures import CHARTS, half_life, measures
 from lstmviz.explain.rows import SLOTS
-from lstmviz.explain.tables import lines_table, markdown, models_table, values_table
+from lstmviz.explain.tables import as_csv, lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, prepare, read
 from lstmviz.roles import GREEN
 from lstmviz.ui.sources import Copy, Shipped, titles
 from lstmviz.wire import ComparisonHeader
+
+LIBRARY = Path(__file__).parents[2] / "lstmviz"
 
 
 def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
@@ -278,3 +284,35 @@ def test_a_table_for_a_paper_keeps_its_columns(make_checkpoint):
     lines = markdown(models_table({"a|b": one.opened})).splitlines()
     assert lines[1].count("|") == lines[0].count("|") == lines[2].replace("\\|", "").count("|")
     assert "| a\\|b | lstm |" in lines[2] and "| 7.3891 |" in lines[2]
+
+
+def test_no_text_of_a_csv_is_a_formula() -> None:
+    texts = ["=1+1", "+", "-", "@a", "\tb", "\rc", "＝d", "e=", "'", "1", ""]
+    table = pd.DataFrame({"=token": texts, "kind": pd.Categorical(texts), "value": [-0.5] * len(texts)})
+    written = as_csv(table)
+    read = pd.read_csv(io.StringIO(written, newline=""), keep_default_na=False, dtype={"kind": str})
+    assert list(read) == ["'=token", "kind", "value"] and (read["value"] == -0.5).all()
+    for name in ("'=token", "kind"):
+        assert [*read[name]] == ["'=1+1", "'+", "'-", "'@a", "'\tb", "'\rc", "'＝d", "e=", "'", "1", ""]
+    assert [*table["=token"]] == texts  # what was there stays
+
+
+def test_every_csv_is_written_there() -> None:
+    writers = [path for path in LIBRARY.rglob("*.py") if re.search(r"to_csv|import csv", path.read_text("utf-8"))]
+    assert [path.name for path in writers] == ["tables.py"]
+
+
+def test_what_nobody_sees_in_a_name_is_shown_beside_others(make_checkpoint) -> None:
+    name = "\u202eabc"
+    opened = [prepare(dataclasses.replace(make_checkpoint(seed=k), corpus_name=name)) for k in (0, 1)]
+    both = [Compared(f"{k} {name}", f"{k} שלום {name}", each, read(each, "abc")) for k, each in enumerate(opened)]
+    facts = differences(opened, [1.0, 2.0])
+    comparison = Comparison(both, shared_axis("abc", both), facts, kinship(opened), 0)
+    header, _ = draw(
+        comparison, View(0, "index", ["keeps"], ["loss"], "keeps", True), {"time": 0, "unit": 0, "model": 0}
+    )
+    said = json.dumps(dataclasses.asdict(header), ensure_ascii=False)
+    for each in both:  # what the browser answers with stays as it is
+        said = said.replace(f'"id": {json.dumps(each.name, ensure_ascii=False)}', "")
+    assert "\u202e" not in said and said.count("‹U+202E›") > 6
+    assert header.models[0].title == "\u20680 שלום ‹U+202E›abc\u2069"

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import reprlib
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_every_field_takes_what_is_in_its_range_and_names_itself_value_and_range
     with pytest.raises(ValueError) as error:
         made(config, **{name: value})
     none = ", or none" if default is None else ""
-    assert str(error.value) == f"{name} is {value!r}; it must be {known.range.said}{none}"
+    assert str(error.value) == f"{name} is {reprlib.repr(value)}; it must be {known.range.said}{none}"
 
 
 @every_field
@@ -71,7 +72,7 @@ def test_a_configuration_can_be_changed_and_is_checked_again():
         ({"cell": "gpt"}, "cell is 'gpt'; it must be one of rnn, lstm"),
         ({"hidden_size": 4.0}, "hidden_size is 4.0"),
         ({"hidden_size": True}, "hidden_size is True"),
-        ({"num_layers": 65}, "from 1 to 64"),
+        ({"num_layers": 65}, "from 1 to 20"),
         ({"embedding_size": 10**9}, "embedding_size is 1000000000"),
         ({"dropout": 1.0}, "dropout is 1.0; it must be at least 0 and below 1"),
         ({"dropout": float("nan")}, "dropout is nan"),

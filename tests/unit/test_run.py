@@ -495,7 +495,7 @@ def test_every_place_where_numbers_may_fail_says_the_step(
         r"valid_nll became inf \(in the exact figures of the best weights, of step 30",
     )
     weights = {"decoder.bias": torch.tensor([math.nan])}
-    fails("process.checkpoints.weights_of", lambda _: weights, r"not all weights in decoder.bias are finite .*step 30")
+    fails("process.checkpoints.weights_of", lambda _: weights, r"weights in decoder.bias are not all finite .*step 30")
 
 
 def test_a_training_that_never_beats_the_untrained_model_is_told_so() -> None:

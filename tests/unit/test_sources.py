@@ -27,6 +27,11 @@ def test_an_address_is_read_as_it_was_written(address: Address) -> None:
     assert parse(str(address)) == address
 
 
+def test_a_link_that_says_as_ten_thousand_times_is_no_model() -> None:
+    with pytest.raises(CheckpointError, match="there is no checkpoint called"):
+        parse("brackets" + " as lstm" * 10_000).open()
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [

@@ -284,7 +284,8 @@ def test_others_go_on_where_one_fails(tmp_path: Path, monkeypatch: pytest.Monkey
         (["{0}/new", "--corpus", "brackets", "--workers", "1000"], "workers is 1000"),
         (["{0}/new", "--corpus", "brackets", "--workers", "-1"], "workers is -1"),
         (["{0}/new", "--corpus", "brackets", "--workers", "0"], "workers is 0"),
-        (["{0}/new", "--corpus", "brackets", "--hidden-size", "100000"], "training 1 of these models at once takes"),
+        (["{0}/new", "--corpus", "brackets", "--batch-size", "10000000"], "training 1 of these models at once takes"),
+        (["{0}/new", "--corpus", "brackets", "--hidden-size", "100000"], "hidden_size is 100000; it must be a whole"),
     ],
 )
 def test_a_problem_is_one_sentence(arguments: list, message: str, tmp_path: Path, monkeypatch) -> None:

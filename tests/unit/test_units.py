@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz import units
 from lstmviz.cells import CELLS
 from lstmviz.explain.examples import EXAMPLES, examples_for
-from lstmviz.reading import OpenModel, Reading, prepare, read, rows_of, telling_units, unit_order
+from lstmviz.reading import OpenModel, Reading, prepare, read, rows_of, telling_units, unit_order, written_at_most
 from lstmviz.units import MOST, acts, by_similarity, drawn_roles, kind_of, looked_at, telling, usual
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
@@ -156,15 +157,58 @@ def test_kinds_of_tokens() -> None:
 
 def test_alike_rows_stand_side_by_side() -> None:
     rows = np.array([[1, 0, 0], [0, 1, 0], [1, 0.1, 0], [0, 1, 0.1], [0.9, 0, 0.1]])
-    order = by_similarity(rows @ rows.T).tolist()
+    order = by_similarity(rows).tolist()
     places = [order.index(k) for k in (0, 2, 4)]
     assert max(places) - min(places) == 2
+
+
+def test_many_rows_are_ordered_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(0)
+    ways = np.exp(1j * chance.uniform(0, 2 * np.pi, 400))  # each row goes some way in one plane
+    plane, noise = chance.standard_normal((2, 900)), chance.standard_normal((400, 900))
+    rows = np.stack([ways.real, ways.imag], 1) @ plane + 1e-3 * noise
+    exactly = by_similarity(rows)
+    monkeypatch.setattr(units, "EXACT", 10)
+    found = by_similarity(rows)
+    at = np.argsort(np.roll(found, -int(np.argwhere(found == exactly[0])[0, 0])))[exactly]  # the circle from there on
+    turned = (-at) % 400  # or the other way round
+    assert min(np.abs(np.diff(at)).max(), np.abs(np.diff(turned)).max()) <= 3
+    assert (by_similarity(rows) == found).all()
+
+
+@pytest.mark.parametrize("cell", ["mingru", "lstm"])
+def test_a_wide_model_is_opened_without_a_matrix_of_its_units(cell: str, make_checkpoint, monkeypatch) -> None:
+    eigh = np.linalg.eigh
+
+    def small(matrix: np.ndarray):
+        assert len(matrix) <= 64
+        return eigh(matrix)
+
+    monkeypatch.setattr(np.linalg, "eigh", small)
+    monkeypatch.setattr(units, "EXACT", 64)
+    model = prepare(make_checkpoint(cell=cell, hidden_size=700))
+    seen = read(model, "abc ab ca\n" * 3)
+    assert seen is not None and len(telling_units(model, seen, 0)[0]) == MOST
+    for order in ("telling", "similar"):
+        assert sorted(unit_order(model, seen, 0, order)) == list(range(700))
+    assert all(max(values.shape) < 2000 for usual in model.usual for values in vars(usual).values())
+
+
+def test_a_large_model_writes_less_when_it_is_opened(make_checkpoint) -> None:
+    for options, most in (
+        ({}, 300),
+        ({"num_layers": 20}, 16),
+        ({"num_layers": 8}, 93),
+        ({"cell": "mingru", "hidden_size": 16_384}, 91),
+    ):
+        assert written_at_most(make_checkpoint(**options).build()) == most
+    assert written_at_most(opened("wikitext2-word-lstm").model) == 300
 
 
 @pytest.mark.parametrize("name", ["shakespeare-char-lstm", "wikitext2-word-lstm", "agreement"])
 def test_what_is_typed_for_a_token_gives_just_that_token(name: str) -> None:
     vocabulary = opened(name).checkpoint.vocabulary
-    typed = {i: form for i, form in enumerate(opened(name).typed) if form is not None}
+    typed = {i: form for i in range(len(vocabulary)) if (form := opened(name).typed[i]) is not None}
     assert all(vocabulary.encode(form) == [i] and "\n" not in form for i, form in typed.items())
     assert len(typed) >= len(vocabulary) - 4
 

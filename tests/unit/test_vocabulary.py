@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
+import unicodedata
 from pathlib import Path
 from unicodedata import normalize
 
@@ -20,8 +22,10 @@ from lstmviz.data.vocabulary import (
     SPECIALS,
     WORD,
     Vocabulary,
+    inline,
     is_tokenised,
     plain,
+    shown,
     tokenise,
     visible,
     well_formed,
@@ -98,7 +102,7 @@ def test_white_space_and_control_characters_are_shown():
     assert [CHARS.display(CHARS.ids[c]) for c in "a \n"] == ["a", "␣", "⏎"]
     assert WIKI.display(WIKI.ids[EOS]) == "⏎"
     assert CHARS.display(CHARS.ids[EOS]) == EOS
-    assert visible("\t\x00<b>") == "⇥␀<b>"
+    assert visible("\t\x00<b>") == "⇥‹U+0000›<b>"
 
 
 def test_a_corpus_is_split_at_white_space_where_it_is_tokenised_already():
@@ -287,3 +291,58 @@ def test_a_long_text_of_unknown_words_is_encoded_in_time():
 def test_plain_text_leaves_no_markdown(text):
     assert re.sub(r"\\(.)", r"\1", plain(text)).replace("\u200b", "") == text
     assert not re.search(r"(?<!\\)[\[\]*`$<>~&]|://|(?i:www\.)|\w@|^\d[.)]", plain(text))
+
+
+HONEST = [
+    "may", "É", "e\u0301", "שלום", "中文", "a\nb\tc", "\u0600123", "\u1820\u180b", "葛\U000e0100",
+    "می\u200cخواهم", "क्\u200dष", "ന്\u200d\u0d28", "1\ufe0f\u20e3", "❤\ufe0f\u200d🔥", "👩\u200d👩\u200d👧",
+    "👨🏿\u200d⚕\ufe0f", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HONEST)
+def test_honest_text_is_shown_as_it_is(text):
+    assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a\u202eb", "a‹U+202E›b"), ("\ufeff", "‹U+FEFF›"), ("\u2028\x85", "‹U+2028›‹U+0085›"), ("\x1b[", "‹U+001B›["),
+        ("a\u200db", "a‹U+200D›b"), ("می\u200c\u200cخ", "می‹U+200C›‹U+200C›خ"), ("a\u200cب", "a‹U+200C›ب"),
+        ("\ufe0f", "‹U+FE0F›"), ("1\ufe0f", "1‹U+FE0F›"), ("❤\ufe0f\ufe0f", "❤\ufe0f‹U+FE0F›"),
+        ("❤\u200d", "❤‹U+200D›"), ("🏴\U000e0067", "🏴‹U+E0067›"), ("\u3164", "‹U+3164›"), ("\u00ad", "‹U+00AD›"),
+        ("\ud83d", "‹U+D83D›"), ("\u2800", "‹U+2800›"),
+    ],
+)  # fmt: skip
+def test_what_nobody_sees_is_shown(text, seen):
+    assert shown(text) == seen and shown(seen) == seen
+
+
+def test_whatever_is_invisible_is_shown_between_letters():
+    hidden = [chr(n) for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n)) in ("Cf", "Cc", "Zl", "Zp")]
+    left = {c for c in hidden if shown(f"a{c}b") == f"a{c}b"}
+    # Ends of lines and tabs, and signs over or before the digits of Arabic, Syriac and Kaithi, which have a form.
+    assert left == {*"\t\n", *map(chr, [*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD])}
+
+
+def test_a_token_that_nobody_sees_is_no_empty_place():
+    vocabulary = Vocabulary.of("char", "\u202e\u200b\u2003\ufe0f")
+    signs = [vocabulary.display(i) for i in range(4, 8)]
+    assert sorted(signs) == ["‹U+2003›", "‹U+200B›", "‹U+202E›", "‹U+FE0F›"]
+    assert [vocabulary.encode(token) for token in vocabulary.tokens[4:]] == [
+        [4],
+        [5],
+        [6],
+        [7],
+    ]  # the data stay as they are
+
+
+def test_a_name_leaves_the_order_beside_it():
+    assert inline("abc 1") == "abc 1" and inline("שלום") == "\u2068שלום\u2069" and inline("\u202e") == "‹U+202E›"
+    assert plain("a\u2028b\n c\x85") == "a‹U+2028›b c‹U+0085›"
+
+
+@pytest.mark.parametrize("chunk", ["may", "I", "x1", "1x", "2026", "a1b2", "N", "MixedCase", "it" * 300])
+def test_letters_and_digits_alone_are_one_word_without_a_search(chunk):
+    assert text_module._words(chunk) == (chunk,) == tuple(regex.findall(WORD, chunk, regex.V1))

@@ -1,6 +1,7 @@
 """What Python and JavaScript both know is said once, in Python; what must be said twice is compared."""
 
 import dataclasses
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -110,3 +111,9 @@ def test_pack_refuses_what_does_not_fit() -> None:
         wire.pack(header, [np.zeros((1, 3))], identity="", ids=[1])
     with pytest.raises(ValueError, match="high must be above low"):
         wire.quantize(np.zeros(2), 1, 1)
+
+
+def test_what_is_no_finite_number_is_null() -> None:
+    frame = wire.Frame([("note", "NaN")], float("nan"))  # pyright: ignore[reportArgumentType]
+    text = wire.sized(frame, more={"a": [1.5, float("inf"), ("b", -float("inf"))]})
+    assert json.loads(text[4:]) == {"notes": [["note", "NaN"]], "height": None, "more": {"a": [1.5, None, ["b", None]]}}

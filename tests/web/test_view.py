@@ -2,14 +2,18 @@
 
 import json
 import math
+import random
+import sys
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
 from lstmviz import wire
+from lstmviz.data.vocabulary import inline, shown
 
 VIEW = {"left": 100, "right": 500, "column": 20, "dpr": 1}
 
@@ -180,6 +184,22 @@ def test_perplexities(web, nll: float | None, written: str) -> None:
 @settings(deadline=None, max_examples=200)
 def test_a_sign_that_can_be_drawn_stays_what_it_is(web, sign: str) -> None:
     drawn = web("words.js", "drawable", sign)
-    assert drawn.removeprefix("◌") in (sign.removeprefix("◌"), "")
+    assert drawn.removeprefix("◌") in (shown(sign), shown(sign).removeprefix("◌"))
     assert web("words.js", "drawable", drawn) == drawn
-    assert drawn == sign if sign.isascii() else True
+
+
+def test_what_nobody_sees_is_shown_alike_in_both_languages(web_page: Page) -> None:
+    chance, special = random.Random(0), "\u200c\u200d\ufe0e\ufe0f\u20e3\U000e0067\U000e007f\U000e0100\u180b\u202e\x00\n"
+    others = "a1#é\u0301בمیक\u094dष葛\u1820👩❤🏿🏴\u0600 "
+    texts = ["".join(chance.choices(special + others, k=6)) for _ in range(5000)]
+    every = "".join(chr(n) for n in range(sys.maxunicode + 1) if not 0xD800 <= n < 0xE000)
+    texts += [f"a{sign}b" for sign in regex.findall(r"[\p{DI}\p{Cf}\p{Cc}\p{Z}]", every)]
+    found = web_page.evaluate(
+        """async (texts) => {
+          const { shown, inline } = await import("/words.js");
+          return texts.map((text) => [shown(text), inline(text)]);
+        }""",
+        texts,
+    )
+    unlike = [ascii(t) for t, pair in zip(texts, found, strict=True) if pair != [shown(t), inline(t)]]
+    assert not unlike, unlike[:5]
