@@ -1,73 +1,8 @@
-"""lstmviz: ``streamlit run app.py``."""
-
-import gc
-from importlib import import_module
+"""lstmviz: ``streamlit run app.py``, or, where it is installed, ``python -m lstmviz app``, which runs this file."""
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-# Three gates of three units: the colours of forget, input and output.
-COLOURS = ("#b45309", "#15803d", "#1d4ed8")
-CELLS = [(x, y, colour) for y, colour in enumerate(COLOURS) for x in range(3) if (x + y) % 3 < 2]
-RECTS = "".join(f'<rect x="{x}" y="{y}" width=".9" height=".9" fill="{colour}"/>' for x, y, colour in CELLS)
-st.set_page_config(page_title="lstmviz", page_icon=f'<svg viewBox="0 0 3 3">{RECTS}</svg>', layout="wide")
+from lstmviz.ui.server import SCRIPT, Guard, in_the_browser
 
-STYLE = """<style>
-.block-container {padding: 0 1.8rem 3rem; max-width: 1760px}
-[data-testid="stLayoutWrapper"]:has(> .st-key-pages) {position: sticky; top: 0; z-index: 99; /* over maps and menus */
-  background: light-dark(#ffffff, #0f1318)} /* of the themes in .streamlit/config.toml */
-.st-key-pages {padding: .5rem 0 0; gap: .3rem}
-.st-key-pages p {font-size: .875rem}
-.st-key-pages [data-testid="stMarkdown"] p {font-size: 1.1rem; font-weight: 700; padding-right: .7rem}
-.st-key-pages a {padding: .15rem .5rem; min-height: 1.75rem}
-@media (max-width: 800px) { /* one column, on a phone and at 200 % zoom */
-  .block-container {padding: 0 1.1rem 3rem}
-  .st-key-figures {overflow-x: auto} /* three side by side, which would be cut off */
-  .st-key-curves {min-width: 620px}
-  .block-container > div > [data-testid="stLayoutWrapper"] > div > [data-testid="stColumn"] {min-width: 100%}
-}
-</style>"""
-
-# A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.
-PASTE = """<script>
-if (!window.__lstmvizPaste) {
-  window.__lstmvizPaste = true;
-  document.addEventListener("paste", (event) => {
-    const text = event.clipboardData?.getData("text/plain") ?? "", box = event.target;
-    if (!box.matches?.(":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input")) return;
-    if (!/[\\r\\n]/.test(text)) return;
-    event.preventDefault();
-    const [sign] = /[⏎␤↵]/.exec(box.placeholder) ?? "⏎";
-    document.execCommand("insertText", false, text.replace(/\\r\\n?|\\n/g, sign)); // which can be undone
-  }, true);
-}
-</script>"""
-
-
-@st.cache_resource(show_spinner="Loading PyTorch…")
-def start() -> None:
-    """Import everything, once a process.
-
-    Garbage collection meanwhile would take a third of the time and find nothing; and frozen, what was imported is not
-    walked by any later collection, of which every keystroke would pay its share.
-    """
-    gc.disable()
-    import torch
-
-    for name in ("choice", "watch_bar", "compare_bar"):  # and with them all the rest
-        import_module(f"lstmviz.ui.{name}")
-    torch.set_num_threads(1)
-    import_module("lstmviz.ui.session").give_back_at_once()
-    gc.freeze()
-    gc.enable()
-
-
-st.html(STYLE + PASTE, unsafe_allow_javascript=True)
-start()
-pages = [st.Page(f"lstmviz/pages/{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare")]
-chosen = st.navigation(pages, position="hidden")
-# Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
-with st.container(horizontal=True, vertical_alignment="center", key="pages"):
-    st.markdown("lstmviz", width="content")
-    for page in pages:
-        st.page_link(page)
-chosen.run()
+app = st.App(SCRIPT, middleware=[Middleware(Guard)], lifespan=in_the_browser)

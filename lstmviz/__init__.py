@@ -1,11 +1,15 @@
 """See inside small LSTM language models: train them, trace every gate, draw what they do."""
 
-from lstmviz.charts import gate_figure
-from lstmviz.checkpoint import Checkpoint, CheckpointError, load
-from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.vocabulary import Corpus, Vocabulary
-from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, trace_module, trace_sentence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lstmviz.charts import gate_figure
+    from lstmviz.checkpoint import Checkpoint, CheckpointError, load
+    from lstmviz.config import ModelConfig, TrainConfig
+    from lstmviz.data.vocabulary import Corpus, Vocabulary
+    from lstmviz.model import LanguageModel
+    from lstmviz.trace import GateTrace, trace_module, trace_sentence
 
 __all__ = [
     "Checkpoint",
@@ -21,3 +25,20 @@ __all__ = [
     "trace_module",
     "trace_sentence",
 ]
+
+_MODULES = {
+    "charts": ("gate_figure",),
+    "checkpoint": ("Checkpoint", "CheckpointError", "load"),
+    "config": ("ModelConfig", "TrainConfig"),
+    "data.vocabulary": ("Corpus", "Vocabulary"),
+    "model": ("LanguageModel",),
+    "trace": ("GateTrace", "trace_module", "trace_sentence"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What is asked for is imported then: a training that waits for its turn needs no torch."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"lstmviz.{module}"), name)
+    raise AttributeError(f"module 'lstmviz' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: ``python -m lstmviz train | sweep | resume | stop | runs | evaluate | trace | corpus``."""
+"""The command line: ``python -m lstmviz app | train | sweep | resume | stop | runs | evaluate | trace | corpus``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +27,7 @@ from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import unknown_said
 from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
@@ -39,6 +40,7 @@ from lstmviz.training.results import carried_variable
 from lstmviz.training.standing import short
 from lstmviz.training.status import LINEUP, LIVING, read_status, reason
 from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
+from lstmviz.training.turn import Place
 
 
 def _without(config: type[Options], *names: str, **defaults: object) -> Callable[..., dict[str, Any]]:
@@ -191,12 +193,13 @@ def stop(run_dir: tyro.conf.Positional[Path]) -> None:
     print(f"asked {run_dir.name} to stop after step {status.step:,}")
 
 
-def list_runs(folder: tyro.conf.Positional[Path] = Path("runs")) -> None:
+def list_runs(folder: tyro.conf.Positional[Path | None] = None) -> None:
     """List the runs in a folder, and the members of its line-ups, with their state.
 
     Args:
-        folder: where they are.
+        folder: where they are; else runs/ where you stand, or in LSTMVIZ_HOME.
     """
+    folder = folder or Home.here().runs
     begins = f"python -m lstmviz train {folder / 'NAME'} --corpus brackets begins a run there"
     if not folder.is_dir():
         raise ValueError(f"there is no folder at {folder}; {begins}")
@@ -223,8 +226,12 @@ def _standing(seen: Snapshot) -> str:
     return f"{state:<10} step {step:>7,}/{seen.config.train.steps:,}  {best}{said}"
 
 
-def follow(run: Run, world: World) -> None:
-    """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it."""
+def follow(run: Run, world: World, place: Place | None = None) -> None:
+    """Train a run in this process and show how it goes; an interrupt stops it. Of several processes rank 0 shows it.
+
+    Args:
+        place: as in `execute`.
+    """
     if world.rank:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback
         list(execute(run, world))
@@ -235,7 +242,7 @@ def follow(run: Run, world: World) -> None:
     config = run.config()
     print(f"training on {Path(config.train.corpus).name} in {run.folder}", flush=True)
     try:
-        for metrics in execute(run, world):
+        for metrics in execute(run, world, place):
             for name in metrics.zero_gradients:
                 print(f"warning: {name} has a gradient of exactly zero; it will not learn", flush=True)
             _show_progress(metrics, config.train.steps)
@@ -408,7 +415,7 @@ def fetch(name: tyro.conf.Positional[Literal["tinyshakespeare", "wikitext-2"]]) 
     Args:
         name: of the text; ``train --corpus NAME`` then reads it.
     """
-    _say_kept(corpora.fetch_text(name, progress=_show_bytes))
+    _say_kept(corpora.fetch_text(name, Home.here().corpora, progress=_show_bytes))
 
 
 def import_(files: tyro.conf.Positional[tuple[Path, ...]], name: str = "") -> None:
@@ -421,16 +428,17 @@ def import_(files: tyro.conf.Positional[tuple[Path, ...]], name: str = "") -> No
     if not files:
         raise ValueError("name a text file, several, or a folder with train, valid and test")
     name = name or re.sub(r"[^a-zA-Z0-9_]+", "-", files[0].resolve().stem).strip("-") or "text"
-    _say_kept(corpora.import_text(list(files), name, progress=_show_bytes))
+    _say_kept(corpora.import_text(list(files), name, Home.here().corpora, progress=_show_bytes))
 
 
 def list_texts() -> None:
     """List the texts that are kept in corpora/, and those that can be fetched."""
-    for name, path in corpora.kept().items():
+    kept = corpora.kept(Home.here().corpora)
+    for name, path in kept.items():
         about = corpora.about(path)
         print(f"{name:<24} {about['characters']:>13,} characters  {about['name']}, licence: {about['licence']}")
     for name, source in corpora.SOURCES.items():
-        if name not in corpora.kept():
+        if name not in kept:
             print(f"{name:<24} {source.size / 1e6:>9.1f} MB to fetch  {source.title}, licence: {source.licence}")
 
 
@@ -462,6 +470,21 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
         print("\r" * live + line, end="" if live and metrics.valid_nll is None else "\n", flush=True)
 
 
+def app(*arguments: str) -> None:
+    """Show the app in the browser until you stop it; what follows is for Streamlit, such as --server.port 8502.
+
+    Its runs/ and corpora/ lie where you stand, or in LSTMVIZ_HOME.
+    """
+    try:
+        from lstmviz.ui.server import serve
+    except ImportError as error:
+        raise ValueError(
+            f"the app is shown by Streamlit, which is not here ({error}): pip install streamlit, or, in a clone of "
+            'lstmviz, pip install ".[app]"'
+        ) from error
+    serve([*arguments])
+
+
 TEXTS = ("--probe", "--corpus", "--name")  # options that take one
 OPTION = re.compile(r"-h|--[a-z][\w-]*(=.*)?", re.DOTALL)
 
@@ -480,22 +503,32 @@ def _with_texts(arguments: list[str]) -> list[str]:
     return written
 
 
+@contextmanager
+def in_a_sentence(speaks: bool = True) -> Iterator[None]:
+    """A problem with the input ends the process with one sentence, not a traceback."""
+    try:
+        yield
+    except (ValueError, FloatingPointError, OSError) as error:
+        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+
+
 def main() -> None:
     """Run one command; a problem with its input is one sentence, not a traceback, and of many processes one says it."""
     speaks = World.of_torchrun().rank == 0
-    app, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    for command in (train, sweep, resume, stop, evaluate, trace):
-        app.command(command)
-    app.command(name="runs")(list_runs)
-    app.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")
+    commands, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
+    for command in (app, train, sweep, resume, stop, evaluate, trace):
+        commands.command(command)
+    commands.command(name="runs")(list_runs)
+    commands.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")
     corpus.command(fetch)
     corpus.command(name="import")(import_)
     corpus.command(name="list")(list_texts)
     arguments = _with_texts(sys.argv[1:])
     try:
-        app.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
-    except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"lstmviz: {reason(error)}" if speaks else 1)
+        with in_a_sentence(speaks):
+            if arguments[:1] == ["app"]:
+                return app(*arguments[1:])  # as they are: which options there are, Streamlit knows
+            commands.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except SystemExit as error:
         missed = arguments[:1] == ["trace"] or any(a in TEXTS and b[:1] == "-" for a, b in pairwise(arguments))
         if error.code and speaks and missed:

@@ -33,8 +33,8 @@ from lstmviz.config import Level, TrainConfig
 from lstmviz.data.grammars import GRAMMARS, generate
 from lstmviz.data.vocabulary import EOS, SPECIALS, Corpus, Vocabulary, is_tokenised, tokenise
 from lstmviz.disk import write_atomically
+from lstmviz.home import Home
 
-FOLDER = Path("corpora")
 PARTS = ("train", "valid", "test")
 PIECE = 1 << 20  # characters read, or ids handled, at once
 WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them would fill the memory
@@ -95,8 +95,8 @@ KNOWN_TEXTS = {
 # ---- keeping texts ---------------------------------------------------------------------------------------------------
 
 
-def kept(folder: Path = FOLDER) -> dict[str, Path]:
-    """The texts that were fetched or imported, by name."""
+def kept(folder: Path) -> dict[str, Path]:
+    """The texts that were fetched or imported into a folder, by name."""
     found = {path.parent.name: path.parent for path in sorted(Path(folder).glob("*/corpus.json"))}
     return {name: path for name, path in found.items() if about(path)}
 
@@ -110,7 +110,7 @@ def about(path: Path) -> dict[str, Any]:
     return found if {"name", "licence", "sha256", "characters"} <= set(found) else {}
 
 
-def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = None) -> Path:
+def fetch_text(name: str, folder: Path, progress: Progress | None = None) -> Path:
     """Download a text, check it against its digest, and keep it; what is there already is not fetched again.
 
     Raises:
@@ -149,7 +149,7 @@ def fetch_text(name: str, folder: Path = FOLDER, progress: Progress | None = Non
 def import_text(
     paths: list[Path],
     name: str,
-    folder: Path = FOLDER,
+    folder: Path,
     *,
     title: str | None = None,
     licence: str = "not stated",
@@ -265,8 +265,8 @@ def find_text(corpus: str) -> Path:
     Raises:
         ValueError: it is nowhere.
     """
-    if corpus in kept():
-        return kept()[corpus]
+    if path := kept(Home.here().corpora).get(corpus):
+        return path
     if (path := Path(corpus)).exists():
         return path
     fetched = f"; python -m lstmviz corpus fetch {corpus} fetches it" if corpus in SOURCES else ""

@@ -19,6 +19,7 @@ from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
+from lstmviz.ui.people import whose
 from lstmviz.ui.session import SENTENCE, Compare, link, linked, linked_number, readings, report, session
 from lstmviz.ui.sources import Address, titles
 from lstmviz.wire import Note
@@ -28,7 +29,7 @@ def page() -> None:
     """Which models, how they are shown, and the sentence with all that answers it."""
     st.html(STYLE)
     with st.container():  # with what is said of the choice, so that what follows stays in its place
-        opened = open_models(choose_models())
+        opened = open_models(choose_models(whose()))
     if len(opened) < 2:
         st.info("Choose at least two models above, up to six, or take a few of a line-up:")
         with st.container(width=420):

@@ -14,6 +14,7 @@ from lstmviz.charts import runs_figure
 from lstmviz.data.vocabulary import plain, unknown_said
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
+from lstmviz.home import Home
 from lstmviz.model import perplexity
 from lstmviz.reading import Selected, Selection, select, telling_unit
 from lstmviz.training import trainings
@@ -25,6 +26,7 @@ from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources
 from lstmviz.ui.components import gate_map, heading, moments
 from lstmviz.ui.form import form
+from lstmviz.ui.people import whose
 from lstmviz.ui.session import Train, report, session
 from lstmviz.ui.sources import Trained
 from lstmviz.units import drawn_roles
@@ -36,17 +38,18 @@ PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
 def page() -> None:
     """The form at the left, the trainings at the right."""
-    seen: list[Snapshot] | None = trainings.look()
+    home = whose()
+    seen: list[Snapshot] | None = trainings.look(home)
     moving = is_moving(seen)
     left, right = st.columns([1.15, 2.6], gap="medium")
     with left, st.container(border=True):
-        form(seen)
+        form(home, seen)
 
     def tick() -> None:
         """One look at all folders, which all that is drawn in this moment is made of; the first was for the form."""
         nonlocal seen
-        now, seen = trainings.look() if seen is None else seen, None
-        live(now)
+        now, seen = trainings.look(home) if seen is None else seen, None
+        live(home, now)
         if moving != is_moving(now):
             st.rerun()  # to look again twice a second, or no longer
 
@@ -61,16 +64,16 @@ def is_moving(every: list[Snapshot]) -> bool:
     return any(seen.is_living for seen in every) or answering or memory.playing is not None
 
 
-def live(every: list[Snapshot]) -> None:
+def live(home: Home, every: list[Snapshot]) -> None:
     """The table of trainings, and what moves while the chosen ones learn; before there is one, a recorded one.
 
     Always the same places: see ``ui.components``.
     """
     above, below = st.container(), st.container()
     with above:
-        chosen = steered(every) if every else recorded()
+        chosen = steered(home, every) if every else recorded()
     with below:
-        learning(chosen)
+        learning(home, chosen)
 
 
 def table(every: list[Snapshot]) -> list[Snapshot]:
@@ -123,7 +126,7 @@ def recorded() -> list[Snapshot]:
     return [seen]
 
 
-def steered(every: list[Snapshot]) -> list[Snapshot]:
+def steered(home: Home, every: list[Snapshot]) -> list[Snapshot]:
     """The trainings that are chosen in the table; what they are called, how far they are, and what steers them."""
     rows, steering, said = (st.container() for _ in range(3))
     with rows:
@@ -134,16 +137,16 @@ def steered(every: list[Snapshot]) -> list[Snapshot]:
         memory.playing = None
     with steering:
         if (lineup := first.run.lineup) and {seen.run.lineup for seen in chosen} == {lineup}:
-            steer_lineup(Sweep(lineup), [seen for seen in every if seen.run.lineup == lineup], together=not alone)
+            steer_lineup(home, Sweep(lineup), [seen for seen in every if seen.run.lineup == lineup], together=not alone)
         if alone:
-            steer(first)
+            steer(home, first)
     if memory.problem:
         said.error(f"{plain(memory.problem)}.")
         memory.problem = ""
     return chosen
 
 
-def learning(chosen: list[Snapshot]) -> None:
+def learning(home: Home, chosen: list[Snapshot]) -> None:
     """How the chosen ones learn: the curves of all, and the gates of the first."""
     said, axes, curves, below = (st.container() for _ in range(4))
     if not chosen:
@@ -154,7 +157,7 @@ def learning(chosen: list[Snapshot]) -> None:
         remarks(named)
     with axes, st.container(horizontal=True, vertical_alignment="center"):
         x, log = axis(), st.toggle("logarithmic", key="log")
-        to_compare(chosen)
+        to_compare(home, chosen)
     with curves:
         draw_curves(named, x, log=log)
         if len(chosen) > 1:
@@ -172,13 +175,13 @@ def axis() -> str:
     )
 
 
-def to_compare(chosen: list[Snapshot]) -> None:
+def to_compare(home: Home, chosen: list[Snapshot]) -> None:
     """A button that opens those that have weights side by side."""
-    ready = [str(Trained(seen.run.name)) for seen in chosen if seen.has_weights][:MOST]
+    ready = [str(Trained(seen.run.name, home.person)) for seen in chosen if seen.has_weights][:MOST]
     if len(ready) > 1:
         count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
         if st.button(f"open {count}in Compare", key="compare"):
-            st.switch_page("lstmviz/pages/compare.py", query_params={"models": ready})
+            st.switch_page("compare.py", query_params={"models": ready})
 
 
 def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
@@ -202,7 +205,7 @@ def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do what a button says; the page says why where that cannot be done."""
     memory = session(Train)
     memory.pressed = time.monotonic()
-    if action is trainings.start:
+    if action is trainings.go_on:
         memory.arrived = memory.pressed
     try:
         action(*arguments)
@@ -210,7 +213,7 @@ def attempt(action: Callable[..., object], *arguments: object) -> None:
         memory.problem = reason(error)
 
 
-def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> None:
+def steer_lineup(home: Home, lineup: Sweep, members: list[Snapshot], *, together: bool) -> None:
     """Stop, resume and delete all members of a line-up; and how far they are, where they are shown together."""
     status, name = members[0].lineup, lineup.folder.name
     state = status.state if status else "starting"
@@ -223,7 +226,7 @@ def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> N
         if status and state in LIVING:
             st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
         elif state not in LIVING and finished < len(members):
-            st.button("resume all", on_click=attempt, args=(trainings.start, lineup), key="restart_all")
+            st.button("resume all", on_click=attempt, args=(trainings.go_on, home, lineup), key="restart_all")
         if state not in LIVING:
             with st.popover("delete all", key=f"ask {name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(name)}, with all its members, is removed for good.")
@@ -233,7 +236,7 @@ def steer_lineup(lineup: Sweep, members: list[Snapshot], *, together: bool) -> N
         st.progress(done, f"{state} · {finished} of {len(members)} finished")
 
 
-def steer(seen: Snapshot) -> None:
+def steer(home: Home, seen: Snapshot) -> None:
     """Pause, resume, stop, delete: what the state allows; and how far it is."""
     run, status = seen.run, seen.status
     state, several = (status.state, status.processes) if status else ("starting", 1)
@@ -246,9 +249,9 @@ def steer(seen: Snapshot) -> None:
         if seen.is_living and seen.has_begun:  # a member that waits has no process yet
             st.button("stop", on_click=attempt, args=(run.ask, "stop"), key="stop")
         if state in ("stopped", "crashed", "failed") and several == 1:
-            st.button("resume", on_click=attempt, args=(trainings.start, run), key="restart")
+            st.button("resume", on_click=attempt, args=(trainings.go_on, home, run), key="restart")
         if seen.has_weights and st.button("open in Watch", key="open"):
-            st.switch_page("lstmviz/pages/watch.py", query_params={"model": str(Trained(run.name))})
+            st.switch_page("watch.py", query_params={"model": str(Trained(run.name, home.person))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=f"ask {run.name}"):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")

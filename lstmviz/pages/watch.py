@@ -24,6 +24,7 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
+from lstmviz.ui.people import whose
 from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, readings, report, session
 from lstmviz.ui.sources import Address
 from lstmviz.ui.watch_bar import watch_bar
@@ -35,7 +36,7 @@ def page() -> None:
     st.html(STYLE)
     left, right = st.columns([3.1, 1], gap="medium")
     with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        address = choose_model()
+        address = choose_model(whose())
     if address is None:
         return
     try:

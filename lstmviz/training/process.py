@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import platform
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from lstmviz import checkpoint as checkpoints
@@ -31,14 +27,13 @@ from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.probe import Probe
 from lstmviz.training.results import carried_variable, results_on, thinned
 from lstmviz.training.standing import learned_nothing
-from lstmviz.training.status import State, alone, read_status, reason, write_status
+from lstmviz.training.status import State, reason
+from lstmviz.training.turn import LOOK_EVERY, Place
 
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs
-BEAT_EVERY = 2.0  # seconds between two heartbeats
-LOOK_EVERY = 0.2  # seconds between two looks at what somebody asks for
 
 
-def execute(run: Run, world: World = ALONE) -> Iterator[Record]:
+def execute(run: Run, world: World = ALONE, place: Place | None = None) -> Iterator[Record]:
     """Train to the end, or until it is stopped; begin where the last process came to, if there was one.
 
     One that cannot be gone on with stands afterwards as it stood before, and its status says why.
@@ -47,6 +42,7 @@ def execute(run: Run, world: World = ALONE) -> Iterator[Record]:
         run: what is trained.
         world: all its processes call this. Rank 0 alone touches the folder, which the others need not see, and yields
             records.
+        place: what rank 0 has of the run already, if it has waited for its turn before.
 
     Raises:
         Busy: another process is training this run.
@@ -54,18 +50,18 @@ def execute(run: Run, world: World = ALONE) -> Iterator[Record]:
         FloatingPointError: the training diverged; the best weights so far stay.
         ConnectionError: another process of this world ended.
     """
-    return _lead(run, world) if world.rank == 0 else _assist(run, world)
+    return _lead(run, world, place) if world.rank == 0 else _assist(run, world)
 
 
-def _lead(run: Run, world: World) -> Iterator[Record]:
+def _lead(run: Run, world: World, place: Place | None) -> Iterator[Record]:
     """What rank 0 does."""
-    with alone(run.folder, "training"), Voice(run.folder) as voice:
-        turn, process = Turn((run.lineup or run.folder).parent), None
+    with nullcontext(place) if place else Place.at(run.folder) as place:
+        voice, process = place.voice, None
         try:
             config = run.config()
             trainer = _trainer(config, world)
             _go_on(trainer, run)
-            process = Process(run, trainer, config.probe, voice, turn)
+            process = Process(run, trainer, config.probe, place)
             yield from process.train()
         except GeneratorExit:
             raise
@@ -78,8 +74,6 @@ def _lead(run: Run, world: World) -> Iterator[Record]:
             with suppress(OSError):  # a full disk does not take even this; then the run counts as crashed
                 voice.say(state, process and process.trainer, "" if stopped else reason(error))
             raise
-        finally:
-            turn.leave()
 
 
 def _assist(run: Run, world: World) -> Iterator[Record]:
@@ -167,90 +161,6 @@ def _check_vocabulary(trainer: Trainer, run: Run) -> None:
         raise ValueError(SPLIT_OTHERWISE)
 
 
-class Voice:
-    """Says how a run stands, and repeats it as long as the process lives, also where that evaluates for minutes.
-
-    Args:
-        folder: the run's.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.before = read_status(folder)  # how it stood when the process began
-        self._said: tuple[State, Trainer | None, str] = ("starting", None, "")
-        self._lock, self._over = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> Voice:
-        (self.folder / "control").unlink(missing_ok=True)  # what was asked of the process before
-        self._write()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def say(self, state: State, trainer: Trainer | None, message: str = "") -> None:
-        """Change the status.
-
-        Args:
-            trainer: None where none could be made; then it has come as far as the process before.
-        """
-        with self._lock:
-            if (state, trainer, message) != self._said:
-                self._said = state, trainer, message
-                self._write()
-
-    def _beat(self) -> None:
-        while not self._over.wait(BEAT_EVERY):
-            with self._lock, suppress(OSError):
-                self._write()
-
-    def _write(self) -> None:
-        state, trainer, message = self._said
-        if trainer:
-            parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-            write_status(self.folder, state, trainer.step, message, parameters, trainer.world.size)
-        elif before := self.before:
-            write_status(self.folder, state, before.step, message, before.parameters, before.processes)
-        else:
-            write_status(self.folder, state, 0, message)
-
-
-class Turn:
-    """The right to train. There are as many as the machine has cores; on a disk that several share, each has its own.
-
-    Args:
-        home: the folder of runs; those of its line-ups count, too.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self._lock: FileLock | None = None
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether this process has one."""
-        return self._lock is not None
-
-    def take(self) -> bool:
-        """Whether one was free; then it is this process's until it is given back, or the process ends."""
-        for number in range(os.cpu_count() or 1):
-            lock = FileLock(self.home / f".turn-{platform.node()}-{number}", timeout=0, thread_local=False)
-            with suppress(Timeout):
-                lock.acquire()
-                self._lock = lock
-                return True
-        return False
-
-    def leave(self) -> None:
-        """Give it back, if there is one."""
-        if self._lock:
-            self._lock.release()
-            self._lock = None
-
-
 class Process:
     """Rank 0 of a training: between the steps it does what is asked, and writes all that the folder holds.
 
@@ -258,13 +168,12 @@ class Process:
         run: the folder.
         trainer: takes the steps.
         probe: the sentence whose gates are kept.
-        voice: says how it stands.
-        turn: what it needs to take steps.
+        place: says how it stands, and has the turn that it needs to take steps.
     """
 
-    def __init__(self, run: Run, trainer: Trainer, probe: str, voice: Voice, turn: Turn) -> None:
+    def __init__(self, run: Run, trainer: Trainer, probe: str, place: Place) -> None:
         self.run, self.folder, self.trainer, self.probe = run, run.folder, trainer, probe
-        self.voice, self.turn = voice, turn
+        self.place, self.voice, self.turn = place, place.voice, place.turn
         self.saved = self.looked = time.monotonic()
 
     def train(self) -> Iterator[Record]:
@@ -324,12 +233,7 @@ class Process:
         """Do what the control file says; whether it says to stop. Who pauses lets another run have the turn."""
         waiting = False
         while True:
-            try:
-                asked = (self.folder / "control").read_text()
-            except FileNotFoundError:
-                asked = "resume"
-            if asked != "pause":
-                (self.folder / "control").unlink(missing_ok=True)
+            if (asked := self.place.asked()) != "pause":
                 return asked == "stop" or (waiting and not self._take_turn())
             if self.turn.is_mine:
                 self._save()

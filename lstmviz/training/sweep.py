@@ -37,8 +37,9 @@ from lstmviz.disk import write_atomically
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import memory_needed, memory_there
-from lstmviz.training.process import BEAT_EVERY, LOOK_EVERY, execute
+from lstmviz.training.process import execute
 from lstmviz.training.status import LINEUP, LIVING, Busy, State, Status, alone, read_status, reason, write_status
+from lstmviz.training.turn import BEAT_EVERY, LOOK_EVERY, Turn
 
 RETRIES = 3  # times that a member is begun again whose process was killed
 PROCESS = 400 * 2**20  # bytes that a process takes beside what it trains, most of them torch's
@@ -325,7 +326,11 @@ def _here(workers: int) -> Iterator[Submit]:
 
 
 def _in_a_process(folder: Path) -> str:
-    """`train_member` in a process that is begun again when it is killed."""
+    """`train_member` in a process that is begun again when it is killed; none waits where no turn is free."""
+    turn = Turn(folder.parent.parent)
+    while not turn.take() and not _is_stopping(folder.parent):
+        time.sleep(LOOK_EVERY)
+    turn.leave()
     for attempt in range(1 + RETRIES):
         # A pool of one: another member's death is none of this one's concern.
         with ProcessPoolExecutor(1, _fork_server(), _begin, (folder,)) as pool:

@@ -8,6 +8,7 @@ from lstmviz.card import card
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
 from lstmviz.explain.comparison import MOST
+from lstmviz.home import Home
 from lstmviz.reading import OpenModel
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
@@ -20,18 +21,19 @@ TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up t
 # ---- one -------------------------------------------------------------------------------------------------------------
 
 
-def choose_model() -> Address | None:
+def choose_model(home: Home) -> Address | None:
     """The menu of models, the card of the chosen one, and the upload; None where there are no models."""
-    names = [*map(str, sources.every())]
+    names = [*map(str, sources.every(home))]
     if not names:
         st.warning(
             "There are no checkpoints in the folder checkpoints/. Train one with "
             "`python -m lstmviz train runs/brackets --corpus brackets` and upload its best.safetensors below."
         )
-        upload()
+        upload(home)
         return None
+    asked = linked(MODEL.key)
+    names += [name for name in sources.shared([asked or ""]) if name not in names]
     if MODEL.value() not in names:
-        asked = linked(MODEL.key)
         if asked is not None and asked not in names:
             st.warning(
                 "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
@@ -44,7 +46,7 @@ def choose_model() -> Address | None:
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
             show_card(address)
         with st.popover("open"):
-            upload()
+            upload(home)
     return address
 
 
@@ -59,33 +61,34 @@ def show_card(address: Address) -> None:
         st.error(plain(str(error)))
 
 
-def upload() -> None:
+def upload(home: Home) -> None:
     """Take a checkpoint of ours from the person's disk."""
     label = "open a checkpoint of your own (.safetensors)"
     if problem := session(Uploads).problem:
         st.error(f"The file cannot be used: {plain(problem)}.")
-    st.file_uploader(label, type="safetensors", key=UPLOAD.key, on_change=take_upload)
+    st.file_uploader(label, type="safetensors", key=UPLOAD.key, on_change=take_upload, args=(home,))
 
 
-def take_upload() -> None:
+def take_upload(home: Home) -> None:
     """Choose the uploaded model; only a callback, which runs before the menu is drawn, may do that."""
     file, uploads = UPLOAD.value(), session(Uploads)
     uploads.problem = ""
     if file is None:
         return
     try:
-        MODEL.put(str(Uploaded.take(file.getvalue())))
-    except CheckpointError as error:
+        MODEL.put(str(Uploaded.take(home, file.getvalue())))
+    except ValueError as error:  # as every CheckpointError is one
         uploads.problem = str(error)
 
 
 # ---- several ---------------------------------------------------------------------------------------------------------
 
 
-def choose_models() -> list[Address]:
+def choose_models(home: Home) -> list[Address]:
     """The menu of all models, of line-ups, and of copies in another layout."""
-    names = [*map(str, sources.every())]
+    names = [*map(str, sources.every(home))]
     asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *linked_all(MODELS.key)])]
+    names += [name for name in sources.shared(asked) if name not in names]
     copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
     names += [name for name in copies if name not in names]
     if lost := [name for name in asked if name not in names]:

@@ -17,9 +17,11 @@ from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, well_formed
+from lstmviz.home import CLASS, Home
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
+from lstmviz.training.limits import LIMITS, check_text
 from lstmviz.training.loop import unknown_share
 from lstmviz.training.status import reason
 from lstmviz.ui.cell_card import cell_card
@@ -43,22 +45,19 @@ class Text:
 
     Args:
         name: of a grammar or a kept text, or ``OWN``.
+        path: what TrainConfig calls it.
         sha256: of a kept text; another text of that name is another text.
         own: the text itself, where it is the person's own.
         level, max_words, min_count: as in TrainConfig.
     """
 
     name: str
+    path: str
     sha256: str = ""
     own: str | None = None
     level: Level = "char"
     max_words: int | None = None
     min_count: int = 1
-
-    @property
-    def path(self) -> str:
-        """What TrainConfig calls its corpus."""
-        return str(corpora.kept(trainings.TEXTS).get(self.name, self.name))
 
     def config(self, **others: Any) -> TrainConfig:
         """How to train on it; ``others`` are of TrainConfig, too."""
@@ -66,14 +65,17 @@ class Text:
         return TrainConfig(self.path, **cut, **others)
 
 
-def form(trained: list[Snapshot]) -> None:
+def form(home: Home, trained: list[Snapshot]) -> None:
     """Everything a training needs, with sensible values in place.
 
     Args:
+        home: whose it will be.
         trained: how all trainings stand.
     """
-    st.markdown("**train a model**")
-    text = choose_text()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown("**train a model**", width="content")
+        what_is_yours(home)
+    text = choose_text(home)
     if text is None:
         return
     cells, same, about = choose_cells()
@@ -111,11 +113,26 @@ def form(trained: list[Snapshot]) -> None:
         read = corpus.vocabulary.encode(probe)
         if read and set(read) == {corpus.vocabulary.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
-        if not trainings.room(trained):
+        if not trainings.room(home, trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
         several = f" {len(cells)} cells" if details.seeds == 1 else f" {grid.count} models"
         if st.button(f"Train{several if grid.count > 1 else ''}", type="primary", width="stretch", key="train"):
-            start(grid, corpus, text)
+            start(home, grid, corpus, text)
+
+
+def what_is_yours(home: Home) -> None:
+    """In a class, who sees what, and how much one may have; at home nothing."""
+    if not home.person:
+        return
+    rows = [f"| {each.what} | {each.person:,} | {each.machine:,} |" for each in LIMITS]
+    with st.popover("a class"):
+        st.markdown(
+            f"**A class shares this server** (its teacher set `{CLASS}`). What you train, keep or upload is yours, in "
+            "this browser: nobody else sees it, or can stop or delete it. To show a model of yours, open it in Watch "
+            "or Compare and send the link that **copy link** copies: who has it can read the model. What the teacher "
+            "trained and kept is there for all to read."
+        )
+        st.markdown("\n".join(["| at most | each of you | all together |", "|---|--:|--:|", *rows]))
 
 
 def ask(config: type[Options], name: str, begin: float | None = None, of: str = "") -> Any:
@@ -211,15 +228,15 @@ def asked(text: Text, cells: list[str], details: Details, probe: str) -> Grid:
     return lineup(train, model, cells, (details.model["num_layers"],), (train.bptt,), seeds, probe=probe)
 
 
-def start(grid: Grid, corpus: Corpus, text: Text) -> None:
+def start(home: Home, grid: Grid, corpus: Corpus, text: Text) -> None:
     """Begin a training or a line-up and show it."""
     name = "text" if text.own else text.name
     try:
         if grid.count > 1:
-            run = trainings.begin_lineup(grid, len(corpus.vocabulary), f"{name}-lineup", text.own).runs()[0]
+            run = trainings.begin_lineup(home, grid, len(corpus.vocabulary), f"{name}-lineup", text.own).runs()[0]
         else:
             (member,) = grid.members(len(corpus.vocabulary)).values()
-            run = trainings.begin(member, f"{name}-{member.model.cell}", text.own)
+            run = trainings.begin(home, member, f"{name}-{member.model.cell}", text.own)
     except (ValueError, OSError) as error:
         st.error(f"The training could not be started: {plain(reason(error))}.")
         return
@@ -232,9 +249,9 @@ def start(grid: Grid, corpus: Corpus, text: Text) -> None:
 # ---- the text --------------------------------------------------------------------------------------------------------
 
 
-def choose_text() -> Text | None:
+def choose_text(home: Home) -> Text | None:
     """The menu of texts and how the chosen one is cut; None while there is none that can be used."""
-    fetched = corpora.kept(trainings.TEXTS)
+    fetched = {name: path for each in reversed(home.read) for name, path in corpora.kept(each.corpora).items()}
     missing = {name: source for name, source in corpora.SOURCES.items() if name not in fetched}
 
     def label(name: str) -> str:
@@ -244,10 +261,10 @@ def choose_text() -> Text | None:
         "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"
     )
     if name in GRAMMARS:
-        return Text(name)
+        return Text(name, name)
     if name in missing:
-        return offer_to_fetch(name)
-    own = own_text() if name == OWN else None
+        return offer_to_fetch(home, name)
+    own = own_text(home) if name == OWN else None
     if name == OWN and own is None:
         return None
     levels: dict[str, Level] = {"characters": "char", "words": "word"}
@@ -263,18 +280,20 @@ def choose_text() -> Text | None:
             "Thai, Lao, Khmer, Burmese), each character with its marks is a word.",
         )
     ]
-    sha256 = corpora.about(fetched[name])["sha256"] if own is None else ""
+    path, sha256 = name, ""
+    if own is None:
+        path, sha256 = str(fetched[name]), corpora.about(fetched[name])["sha256"]
     if level == "char":
-        return Text(name, sha256, own)
+        return Text(name, path, sha256, own)
     first, second = st.columns(2)
     with first:
         words = ask(TrainConfig, "max_words")
     with second:
         times = ask(TrainConfig, "min_count")
-    return Text(name, sha256, own, level, words, times)
+    return Text(name, path, sha256, own, level, words, times)
 
 
-def offer_to_fetch(name: str) -> None:
+def offer_to_fetch(home: Home, name: str) -> None:
     """A button that fetches a text, with its progress."""
     source = corpora.SOURCES[name]
     st.caption(f"{source.title} is not on this machine yet. Licence: {source.licence}.")
@@ -282,9 +301,10 @@ def offer_to_fetch(name: str) -> None:
         return
     bar = st.progress(0.0, "asking for it…")
     try:
+        check_text(home, source.size)
         corpora.fetch_text(
             name,
-            trainings.TEXTS,
+            home.corpora,
             lambda done, total: bar.progress(done / max(1, total), f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"),
         )
     except (ValueError, OSError) as error:
@@ -294,7 +314,7 @@ def offer_to_fetch(name: str) -> None:
     st.rerun()
 
 
-def own_text() -> str | None:
+def own_text(home: Home) -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
     upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key=OWN_FILE.key)
     text = well_formed(st.text_area("or paste a text", key=OWN_PASTED.key, persist_state="session", height=120) or "")
@@ -312,7 +332,7 @@ def own_text() -> str | None:
         return None
     with st.popover("keep this text in the menu", width="stretch"):
         st.text_input("name", "my-text", key=OWN_NAME.key)
-        st.button("keep", on_click=keep_text, key="text_keep")
+        st.button("keep", on_click=keep_text, args=(home,), key="text_keep")
     memory = session(Train)
     if memory.not_kept:
         st.error(f"It was not kept: {plain(memory.not_kept)}.")
@@ -332,11 +352,11 @@ def read_upload(file: UploadedFile) -> str:
         raise ValueError(f"The file is not UTF-8 text (byte {error.start}); save it as UTF-8 first") from error
 
 
-def keep_text() -> None:
+def keep_text(home: Home) -> None:
     """Import the text as it stands now and choose it; only a callback, which runs before the menu, may do that."""
     name, file = OWN_NAME.value() or "", OWN_FILE.value()
     try:
-        trainings.keep(read_upload(file) if file else well_formed(OWN_PASTED.value() or ""), name)
+        trainings.keep(home, read_upload(file) if file else well_formed(OWN_PASTED.value() or ""), name)
         CORPUS.put(name)
     except (ValueError, OSError) as error:
         session(Train).not_kept = reason(error)

@@ -2,7 +2,7 @@
 
 The only file that says ``st.session_state`` or ``st.query_params``. There are three kinds of what is remembered:
 
-- of each page and menu a dataclass below: ``session(Watch).reading``;
+- of each page and menu a dataclass below: ``session(Watch).selected``;
 - what a widget holds, where something else than the widget reads or sets it: the ``Widget`` of that key below;
 - what a component said last, from the browser: ``report("map")``.
 
@@ -42,15 +42,17 @@ class Sentences:
     examples: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Uploads:
     """The models that were uploaded.
 
     Args:
+        person: whose they are, as in `Home`.
         opened: name -> model.
         problem: why the last file cannot be used.
     """
 
+    person: str = ""
     opened: dict[str, OpenModel] = field(default_factory=dict)
     problem: str = ""
 
@@ -152,7 +154,7 @@ def readings() -> Readings:
 
     Streamlit keeps the session itself, for a browser that comes back: 128 of them, for two minutes and longer.
     """
-    return Readings()
+    return session(Readings)
 
 
 def session(kind: type[T]) -> T:

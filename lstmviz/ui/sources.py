@@ -4,6 +4,7 @@
 ``brackets``                    a checkpoint that comes with the project
 ``recall/gru``                  a cell of a line-up of these: ``TASK/CELL``
 ``run NAME``                    a training of the Train page, or ``run LINEUP/NAME``
+``run NAME of PERSON``          in a class that of one person; who has the address may read it
 ``uploaded TEXT CELL DIGEST``   a file of the person's own, in this session
 ``ADDRESS as CELL``             a copy of another one, its weights in the layout of that cell
 ==============================  ===========================================================
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 import streamlit as st
 
@@ -20,11 +22,14 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
+from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.reading import OpenModel, prepare
 from lstmviz.training import trainings
+from lstmviz.training.limits import UPLOADS
 from lstmviz.ui.session import Uploads, session
 
-FOLDER = Path(__file__).parents[2] / "checkpoints"
+FOLDER = SHIPPED / "checkpoints"
+_uploads: WeakSet[Uploads] = WeakSet()  # of all pages that are open
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
 _FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
 
@@ -77,24 +82,34 @@ class Member:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best weights of a training of the Train page: its folder's name, a member's after its line-up's."""
+    """The best weights of a training of the Train page.
+
+    Args:
+        run: its folder's name, a member's after its line-up's.
+        person: whose it is, as in `Home`.
+    """
 
     run: str
+    person: str = ""
 
     def __str__(self) -> str:
-        return f"run {self.run}"
+        return f"run {self.run} of {self.person}" if self.person else f"run {self.run}"
 
     @classmethod
     def parse(cls, text: str) -> Trained | None:
-        return cls(text.removeprefix("run ")) if text.startswith("run ") else None
+        if not text.startswith("run "):
+            return None
+        run, of, person = text.removeprefix("run ").rpartition(" of ")
+        return cls(run, person) if of and PERSON.fullmatch(person) else cls(text.removeprefix("run "))
 
     @classmethod
-    def every(cls) -> list[Trained]:
-        """Of the trainings that have been evaluated, the newest first."""
-        return [cls(run.name) for run in trainings.every() if (run.folder / "best.safetensors").exists()]
+    def every(cls, home: Home) -> list[Trained]:
+        """Of the trainings that have been evaluated, the newest first, and one's own before the machine's."""
+        every = ((each, run) for each in home.read for run in trainings.every(each))
+        return [cls(run.name, each.person) for each, run in every if (run.folder / "best.safetensors").exists()]
 
     def open(self) -> OpenModel:
-        return _open_below(trainings.FOLDER, [*self.run.split("/", 1), "best.safetensors"], self)
+        return _open_below(Home.here().of(self.person).runs, [*self.run.split("/", 1), "best.safetensors"], self)
 
 
 @dataclass(frozen=True)
@@ -115,16 +130,29 @@ class Uploaded:
         return [cls(name) for name in session(Uploads).opened]
 
     @classmethod
-    def take(cls, data: bytes) -> Uploaded:
+    def take(cls, home: Home, data: bytes) -> Uploaded:
         """Check an uploaded file and keep it.
+
+        Args:
+            home: whose it is.
+            data: the file.
 
         Raises:
             CheckpointError: the file cannot be used.
+            ValueError: too many are open.
         """
         opened = _prepare(data)
         checkpoint = opened.checkpoint
-        address = cls(f"{checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}")
-        session(Uploads).opened[address.name] = opened
+        address, mine = (
+            cls(f"{checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}"),
+            session(Uploads),
+        )
+        mine.person = home.person
+        _uploads.add(mine)
+        if home.person and address.name not in mine.opened:
+            held = [(each.person, len(each.opened)) for each in _uploads]
+            UPLOADS.check(sum(n for person, n in held if person == home.person), sum(n for _, n in held))
+        mine.opened[address.name] = opened
         return address
 
     def open(self) -> OpenModel:
@@ -172,9 +200,19 @@ def parse(text: str) -> Address:
     return next(address for kind in kinds if (address := kind.parse(text)))
 
 
-def every() -> list[Address]:
+def every(home: Home) -> list[Address]:
     """All in the menu. Copies stand there once they are asked for: there are too many to list them all."""
-    return [*Shipped.every(), *Trained.every(), *Uploaded.every(), *Member.every()]
+    return [*Shipped.every(), *Trained.every(home), *Uploaded.every(), *Member.every()]
+
+
+def shared(names: list[str]) -> list[str]:
+    """Those of the names, out of a link, that are trainings of another person, or copies of such, and are there."""
+    originals = [address.original if isinstance(address := parse(name), Copy) else address for name in names]
+    return [
+        str(address)
+        for address in dict.fromkeys(originals)
+        if isinstance(address, Trained) and address.person and is_there(address)
+    ]
 
 
 def line_ups() -> dict[str, list[Member]]:
@@ -203,6 +241,15 @@ def open_path(path: Path, name: str) -> OpenModel:
     except (OSError, ValueError) as error:  # or a path that no file can have
         raise _missing(name) from error
     return _open_file(str(path), changed)
+
+
+def is_there(address: Address) -> bool:
+    """Whether a model can be opened."""
+    try:
+        address.open()
+    except CheckpointError:
+        return False
+    return True
 
 
 def _open_below(folder: Path, names: list[str], address: Address) -> OpenModel:

@@ -6,7 +6,7 @@
 //   "lstmviz:select"          event of the window, {unit, layer} in its detail: select that unit
 //   window.__lstmvizPainted   {tokens, at, draw}: how many tokens the last painted picture has, when it was painted, and how
 //                             many milliseconds that took; the comparison sets it, too
-// Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (app.py), and history.js changes it.
+// Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (pages/frame.py), and history.js changes it.
 
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";

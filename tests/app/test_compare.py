@@ -19,10 +19,10 @@ WORDS = Vocabulary.of("word", ["ab", "c"])
 
 def open_page(**query: str | list[str]) -> AppTest:
     """The page as a link opens it."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
-    return app.run().switch_page("lstmviz/pages/compare.py").run()
+    return app.run().switch_page("compare.py").run()
 
 
 @pytest.fixture
@@ -148,12 +148,12 @@ def test_each_page_keeps_its_sentence(folder: Path, make_checkpoint) -> None:
     checkpoints.save(other, folder / "shakespeare-char-lstm.safetensors")  # what Watch opens first
     app = open_page(models=["small", "deep"])
     app.text_input(key="sentence").set_value("cab cab").run()
-    app.switch_page("lstmviz/pages/watch.py").run()
+    app.switch_page("watch.py").run()
     assert app.selectbox(key="model").value == "shakespeare-char-lstm"
     app.text_input(key="text").set_value("bac").run()
-    app.switch_page("lstmviz/pages/compare.py").run()
+    app.switch_page("compare.py").run()
     assert app.text_input(key="sentence").value == "cab cab"
-    app.switch_page("lstmviz/pages/watch.py").run()
+    app.switch_page("watch.py").run()
     assert app.text_input(key="text").value == "bac"
     assert not app.exception
 

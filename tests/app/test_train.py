@@ -35,14 +35,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
-    monkeypatch.setattr(trainings, "TEXTS", tmp_path / "corpora")
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
     return tmp_path / "runs"
 
 
 def open_page() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    return app.switch_page("lstmviz/pages/train.py").run()
+    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    return app.switch_page("train.py").run()
 
 
 def moment_shown(app: AppTest) -> int:
@@ -297,7 +296,7 @@ def test_a_text_of_ones_own(folder: Path) -> None:
     app.text_input(key="text_name").set_value("cats")  # typed, and at once
     app.button(key="text_keep").click().run()
     assert not app.exception
-    assert app.selectbox(key="corpus").value == "cats" and (trainings.TEXTS / "cats" / "text.txt").exists()
+    assert app.selectbox(key="corpus").value == "cats" and (folder.parent / "corpora/cats/text.txt").exists()
     assert "training tokens" in spoken(app)
     app.selectbox(key="corpus").select("a text of your own").run()
     assert app.text_area(key="text_pasted").value.startswith("the cat")  # nothing typed is lost
@@ -319,7 +318,7 @@ def test_a_text_that_is_not_there_is_fetched(folder: Path, monkeypatch: pytest.M
     app.button(key="fetch").click().run()
     assert not app.exception
     assert "could not be fetched (127.0.0.1 cannot be reached)" in spoken(app)
-    import_text([ROOT / "README.md"], "wikitext-2", trainings.TEXTS)  # as if it had come
+    import_text([ROOT / "README.md"], "wikitext-2", folder.parent / "corpora")  # as if it had come
     app.run()
     assert not app.exception
     assert app.selectbox(key="corpus").value == "wikitext-2" and "training tokens" in spoken(app)

@@ -12,7 +12,6 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import plain
 from lstmviz.reading import MAX_TOKENS, Reading, Selection
-from lstmviz.training import trainings
 from lstmviz.ui import sources
 from tests.app.said import drawn, notes, spoken
 
@@ -22,7 +21,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensor
 
 def open_page(**query: str) -> AppTest:
     """The app as a link opens it."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
@@ -30,7 +29,7 @@ def open_page(**query: str) -> AppTest:
 
 def read(app: AppTest) -> Reading:
     """The sentence as the model read it."""
-    return app.session_state["Watch"].reading
+    return app.session_state["Readings"].watch
 
 
 def selected(app: AppTest) -> Selection:
@@ -150,7 +149,7 @@ def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
 
 def test_missing_folder_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sources, "FOLDER", tmp_path / "nowhere")
-    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "nowhere")
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path / "nowhere"))
     app = open_page()
     assert not app.exception
     assert "There are no checkpoints" in spoken(app)

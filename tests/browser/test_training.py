@@ -5,13 +5,17 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lstmviz.home import Home
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run
 from lstmviz.training.status import LIVING
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def press(page: Page, name: str) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
 def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, started: list[Run]) -> None:
-    before = {run.folder for run in trainings.every()}
+    before = {run.folder for run in trainings.every(Home(ROOT))}
     with serve() as (address, server):
         page = open_train(browser, address)
         page.get_by_text("5 minutes", exact=True).click()
@@ -70,7 +74,7 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, st
         settles(page)  # until the new budget stands in the form
         press(page, "Train")
         says(page, "running ·")
-        (run,) = (run for run in trainings.every() if run.folder not in before)
+        (run,) = (run for run in trainings.every(Home(ROOT)) if run.folder not in before)
         started.append(run)
         page.locator("canvas").first.wait_for(timeout=40_000)  # the gates of the probe sentence
 
@@ -114,7 +118,7 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, st
 def test_what_was_just_begun_comes_into_view(
     browser: Browser, app_server: str, started: list[Run], size: tuple[int, int]
 ) -> None:
-    before = {run.folder for run in trainings.every()}
+    before = {run.folder for run in trainings.every(Home(ROOT))}
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
     page.goto(f"{app_server}/train")
     main, heading = page.locator("[data-testid=stMain]"), page.locator(".heading")
@@ -128,7 +132,7 @@ def test_what_was_just_begun_comes_into_view(
         assert main.evaluate("main => main.scrollTop") > 300
     press(page, "Train")
     heading.wait_for(timeout=40_000)
-    started.extend(run for run in trainings.every() if run.folder not in before)
+    started.extend(run for run in trainings.every(Home(ROOT)) if run.folder not in before)
     expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
     expect(heading).to_be_focused()
     says(page, "running ·")
@@ -146,13 +150,13 @@ def test_what_was_just_begun_comes_into_view(
 
 
 def test_what_is_in_view_stays_where_it_is(browser: Browser, app_server: str, started: list[Run]) -> None:
-    before = {run.folder for run in trainings.every()}
+    before = {run.folder for run in trainings.every(Home(ROOT))}
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(f"{app_server}/train")
     says(page, "steps or")
     press(page, "Train")
     expect(page.locator(".heading")).to_be_focused(timeout=40_000)
-    started.extend(run for run in trainings.every() if run.folder not in before)
+    started.extend(run for run in trainings.every(Home(ROOT)) if run.folder not in before)
     says(page, "running ·")
     page.wait_for_timeout(2500)
     assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop") == 0

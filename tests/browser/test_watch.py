@@ -415,7 +415,8 @@ def browser_writes(browser: Browser, app_server: str) -> Iterator[Callable[..., 
 
     def open_page(options: dict | None = None, **query) -> Page:
         query = {"model": "brackets", "text": TEXT, **query}
-        contexts.append(browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **(options or {})}))
+        usual = {"viewport": {"width": 1440, "height": 900}, "bypass_csp": True}
+        contexts.append(browser.new_context(**{**usual, **(options or {})}))
         page = contexts[-1].new_page()
         page.add_init_script(WRITTEN)
         page.goto(f"{app_server}/?{urlencode(query)}")

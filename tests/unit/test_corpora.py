@@ -135,8 +135,9 @@ def test_an_imported_text_is_kept_with_its_ids(tmp_path, monkeypatch):
         (tmp_path / f"{part}.txt").write_bytes(text.encode())
     seen = []
     files = [tmp_path / "one.txt", tmp_path / "two.txt"]
-    folder = import_text(files, "mine", progress=lambda *amounts: seen.append(amounts))
-    assert folder == Path("corpora/mine") and list(kept()) == ["mine"] and find_text("mine") == folder
+    folder = import_text(files, "mine", Path("corpora"), progress=lambda *amounts: seen.append(amounts))
+    assert folder == Path("corpora/mine") and [*kept(folder.parent)] == ["mine"]
+    assert find_text("mine") == folder.absolute()
     assert (folder / "text.txt").read_bytes() == b"a b c\n" + b"a b\n" * 20
     assert seen[-1] == (87, 87)
     config = TrainConfig("mine", level="word", max_words=2)
@@ -148,13 +149,13 @@ def test_an_imported_text_is_kept_with_its_ids(tmp_path, monkeypatch):
     again = open_corpus(config)
     assert again.vocabulary == corpus.vocabulary and torch.equal(again.train, corpus.train)
     with pytest.raises(ValueError, match="a text called mine already"):
-        import_text(files, "mine")
+        import_text(files, "mine", Path("corpora"))
 
 
 def test_ids_that_other_rules_gave_are_made_anew(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hindi.txt").write_text("हिन्दी में क्षत्रिय\n" * 20, encoding="utf-8")
-    folder = import_text([tmp_path / "hindi.txt"], "hindi")
+    folder = import_text([tmp_path / "hindi.txt"], "hindi", Path("corpora"))
     corpus = open_corpus(TrainConfig("hindi", level="word"))
     assert corpus.vocabulary.tokens == (*SPECIALS, "क्षत्रिय", "में", "हिन्दी")
     index = folder / "word-all-1.json"
@@ -197,10 +198,10 @@ def test_parts_are_told_by_whole_words_and_files_end_their_lines(tmp_path):
 def test_a_kept_text_goes_before_a_folder_and_heals(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "novel.txt").write_text("a b c " * 50)
-    folder = import_text([Path("novel.txt")], "novel")
+    folder = import_text([Path("novel.txt")], "novel", Path("corpora"))
     Path("novel").mkdir()
     (tmp_path / "novel" / "corpus.json").write_text('{"of": "somebody else"}')
-    assert find_text("novel") == folder
+    assert find_text("novel") == folder.absolute()
     with pytest.raises(ValueError, match="exactly one file"):
         load_corpus(tmp_path / "novel", "char")
     whole = load_corpus(folder, "char")

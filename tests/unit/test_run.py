@@ -329,7 +329,7 @@ def test_why_a_disk_does_not_take_anything_is_a_sentence(tmp_path: Path) -> None
 
 
 def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmviz.training.process.BEAT_EVERY", 0.05)
+    monkeypatch.setattr("lstmviz.training.turn.BEAT_EVERY", 0.05)
     monkeypatch.setattr("lstmviz.training.status.STALE_AFTER", 0.5)
     run = Run.create(tmp_path / "run", CONFIG)
     seen = []

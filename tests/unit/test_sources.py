@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.training import trainings
 from lstmviz.ui import sources
 from lstmviz.ui.sources import Address, Copy, Member, Shipped, Trained, Uploaded, parse
 
@@ -63,6 +62,6 @@ def test_no_address_leads_out_of_its_folder(
         path.parent.mkdir(parents=True, exist_ok=True)
         checkpoints.save(make_checkpoint(), path.with_suffix(".safetensors"))
     monkeypatch.setattr(sources, "FOLDER", folder)
-    monkeypatch.setattr(trainings, "FOLDER", tmp_path / "runs")
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
     with pytest.raises(CheckpointError, match="there is no checkpoint called"):
         parse(text).open()

@@ -46,7 +46,7 @@ def test_no_colour_of_python_stands_in_javascript_by_hand() -> None:
 
 def test_the_themes_are_those_of_the_configuration() -> None:
     themes = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
-    app = (ROOT / "app.py").read_text(encoding="utf-8")
+    app = (ROOT / "lstmviz/pages/frame.py").read_text(encoding="utf-8")
     for light, page in roles.PAGES.items():
         theme = themes[light]
         assert (page["background"], page["text"], page["primary"]) == (
