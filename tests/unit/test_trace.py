@@ -74,7 +74,7 @@ def test_an_adaptive_softmax_is_traced_like_any_decoder():
     ids = torch.tensor([3, 9_999, 1_999, 2_000])
     whole, _ = trace_tokens(model, ids)
     log_p = model(ids[:, None])[0][:, 0].detach()  # (T, V)
-    assert whole.nll[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy())
+    assert whole.nll[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy(), abs=1e-4)
     trace, _ = trace_tokens(model, ids[2:], trace_tokens(model, ids[:2])[0])
     assert_near(trace, whole, 1e-5)
 
