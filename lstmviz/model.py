@@ -17,6 +17,12 @@ from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 T = TypeVar("T")
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
+SCORES = 2**22  # held at once where a text is read (16 MB), however long it is and whatever the vocabulary
+
+
+def at_once(vocab_size: int) -> int:
+    """Tokens, one at least, whose scores are held at once: a text is scored in pieces of so many."""
+    return max(1, SCORES // vocab_size)
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -222,19 +228,28 @@ class LanguageModel(nn.Module):
             Mean nll in nats, float32 under autocast too, and the state after the last token.
         """
         hidden, last = self.run(self.embed(tokens), state)
+        hidden, targets = hidden.flatten(0, 1), targets.flatten()  # (N, H), (N,)
+        if torch.is_grad_enabled():  # a backward pass needs the scores of all
+            return self._nll(hidden, targets), last
+        pieces = zip(*(values.split(at_once(len(self.embedding.weight))) for values in (hidden, targets)), strict=True)
+        total = torch.stack([self._nll(h, t).double() * len(t) for h, t in pieces]).sum()
+        return (total / len(targets)).float(), last
+
+    def _nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Mean nll of ``targets`` ``(N,)`` after ``hidden`` ``(N, H)``."""
         if isinstance(self.decoder, AdaptiveSoftmax):
-            return self.decoder.loss(hidden.flatten(0, 1), targets.flatten()), last
-        return F.cross_entropy(self.decode(hidden).flatten(0, 1).float(), targets.flatten()), last
+            return self.decoder.loss(hidden, targets)
+        return F.cross_entropy(self.decode(hidden).float(), targets)
 
     @torch.no_grad()
     def record(self, tokens: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[dict[str, Tensor]]]:
-        """As ``forward``, in eval mode and without gradients, keeping every gate and state of every layer.
+        """As ``run`` does with embedded tokens, in eval mode and without gradients, keeping every gate and state.
 
         Returns:
-            Logits ``(T, B, V)`` and one dict a layer, name -> ``(T, B, H)``; the last step holds the state after it.
+            What the last layer says, ``(T, B, H)``, and one dict a layer, name -> ``(T, B, H)``; the last step holds
+            the state after it.
         """
-        hidden, records = self.layers.record(self.embed(tokens), state)
-        return self.decode(hidden), records
+        return self.layers.record(self.embed(tokens), state)
 
     @torch.no_grad()
     def sample(self, tokens: Tensor, count: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> Tensor:
@@ -254,8 +269,8 @@ class LanguageModel(nn.Module):
             FloatingPointError: the model's scores are no finite numbers, so there is nothing to draw from.
         """
         generator = torch.Generator().manual_seed(seed)
-        logits, state = self(tokens[:, None])
-        drawn = []
+        hidden, state = self.run(self.embed(tokens[:, None]))
+        logits, drawn = self.decode(hidden[-1:]), []  # (1, 1, V)
         for _ in range(count):
             scores = logits[-1, 0].cpu() / temperature  # (V,), where the generator is
             if not scores.isfinite().all():

@@ -25,6 +25,7 @@ MAX_TOKENS = 2000
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
 FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
+PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
 MANY = 8  # tokens, so that one or two of them are no large share
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
@@ -175,23 +176,22 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
     if before and same:
         trace = before.trace.select(time=slice(same))
         likely, probabilities = before.likely[:same], before.probabilities[:same]
-    if trace is None or same < len(ids):
-        trace, log_p = trace_tokens(model, torch.tensor(ids[same:]), trace)
-        new = log_p.topk(best, dim=-1)
-        likely = np.concatenate([likely, new.indices.numpy()])
-        probabilities = np.concatenate([probabilities, new.values.exp().numpy()])
+    for piece in torch.tensor(ids[same:]).split(PIECE) if same < len(ids) else ():
+        trace, new = trace_tokens(model, piece, trace)
+        likely = np.concatenate([likely, new.ids])
+        probabilities = np.concatenate([probabilities, new.probabilities])
+    assert trace is not None  # there is a token at least
     chosen = {where: units for where, units in before.chosen.items() if where[1] <= same} if before else {}
     return Reading(pieces, ids, dropped, trace, likely, probabilities, model, chosen)
 
 
 def _last_column(opened: OpenModel) -> Reading:
     """The end of the context, as the only column of a reading that can be gone on from."""
-    trace, log_p = trace_tokens(opened.model, torch.tensor(opened.context))
-    best = log_p[-1:].topk(min(5, log_p.shape[-1]), dim=-1)
+    trace, likely = trace_tokens(opened.model, torch.tensor(opened.context))
     column = replace(trace.select(time=slice(-1, None)), nll=np.array([np.nan], np.float32))
     end = opened.context[-1]
     sign = opened.checkpoint.vocabulary.tokens[end]
-    return Reading([sign], [end], 0, column, best.indices.numpy(), best.values.exp().numpy(), opened.model)
+    return Reading([sign], [end], 0, column, likely.ids[-1:], likely.probabilities[-1:], opened.model)
 
 
 def common(a: list, b: list) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from lstmviz.cells import CELLS
 from lstmviz.cells.native import record_native
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.model import LanguageModel
+from lstmviz.model import LanguageModel, at_once
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
 
 if TYPE_CHECKING:
@@ -380,17 +380,31 @@ def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> G
     return replace(trace, tokens=[vocabulary.tokens[i] for i in ids])
 
 
-def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None = None) -> tuple[GateTrace, Tensor]:
-    """As ``trace_sentence``, from token ids.
+class Likeliest(NamedTuple):
+    """The tokens that a model expects most after each token.
+
+    Args:
+        ids: ``(T, K)``, the likeliest first.
+        probabilities: theirs, ``(T, K)``.
+    """
+
+    ids: np.ndarray
+    probabilities: np.ndarray
+
+
+def trace_tokens(
+    model: LanguageModel, tokens: Tensor, earlier: GateTrace | None = None, *, best: int = 5
+) -> tuple[GateTrace, Likeliest]:
+    """As ``trace_sentence``, from token ids. Of the scores only those of one piece of the text are held at once.
 
     Args:
         tokens: integers ``(T,)``, T ≥ 1.
         earlier: what this function returned, for the same model, for the tokens that stand before these; they are not
             read again.
+        best: how many of the likeliest next tokens are kept; fewer where the vocabulary is smaller.
 
     Returns:
-        The trace, of the earlier tokens too, and ln p of every next token, ``(T, V)``: row t is the prediction made
-        after reading ``tokens[t]``.
+        The trace, of the earlier tokens too, and the likeliest next ones: row t was expected after ``tokens[t]``.
 
     Raises:
         ValueError: there are no tokens.
@@ -405,18 +419,26 @@ def trace_tokens(model: LanguageModel, tokens: Tensor, earlier: GateTrace | None
             {name: torch.from_numpy(earlier[name][k, -1:]).to(like) for name in layer.states}  # name -> (1, U)
             for k, layer in enumerate(model.layers)
         ]
-    logits, records = model.record(tokens[:, None], state)  # (T, 1, V)
-    log_p = logits[:, 0].log_softmax(-1)  # (T, V)
+    hidden, records = model.record(tokens[:, None], state)  # (T, 1, H)
     trace = build_trace(records, model.config.cell)
-    predictions, nll = log_p[:-1], torch.tensor([torch.nan])  # nothing predicts the first token
-    if earlier is not None and state is not None:
-        with torch.no_grad():
-            expected = model.decoder(state[-1]["hidden"]).log_softmax(-1)  # (1, V)
-        predictions, nll = torch.cat([expected, predictions]), torch.from_numpy(earlier.nll)
-        joined = {name: np.concatenate([earlier[name], values], axis=1) for name, values in trace.items()}
-        trace = replace(trace, arrays=joined)
-    surprise = -predictions.gather(1, tokens[-len(predictions) :, None])[:, 0] if len(predictions) else nll[:0]
-    return replace(trace, nll=torch.cat([nll, surprise.cpu()]).numpy()), log_p.cpu()
+    vocab_size = len(like)
+    follows = torch.cat([tokens[1:], tokens[:1]])[:, None]  # (T, 1); nothing follows the last one, so its is dropped
+    nll, ids, log_p = [], [], []
+    with torch.no_grad():
+        for said, next_ones in zip(*(values.split(at_once(vocab_size)) for values in (hidden, follows)), strict=True):
+            scores = model.decode(said[:, 0]).log_softmax(-1)  # (P, V)
+            nll.append(-scores.gather(1, next_ones)[:, 0])
+            likeliest = scores.topk(min(best, vocab_size), dim=-1)
+            ids.append(likeliest.indices)
+            log_p.append(likeliest.values)
+        before, first = np.array([np.nan], np.float32), nll[0][:0]  # nothing predicts the first token
+        if earlier is not None and state is not None:
+            before, first = earlier.nll, -model.decode(state[-1]["hidden"]).log_softmax(-1)[0, tokens[:1]]  # (1,)
+            joined = {name: np.concatenate([earlier[name], values], axis=1) for name, values in trace.items()}
+            trace = replace(trace, arrays=joined)
+    read = torch.cat([first, *nll])[:-1].float().cpu().numpy()
+    likely = Likeliest(torch.cat(ids).cpu().numpy(), torch.cat(log_p).exp().cpu().numpy())
+    return replace(trace, nll=np.concatenate([before, read])), likely
 
 
 def kept(trace: GateTrace) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from lstmviz.data.vocabulary import inline, unknown_said
-from lstmviz.model import parameter_count, perplexity
+from lstmviz.model import at_once, parameter_count, perplexity
 from lstmviz.reading import OpenModel
 
 
@@ -92,12 +92,13 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
 
 
 def speed(opened: OpenModel) -> float:
-    """Tokens a second of a plain forward pass over 64 tokens, on this machine; the median of five."""
-    tokens = torch.full((64, 1), opened.checkpoint.vocabulary.end)
+    """Tokens a second of a plain forward pass over 64 tokens (or one piece), on this machine; the median of five."""
+    count = min(64, at_once(len(opened.checkpoint.vocabulary)))
+    tokens = torch.full((count, 1), opened.checkpoint.vocabulary.end)
     times = []
     with torch.no_grad():
         for _ in range(6):
             begun = time.perf_counter()
             opened.model(tokens)
             times.append(time.perf_counter() - begun)
-    return 64 / statistics.median(times[1:])
+    return count / statistics.median(times[1:])

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lstmviz.cells import State
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.model import Predictor
+from lstmviz.model import Predictor, at_once
 from lstmviz.reading import OpenModel
 
 REACH = 4  # times further back than in the training text
@@ -53,21 +54,38 @@ def accuracy_by_distance(
     for b, sentence in enumerate(drawn):
         ids[: len(sentence), b] = torch.tensor(vocabulary.encode_tokens(sentence))
     before = [token for _ in range(CONTEXT) for token in (*language.sentence(rng, 1), language.end)]
-    _, state = model(torch.tensor(vocabulary.encode_tokens(before), device=model.device)[:, None])
-    state = [{name: value.expand(sentences, -1).contiguous() for name, value in layer.items()} for layer in state]
-    scored, _ = model(ids.to(model.device), state)  # (T, B, V)
+    asked = sorted({token for sentence in drawn for q in language.questions(sentence) for token in q.right | q.wrong})
+    known = vocabulary.encode_tokens(asked)
+    _, state = _scores(model, torch.tensor(vocabulary.encode_tokens(before))[:, None], known, len(vocabulary))
+    parts = []
+    for some in ids.split(min(sentences, at_once(len(vocabulary))), dim=1):  # (T, b)
+        begun = [{name: v.expand(some.shape[1], -1).contiguous() for name, v in layer.items()} for layer in state]
+        parts.append(_scores(model, some, known, len(vocabulary), begun)[0])
+    scored = torch.cat(parts, dim=1)  # (T, B, A)
     right: dict[int, list[bool]] = defaultdict(list)
     for b, sentence in enumerate(drawn):
         for question in language.questions(sentence):
-            scores = scored[question.time, b]
+            scores = dict(zip(asked, scored[question.time, b].tolist(), strict=True))
 
-            def best(tokens: frozenset[str], scores: torch.Tensor = scores) -> float:
-                return max(scores[vocabulary.ids[token]].item() for token in tokens)
+            def best(tokens: frozenset[str], scores: dict[str, float] = scores) -> float:
+                return max(scores[token] for token in tokens)
 
             octave = int(np.ceil(np.log2(max(1, question.distance))))
             right[2**octave].append(best(question.right) > best(question.wrong))
     rows = [(distance, float(np.mean(found)), len(found)) for distance, found in sorted(right.items())]
     return pd.DataFrame(rows, columns=["distance", "accuracy", "questions"])
+
+
+def _scores(
+    model: Predictor, ids: torch.Tensor, asked: list[int], vocab_size: int, state: list[State] | None = None
+) -> tuple[torch.Tensor, list[State]]:
+    """What a model makes of ids ``(T, B)``: the scores ``(T, B, A)`` of the tokens ``asked``, and its state."""
+    found = []
+    for piece in ids.to(model.device).split(max(1, at_once(vocab_size) // ids.shape[1])):  # (P, B)
+        scores, state = model(piece, state)
+        found.append(scores[..., asked].cpu())
+    assert state is not None  # there is a piece at least
+    return torch.cat(found), state
 
 
 def reach(opened: OpenModel) -> tuple[list[int], list[float]]:

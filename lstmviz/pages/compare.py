@@ -20,7 +20,7 @@ from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
-from lstmviz.ui.session import SENTENCE, Compare, link, linked, linked_number, report, session
+from lstmviz.ui.session import SENTENCE, Compare, link, linked, linked_number, readings, report, session
 from lstmviz.ui.sources import Address, titles
 from lstmviz.wire import Note
 
@@ -45,12 +45,13 @@ def page() -> None:
 @st.fragment
 def compare(opened: dict[Address, OpenModel], view: View, facts: Differences, kin: list[int]) -> None:
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
-    memory, first, names = session(Compare), next(iter(opened.values())), [*map(str, opened)]
+    memory, kept = session(Compare), readings()
+    first, names = next(iter(opened.values())), [*map(str, opened)]
     with st.container(key="compare"):
         text = type_sentence(first, SENTENCE)
         pairs = zip(names, opened.values(), strict=True)
-        memory.readings = {name: read(each, text, memory.readings.get(name)) for name, each in pairs}
-        compared = side_by_side(opened, memory.readings)
+        kept.compare = {name: read(each, text, kept.compare.get(name)) for name, each in pairs}
+        compared = side_by_side(opened, kept.compare)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
             comparison(None, [], key="comparison", notes=[("info", nothing)])

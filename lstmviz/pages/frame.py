@@ -56,6 +56,7 @@ def start() -> None:
     for name in ("choice", "watch_bar", "compare_bar"):  # and with them all the rest
         import_module(f"lstmviz.ui.{name}")
     torch.set_num_threads(1)
+    import_module("lstmviz.ui.session").give_back_at_once()
     gc.freeze()
     gc.enable()
 

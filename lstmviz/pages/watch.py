@@ -26,7 +26,7 @@ from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
-from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, report, session
+from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, readings, report, session
 from lstmviz.ui.sources import Address
 from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Note, payload
@@ -84,7 +84,7 @@ def begin(address: Address, opened: OpenModel) -> None:
         for place in ("time", "unit"):
             link(place, None)
     if another:
-        memory.reading = memory.selected = None
+        readings().watch = memory.selected = None
     memory.begun = True
 
 
@@ -94,10 +94,10 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str) -> 
 
     They are always the same: see ``ui.components``.
     """
-    opened, memory = address.open(), session(Watch)
+    opened, memory, kept = address.open(), session(Watch), readings()
     with st.container(key="watch"):
         text = type_sentence(opened, TEXT)
-        reading = memory.reading = read(opened, text, memory.reading)
+        reading = kept.watch = read(opened, text, kept.watch)
         message, said = b"", report("map")
         if reading is None:
             memory.selected = None

@@ -22,7 +22,7 @@ from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count
 from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
 
-WINDOW_MOST = 8192  # tokens that an evaluation reads at once; their logits must fit into the memory
+WINDOW_MOST = 8192  # tokens that an evaluation reads at once
 SPLIT_OTHERWISE = (
     "an earlier version of lstmviz, which this training began with, split the text into other words; go on with that "
     "version, or begin a new run"

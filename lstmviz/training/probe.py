@@ -50,12 +50,11 @@ class Probe:
             ids = corpus.valid[cut : cut + 40]
         model.eval()
         read = torch.cat([text[:cut], ids])
-        trace, log_p = trace_tokens(model, read)
+        trace, likely = trace_tokens(model, read)
         shown = slice(cut - 1, None)
-        best = log_p[shown].topk(min(5, len(vocabulary)), dim=-1)
         trace = trace.select(time=shown)
         nll = np.concatenate([[np.float32(np.nan)], trace.nll[1:]])  # the first is not of the sentence
-        return cls(replace(trace, nll=nll), read[shown].tolist(), best.indices.numpy(), best.values.exp().numpy())
+        return cls(replace(trace, nll=nll), read[shown].tolist(), likely.ids[shown], likely.probabilities[shown])
 
     def dumps(self) -> bytes:
         """As an npz file: the arrays of the trace by their names, and beside them nll, ids, likely, probabilities."""

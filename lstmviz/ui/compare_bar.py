@@ -11,7 +11,7 @@ from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, Reading
 from lstmviz.ui.controls import examples_menu, offer, order_control, units_control
-from lstmviz.ui.session import SENTENCE, Compare, session
+from lstmviz.ui.session import SENTENCE, readings
 from lstmviz.ui.sources import Address, titles
 from lstmviz.units import MOST
 
@@ -84,7 +84,7 @@ def chart_controls() -> tuple[list[str], str]:
 def export_controls(opened: dict[Address, OpenModel], layer: int) -> None:
     """The tables of what is compared; made only when asked for."""
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
-    compared, text = side_by_side(opened, session(Compare).readings), SENTENCE.value() or ""
+    compared, text = side_by_side(opened, readings().compare), SENTENCE.value() or ""
     models = {str(address): each for address, each in opened.items()}
     offer("models (Markdown)", "models.md", lambda: markdown(models_table(models)))
     offer("models (CSV)", "models.csv", lambda: as_csv(models_table(models)))

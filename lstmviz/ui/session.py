@@ -2,7 +2,7 @@
 
 The only file that says ``st.session_state`` or ``st.query_params``. There are three kinds of what is remembered:
 
-- of each page and menu a dataclass below: ``session(Watch).reading``;
+- of each page and menu a dataclass below: ``session(Watch).selected``;
 - what a widget holds, where something else than the widget reads or sets it: the ``Widget`` of that key below;
 - what a component said last, from the browser: ``report("map")``.
 
@@ -11,7 +11,9 @@ What a link tells is what its widgets are bound to, and what ``linked`` reads an
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -22,6 +24,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from lstmviz.reading import LONGEST, OpenModel, Reading, Selected, Selection
 
 T = TypeVar("T")
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass
@@ -60,7 +63,6 @@ class Watch:
 
     Args:
         begun: whether it was shown before.
-        reading: the sentence as the model read it at the last key; None where there was nothing to read.
         selected: what was selected then.
         written: the text that the model has written on, and the time of the first token that is its own.
         draws: how often it has written.
@@ -68,7 +70,6 @@ class Watch:
     """
 
     begun: bool = False
-    reading: Reading | None = None
     selected: Selected | None = None
     written: tuple[str, int] | None = None
     draws: int = 0
@@ -80,14 +81,12 @@ class Compare:
     """Of the Compare page.
 
     Args:
-        readings: address of a model -> the sentence as it read it at the last key.
-        selected: what was selected then,
+        selected: what was selected at the last key,
         among: in which of these models.
         pinned: the reference that the browser asked for last.
         reference: the model that the others are compared with, if somebody chose it or the link says it.
     """
 
-    readings: dict[str, Reading | None] = field(default_factory=dict)
     selected: Selected | None = None
     among: list[str] = field(default_factory=list)
     pinned: str | None = None
@@ -129,6 +128,41 @@ def key_of(kind: str, name: str) -> str:
     A component's must not hold two underscores in a row.
     """
     return f"{kind}_{name.replace('_', '._')}"
+
+
+@dataclass
+class Readings:
+    """The sentences as models read them at the last key; None where there was nothing to read.
+
+    Args:
+        watch: on Watch.
+        compare: on Compare, by the address of the model.
+    """
+
+    watch: Reading | None = None
+    compare: dict[str, Reading | None] = field(default_factory=dict)
+
+
+def give_back_at_once() -> None:
+    """What is larger than 1 MB goes back to the system when it is freed: glibc raises that size as it goes along."""
+    if hasattr(LIBC, "mallopt"):
+        LIBC.mallopt(-3, 2**20)  # pyright: ignore[reportOptionalMemberAccess]  # M_MMAP_THRESHOLD of malloc.h
+
+
+def _let_go(kept: Readings) -> None:
+    """Forget them, and let the system have the memory, which glibc keeps for the thread that took it."""
+    kept.watch, kept.compare = None, {}
+    if hasattr(LIBC, "malloc_trim"):
+        LIBC.malloc_trim(0)  # pyright: ignore[reportOptionalMemberAccess]
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=_let_go)
+def readings() -> Readings:
+    """What is large of a visit, and soon made again: it goes when the browser does.
+
+    Streamlit keeps the session itself, for a browser that comes back: 128 of them, for two minutes and longer.
+    """
+    return session(Readings)
 
 
 def session(kind: type[T]) -> T:

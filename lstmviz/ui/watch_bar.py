@@ -10,7 +10,7 @@ from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
 from lstmviz.reading import OpenModel, write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import examples_menu, offer, order_control, units_control
-from lstmviz.ui.session import LAYER, TEXT, Watch, session
+from lstmviz.ui.session import LAYER, TEXT, Watch, readings, session
 from lstmviz.units import MOST, drawn_roles
 
 
@@ -94,7 +94,7 @@ def continue_controls(opened: OpenModel) -> None:
     memory = session(Watch)
 
     def write() -> None:
-        text, reading, seed = TEXT.value() or "", memory.reading, memory.draws
+        text, reading, seed = TEXT.value() or "", readings().watch, memory.draws
         memory.draws += 1
         try:
             more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
@@ -113,7 +113,7 @@ def continue_controls(opened: OpenModel) -> None:
 
 def export_controls(opened: OpenModel) -> None:
     """The trace as a table, the figure as a page; made only when asked for."""
-    reading = session(Watch).reading
+    reading = readings().watch
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")
         return

@@ -29,7 +29,7 @@ def open_page(**query: str) -> AppTest:
 
 def read(app: AppTest) -> Reading:
     """The sentence as the model read it."""
-    return app.session_state["Watch"].reading
+    return app.session_state["Readings"].watch
 
 
 def selected(app: AppTest) -> Selection:

@@ -51,8 +51,8 @@ def in_layout(model: LanguageModel, cell: str) -> LanguageModel:
 def difference(a: LanguageModel, b: LanguageModel) -> dict[str, float]:
     """The largest of every gate, every state and the logits; of what goes beyond 1, as a share of its largest."""
     tokens = torch.randint(V, (T, B), generator=torch.Generator().manual_seed(1))
-    (logits, records), (others, other_records) = a.record(tokens), b.record(tokens)
-    found = {"logits": largest(logits, others), "forward": largest(a(tokens)[0], b(tokens)[0])}
+    (hidden, records), (others, other_records) = a.record(tokens), b.record(tokens)
+    found = {"said": largest(hidden, others), "forward": largest(a(tokens)[0], b(tokens)[0])}
     for k, (record, other) in enumerate(zip(records, other_records, strict=True)):
         found |= {f"{name} of layer {k + 1}": largest(record[name], other[name]) for name in record}
     return found

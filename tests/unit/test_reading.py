@@ -148,3 +148,14 @@ def test_what_is_written_on_goes_on_from_what_was_read(opened: OpenModel) -> Non
     full = read(opened, "a" * 3000)
     assert write_on(opened, full, 6, **options) == ""  # what would not be read is not written
     assert write_on(opened, None, 3, **options)
+
+
+def test_a_text_read_in_pieces_is_the_same_reading(opened: OpenModel, monkeypatch) -> None:
+    whole = read(opened, TEXT)
+    monkeypatch.setattr(reading, "PIECE", 7)
+    pieces = read(opened, TEXT)
+    assert whole is not None and pieces is not None
+    for name, values in whole.trace.items():
+        np.testing.assert_allclose(pieces.trace[name], values, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(pieces.trace.nll, whole.trace.nll, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(pieces.probabilities, whole.probabilities, rtol=0, atol=1e-6)

@@ -37,12 +37,15 @@ def test_the_nll_is_that_of_each_token_given_those_before(make_checkpoint):
     checkpoint = make_checkpoint()
     model, vocabulary = checkpoint.build(), checkpoint.vocabulary
     ids = torch.tensor(vocabulary.encode("abc ab"))
-    trace, log_p = trace_tokens(model, ids)
-    assert log_p.shape == (6, len(vocabulary))
+    trace, likely = trace_tokens(model, ids)
+    assert likely.ids.shape == likely.probabilities.shape == (6, 5)
     assert np.isnan(trace.nll[0])
     for t in range(1, len(ids)):  # the slow way: ask about each token after reading only those before it
         logits, _ = model(ids[:t, None])
-        assert trace.nll[t] == pytest.approx(-logits[-1, 0].log_softmax(-1)[ids[t]].item(), abs=1e-5)
+        log_p = logits[-1, 0].detach().log_softmax(-1)  # (V,)
+        assert trace.nll[t] == pytest.approx(-log_p[ids[t]].item(), abs=1e-5)
+        np.testing.assert_allclose(likely.probabilities[t - 1], log_p.exp().topk(5).values, atol=1e-5)
+        np.testing.assert_allclose(log_p.exp()[likely.ids[t - 1]], likely.probabilities[t - 1], atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -50,12 +53,12 @@ def test_the_nll_is_that_of_each_token_given_those_before(make_checkpoint):
 def test_reading_on_gives_what_reading_everything_gives(cell, cut, make_checkpoint):
     checkpoint = make_checkpoint(cell=cell, num_layers=2)
     model, ids = checkpoint.build(), torch.tensor(checkpoint.vocabulary.encode("abc ab\n"))
-    whole, log_p = trace_tokens(model, ids)
+    whole, likely = trace_tokens(model, ids)
     earlier, _ = trace_tokens(model, ids[:cut])
     trace, rest = trace_tokens(model, ids[cut:], earlier)
     near = 1e-5 if cell == "layernorm" else 1e-6  # it divides by the spread of four small numbers
     assert_near(trace, whole, near)
-    torch.testing.assert_close(rest, log_p[cut:], rtol=0, atol=near)
+    np.testing.assert_allclose(rest.probabilities, likely.probabilities[cut:], rtol=0, atol=near)
     assert np.array_equal(trace.hidden[:, :cut], earlier.hidden)  # kept, not computed again
 
 
@@ -69,10 +72,39 @@ def assert_near(trace: GateTrace, other: GateTrace, near: float) -> None:
 def test_an_adaptive_softmax_is_traced_like_any_decoder():
     model = LanguageModel(ModelConfig(embedding_size=3, hidden_size=4, adaptive_softmax=True), 10_000).eval()
     ids = torch.tensor([3, 9_999, 1_999, 2_000])
-    whole, log_p = trace_tokens(model, ids)
-    assert whole.nll[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy())
+    whole, _ = trace_tokens(model, ids)
+    log_p = model(ids[:, None])[0][:, 0].detach()  # (T, V)
+    assert whole.nll[1:] == pytest.approx(-log_p[:-1].gather(1, ids[1:, None])[:, 0].numpy(), abs=1e-4)
     trace, _ = trace_tokens(model, ids[2:], trace_tokens(model, ids[:2])[0])
     assert_near(trace, whole, 1e-5)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_only_a_piece_of_a_text_is_scored_at_once(adaptive, monkeypatch):
+    """By everything that scores without learning; and what is found is the same."""
+    size = 10_000
+    config = ModelConfig(embedding_size=3, hidden_size=4, adaptive_softmax=adaptive)
+    model, ids = LanguageModel(config, size).eval(), torch.arange(0, size, 190)  # (53,)
+
+    def ask() -> tuple:
+        trace, likely = trace_tokens(model, ids)
+        with torch.no_grad():
+            loss, _ = model.loss(ids[:-1, None], ids[1:, None])
+        return trace.nll, likely.probabilities, loss.numpy(), model.sample(ids, 3).numpy()
+
+    whole, most = ask(), []
+    names = ["forward", "loss"] if adaptive else ["forward"]
+    for name in names:
+        asked = getattr(model.decoder, name)
+        monkeypatch.setattr(
+            model.decoder, name, lambda x, *more, asked=asked: most.append(x.numel() // 4) or asked(x, *more)
+        )
+    for piece in (5, 1):
+        monkeypatch.setattr("lstmviz.model.SCORES", piece * size)
+        most.clear()
+        for found, expected in zip(ask(), whole, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+        assert max(most) == piece
 
 
 def test_two_traces_share_nothing(make_checkpoint):
