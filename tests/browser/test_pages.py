@@ -1,12 +1,13 @@
 """All pages in a real browser, in windows of several widths: links, order, pictures; what a person takes along."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 Open = Callable[..., Page]
 PHONE, ZOOMED = {"width": 390, "height": 844}, {"width": 720, "height": 450}  # and 1440 × 900 at 200 %
@@ -158,3 +159,8 @@ def test_the_tables_of_compare_can_be_saved(page: Open, tmp_path: Path) -> None:
         opened.get_by_role("button", name="models (Markdown)").click()
     text = Path(download.value.path()).read_text(encoding="utf-8")
     assert text.startswith("| model | cell | parameters |") and all(f"| {name} |" in text for name in COMPARED)
+
+
+def test_those_of_the_browser_follow_each_other(browser: Browser, request: pytest.FixtureRequest) -> None:
+    """In one process of many: two of them would begin trainings in the same folder."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@browser")
