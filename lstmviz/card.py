@@ -61,7 +61,7 @@ def card(checkpoint: Checkpoint) -> str:
         + f"; {parameter_count(model, len(vocabulary)):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
         f"seed {checkpoint.train.seed}",
-        "command": f"`{shown(' '.join(checkpoint.command.replace('`', '').split()))}`",  # nothing can end the code
+        "command": f"`{shown(' '.join(checkpoint.command.replace('`', '').splitlines()))}`",  # nothing can end the code
     }
     results = checkpoint.results
 

@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -130,7 +131,7 @@ def key_of(kind: str, name: str) -> str:
     return f"{kind}_{name.replace('_', '._')}"
 
 
-@dataclass
+@dataclass(eq=False)
 class Readings:
     """The sentences as models read them at the last key; None where there was nothing to read.
 
@@ -149,20 +150,25 @@ def give_back_at_once() -> None:
         LIBC.mallopt(-3, 2**20)  # pyright: ignore[reportOptionalMemberAccess]  # M_MMAP_THRESHOLD of malloc.h
 
 
-def _let_go(kept: Readings) -> None:
+def _let_go(kept: WeakSet[Readings]) -> None:
     """Forget them, and let the system have the memory, which glibc keeps for the thread that took it."""
-    kept.watch, kept.compare = None, {}
+    for each in kept:
+        each.watch, each.compare = None, {}
     if hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_let_go)
-def readings() -> Readings:
-    """What is large of a visit, and soon made again: it goes when the browser does.
+def _forgotten() -> WeakSet[Readings]:
+    """What is forgotten when the browser leaves: the session itself stays, for one that comes back."""
+    return WeakSet()
 
-    Streamlit keeps the session itself, for a browser that comes back: 128 of them, for two minutes and longer.
-    """
-    return session(Readings)
+
+def readings() -> Readings:
+    """What is large of a visit, and soon made again."""
+    mine = session(Readings)
+    _forgotten().add(mine)
+    return mine
 
 
 def session(kind: type[T]) -> T:

@@ -100,13 +100,13 @@ def test_a_copy_that_cannot_be_made_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("chosen", [["small", "deep"], ["small", "words"], ["words", "deep"], ["task/rnn", "words"]])
-@pytest.mark.parametrize("text", ["abc", "a", "ab c ab\nzz", " ", ""])
-def test_any_models_read_any_text(folder: Path, chosen: list[str], text: str) -> None:
+def test_any_models_read_any_text(folder: Path, chosen: list[str]) -> None:
     app = open_page(models=chosen)
-    app.text_input(key="sentence").set_value(text).run()
-    assert not app.exception
     words = "words" in chosen  # which a space is none of
-    assert ("nothing to read" in spoken(app)) == (text == "" or (words and not text.strip()))
+    for text in ("abc", "a", "ab c ab\nzz", " ", ""):
+        app.text_input(key="sentence").set_value(text).run()
+        assert not app.exception
+        assert ("nothing to read" in spoken(app)) == (text == "" or (words and not text.strip())), text
 
 
 def test_a_stray_file_among_the_line_ups_is_left_alone(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.home import Home
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.status import LIVING
@@ -46,7 +47,7 @@ def busy() -> Iterator[None]:
 def training() -> Iterator[Run]:
     """A training that outlasts the test, evaluated often; it has some moments to show already."""
     train = TrainConfig(corpus="brackets", steps=10**6, eval_every=50)
-    run = trainings.begin(RunConfig(train, ModelConfig(hidden_size=8)), "typing")
+    run = trainings.begin(Home.here(), RunConfig(train, ModelConfig(hidden_size=8)), "typing")
     for _ in range(480):
         if len(run.probes()) > 9 and (run.folder / "best.safetensors").exists():
             break

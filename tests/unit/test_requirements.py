@@ -26,5 +26,5 @@ def test_every_pinned_version_lies_in_the_range_that_is_stated() -> None:
 
 def specifiers(lines: list[str]) -> dict[str, SpecifierSet]:
     """Name -> versions, of lines as pip takes them."""
-    requirements = [Requirement(line) for line in lines if not line.startswith(("#", "-r"))]
+    requirements = [Requirement(line.split(" #")[0]) for line in lines if not line.startswith(("#", "-r"))]
     return {requirement.name: requirement.specifier for requirement in requirements}
