@@ -19,6 +19,8 @@ def compare(page: Open) -> Callable[..., Page]:
         opened.problems = []
         opened.on("pageerror", lambda error: opened.problems.append(str(error)))
         wait_for_tokens(opened, len(text))
+        # a click on what is renewed meanwhile is lost
+        expect(opened.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
         return opened
 
     return open_compare

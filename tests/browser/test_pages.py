@@ -17,8 +17,9 @@ COMPARE = "compare?" + urlencode({"models": COMPARED, "sentence": "bz?bxyx?b"}, 
 
 
 def painted(page: Page) -> Page:
-    """Once a map is on the page."""
+    """Once a map is on the page, and all the rest: a click on what is renewed meanwhile is lost."""
     page.wait_for_function("window.__lstmvizPainted", timeout=60_000)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
     return page
 
 

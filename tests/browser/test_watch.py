@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 Open = Callable[..., Page]
 TEXT = "(x(x)x)"
+AT_REST = ("data-test-script-state", "notRunning")  # a click on what is renewed meanwhile is lost
 COLUMNS = 1 + len(TEXT)  # a grammar's sentence begins with the end of the one before
 
 
@@ -29,6 +30,7 @@ def watch(page: Open) -> Callable[..., Page]:
         opened.on("console", lambda message: opened.problems.append(message.text) if "Error:" in message.text else None)
         wait_for_tokens(opened, len(query["text"]) + query["model"].startswith("brackets"))
         opened.wait_for_function("window.__lstmviz")
+        expect(opened.get_by_test_id("stApp")).to_have_attribute(*AT_REST, timeout=60_000)
         return opened
 
     return open_watch
