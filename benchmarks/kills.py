@@ -285,10 +285,10 @@ def told(run: Run, since: float) -> float:
 
 def fill_disk(times: int, folder: Path) -> None:
     steps, chance, said = ("--steps", max(1500, 500 * times)), random.Random(2), []
-    assert start(command("train", folder / "alone", *OPTIONS, *steps)).wait() == 0
+    assert start(command("train", folder / "roomy", *OPTIONS, *steps)).wait() == 0
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     with small_disk(folder / "disk") as disk:
-        twin = Run.create(disk / "twin", Run(folder / "alone").config())
+        twin = Run.create(disk / "twin", Run(folder / "roomy").config())
         ballast = fill(disk)
         since = time.monotonic()
         try:
@@ -313,7 +313,7 @@ def fill_disk(times: int, folder: Path) -> None:
             said.append(told(twin, time.monotonic()))
         ballast.unlink()
         assert start(command("resume", twin.folder)).wait() == 0
-        found = differences(folder / "alone", twin.folder)
+        found = differences(folder / "roomy", twin.folder)
     print(f"a full disk {len(said)} times: said within {max(said):.2f} s; afterwards "
           f"{'every bit is the same' if not found else 'these differ: ' + ', '.join(found)}")  # fmt: skip
     if found or max(said) > 2:

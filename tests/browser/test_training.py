@@ -24,6 +24,10 @@ def started() -> Iterator[list[Run]]:
     found: list[Run] = []
     yield found
     for run in found:
+        for _ in range(80):  # until its process has said that it is there
+            if run.status():
+                break
+            time.sleep(0.25)
         if (status := run.status()) and status.state in LIVING:
             os.kill(status.pid, signal.SIGKILL)
         shutil.rmtree(run.folder, ignore_errors=True)
