@@ -13,13 +13,10 @@ printed beside the figures.
 import argparse
 import math
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +24,7 @@ from urllib.parse import urlencode
 
 import torch
 from playwright.sync_api import Page, TimeoutError, sync_playwright
+from serving import server
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -76,40 +74,6 @@ window.WebSocket = class extends Socket {
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The app on a free port, ready to answer; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(1200):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        else:
-            raise RuntimeError("the server did not become ready within a minute")
-        yield address
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-@contextmanager
 def browser_page(browser) -> Iterator[Page]:
     """A fresh page of the size that the targets are stated for, with the clocks in it."""
     page = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
@@ -129,7 +93,7 @@ def wait_for_tokens(page: Page, count: int) -> None:
 
 def first_paint(browser) -> float:
     """Seconds from a fresh server being ready to the first painted map; the browser runs already."""
-    with browser_page(browser) as page, server() as address:
+    with browser_page(browser) as page, server() as (address, _):
         start = time.perf_counter()
         page.goto(address, wait_until="commit")
         page.wait_for_function("window.probe.painted.length > 0", polling=10)
@@ -249,7 +213,7 @@ def main() -> None:
               f"each {', '.join(f'{p:.2f}' for p in paints)}")  # fmt: skip
         header = " ".join(f"{name:>7}" for name in PARTS)
         print(f"{'case (ms)':<34} {'p50':>7} {'p95':>7} {'drawn':>8}  {'target':<22} {header}")
-        with server() as address:
+        with server() as (address, _):
             with browser_page(browser) as page:
                 page.goto(f"{address}/?{urlencode({'model': arguments.model, 'text': SPEECH[:35]})}")
                 wait_for_tokens(page, 35)

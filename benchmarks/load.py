@@ -23,18 +23,16 @@ import itertools
 import json
 import os
 import random
-import socket
 import statistics
 import struct
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+from serving import server
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -56,8 +54,8 @@ KEPT_FILES = 3 * 128  # an event loop for each session that Streamlit keeps
 class Server:
     """The app on a port of its own, and what the system says of its process."""
 
-    def __init__(self, port: int, pid: int) -> None:
-        self.port, self.proc = port, Path(f"/proc/{pid}")
+    def __init__(self, address: str, pid: int) -> None:
+        self.address, self.proc = address, Path(f"/proc/{pid}")
 
     def status(self, name: str) -> int:
         """A number of ``/proc/PID/status``; sizes in kB."""
@@ -82,30 +80,6 @@ class Server:
         """Processor time so far."""
         fields = (self.proc / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def server() -> Iterator[Server]:
-    """The app on a free port, ready to answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--server.port", str(port), "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(1200):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        else:
-            raise RuntimeError("the server did not become ready within a minute")
-        yield Server(port, process.pid)
-    finally:
-        process.kill()
-        process.wait(10)
 
 
 class Session:
@@ -200,7 +174,10 @@ class Session:
 @asynccontextmanager
 async def session(server: Server, model: str = LIGHT, text: str = "To be") -> AsyncIterator[Session]:
     """A browser with the page open."""
-    address, query = f"ws://127.0.0.1:{server.port}/_stcore/stream", urlencode({"model": model, "text": text})
+    address, query = (
+        f"{server.address.replace('http', 'ws', 1)}/_stcore/stream",
+        urlencode({"model": model, "text": text}),
+    )
     async with connect(address, subprotocols=["streamlit"], max_size=None, compression=None) as connection:  # pyright: ignore[reportArgumentType]
         opened = Session(connection, query)
         listening = asyncio.create_task(opened.listen())
@@ -348,7 +325,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if min(*arguments.sessions, arguments.keys, arguments.opened) < 1:
         parser.error("all numbers must be at least 1")
-    with server() as started:
+    with server() as (address, pid):
+        started = Server(address, pid)
         missed = asyncio.run(run(arguments, started))
     if missed:
         sys.exit(f"{len(missed)} missed")

@@ -10,8 +10,9 @@ import re
 from itertools import product
 from pathlib import Path
 
-from keystroke import CHROMIUM, server
+from keystroke import CHROMIUM
 from playwright.sync_api import sync_playwright
+from serving import server
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
         parser.error(f"--size is {arguments.size!r}; it must be WIDTHxHEIGHT in pixels, as 1440x900")
     width, height = (int(side) for side in size.groups())
     arguments.out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright, server() as address:
+    with sync_playwright() as playwright, server() as (address, _):
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         for name, scheme in product(("watch", "compare"), ("light", "dark")):
             size = {"width": width, "height": height + (300 if name == "compare" else 0)}  # it has a table on top

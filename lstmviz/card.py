@@ -6,7 +6,7 @@ import math
 
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
-from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, plain, shown, unknown_said
+from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
 from lstmviz.model import parameter_count, perplexity
 
 PARTS = {"valid": "validation", "test": "test"}  # of a text, that have results
@@ -61,7 +61,7 @@ def card(checkpoint: Checkpoint) -> str:
         + f"; {parameter_count(model, len(vocabulary)):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
         f"seed {checkpoint.train.seed}",
-        "command": f"`{shown(' '.join(checkpoint.command.replace('`', '').splitlines()))}`",  # nothing can end the code
+        "command": code(checkpoint.command),
     }
     results = checkpoint.results
 

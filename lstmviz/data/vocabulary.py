@@ -354,8 +354,8 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A text that Markdown shows as it is, in a line of code."""
-    text = " ".join(sayable(text).split())
+    """A text that Markdown shows as it is, in a line of code, but that what nobody sees is `shown`."""
+    text = shown(" ".join(sayable(text).splitlines()))
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))  # no run in it is as long
     space = " " if "`" in text else ""
     return f"{fence}{space}{text}{space}{fence}"

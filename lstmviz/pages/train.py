@@ -260,7 +260,7 @@ def steer(home: Home, seen: Snapshot) -> None:
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
                 st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete")
     if state in ("stopped", "crashed", "failed") and several > 1:
-        command = shown(f"{World(size=several).command} resume {shlex.quote(f'runs/{run.name}')}")
+        command = f"{World(size=several).command} resume {shlex.quote(f'runs/{run.name}')}"
         st.caption(f"{several} processes trained it; {code(command)} goes on with it.")
     st.progress(share_done(seen), standing(seen))
 
