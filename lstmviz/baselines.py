@@ -179,7 +179,11 @@ def maximum_likelihood(counts: Counts) -> Weights:
 
 
 def add_k(counts: Counts, k: float) -> Weights:
-    """p(w | c) = (count(c w) + k) / (count(c ·) + k V), as if everything had been counted k times more (Lidstone)."""
+    """p(w | c) = (count(c w) + k) / (count(c ·) + k V), as if everything had been counted k times more (Lidstone).
+
+    Raises:
+        ValueError: k is not above 0.
+    """
     if not k > 0:
         raise ValueError(f"k is {k}; it must be above 0")
     n, v, many = counts.n, counts.vocab_size, [1, *map(len, counts.times)]
@@ -277,7 +281,7 @@ class NGram:
             return -np.log(self._p(places, ids))
 
     def sample(self, tokens: Tensor, count: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> Tensor:
-        """Continue a text, as ``LanguageModel.sample`` does.
+        """Continue a text ``(T,)`` by so many tokens ``(count,)``, as ``LanguageModel.sample`` does.
 
         Raises:
             FloatingPointError: nothing but specials can follow, so there is nothing to draw from.
