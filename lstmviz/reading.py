@@ -223,6 +223,10 @@ class Selection:
         """The nearest unit that there is."""
         return replace(self, unit=min(max(self.unit, 0), units - 1))
 
+    def linked(self, last: int) -> dict[str, str | None]:
+        """As the page's address says it; which leads to the last token anyway, and so need not change at every key."""
+        return {"time": str(self.time) if self.time < last else None, "unit": str(self.unit)}
+
     def said(self, of: str) -> dict[str, int]:
         """As the browser hears it, which calls its maps "layer" or "model"."""
         return {"time": self.time, "unit": self.unit, of: self.of}
