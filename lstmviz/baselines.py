@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -144,9 +144,8 @@ class Counts:
         """For each run of k tokens the place of its first k - 1, ``(N_k,)``."""
         return self.keys[k - 1] // self.vocab_size
 
-    @cached_property
     def ends(self) -> list[np.ndarray]:
-        """For each level, the place of each run without its first token in the level above."""
+        """For each level, where each run stands without its first token in the level before, ``(N_k,)``."""
         ends = [np.zeros_like(self.keys[0])]
         for k in range(2, self.n + 1):
             ends.append(self.find(k - 1, ends[-1][self.begins(k)], self.keys[k - 1] % self.vocab_size))
@@ -206,10 +205,10 @@ def kneser_ney(counts: Counts, discount: float | None = None) -> Weights:
     """
     if discount is not None and not 0 <= discount <= 1:
         raise ValueError(f"discount is {discount}; it must be from 0 to 1")
-    alphas, gammas = [], []
+    alphas, gammas, ends = [], [], counts.ends()
     for k, times in enumerate(counts.times, start=1):
         if k < counts.n:
-            times = np.bincount(counts.ends[k], minlength=len(times))  # N1+(· run)
+            times = np.bincount(ends[k], minlength=len(times))  # N1+(· run)
         less = np.array([0.0, *(discounts(times) if discount is None else 3 * (discount,))])[times.clip(max=3)]
         total = counts.summed(k, times)
         with np.errstate(invalid="ignore"):  # 0 / 0 where nothing followed, which is at the end of the text alone

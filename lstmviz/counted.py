@@ -135,12 +135,11 @@ def dumps(table: Table) -> bytes:
     return len(text).to_bytes(8, "little") + text + lzma.compress(columns)
 
 
-def loads(data: bytes) -> Table:
-    """Read a table, checking everything before it is used.
+def described(data: bytes) -> About:
+    """What a file says of itself; whether that is so, only `loads` knows.
 
     Raises:
-        CheckpointError: the bytes are no table of counts of some text, or there is more of something than the limits in
-            ``lstmviz.config``.
+        CheckpointError: it is no table of counts, or one beyond the limits in ``lstmviz.config``.
     """
     end = 8 + int.from_bytes(data[:8], "little")
     if len(data) < 8 or end > len(data) or len(data) > limits.TABLE_MOST or end > limits.HEADER_MOST:
@@ -151,11 +150,22 @@ def loads(data: bytes) -> Table:
         about = fitted(About, parsed(data[8:end]))
         if about.format != FORMAT:
             raise CheckpointError(f"the table has format {about.format}; this version reads format {FORMAT}")
-        vocabulary = Vocabulary(about.level, about.tokens)
+        Vocabulary(about.level, about.tokens)
     except ValueError as error:
         raise CheckpointError(f"this is no table of counts that this app knows: {error}") from error
     if not _is_sane(about):
         raise CheckpointError("the table's sizes or figures are malformed")
+    return about
+
+
+def loads(data: bytes) -> Table:
+    """Read a table, checking everything before it is used.
+
+    Raises:
+        CheckpointError: the bytes are no table of counts of some text, or there is more of something than the limits in
+            ``lstmviz.config``.
+    """
+    about, end = described(data), 8 + int.from_bytes(data[:8], "little")
     size = sum(4 * (parents + 2 * runs) for parents, runs in zip(_parents(about.runs), about.runs, strict=True))
     try:
         unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
@@ -166,7 +176,7 @@ def loads(data: bytes) -> Table:
         raise CheckpointError("there are more or fewer counts in the file than it says")
     if about.digest != _digest(about, columns) or data[8:end] != _text(about):
         raise CheckpointError("the file was changed after it was written (its digest does not fit); copy it again")
-    counts = _counts(columns, about.runs, len(vocabulary))
+    counts = _counts(columns, about.runs, len(about.tokens))
     if counts is None:
         raise CheckpointError("these numbers are not the counts of any text")
     return Table(counts, about)
@@ -184,8 +194,21 @@ def load(path: Path) -> Table:
     Raises:
         CheckpointError: it cannot be read, or is not what `loads` takes.
     """
+    return loads(_read(path))
+
+
+def look(path: Path) -> About:
+    """What a table's file says of itself.
+
+    Raises:
+        CheckpointError: as `described`, or it cannot be read.
+    """
+    return described(_read(path))
+
+
+def _read(path: Path) -> bytes:
     try:
-        return loads(read_bytes(Path(path), limits.TABLE_MOST))
+        return read_bytes(Path(path), limits.TABLE_MOST)
     except OSError as error:
         raise CheckpointError(f"{name_of(path)} cannot be read: {error.strerror}") from error
 
@@ -224,7 +247,7 @@ def _counts(columns: bytes, runs: tuple[int, ...], vocab_size: int) -> Counts | 
         alone = found.times[k - 2] - found.summed(k, found.times[k - 1])
         if alone.min() < 0 or alone.sum() != 1:
             return None
-    return None if any((ends < 0).any() for ends in found.ends) else found
+    return None if any((ends < 0).any() for ends in found.ends()) else found
 
 
 def _is_sane(about: About) -> bool:
