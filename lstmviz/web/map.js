@@ -291,13 +291,13 @@ class GateMap {
 
   // What is laid over the loss makes of a token: its losses, and what of the tokens up to it was counted.
   besideAt(time) {
-    const { beside, labels, level } = this.data;
+    const { beside, tokens, level } = this.data;
     if (!beside) return null;
-    const text = (from, to) => labels.slice(Math.max(0, from), to).join(level === "char" ? "" : " ");
+    const text = (from, to) => tokens.slice(from, to).join(level === "char" ? "" : " ");
     const [context, run] = [beside.context[time], beside.run[time]];
     return {
       name: beside.name, nll: beside.nll[time], running_nll: beside.running_nll[time],
-      context: text(time - context, time), context_times: beside.context_times[time], whole: run > context,
+      context: text(time - context, time), context_times: beside.context_times[time], whole: run > context, longer: run > 1,
       run: text(time + 1 - run, time + 1), run_times: beside.run_times[time],
     };
   }

@@ -40,15 +40,15 @@ const chance = (nll) => {
 const often = (times) => (times === 1 ? "once" : times === 2 ? "twice" : `${times.toLocaleString("en")} times`);
 
 // Who said a token better, the model or the n-gram that is laid over its loss, and what of it had been counted: two sentences.
-export function paysOff({ token, nll, running_nll, beside }) {
+export function paysOff({ token, reads, nll, running_nll, beside }) {
   if (missing(nll) || missing(beside.nll)) return [];
-  const { name, context, context_times, whole, run, run_times } = beside, gain = beside.nll - nll, said = inline(token);
+  const { name, context, context_times, whole, longer, run, run_times } = beside, gain = beside.nll - nll, said = inline(reads ?? token);
   const who = gain > ALIKE ? `memory gains ${number(gain)} nats` : gain < -ALIKE ? `counting gains ${number(-gain)} nats` :
     "they say it alike";
   const counted = !context ? `“${said}” was counted ${often(run_times)}` :
     `“${inline(context)}” was counted ${often(context_times)}, ` +
-    (whole ? `${run_times === context_times ? "always" : often(run_times)} before “${said}”` :
-      `never before “${said}”${run === token ? "" : `; “${inline(run)}” was, ${often(run_times)}`}`);
+    (whole ? `${run_times < context_times ? `${often(run_times)} ` : context_times > 1 ? "always " : ""}before “${said}”` :
+      `never before “${said}”${longer ? `; “${inline(run)}” was, ${often(run_times)}` : ""}`);
   return [
     `The ${name} gave “${said}” ${chance(beside.nll)}, this model ${chance(nll)}: ${who}.`,
     `${counted}. Perplexity so far ${perplexity(beside.running_nll)}, this model ${perplexity(running_nll)}.`,
