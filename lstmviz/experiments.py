@@ -210,8 +210,8 @@ class Experiment:
         """Its line-ups by their folders: the same setting has the same, so that it is gone on with."""
         found = {}
         for key, grid in self.grids(setting).items():
-            asked = json.dumps([grid.dumps(), setting.corpus.sha256], sort_keys=True)
-            digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
+            commands = [member.command for member in grid.members(len(setting.corpus.vocabulary)).values()]
+            digest = hashlib.sha256("\n".join([setting.corpus.sha256, *commands]).encode()).hexdigest()[:8]
             found[runs / "-".join(filter(None, (self.name, key, digest)))] = grid
         return found
 
