@@ -319,7 +319,7 @@ def _log(p: np.ndarray) -> Tensor:
         return torch.from_numpy(np.log(p).astype(np.float32))
 
 
-# ---- the fixed window -------------------------------------------------------------------------------------------------
+# ---- the fixed window ------------------------------------------------------------------------------------------------
 
 
 class Window(nn.Module):

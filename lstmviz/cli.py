@@ -205,6 +205,9 @@ def experiment(
         result.save(path)
         if not finished:
             break
+    if not grids:
+        result = asked.result(setting, ())
+        result.save(path)
     say(f"\n{side_by_side(asked, result)}\n\nsaved {path}")
 
 

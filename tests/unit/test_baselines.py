@@ -13,6 +13,7 @@ from lstmviz.baselines import (
     NEVER,
     SMOOTHINGS,
     Counts,
+    FixedWindow,
     NGram,
     add_k,
     continuations,
@@ -22,10 +23,12 @@ from lstmviz.baselines import (
     maximum_likelihood,
     told,
 )
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
+from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.model import Predictor
-from lstmviz.training.loop import evaluate
+from lstmviz.training.loop import Trainer, evaluate
 
 V = 9
 RNG = np.random.default_rng(0)
@@ -229,3 +232,40 @@ def test_the_longer_the_run_the_larger_the_table_and_the_more_it_lacks():
     assert [row.unseen_context for row in rows[1:]] == [row.unseen for row in rows[:-1]]
     assert counts.nbytes == sum(row.nbytes for row in rows)
     assert [row.unseen for row in rows] == sorted(row.unseen for row in rows)
+
+
+@pytest.mark.parametrize("n", (1, 2, 5))
+def test_a_fixed_window_sees_its_tokens_and_no_others(n):
+    torch.manual_seed(0)
+    model = FixedWindow(ModelConfig(embedding_size=3, hidden_size=6), V, n).eval()
+    tokens = torch.tensor(HELD_OUT[:24])[:, None]  # (T, 1)
+    logits, state = model(tokens)
+    assert logits.shape == (24, 1, V) and state[0]["before"].shape == (1, n - 1, 3)
+    # By the paper: concatenated embeddings, one hidden layer, the scores.
+    x = model.embedding(tokens[24 - n :, 0]).flatten()
+    hidden = torch.tanh(model.layers.hidden.weight @ x + model.layers.hidden.bias)
+    torch.testing.assert_close(logits[-1, 0], model.decoder.weight @ hidden + model.decoder.bias)
+    other = tokens.clone()
+    other[10] = (other[10] + 1) % V
+    changed = (model(other)[0] != logits).any(-1)[:, 0].nonzero().flatten().tolist()
+    assert changed == list(range(10, 10 + n))
+    # In two pieces as in one.
+    head, begun = model(tokens[:9])
+    torch.testing.assert_close(torch.cat([head, model(tokens[9:], begun)[0]]), logits)
+
+
+def test_a_fixed_window_learns_what_stands_in_it():
+    """What follows 4 and 5 here depends on what stands before them."""
+    stream = torch.tensor([4, 4, 5, 6, 5, 7] * 300)
+    vocabulary = Vocabulary.of("char", "abcd")
+    corpus = Corpus("x", vocabulary, stream, stream, stream, "0")
+    found = {}
+    for n in (1, 3):
+        torch.manual_seed(0)
+        model = FixedWindow(ModelConfig(embedding_size=4, hidden_size=12), len(vocabulary), n)
+        train = TrainConfig("x", bptt=16, batch_size=4, steps=120, learning_rate=2e-2, eval_every=120)
+        *_, last = filter(None, Trainer(model, corpus, train))
+        found[n] = last.valid_nll
+    assert found[3] < 0.05 < 0.3 < found[1]
+    with pytest.raises(ValueError, match="n is 0; a window has 1 token at least"):
+        FixedWindow(ModelConfig(), 8, 0)
