@@ -14,7 +14,7 @@ from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
 from lstmviz.explain.examples import SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
-from lstmviz.reading import MAX_TOKENS, OpenModel, Selected, Selection, read, select, telling_unit
+from lstmviz.reading import OpenModel, Selected, Selection, read, select, telling_unit, tokens_at_most
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
@@ -49,8 +49,9 @@ def compare(opened: dict[Address, OpenModel], view: View, facts: Differences, ki
     first, names = next(iter(opened.values())), [*map(str, opened)]
     with st.container(key="compare"):
         text = type_sentence(first, SENTENCE)
+        most = tokens_at_most(sum(each.width for each in opened.values()))
         pairs = zip(names, opened.values(), strict=True)
-        kept.compare = {name: read(each, text, kept.compare.get(name)) for name, each in pairs}
+        kept.compare = {name: read(each, text, kept.compare.get(name), most) for name, each in pairs}
         compared = side_by_side(opened, kept.compare)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
@@ -73,8 +74,10 @@ def notes_on(compared: list[Compared]) -> list[Note]:
     """What to look for when several models read a grammar, and whether all of the text is shown."""
     corpora = {model.checkpoint.corpus_name for model in compared}
     notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
-    if dropped := max(model.reading.dropped for model in compared):
-        notes.append(("warning", f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown."))
+    cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
+    if cut.dropped:
+        shown = f"the first {len(cut.pieces):,} are shown"
+        notes.append(("warning", f"The text is too long by {cut.dropped:,} tokens for these models; {shown}."))
     return notes
 
 

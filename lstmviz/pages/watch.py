@@ -13,7 +13,6 @@ from lstmviz.data.vocabulary import plain
 from lstmviz.explain.examples import examples_for
 from lstmviz.reading import (
     LONGEST,
-    MAX_TOKENS,
     OpenModel,
     Reading,
     Selected,
@@ -143,7 +142,7 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if reading.dropped:
         count = len(reading.pieces) + reading.dropped
         least = "more than " if len(text) == LONGEST else ""
-        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
+        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {len(reading.pieces):,} are shown."))
     typed = reading.ids[1:] if opened.context else reading.ids  # a grammar's sentence is read after the end of another
     unknown = typed.count(vocabulary.ids["<unk>"])
     if unknown == len(typed):
