@@ -12,6 +12,7 @@ import torch
 from lstmviz import cli
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import import_text
+from lstmviz.data.vocabulary import APART
 from lstmviz.experiments import (
     COPIED,
     EXPERIMENTS,
@@ -34,6 +35,7 @@ from lstmviz.home import Home
 from lstmviz.model import LanguageModel
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.grid import Grid
+from lstmviz.training.loop import held_out
 from lstmviz.training.process import execute
 from lstmviz.training.sweep import Sweep
 
@@ -188,11 +190,16 @@ def test_the_gates_as_printed_get_no_gradient_and_the_copied_weights_differ_by_n
     assert grid.base.train.objective == "windows" and grid.base.train.unseen_apart
     assert {*members} == {*PERPLEXITY.columns}
 
-    printed = make_checkpoint(cell="report_split")
-    trained = Trained(RunConfig(printed.train, printed.model), (), printed, setting.corpus)
-    trained = replace(trained, corpus=replace(setting.corpus, valid=torch.arange(4, 9).repeat(3)))
-    (figure,) = EXPERIMENTS["three-lstms"].figures(trained)
-    assert (figure.table, figure.row, figure.value) == (COPIED.title, "report_split into report_concat", 0.0)
+    vocabulary, corpus = setting.corpus.vocabulary, setting.corpus
+    printed = make_checkpoint(cell="report_split", vocabulary=vocabulary)
+    printed = replace(printed, train=replace(grid.base.train, batch_size=3))
+    corpus = replace(corpus, valid=torch.tensor([*[5] * 6, vocabulary.ids[APART], vocabulary.end, *corpus.valid[:20]]))
+    trained = Trained(RunConfig(printed.train, printed.model), (), printed, corpus)
+    copied, *by_word = EXPERIMENTS["three-lstms"].figures(trained)
+    assert (copied.table, copied.row, copied.value) == (COPIED.title, "report_split into report_concat", 0.0)
+    every, known, new = (figure.value for figure in by_word)
+    assert min(known, new) < every < max(known, new)
+    assert every == pytest.approx(held_out(printed.build(), corpus.valid, vocabulary, printed.train))
 
 
 def test_the_means_of_the_gates_are_of_all_windows(home: Home) -> None:
