@@ -95,11 +95,14 @@ def test_an_experiment_is_trained_kept_and_printed_beside_what_was_published(
     assert f"{ours.loc['1', 'lstm'] - 1.5:+.2f}" in said
 
 
-def test_half_an_experiment_says_what_was_not_run(home: Home) -> None:
-    setting = TINY.setting(str(home.folder / "text.txt"))
-    result = TINY.result(setting, [])
+def test_one_that_was_stopped_keeps_what_is_done_and_says_what_was_not_run(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "follow_all", lambda *_, **__: False)
+    cli.experiment("tiny", str(home.folder / "text.txt"), out=home.folder / "made" / "it.json")
+    result = Result.load(home.folder / "made" / "it.json")
     assert result.members == () and result.measured(TABLE).isna().all(axis=None)
-    assert "not run" in side_by_side(TINY, result)
+    assert capsys.readouterr().out.count("not run") == 4
     half = replace(result, members=(Member("gru", 0, 9, figures=(Figure("loss", "1", "gru", 2.0),)),))
     assert side_by_side(TINY, half).count("not run") == 3 and "2.00" in side_by_side(TINY, half)
 
