@@ -10,7 +10,7 @@ def show(name: str) -> None:
 
 
 def open_context(name: str) -> AppTest:
-    return AppTest.from_function(show, args=(name,), default_timeout=60).run()
+    return AppTest.from_function(show, args=(name,), default_timeout=180).run()
 
 
 def test_what_was_counted_after_a_context_is_told() -> None:
