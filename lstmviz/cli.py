@@ -35,8 +35,7 @@ from lstmviz.model import parameter_count, perplexity
 from lstmviz.trace import trace_sentence
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import lineup
-from lstmviz.training.loop import Metrics, unknown_share
-from lstmviz.training.loop import evaluate as mean_nll
+from lstmviz.training.loop import Metrics, held_out, unknown_share
 from lstmviz.training.parallel import World
 from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
@@ -359,6 +358,8 @@ def evaluate(
 ) -> None:
     """Print a checkpoint's loss and perplexity on a corpus, exactly: one stream, the state carried over.
 
+    One that was trained on windows of sentences reads such windows.
+
     Beside them stands how much of it the checkpoint's vocabulary lacks (<unk>), with a warning from 30 % on.
 
     Args:
@@ -371,7 +372,7 @@ def evaluate(
     if opened.sha256 != loaded.corpus_sha256:
         say(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     tokens = getattr(opened, part)
-    nll, unknown = mean_nll(loaded.build(), tokens), unknown_share(tokens)
+    nll, unknown = held_out(loaded.build(), tokens, loaded.vocabulary, loaded.train), unknown_share(tokens)
     if not math.isfinite(nll):
         raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
     said = figures(nll, loaded.vocabulary, unknown)

@@ -16,6 +16,7 @@ from lstmviz.cells import CELLS
 Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
+Objective = Literal["stream", "windows"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -211,6 +212,16 @@ class ModelConfig(Options):
         ),
     )
 
+    embedding_std: float | None = field(
+        default=None,
+        metadata=option(
+            POSITIVE,
+            "draw the tokens' vectors from a normal distribution of this standard deviation, as torch does from one "
+            "of 1; None: uniformly from -0.1 to 0.1.",
+            later=True,
+        ),
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if (units := self.hidden_size * self.num_layers) > UNITS_MOST:
@@ -352,6 +363,24 @@ class TrainConfig(Options):
         metadata=option(
             COUNT,
             "steps between two records of the loss and the longest gradient; each reads them off the device.",
+            later=True,
+        ),
+    )
+    objective: Objective = field(
+        default="stream",
+        metadata=option(
+            Range('"stream" or "windows"', lambda value: value in ("stream", "windows")),
+            '"stream": every token from all before it in the text; or "windows": every window of ``bptt`` tokens slid '
+            "over each sentence, and only the token after it, ``batch_size`` windows a step.",
+            later=True,
+        ),
+    )
+    unseen_apart: bool = field(
+        default=False,
+        metadata=option(
+            SWITCH,
+            "words that the training part lacks are ``<unseen>``, of which nothing is learned, and not the ``<unk>`` "
+            "that may stand in the text.",
             later=True,
         ),
     )

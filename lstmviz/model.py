@@ -177,6 +177,8 @@ class LanguageModel(nn.Module):
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        if config.embedding_std is not None and not weight.is_meta:
+            nn.init.normal_(self.embedding.weight, std=config.embedding_std)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
         for layer in self.layers:
@@ -221,14 +223,15 @@ class LanguageModel(nn.Module):
         """How badly the token after each token is predicted, without what only a reader of all logits needs.
 
         Args:
-            tokens, targets: int64 ``(T, B)``.
+            tokens: int64 ``(T, B)``.
+            targets: int64 ``(S, B)``, after each of the last S of them.
             state: as for ``forward``.
 
         Returns:
             Mean nll in nats, float32 under autocast too, and the state after the last token.
         """
         hidden, last = self.run(self.embed(tokens), state)
-        hidden, targets = hidden.flatten(0, 1), targets.flatten()  # (N, H), (N,)
+        hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()  # (N, H), (N,)
         if torch.is_grad_enabled():  # a backward pass needs the scores of all
             return self._nll(hidden, targets), last
         pieces = zip(*(values.split(at_once(len(self.embedding.weight))) for values in (hidden, targets)), strict=True)

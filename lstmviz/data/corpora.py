@@ -290,7 +290,8 @@ def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Co
         if vocabulary not in (None, corpus.vocabulary):
             raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
         return corpus
-    return load_corpus(find_text(config.corpus), config.level, config.max_words, config.min_count, vocabulary)
+    cut = config.level, config.max_words, config.min_count, config.unseen_apart
+    return load_corpus(find_text(config.corpus), *cut, vocabulary)
 
 
 def find_text(corpus: str) -> Path:
@@ -313,6 +314,7 @@ def load_corpus(
     level: Level,
     max_words: int | None = None,
     min_count: int = 1,
+    unseen_apart: bool = False,
     vocabulary: Vocabulary | None = None,
 ) -> Corpus:
     """Read a UTF-8 text file, a folder with one train, one valid and one test file, or the folder of a kept text.
@@ -326,6 +328,7 @@ def load_corpus(
         level: "char" or "word".
         max_words: keep only the commonest; the rest become ``<unk>``.
         min_count: keep only those that the training part has so often.
+        unseen_apart: as in TrainConfig.
         vocabulary: use this one instead of building one, to evaluate a trained model.
 
     Raises:
@@ -335,10 +338,10 @@ def load_corpus(
     files = [file for part in _parts([path]).values() for file in part]
     described = about(path)
     if described and vocabulary is None:
-        vocabulary, bounds, ids = _kept_ids(path, files, level, max_words, min_count)
+        vocabulary, bounds, ids = _kept_ids(path, files, level, max_words, min_count, unseen_apart)
     else:
         with tempfile.TemporaryFile() as file:  # the mapping outlives it
-            vocabulary, bounds = _encode(files, file, level, max_words, min_count, vocabulary)
+            vocabulary, bounds = _encode(files, file, level, max_words, min_count, unseen_apart, vocabulary)
             ids = np.memmap(file, np.int32, "r+")
     train, valid, test = (torch.from_numpy(ids[first:last]) for first, last in bounds)
     if described:
@@ -405,16 +408,16 @@ def _digest(files: list[Path]) -> str:
 
 
 def _kept_ids(
-    path: Path, files: list[Path], level: Level, max_words: int | None, min_count: int
+    path: Path, files: list[Path], level: Level, max_words: int | None, min_count: int, unseen_apart: bool
 ) -> tuple[Vocabulary, Bounds, np.ndarray]:
     """The ids of a kept text, made at the first time they are asked for."""
-    stem = path / f"{level}-{max_words or 'all'}-{min_count}"
+    stem = path / f"{level}-{max_words or 'all'}-{min_count}{'-unseen' * unseen_apart}"
     found = _read_index(stem, level)
     if not found:
         with FileLock(path / ".lock"):
             found = _read_index(stem, level)  # another process may have made them meanwhile
             if not found:
-                _keep_ids(stem, files, level, max_words, min_count)
+                _keep_ids(stem, files, level, max_words, min_count, unseen_apart)
                 found = _read_index(stem, level)
     if not found:
         raise ValueError(f"the ids of {path} cannot be kept beside it; delete {stem}.json and {stem}.ids")
@@ -422,13 +425,15 @@ def _kept_ids(
     return *found, ids
 
 
-def _keep_ids(stem: Path, files: list[Path], level: Level, max_words: int | None, min_count: int) -> None:
+def _keep_ids(
+    stem: Path, files: list[Path], level: Level, max_words: int | None, min_count: int, unseen_apart: bool
+) -> None:
     for left in stem.parent.glob(".ids.*"):  # by a process that was killed
         left.unlink()
     handle, temporary = tempfile.mkstemp(dir=stem.parent, prefix=".ids.")
     try:
         with os.fdopen(handle, "w+b") as file:
-            vocabulary, bounds = _encode(files, file, level, max_words, min_count)
+            vocabulary, bounds = _encode(files, file, level, max_words, min_count, unseen_apart)
         os.chmod(temporary, 0o644)
         os.replace(temporary, stem.with_suffix(".ids"))
     except BaseException:
@@ -483,6 +488,7 @@ def _encode(
     level: Level,
     max_words: int | None,
     min_count: int,
+    unseen_apart: bool,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Vocabulary, Bounds]:
     """Write a text's ids, int32, to an open file.
@@ -512,7 +518,8 @@ def _encode(
         counts = np.zeros(len(numbers), np.int64)
         for piece in _in_pieces(ids[slice(*bounds[0])]):
             counts += np.bincount(piece, minlength=len(numbers))
-        vocabulary = Vocabulary.of(level, dict(zip(numbers, counts.tolist(), strict=True)), max_words, min_count)
+        times = dict(zip(numbers, counts.tolist(), strict=True))
+        vocabulary = Vocabulary.of(level, times, max_words, min_count, unseen_apart)
     new = np.array(vocabulary.encode_tokens(list(numbers)), np.int32)
     for piece in _in_pieces(ids):
         piece[:] = new[piece]

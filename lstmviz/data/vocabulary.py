@@ -16,6 +16,7 @@ from lstmviz.config import TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Level
 from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
+APART = "<unseen>"  # in a vocabulary that has it: what it lacks, in place of <unk>
 
 NEWLINE_SIGNS, SPACE_SIGNS = "⏎␤↵", "␣␠⎵"  # of each the first that no token of a vocabulary has
 NEWLINE_SIGN, SPACE_SIGN = NEWLINE_SIGNS[0], SPACE_SIGNS[0]
@@ -146,6 +147,7 @@ class Vocabulary:
         tokens: Iterable[str] | Mapping[str, int],
         max_size: int | None = None,
         min_count: int = 1,
+        unseen_apart: bool = False,
     ) -> Vocabulary:
         """The commonest ``max_size`` distinct tokens (all by default) that occur ``min_count`` times, in that order.
 
@@ -153,6 +155,7 @@ class Vocabulary:
 
         Args:
             tokens: a text, or how often each token occurs in it.
+            unseen_apart: as in TrainConfig; ``<unseen>`` is then the last token.
 
         Raises:
             ValueError: they are too many; ``max_size`` keeps fewer.
@@ -160,13 +163,13 @@ class Vocabulary:
         counts = {
             token: times
             for token, times in Counter(tokens).items()
-            if times >= min_count and token not in SPECIALS and len(token) <= TOKEN_MOST
+            if times >= min_count and token not in (*SPECIALS, APART) and len(token) <= TOKEN_MOST
         }
         if max_size is None:
             _at_most(len(counts), VOCABULARY_MOST, "tokens")  # before they are sorted
         # Ties are broken alphabetically, so that the same corpus always gives the same ids.
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
-        return cls(level, SPECIALS + tuple(ordered[:max_size]))
+        return cls(level, SPECIALS + tuple(ordered[:max_size]) + (APART,) * unseen_apart)
 
     @property
     def end(self) -> int:
@@ -252,12 +255,12 @@ class Vocabulary:
         return any(token != "N" and token != token.lower() for token in self.tokens)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of typed text; pieces the vocabulary lacks become ``<unk>``."""
+        """Token ids of typed text; pieces the vocabulary lacks become ``<unk>``, or ``<unseen>`` if it has that."""
         return self.encode_tokens(self.split(text))
 
     def encode_tokens(self, tokens: Sequence[str]) -> list[int]:
         """Ids of pieces that are split already."""
-        unknown = self.ids[UNK]
+        unknown = self.ids.get(APART, self.ids[UNK])
         return [self.ids.get(self._normalise(token), unknown) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> str:

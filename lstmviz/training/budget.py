@@ -11,6 +11,7 @@ import torch
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.training.batches import batches_of
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
 from lstmviz.training.standing import duration
@@ -30,7 +31,10 @@ def of_one_size(grid: Grid, vocab_size: int) -> Grid:
 
 def epoch_of(corpus: Corpus, train: TrainConfig) -> int:
     """How many steps a pass over the training part is."""
-    return max(1, (len(corpus.train) // train.batch_size - 1) // train.bptt)
+    try:
+        return len(batches_of(corpus.train, corpus.vocabulary, train))
+    except ValueError:  # the text is too short for one step, which is said where it would be trained on
+        return 1
 
 
 def announced(

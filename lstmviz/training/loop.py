@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from lstmviz.cells import State
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus
+from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, Vocabulary
 from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count
+from lstmviz.training.batches import batches_of, parallel_streams
 from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
 
@@ -61,7 +62,7 @@ class Metrics:
 
 
 class Trainer:
-    """Trains a model with stateful truncated backpropagation through time, step by step.
+    """Trains a model step by step: with stateful truncated backpropagation through time, or on windows of sentences.
 
     Iterating over it takes the steps. Each gives the `Metrics` of a record, every ``log_every`` steps and at each
     evaluation, or None. After any step the caller may stop; ``state_dict`` is then all that another Trainer of the same
@@ -69,14 +70,13 @@ class Trainer:
 
     Args:
         model: trained in place, where it is (CPU or CUDA).
-        corpus: read as ``batch_size`` streams side by side, in windows of ``bptt`` tokens.
+        corpus: read in batches, as ``config.objective`` says; see `Streams` and `Windows`.
         config: everything else.
-        world: the processes that train it together. Each reads its share of the streams; all take the same steps, and
+        world: the processes that train it together. Each reads its share of a batch; all take the same steps, and
             an evaluation is done by rank 0 for all.
 
     Raises:
-        ValueError: the training stream is shorter than one window in each of ``batch_size`` streams, or these cannot be
-            shared out evenly.
+        ValueError: the training part is too short for a batch, or a batch cannot be shared out evenly.
         FloatingPointError: the training diverged; see ``diverged``.
     """
 
@@ -89,14 +89,8 @@ class Trainer:
                 f"batch_size {config.batch_size} cannot be shared out evenly among {world.size} processes; "
                 f"take a multiple of {world.size}"
             )
-        mine = slice(share * world.rank, share * (world.rank + 1))
-        self.streams = parallel_streams(corpus.train, config.batch_size)[:, mine]  # (N, B / world.size)
-        self.starts = range(0, len(self.streams) - config.bptt, config.bptt)
-        if not self.starts:
-            raise ValueError(
-                f"the training part has {len(corpus.train):,} tokens; bptt {config.bptt} in {config.batch_size} "
-                f"streams needs at least {(config.bptt + 1) * config.batch_size:,}"
-            )
+        self.mine = slice(share * world.rank, share * (world.rank + 1))
+        self.batches = batches_of(corpus.train, corpus.vocabulary, config)
         self.valid_unknown = unknown_share(corpus.valid)
         optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]
         self.optimizer = optimizer(model.parameters(), lr=config.learning_rate, fused=True)
@@ -127,13 +121,14 @@ class Trainer:
         begun = time.perf_counter()
         model, config = self.model, self.config
         model.train()
-        start = self.starts[self.step % len(self.starts)]
-        state = None if start == 0 else self.state
-        window = self.streams[start : start + config.bptt + 1].to(self.device, torch.int64)  # (T + 1, B)
+        batch = self.step % len(self.batches)
+        state = None if batch == 0 else self.state
+        window = self.batches[batch][:, self.mine].to(self.device, torch.int64)  # (T + 1, B / world.size)
         self.step += 1
         self.optimizer.param_groups[0]["lr"] = rate = self.learning_rate()
 
-        loss, self.state = self.passes(window, state)
+        loss, last = self.passes(window, state)
+        self.state = last if self.batches.carries else None
         self.world.average_gradients(model.parameters())
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         self.optimizer.step()
@@ -153,7 +148,7 @@ class Trainer:
     def _passes(self, window: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
         """Forward and backward: the loss and the state after the window; the gradients are at the parameters."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            loss, state = self.model.loss(window[:-1], window[1:], state)
+            loss, state = self.model.loss(window[:-1], window[self.batches.predicted], state)
         self.optimizer.zero_grad()
         loss.backward()
         # Without its history: gradients stop at the window's edge.
@@ -175,7 +170,7 @@ class Trainer:
         model, config, valid_nll = self.model, self.config, None
         if evaluating:
             if self.world.rank == 0:
-                valid_nll = evaluate(model, self.corpus.valid, config.batch_size)
+                valid_nll = held_out(model, self.corpus.valid, self.corpus.vocabulary, config, config.batch_size)
             valid_nll = self.world.broadcast(valid_nll)
             if not math.isfinite(valid_nll):
                 raise diverged(f"the validation loss became {valid_nll} at step {self.step:,}")
@@ -189,7 +184,7 @@ class Trainer:
             unlearning = [name for name in unlearning if not name.startswith("decoder.tail")]
         metrics = Metrics(
             step=self.step,
-            epoch=self.step / len(self.starts),
+            epoch=self.step / len(self.batches),
             seconds=self.seconds + elapsed,
             train_nll=train_nll,
             valid_nll=valid_nll,
@@ -335,6 +330,29 @@ def evaluate(model: Predictor, tokens: Tensor, batch_size: int = 1) -> float:
     return total / ((len(streams) - 1) * batch_size)
 
 
+@torch.no_grad()
+def held_out(
+    model: LanguageModel, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig, batch_size: int = 1
+) -> float:
+    """Mean nll in nats of what a training with this objective predicts, of a text that it was not trained on.
+
+    Of windows it is the mean over the full batches, as in training.
+
+    Args:
+        model: put into eval mode meanwhile.
+        tokens, vocabulary: ``(N,)``, and theirs.
+        config: of the training.
+        batch_size: of streams, as for ``evaluate``.
+    """
+    if config.objective == "stream":
+        return evaluate(model, tokens, batch_size)
+    batches = batches_of(tokens, vocabulary, config)
+    with _evaluating(model):
+        on_device = (batches[k].to(model.device) for k in range(len(batches)))  # (T + 1, B)
+        losses = [model.loss(batch[:-1], batch[batches.predicted])[0].item() for batch in on_device]
+    return sum(losses) / len(losses)
+
+
 @contextmanager
 def _evaluating(model: object) -> Iterator[None]:
     if not isinstance(model, nn.Module):
@@ -356,12 +374,3 @@ def unknown_share(tokens: Tensor) -> float:
     """
     unknown = SPECIALS.index(UNK)
     return sum(int((piece == unknown).sum()) for piece in tokens[1:].split(1 << 20)) / max(1, len(tokens) - 1)
-
-
-def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:
-    """Cut a stream into ``batch_size`` pieces of equal length side by side: ``(N // B, B)``; the rest is dropped.
-
-    It is a view: of a stream on the disk, only the windows that are used are read.
-    """
-    length = len(tokens) // batch_size
-    return tokens[: length * batch_size].view(batch_size, length).t()

@@ -300,7 +300,7 @@ class Process:
         corpus = self.trainer.corpus
         best = checkpoints.load(self.folder / "best.safetensors")
         with _finite(f"in the exact figures of the best weights, of step {best.step:,}"):
-            results = results_on(best.build(), corpus)
+            results = results_on(best.build(), corpus, best.train)
             for part, value in results.items():
                 if not math.isfinite(value):
                     raise FloatingPointError(f"{part} became {value}")

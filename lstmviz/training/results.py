@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.config import ROWS_MOST
+from lstmviz.config import ROWS_MOST, TrainConfig
 from lstmviz.data.grammars import GRAMMARS, hidden_variable
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.explain.correlations import unit_correlations
 from lstmviz.model import LanguageModel
 from lstmviz.trace import held, trace_tokens
-from lstmviz.training.loop import evaluate, unknown_share
+from lstmviz.training.loop import held_out, unknown_share
 
 
-def results_on(model: LanguageModel, corpus: Corpus) -> dict[str, float]:
+def results_on(model: LanguageModel, corpus: Corpus, train: TrainConfig) -> dict[str, float]:
     """A checkpoint's results: the exact losses on what was not trained on, and the share of ``<unk>`` there."""
     parts = {"valid": corpus.valid, "test": corpus.test}
-    losses = {f"{part}_nll": evaluate(model, tokens) for part, tokens in parts.items()}
+    losses = {f"{part}_nll": held_out(model, tokens, corpus.vocabulary, train) for part, tokens in parts.items()}
     return losses | {f"{part}_unknown": unknown_share(tokens) for part, tokens in parts.items()}
 
 

@@ -346,7 +346,7 @@ def test_a_process_that_evaluates_for_long_is_alive(tmp_path: Path, monkeypatch:
         seen.append(status.state)
         return 1.0
 
-    monkeypatch.setattr("lstmviz.training.results.evaluate", slow)  # of the exact figures at the end
+    monkeypatch.setattr("lstmviz.training.results.held_out", slow)  # of the exact figures at the end
     list(execute(run))
     assert seen == ["running", "running"]
     status = run.status()
@@ -490,7 +490,7 @@ def test_every_place_where_numbers_may_fail_says_the_step(
     fails("process._sample", no_number, r"diverged: no number \(at step 30\)")
     fails("process.carried_variable", no_number, r"no number \(at step 30\)")
     fails(
-        "results.evaluate",
+        "results.held_out",
         lambda *_: math.inf,
         r"valid_nll became inf \(in the exact figures of the best weights, of step 30",
     )

@@ -1,0 +1,109 @@
+"""What a step of a training reads: a window of streams side by side, or windows slid over sentences."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lstmviz.config import TrainConfig
+from lstmviz.data.vocabulary import PAD, SOS, Vocabulary
+
+
+class Streams:
+    """The text cut into ``batch_size`` streams side by side, read in windows of ``bptt`` tokens.
+
+    Every token of a window is predicted from all before it in its stream, so the state goes on from batch to batch.
+
+    Args:
+        tokens: ``(N,)``; only the windows that are asked for are read.
+        vocabulary: theirs.
+        config: bptt (T) and batch_size (B).
+
+    Raises:
+        ValueError: the text is too short for one window.
+    """
+
+    carries = True  # the state, from each batch to the next
+    predicted: ClassVar = slice(1, None)  # of a batch's rows
+
+    def __init__(self, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> None:
+        self.bptt, self.streams = config.bptt, parallel_streams(tokens, config.batch_size)  # (N // B, B)
+        self.starts = range(0, len(self.streams) - config.bptt, config.bptt)
+        if not self.starts:
+            raise ValueError(
+                f"the training part has {len(tokens):,} tokens; bptt {config.bptt} in {config.batch_size} "
+                f"streams needs at least {(config.bptt + 1) * config.batch_size:,}"
+            )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.starts)
+
+    def __getitem__(self, batch: int) -> Tensor:
+        """``(T + 1, B)``."""
+        start = self.starts[batch]
+        return self.streams[start : start + self.bptt + 1]
+
+
+class Windows:
+    """Every window of ``bptt`` tokens slid over each sentence, ``batch_size`` a batch, and the one token after it.
+
+    A sentence is a line between ``<sos>`` and what ends it; one too short for a window has ``<pad>`` before it. Each
+    window is read from nothing, and only the token after it is predicted. The last batch is left out where it is not
+    full.
+
+    Args:
+        tokens, vocabulary, config: as for `Streams`.
+
+    Raises:
+        ValueError: there are fewer windows than a batch has.
+    """
+
+    carries = False
+    predicted: ClassVar = slice(-1, None)
+
+    def __init__(self, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> None:
+        self.batch_size = config.batch_size
+        pad, sos = vocabulary.ids[PAD], vocabulary.ids[SOS]
+        lines, starts, at = [], [], 0
+        for line in tokens.long().tensor_split((tokens == vocabulary.end).nonzero().flatten() + 1):
+            if len(line):
+                before = max(1, config.bptt + 1 - len(line))
+                lines += [torch.full((before - 1,), pad), torch.tensor([sos]), line]
+                starts.append(torch.arange(at, at + before + len(line) - config.bptt))
+                at += before + len(line)
+        self.tokens, self.starts = torch.cat(lines), torch.cat(starts)
+        self.offsets = torch.arange(config.bptt + 1)[:, None]  # (T + 1, 1)
+        if not len(self):
+            raise ValueError(
+                f"the text has {len(self.starts):,} windows of {config.bptt} tokens, fewer than a batch of "
+                f"{config.batch_size}; take a smaller batch_size"
+            )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.starts) // self.batch_size
+
+    def __getitem__(self, batch: int) -> Tensor:
+        """``(T + 1, B)``."""
+        return self.tokens[self.starts[batch * self.batch_size : (batch + 1) * self.batch_size] + self.offsets]
+
+
+def batches_of(tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> Streams | Windows:
+    """What a training with this objective reads of a text.
+
+    Raises:
+        ValueError: the text is too short.
+    """
+    return (Windows if config.objective == "windows" else Streams)(tokens, vocabulary, config)
+
+
+def parallel_streams(tokens: Tensor, batch_size: int) -> Tensor:
+    """Cut a stream into ``batch_size`` pieces of equal length side by side: ``(N // B, B)``; the rest is dropped.
+
+    It is a view: of a stream on the disk, only the windows that are used are read.
+    """
+    length = len(tokens) // batch_size
+    return tokens[: length * batch_size].view(batch_size, length).t()
