@@ -1,4 +1,4 @@
-"""The command line: ``python -m lstmviz app | train | sweep | resume | stop | runs | evaluate | trace | corpus``."""
+"""The command line: ``python -m lstmviz app | train | sweep | experiment | resume | stop | runs | evaluate | …``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
+from lstmviz.experiments import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.explain.tables import as_csv
 from lstmviz.home import Home
@@ -134,10 +135,7 @@ def sweep(
         ray: address of a Ray cluster that trains them instead: HOST:PORT, "auto" for that of this machine, or "local"
             to start one for the while. SWEEP_DIR must lie on a disk that its machines share.
     """
-    if ray is not None and workers is not None:
-        raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
-    if workers is not None:
-        check_workers(workers)
+    _check_where(workers, ray)
     corpus = train["corpus"]
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
@@ -165,6 +163,47 @@ def sweep(
     else:
         raise ValueError(f"there is no line-up in {sweep_dir}; say what to train on with --corpus to begin one")
     follow_all(asked, workers, ray)
+
+
+def experiment(
+    name: tyro.conf.Positional[Literal[tuple(EXPERIMENTS)]],  # pyright: ignore[reportInvalidTypeForm]
+    corpus: str = "",
+    seeds: tuple[int, ...] = (),
+    epochs: int | None = None,
+    out: Path | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+) -> None:
+    """Measure a published experiment again, and print its tables beside what was published.
+
+    One that was stopped or killed is gone on with by the same command.
+
+    Args:
+        name: of the experiment.
+        corpus: folder of the published text, or a grammar or text of yours; else what is kept under its name.
+        seeds: others than the experiment's.
+        epochs: others than the experiment's.
+        out: file of the result; else experiments/NAME.json where you stand, or in LSTMVIZ_HOME.
+        workers, ray: as for sweep.
+    """
+    _check_where(workers, ray)
+    asked, home = EXPERIMENTS[name], Home.here()
+    setting = asked.setting(corpus and _lasting(corpus), seeds, epochs)
+    grids, size, finished = asked.line_ups(setting, home.runs), len(setting.corpus.vocabulary), True
+    begun: list[Path] = []
+    path = out or own(name, home)
+    for folder, grid in grids.items():
+        if ray is None:
+            check_machine(grid.members(size), size, workers)
+        lineup = Sweep.create(folder, grid, size)
+        begun.append(folder)
+        say(f"{asked.title}, line-up {len(begun)} of {len(grids)}:")
+        finished = follow_all(lineup, workers, ray, goes_on=asked.command(setting), may_fail=asked.may_fail)
+        result = asked.result(setting, begun)
+        result.save(path)
+        if not finished:
+            break
+    say(f"\n{side_by_side(asked, result)}\n\nsaved {path}")
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -272,8 +311,25 @@ def follow(run: Run, world: World, place: Place | None = None) -> None:
         say(f"\n{goes_on}")
 
 
-def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
+def _check_where(workers: int | None, ray: str | None) -> None:
+    """Refuse to be told two ways how many members are trained at once, or more than there are cores."""
+    if ray is not None and workers is not None:
+        raise ValueError("with --ray the cluster decides how many are trained at once; leave --workers out")
+    if workers is not None:
+        check_workers(workers)
+
+
+def follow_all(
+    lineup: Sweep, workers: int | None, ray: str | None, *, goes_on: str = "", may_fail: bool = False
+) -> bool:
     """Train a line-up and show how it goes; SIGINT and SIGTERM stop it, the second of them at once.
+
+    Args:
+        goes_on: the command that goes on with it, if not ``sweep``.
+        may_fail: a member that fails is no problem.
+
+    Returns:
+        Whether it came to its end.
 
     Raises:
         ValueError: a member failed.
@@ -307,9 +363,10 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None) -> None:
     say(f"\n{standings(done)}", flush=True)
     states = [outcome.state for outcome in done]
     if "stopped" in states:
-        say(f"\nstopped; python -m lstmviz sweep {lineup.folder} goes on", flush=True)
-    if failed := states.count("failed"):
+        say(f"\nstopped; {goes_on or f'python -m lstmviz sweep {lineup.folder}'} goes on", flush=True)
+    if (failed := states.count("failed")) and not may_fail:
         raise ValueError(f"{failed} of {len(members)} members failed: " + "; ".join(_failures(done)))
+    return "stopped" not in states
 
 
 def standings(outcomes: list[Outcome]) -> str:
@@ -529,7 +586,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may be no UTF-8
     commands, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    for command in (app, train, sweep, resume, stop, evaluate, trace):
+    for command in (app, train, sweep, experiment, resume, stop, evaluate, trace):
         commands.command(command)
     commands.command(name="runs")(list_runs)
     commands.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")
