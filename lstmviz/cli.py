@@ -189,20 +189,22 @@ def experiment(
     _check_where(workers, ray)
     asked, home = EXPERIMENTS[name], Home.here()
     setting = asked.setting(corpus and _lasting(corpus), seeds, epochs)
-    grids, size, finished = asked.line_ups(setting, home.runs), len(setting.corpus.vocabulary), True
-    begun: list[Path] = []
-    path = out or own(name, home)
-    for folder, grid in grids.items():
+    size, path, begun = len(setting.corpus.vocabulary), out or own(name, home), list[Path]()
+    line_ups = asked.line_ups(setting, home.runs)
+    for folder, grid in line_ups.items():
         if ray is None:
             check_machine(grid.members(size), size, workers)
         lineup = Sweep.create(folder, grid, size)
         begun.append(folder)
-        say(f"{asked.title}, line-up {len(begun)} of {len(grids)}:")
-        finished = follow_all(lineup, workers, ray, goes_on=asked.command(setting), may_fail=asked.may_fail)
-        result = asked.result(setting, begun)
-        result.save(path)
-        if not finished:
+        if all(map(asked.is_done, lineup.runs())):
+            continue
+        say(f"{asked.title}, line-up {len(begun)} of {len(line_ups)}:")
+        goes_on = follow_all(lineup, workers, ray, again=asked.command(setting), may_fail=asked.may_fail)
+        asked.result(setting, begun).save(path)
+        if not goes_on:
             break
+    result = asked.result(setting, begun)
+    result.save(path)
     say(f"\n{side_by_side(asked, result)}\n\nsaved {path}")
 
 
@@ -319,13 +321,11 @@ def _check_where(workers: int | None, ray: str | None) -> None:
         check_workers(workers)
 
 
-def follow_all(
-    lineup: Sweep, workers: int | None, ray: str | None, *, goes_on: str = "", may_fail: bool = False
-) -> bool:
+def follow_all(lineup: Sweep, workers: int | None, ray: str | None, *, again: str = "", may_fail: bool = False) -> bool:
     """Train a line-up and show how it goes; SIGINT and SIGTERM stop it, the second of them at once.
 
     Args:
-        goes_on: the command that goes on with it, if not ``sweep``.
+        again: the command that goes on with it, if not ``sweep``.
         may_fail: a member that fails is no problem.
 
     Returns:
@@ -363,7 +363,7 @@ def follow_all(
     say(f"\n{standings(done)}", flush=True)
     states = [outcome.state for outcome in done]
     if "stopped" in states:
-        say(f"\nstopped; {goes_on or f'python -m lstmviz sweep {lineup.folder}'} goes on", flush=True)
+        say(f"\nstopped; {again or f'python -m lstmviz sweep {lineup.folder}'} goes on", flush=True)
     if (failed := states.count("failed")) and not may_fail:
         raise ValueError(f"{failed} of {len(members)} members failed: " + "; ".join(_failures(done)))
     return "stopped" not in states

@@ -210,8 +210,8 @@ class Experiment:
         """Its line-ups by their folders: the same setting has the same, so that it is gone on with."""
         found = {}
         for key, grid in self.grids(setting).items():
-            asked = json.dumps([grid.dumps(), setting.corpus.sha256], sort_keys=True)
-            digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
+            commands = [member.command for member in grid.members(len(setting.corpus.vocabulary)).values()]
+            digest = hashlib.sha256("\n".join([setting.corpus.sha256, *commands]).encode()).hexdigest()[:8]
             found[runs / "-".join(filter(None, (self.name, key, digest)))] = grid
         return found
 
@@ -227,10 +227,15 @@ class Experiment:
         every = (*done, *self.untrained(setting))
         return Result(self.name, self.command(setting), corpus.name, corpus.sha256, size, every)
 
+    def is_done(self, run: Run) -> bool:
+        """Whether a member has come to its end."""
+        status = run.status()
+        return status is not None and status.state in ("finished", "failed")[: 1 + self.may_fail]
+
     def _member(self, run: Run, setting: Setting) -> Member | None:
         """What one came to; None if it is not done."""
         status = run.status()
-        if status is None or status.state not in ("finished", "failed")[: 1 + self.may_fail]:
+        if status is None or not self.is_done(run):
             return None
         path, config, records = run.folder / "best.safetensors", run.config(), run.records()
         best = checkpoints.load(path) if path.exists() else None

@@ -67,14 +67,18 @@ class Windows:
     def __init__(self, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> None:
         self.batch_size = config.batch_size
         pad, sos = vocabulary.ids[PAD], vocabulary.ids[SOS]
-        lines, starts, at = [], [], 0
-        for line in tokens.long().tensor_split((tokens == vocabulary.end).nonzero().flatten() + 1):
-            if len(line):
-                before = max(1, config.bptt + 1 - len(line))
-                lines += [torch.full((before - 1,), pad), torch.tensor([sos]), line]
-                starts.append(torch.arange(at, at + before + len(line) - config.bptt))
-                at += before + len(line)
-        self.tokens, self.starts = torch.cat(lines), torch.cat(starts)
+        ends = (tokens == vocabulary.end).nonzero().flatten() + 1
+        lengths = torch.cat([torch.tensor([0]), ends, torch.tensor([len(tokens)])]).unique_consecutive().diff()  # (S,)
+        before = (config.bptt + 1 - lengths).clamp(min=1)  # <pad> and <sos>
+        widths = before + lengths
+        first = widths.cumsum(0) - widths
+        self.tokens = torch.full((int(widths.sum()),), pad)
+        self.tokens[torch.arange(len(tokens)) + before.cumsum(0).repeat_interleave(lengths)] = tokens.long()
+        self.tokens[first + before - 1] = sos
+        left = (first + widths).repeat_interleave(widths) - torch.arange(
+            len(self.tokens)
+        )  # in its sentence, from it on
+        self.starts = (left > config.bptt).nonzero().flatten()
         self.offsets = torch.arange(config.bptt + 1)[:, None]  # (T + 1, 1)
         if not len(self):
             raise ValueError(

@@ -1,0 +1,206 @@
+"""Published experiments, measured again."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lstmviz import cli
+from lstmviz.config import ModelConfig
+from lstmviz.data.corpora import import_text
+from lstmviz.experiments import (
+    COPIED,
+    EXPERIMENTS,
+    GATES,
+    PERPLEXITY,
+    Experiment,
+    Figure,
+    Member,
+    Result,
+    Setting,
+    Table,
+    Trained,
+    _gate_means,
+    found,
+    own,
+    shipped,
+    side_by_side,
+)
+from lstmviz.home import Home
+from lstmviz.model import LanguageModel
+from lstmviz.training.folder import RunConfig
+from lstmviz.training.grid import Grid
+from lstmviz.training.process import execute
+from lstmviz.training.sweep import Sweep
+
+TABLE = Table("loss", "epoch", ("1", "2"), ("lstm", "gru"), {"lstm": (1.5, None)}, digits=2)
+LINES = "the cat sat on the mat\na dog sat\nthe dog saw a cat on a mat\n"
+
+
+def _grids(setting: Setting) -> dict[str, Grid]:
+    train = replace(setting.train, objective="windows", bptt=3, batch_size=4, steps=2 * setting.epochs, eval_every=2)
+    base = RunConfig(train, ModelConfig(embedding_size=3, hidden_size=4))
+    return {"": Grid(base, {"model.cell": ("lstm", "gru"), "train.seed": setting.seeds})}
+
+
+def _figures(trained: Trained) -> Iterator[Figure]:
+    losses = [record.valid_nll for record in trained.records if record.valid_nll is not None]
+    for epoch, nll in enumerate(losses, start=1):
+        yield Figure("loss", f"{epoch}", trained.config.model.cell, nll)
+
+
+TINY = Experiment("tiny", "Tiny", "nobody", "", "", "tiny", (TABLE,), _grids, _figures, seeds=(0, 1), epochs=2)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """An own home with a text, and an experiment that takes a moment."""
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
+    monkeypatch.setitem(EXPERIMENTS, "tiny", TINY)
+    (tmp_path / "text.txt").write_text(LINES * 100)
+    return Home.here()
+
+
+def test_an_experiment_is_trained_kept_and_printed_beside_what_was_published(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = str(home.folder / "text.txt")
+    setting = TINY.setting(text)
+    for folder, grid in TINY.line_ups(setting, home.runs).items():
+        for run in Sweep.create(folder, grid, len(setting.corpus.vocabulary)).runs():
+            list(execute(run))
+    cli.experiment("tiny", text)
+    said = capsys.readouterr().out
+    result, wrong = found("tiny", home)
+    assert result is not None and not wrong and result == Result.load(own("tiny", home))
+    assert result.command == "python -m lstmviz experiment tiny --corpus text.txt"
+    assert [member.name for member in result.members] == ["lstm-seed0", "lstm-seed1", "gru-seed0", "gru-seed1"]
+    first = result.members[0]
+    assert (
+        first.config is not None and first.config.train.corpus == "text.txt" and str(home.folder) not in said[-500:-80]
+    )
+    assert first.step == (1, 2, 4) and first.valid_nll[0] is None and len(first.figures) == 2
+
+    ours, spread = result.measured(TABLE), result.spread(TABLE)
+    pair = [member.figures[1].value for member in result.members[:2]]
+    assert ours.loc["2", "lstm"] == pytest.approx(sum(pair) / 2)
+    assert spread.loc["2", "lstm"] == pytest.approx(abs(pair[0] - pair[1]) / math.sqrt(2))
+    assert result.count(TABLE).loc["1", "gru"] == 2
+    assert f"{ours.loc['1', 'lstm'] - 1.5:+.2f}" in said
+
+
+def test_half_an_experiment_says_what_was_not_run(home: Home) -> None:
+    setting = TINY.setting(str(home.folder / "text.txt"))
+    result = TINY.result(setting, [])
+    assert result.members == () and result.measured(TABLE).isna().all(axis=None)
+    assert "not run" in side_by_side(TINY, result)
+    half = replace(result, members=(Member("gru", 0, 9, figures=(Figure("loss", "1", "gru", 2.0),)),))
+    assert side_by_side(TINY, half).count("not run") == 3 and "2.00" in side_by_side(TINY, half)
+
+
+def test_a_difference_is_shown_from_the_published_text_alone(home: Home) -> None:
+    result = Result("tiny", "", "other", "0" * 64, 9)
+    assert "difference" in side_by_side(TINY, result)
+    other = side_by_side(replace(TINY, sha256="1" * 64), result)
+    assert "another text than the published one, so no difference is shown" in other and "report" in other
+
+
+def test_where_the_published_text_is_missing_it_is_said_where_to_put_it(home: Home) -> None:
+    with pytest.raises(ValueError, match=r"Tiny is measured on a text .* corpus import FOLDER --name tiny; or say"):
+        TINY.setting()
+    import_text([home.folder / "text.txt"], "tiny", home.corpora)
+    assert TINY.setting().corpus.name == "tiny"
+    (home.folder / "empty").mkdir()
+    with pytest.raises(ValueError, match='must hold exactly one file with "train" in its name; it holds 0'):
+        TINY.setting(str(home.folder / "empty"))
+    assert TINY.setting("brackets").train.level == "char"
+
+
+def test_another_text_keeps_so_many_words(home: Home) -> None:
+    setting = replace(TINY, sha256="1" * 64).setting(str(home.folder / "text.txt"), epochs=7, seeds=(3,))
+    assert setting.train.max_words == 10_000
+    assert TINY.command(setting) == "python -m lstmviz experiment tiny --corpus text.txt --seeds 3 --epochs 7"
+    folders = [[*TINY.line_ups(each, home.runs)] for each in (setting, replace(setting, epochs=8))]
+    assert folders[0] != folders[1] and folders[0] == [*TINY.line_ups(setting, home.runs)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda given: given | {"format": 0}, "another version of lstmviz wrote it"),
+        (lambda given: given | {"experiment": "none"}, "of an experiment that this version"),
+        (lambda given: given | {"members": 3}, "its members are missing"),
+        (lambda given: given | {"vocab_size": -1}, "vocab_size is -1"),
+        (lambda given: given | {"members": [{"name": "lstm"}]}, "a member has no figures"),
+        (lambda given: given | {"members": [given["members"][0] | {"step": [1]}]}, "are not of one length"),
+        (lambda given: given | {"members": [given["members"][0] | {"config": {}}]}, "what was asked of a training"),
+        (lambda given: [given], "it holds no result"),
+    ],
+)
+def test_a_result_that_is_damaged_or_of_another_version_is_refused_in_a_sentence(
+    home: Home, spoil: Callable[[dict], object], said: str
+) -> None:
+    path = own("tiny", home)
+    Result("tiny", "", "text", "0" * 64, 9, (Member("lstm", 0, 9, figures=(Figure("loss", "1", "lstm", 1.0),)),)).save(
+        path
+    )
+    assert found("tiny", home)[0] == Result.load(path)
+    path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
+    with pytest.raises(
+        ValueError, match=rf"tiny.json cannot be read: .*{said}.*lstmviz experiment .* measures it again"
+    ):
+        Result.load(path)
+    nothing, wrong = found("tiny", home)
+    assert nothing is None and said in wrong
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_every_experiment_is_whole(experiment: Experiment, home: Home) -> None:
+    for table in experiment.tables:
+        assert set(table.published) <= set(table.columns) and set(table.notes) <= set(table.columns)
+        assert all(len(column) == len(table.rows) for column in table.published.values())
+        assert table.report.shape == (len(table.rows), len(table.columns))
+    assert experiment.title and experiment.source and experiment.expects
+    setting = experiment.setting(str(home.folder / "text.txt"))
+    for folder, grid in experiment.line_ups(setting, home.runs).items():
+        assert folder.name.startswith(f"{experiment.name}-") and grid.members(len(setting.corpus.vocabulary))
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if shipped(name).exists()])
+def test_what_comes_with_the_project_fits_its_experiment(name: str) -> None:
+    result, experiment = Result.load(shipped(name)), EXPERIMENTS[name]
+    places = {(t.title, row, column) for t in experiment.tables for row in t.rows for column in t.columns}
+    assert {(f.table, f.row, f.column) for member in result.members for f in member.figures} <= places
+    assert "/" not in result.corpus and "/" not in result.command
+    assert experiment.sha256 in ("", result.sha256)
+
+
+def test_the_gates_as_printed_get_no_gradient_and_the_copied_weights_differ_by_nothing(
+    home: Home, make_checkpoint: Callable
+) -> None:
+    setting = replace(EXPERIMENTS["three-lstms"].setting(str(home.folder / "text.txt")), epochs=1)
+    (grid,) = EXPERIMENTS["three-lstms"].grids(setting).values()
+    members = grid.members(len(setting.corpus.vocabulary))
+    assert grid.base.train.objective == "windows" and grid.base.train.unseen_apart
+    assert {*members} == {*PERPLEXITY.columns}
+
+    printed = make_checkpoint(cell="report_split")
+    trained = Trained(RunConfig(printed.train, printed.model), (), printed, setting.corpus)
+    trained = replace(trained, corpus=replace(setting.corpus, valid=torch.arange(4, 9).repeat(3)))
+    (figure,) = EXPERIMENTS["three-lstms"].figures(trained)
+    assert (figure.table, figure.row, figure.value) == (COPIED.title, "report_split into report_concat", 0.0)
+
+
+def test_the_means_of_the_gates_are_of_all_windows(home: Home) -> None:
+    setting = EXPERIMENTS["gates"].setting(str(home.folder / "text.txt"))
+    corpus = replace(setting.corpus, valid=setting.corpus.train)
+    config = EXPERIMENTS["gates"].grids(setting)["window1"].base
+    torch.manual_seed(0)
+    model = LanguageModel(replace(config.model, cell="lstm"), len(corpus.vocabulary))
+    means = {figure.column: figure for figure in _gate_means(model, corpus, config.train, "untrained")}
+    assert means.keys() == {"i, untrained", "f, untrained"} <= {*GATES.columns}
+    assert all(0.3 < figure.value < 0.7 and figure.row == "1" for figure in means.values())
