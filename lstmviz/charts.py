@@ -224,12 +224,12 @@ def lines_figure(
         tickvals=every, ticktext=every and [f"{value:,}" for value in every],
     )  # fmt: skip
     ends = [0, 1.04] if whole else None
-    values = [value for _, found in lines.values() for value in found]
+    values = [value for _, found in (*lines.values(), *beside.values()) for value in found if value is not None]
     if most is not None and values and max(values) > most:
         ends = [min(values) - 0.05 * (most - min(values)), most]
     figure.update_yaxes(
         title={"text": y, "standoff": 6}, gridcolor=grid, zeroline=False, range=ends,
-        type="log" if log else "linear", exponentformat="power", nticks=6 if log else None,
+        **({"type": "log", **log_ticks([value for value in values if value > 0])} if log else {}),
     )  # fmt: skip
     figure.update_layout(
         height=260,
@@ -241,6 +241,16 @@ def lines_figure(
         hoverlabel={"bgcolor": "#1b2129" if dark else "#ffffff"},
     )
     return figure
+
+
+def log_ticks(values: Sequence[float]) -> dict[str, Any]:
+    """Ticks of a logarithmic axis: powers of ten, some six of them, or over less than two of them 1, 2 and 5, too."""
+    low, high = (math.log10(end) for end in (min(values, default=1), max(values, default=1)))
+    every = max(1, round((high - low) / 6))
+    powers = range(math.floor(low), math.ceil(high) + 1, every)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in ((1, 2, 5) if high - low < 2 else (1,))]
+    said = [f"{tick:g}" if 1e-3 <= tick <= 1e4 else f"10<sup>{math.log10(tick):.0f}</sup>" for tick in ticks]
+    return {"tickvals": ticks, "ticktext": [each.replace("-", "−") for each in said]}
 
 
 RUN_COLOURS = ("#ea580c", "#2563eb", "#16a34a", "#a855f7", "#0891b2", "#be185d")  # one a run

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -24,6 +25,8 @@ from lstmviz.data.corpora import open_corpus
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.disk import fitted, name_of, read_json, write_atomically
+from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.explain.gradients import gradient_by_distance
 from lstmviz.home import SHIPPED, Home
 from lstmviz.model import LanguageModel, parameter_count, perplexity
 from lstmviz.training.batches import batches_of
@@ -51,6 +54,8 @@ class Table:
         rows, columns: in the order in which they are shown.
         published: column -> its figures, one a row, None where nothing was published; a column of ours alone is absent.
         digits: after the point.
+        scale: of its chart: "linear"; "share", from 0 to 1; "log"; or "none", and there is no chart.
+        lowest: the lowest figure of a column is what counts.
         notes: column -> what has to be said of it.
     """
 
@@ -60,6 +65,8 @@ class Table:
     columns: tuple[str, ...]
     published: dict[str, tuple[float | None, ...]] = dataclasses.field(default_factory=dict)
     digits: int = 1
+    scale: Literal["linear", "share", "log", "none"] = "linear"
+    lowest: bool = False
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -155,6 +162,8 @@ class Experiment:
         seeds, epochs: where nobody asks for others.
         sha256: of the published text; empty where any will do.
         untrained: members that need no training.
+        question: that it answers, in a sentence.
+        curves: of ``CURVE``, what is drawn of the members' trainings.
         may_fail: a training that diverges is a result, too.
         views: where to see it live.
     """
@@ -172,6 +181,8 @@ class Experiment:
     epochs: int = 1
     sha256: str = ""
     untrained: Callable[[Setting], Iterable[Member]] = lambda _: ()
+    question: str = ""
+    curves: tuple[str, ...] = ()
     may_fail: bool = False
     views: tuple[View, ...] = ()
 
@@ -483,6 +494,7 @@ PERPLEXITY = Table(
     notes={
         TEXTBOOK: "the report's nn.LSTM column cannot be had at its learning rate; nobody knows what it was run with"
     },
+    lowest=True,
 )
 LAYOUTS = ((SPLIT, CONCAT), (CONCAT, SPLIT), (TEXTBOOK, "lstm_split"), (TEXTBOOK, "lstm_concat"))
 COPIED = Table(
@@ -491,6 +503,7 @@ COPIED = Table(
     tuple(f"{cell} into {other}" for cell, other in LAYOUTS),
     ("difference",),
     digits=7,
+    scale="none",
 )
 
 
@@ -564,6 +577,7 @@ DEPTH = Table(
         f"{SPLIT} × 2": (525.9, None, None, 358.7, None, 332.5, 331.5, None, None, 356.5),
         f"{SPLIT} × 3": (612.6, None, None, 406.4, None, 378.1, 376.8, None, None, 405.5),
     },
+    lowest=True,
 )
 
 
@@ -575,6 +589,90 @@ def _depth(setting: Setting) -> dict[str, Grid]:
 def _depth_figures(trained: Trained) -> Iterator[Figure]:
     model = trained.config.model
     return _by_epoch(DEPTH.title, f"{model.cell} × {model.num_layers}", trained.records)
+
+
+# ---- gradients that vanish and explode -------------------------------------------------------------------------------
+
+UNTRAINED = ", untrained"
+RECALLED = "bxyzzyxyzxyzzyxyzyxzyzxyxzzyxyz?b"
+LECTURE = "a lecture on language models before and beside the LSTM"
+REMEMBERING = ("rnn", "gru", "lstm", "minlstm")
+RIGHT = Table(
+    "share of right answers",
+    "distance",
+    tuple(f"{2**k}" for k in range(1, 9)),
+    REMEMBERING,
+    digits=2,
+    scale="share",
+)
+ARRIVES = Table(
+    "share of the gradient that arrives",
+    "tokens before the answer",
+    tuple(f"{2**k}" for k in range(8)),
+    tuple(f"{cell}{when}" for when in ("", UNTRAINED) for cell in REMEMBERING),
+    digits=2,
+    scale="log",
+)
+
+
+def _vanishing(setting: Setting) -> dict[str, Grid]:
+    train = replace(setting.train, unseen_apart=False, learning_rate=1e-2, steps=6000 * setting.epochs, eval_every=300)
+    over = {"model.cell": REMEMBERING, "train.seed": setting.seeds}
+    return {"": Grid(RunConfig(train, ModelConfig(embedding_size=8)), over, parameters=6000)}
+
+
+def _vanishing_figures(trained: Trained) -> Iterator[Figure]:
+    if trained.best is None:
+        return
+    cell, vocabulary = trained.config.model.cell, trained.corpus.vocabulary
+    for distance, right, _ in accuracy_by_distance(trained.best.build(), vocabulary, "recall").itertuples(index=False):
+        yield Figure(RIGHT.title, f"{distance}", cell, right)
+    torch.manual_seed(trained.config.train.seed)  # as where it was trained
+    begun = LanguageModel(trained.config.model, len(vocabulary))
+    for column, model in ((cell, trained.best.build()), (cell + UNTRAINED, begun)):
+        arrives = gradient_by_distance(model, vocabulary)["arrives"].tolist()
+        for row in ARRIVES.rows:
+            yield Figure(ARRIVES.title, row, column, arrives[int(row)])
+
+
+NO_CLIPPING = 1e9  # a norm that no gradient has
+CLIPPING = {0.25: "clipped at 0.25", NO_CLIPPING: "not clipped"}
+EXPLODES = Table(
+    "validation loss",
+    "optimiser steps",
+    ("100", "200", "300", "400"),
+    tuple(CLIPPING.values()),
+    digits=2,
+    scale="none",
+    lowest=True,
+)
+STEEPEST = Table(
+    "longest gradient of a training", "seed", ("0", "1", "2"), tuple(CLIPPING.values()), digits=2, scale="none"
+)
+
+
+def _exploding(setting: Setting) -> dict[str, Grid]:
+    train = replace(
+        setting.train,
+        unseen_apart=False,
+        optimizer="sgd",
+        learning_rate=2.0,
+        schedule="constant",
+        steps=400 * setting.epochs,
+        eval_every=100,
+        log_every=4,
+    )
+    over = {"train.clip_norm": tuple(CLIPPING), "train.seed": setting.seeds}
+    return {"": Grid(RunConfig(train, ModelConfig("rnn", 12, 64)), over)}
+
+
+def _exploding_figures(trained: Trained) -> Iterator[Figure]:
+    column = CLIPPING[trained.config.train.clip_norm]
+    for record in trained.records:
+        if record.valid_nll is not None:
+            yield Figure(EXPLODES.title, f"{record.step}", column, record.valid_nll)
+    longest = max(record.gradient_norm for record in trained.records)
+    yield Figure(STEEPEST.title, f"{trained.config.train.seed}", column, longest)
 
 
 SENTENCE = "the dogs near the old box behind the cabinets are lost ."
@@ -597,6 +695,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             (PERPLEXITY, COPIED),
             _three_lstms,
             _three_lstms_figures,
+            question="Do three ways to write an LSTM learn the same language model?",
+            curves=("train_nll",),
             epochs=9,
             sha256=PENN_SMALL,
             views=(
@@ -624,6 +724,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             (GATES,),
             _gates,
             _gates_figures,
+            question="Does a longer window open the forget gate, and close the input gate?",
             seeds=(0, 1, 2),
             epochs=4,
             sha256=PENN_SMALL,
@@ -647,8 +748,57 @@ EXPERIMENTS: dict[str, Experiment] = {
             (DEPTH,),
             _depth,
             _depth_figures,
+            question="Does a deeper stack of these LSTMs predict better?",
+            curves=("train_nll",),
             epochs=10,
             sha256=PENN_SMALL,
+        ),
+        Experiment(
+            "vanishing",
+            "Vanishing gradients",
+            f"{LECTURE}; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013",
+            "In a simple RNN the gradient shrinks by a factor at every step back, so that nothing teaches it to "
+            "remember; the gates of an LSTM or a GRU let it through.",
+            "Before they have learned, all four let the gradient vanish: at most a third of it is left two tokens "
+            "back, and less than a millionth 32 tokens back. **Gates do not keep it; they can learn to.** A trained "
+            "GRU, LSTM or minLSTM holds a gate open where it holds the symbol: there each step back multiplies by "
+            "almost 1, and about as much arrives from 128 tokens further on as from one. The RNN has no gate to open, "
+            "and its gradient vanishes as it did. Where the gradient arrives the answers are right; where it does not "
+            "they are guessed, and one of four is right by luck.",
+            "recall",
+            (RIGHT, ARRIVES),
+            _vanishing,
+            _vanishing_figures,
+            question="How far back does a gradient reach, and does a model remember as far?",
+            views=(
+                View(
+                    "four cells hold a symbol, or lose it",
+                    "compare",
+                    tuple(f"recall/{cell}" for cell in REMEMBERING),
+                    RECALLED,
+                ),
+                View("the LSTM's gates as it remembers", "watch", ("recall/lstm",), RECALLED),
+            ),
+        ),
+        Experiment(
+            "exploding",
+            "Exploding gradients",
+            f"{LECTURE}; Pascanu, Mikolov & Bengio 2013",
+            "Now and then the factor of each step back is above 1, and the gradient grows with every step. One such "
+            "step throws the weights far off; cut down to a norm, it goes the same way and only so far.",
+            "Trained by plain gradient descent with a rate of 2, this RNN sooner or later comes upon a cliff: without "
+            "clipping, one gradient is tens to thousands of times as long as those before, the loss jumps above that "
+            "of the untrained model and stays there, with every seed. With the same seeds, rate and text, and the norm "
+            "cut down to 0.25, it learns. Adam, which trains everything else here, divides by the usual size of the "
+            "gradient, and seldom needs it.",
+            "recall",
+            (EXPLODES, STEEPEST),
+            _exploding,
+            _exploding_figures,
+            question="What does an exploding gradient do to a training, and what clipping?",
+            seeds=(0, 1, 2),
+            curves=("train_nll", "gradient_norm"),
+            may_fail=True,
         ),
     )
 }
