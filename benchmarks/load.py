@@ -164,7 +164,7 @@ class Session:
             await self.ask(SPEECH[:length])
             await asyncio.sleep(PACE * rng.uniform(0.5, 1.5))
         limit = time.perf_counter() + PATIENCE
-        while self.shown < begun + count and time.perf_counter() < limit:
+        while self.drawn[-1][1] < begun + count and time.perf_counter() < limit:
             await asyncio.sleep(0.01)
         found = [next((end - at for end, shown in self.drawn if end > at and shown >= n), None) for at, n in asked]
         self.errors += ["a key was never drawn"] * found.count(None)

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Trains every shipped checkpoint: checkpoints/train.sh DATA_DIR [NAME …]
-# DATA_DIR holds tinyshakespeare/input.txt and wikitext-2/{train,valid,test}.txt; results go to runs/NAME and, with their cards, here.
+# DATA_DIR holds tinyshakespeare/input.txt, wikitext-2/{train,valid,test}.txt and penn_small/{train,valid,test}.txt; results go to
+# runs/NAME and, with their cards, here. The last is the text of the course report and comes with nobody: leave experiments/* out.
 set -euo pipefail
 data=$1
 shift
 names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
-  lineups/brackets lineups/agreement lineups/recall recorded/brackets}
+  lineups/brackets lineups/agreement lineups/recall recorded/brackets
+  experiments/three-lstms experiments/gates experiments/depth}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
 export OMP_NUM_THREADS=1
@@ -33,6 +35,7 @@ record() { # a small training with all that the Train page shows of one: its cur
 for name in $names; do
   case $name in
     recorded/*) record "$name"; continue ;;
+    experiments/*) python -m lstmviz experiment "${name#experiments/}" --corpus "$data/penn_small" --out "checkpoints/$name.json"; continue ;;
     lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
     lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;
     lineups/recall) line_up "$name" --parameters 6000 --steps 6000 --eval-every 300; continue ;;

@@ -60,7 +60,8 @@ def card(checkpoint: Checkpoint) -> str:
         + (f", dropout {model.dropout}" if model.dropout else "")
         + f"; {parameter_count(model, len(vocabulary)):,} parameters",
         "trained": f"best of {checkpoint.history['step'][-1]:,} steps at step {checkpoint.step:,}, "
-        f"seed {checkpoint.train.seed}",
+        f"seed {checkpoint.train.seed}"
+        + (f", on windows of {checkpoint.train.bptt} tokens" if checkpoint.train.objective == "windows" else ""),
         "command": code(checkpoint.command),
     }
     results = checkpoint.results

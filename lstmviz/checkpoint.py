@@ -73,7 +73,7 @@ class Checkpoint:
     @cached_property
     def digest(self) -> str:
         """sha256 of everything in the checkpoint; taken once, so weights must not be changed in place."""
-        return _digest(_description(self), self.weights)
+        return digest_of(_description(self), self.weights)
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
@@ -153,7 +153,7 @@ def loads(data: bytes | bytearray) -> Checkpoint:
         raise CheckpointError(f"the checkpoint does not describe a model this app knows: {error}") from error
     if problem := unusable(checkpoint.weights):
         raise CheckpointError(f"{problem}; the training probably diverged")
-    if digest != _digest(description, checkpoint.weights):
+    if digest != digest_of(description, checkpoint.weights):
         raise CheckpointError("the file was changed after it was written (its digest does not fit); copy it again")
     _check_figures(checkpoint)
     written = _header(_text(_description(checkpoint), digest), checkpoint.weights)
@@ -222,7 +222,8 @@ def _written(config: ModelConfig | TrainConfig) -> dict[str, Any]:
     }
 
 
-def _digest(description: dict[str, Any], weights: dict[str, Tensor]) -> str:
+def digest_of(description: dict[str, Any], weights: dict[str, Tensor]) -> str:
+    """SHA-256 of what is said and of every bit of the tensors."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name, weight in sorted(weights.items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())

@@ -199,9 +199,7 @@ def experiment(
         if all(map(asked.is_done, lineup.runs())):
             continue
         say(f"{asked.title}, line-up {len(begun)} of {len(line_ups)}:")
-        goes_on = follow_all(lineup, workers, ray, again=asked.command(setting), may_fail=asked.may_fail)
-        asked.result(setting, begun).save(path)
-        if not goes_on:
+        if not follow_all(lineup, workers, ray, again=asked.command(setting), may_fail=asked.may_fail):
             break
     result = asked.result(setting, begun)
     result.save(path)

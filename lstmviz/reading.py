@@ -22,6 +22,7 @@ from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_
 T = TypeVar("T")
 
 MAX_TOKENS = 2000
+VALUES_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
 FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
@@ -67,6 +68,16 @@ class OpenModel:
     scales: list[dict[str, tuple[float, float]]]
     written: str
     context: list[int]
+
+    @property
+    def width(self) -> int:
+        """How many gates and states a layer has at each token."""
+        return len(self.similar[0]) * len(self.scales[0])
+
+
+def tokens_at_most(values: int) -> int:
+    """How many tokens of a text are read, where so many values are shown of each."""
+    return max(1, min(MAX_TOKENS, VALUES_MOST // values))
 
 
 def prepare(checkpoint: Checkpoint) -> OpenModel:
@@ -147,14 +158,16 @@ class Reading:
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
 
 
-def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading | None:
-    """Let a model read a text; None where the text has no tokens. Only the first 2,000 tokens are read.
+def read(opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None) -> Reading | None:
+    """Let a model read the beginning of a text; None where that has no tokens.
 
     A grammar's sentence is read as it was in training, just after others: the ⏎ at their end is the first column.
 
     Args:
         before: the last reading; what this text has in common with its beginning is not read again.
+        most: tokens that are read; where only this model is shown, as many as all its layers fit a message with.
     """
+    most = most or tokens_at_most(opened.width * len(opened.similar))
     vocabulary, model = opened.checkpoint.vocabulary, opened.model
     best = min(5, len(vocabulary))
     pieces = vocabulary.split(text)
@@ -163,8 +176,8 @@ def read(opened: OpenModel, text: str, before: Reading | None = None) -> Reading
     end = vocabulary.tokens[vocabulary.end]
     if opened.context and pieces[0] != end:
         pieces = [end, *pieces]
-    dropped = max(0, len(pieces) - MAX_TOKENS)
-    pieces = pieces[:MAX_TOKENS]
+    dropped = max(0, len(pieces) - most)
+    pieces = pieces[:most]
     ids = vocabulary.encode_tokens(pieces)
 
     if before and before.model is not model:
@@ -223,6 +236,10 @@ class Selection:
         """The nearest unit that there is."""
         return replace(self, unit=min(max(self.unit, 0), units - 1))
 
+    def linked(self, last: int) -> dict[str, str | None]:
+        """As the page's address says it; which leads to the last token anyway, and so need not change at every key."""
+        return {"time": str(self.time) if self.time < last else None, "unit": str(self.unit)}
+
     def said(self, of: str) -> dict[str, int]:
         """As the browser hears it, which calls its maps "layer" or "model"."""
         return {"time": self.time, "unit": self.unit, of: self.of}
@@ -270,7 +287,8 @@ def write_on(
     """
     vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
     ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
-    drawn = opened.model.sample(torch.tensor(ids), min(count, MAX_TOKENS - len(read_so_far)), temperature, top_k, seed)
+    room = tokens_at_most(opened.width * len(opened.similar)) - len(read_so_far)
+    drawn = opened.model.sample(torch.tensor(ids), min(count, room), temperature, top_k, seed)
     return vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
 
 

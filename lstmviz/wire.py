@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil, isfinite, log2
 from pathlib import Path
 from typing import Any, Literal
@@ -170,7 +170,6 @@ class MapHeader(Header):
     """All that the gate map says and draws, beside the values; a list has an entry a token.
 
     Args:
-        linked: whether the page's address tells this view.
         title: the model in a few words.
         level: "char" or "word".
         tokens: as the vocabulary writes them.
@@ -187,7 +186,6 @@ class MapHeader(Header):
         resets: what a reset gate acts on.
     """
 
-    linked: bool
     title: str
     level: str
     tokens: list[str]
@@ -304,10 +302,18 @@ class ComparisonHeader:
 
 @dataclass(frozen=True)
 class Frame:
-    """What goes before a map: what is said over it, and how high its panels may be (0: as the window has room for)."""
+    """What goes before a map.
+
+    Args:
+        notes: what is said over it.
+        height: pixels that its panels may share; 0 for what the window has room for.
+        address: what the browser writes of this view into the page's address, where None takes a name out; empty where
+            the address tells nothing of it.
+    """
 
     notes: Sequence[Note] = ()
     height: int = 0
+    address: Mapping[str, str | None] = field(default_factory=dict)
 
 
 # ---- bytes -----------------------------------------------------------------------------------------------------------
@@ -341,9 +347,10 @@ def framed(frame: Frame, message: bytes) -> bytes:
     return sized(frame) + message
 
 
-def side_by_side(header: ComparisonHeader | None, parts: Sequence[bytes], notes: Sequence[Note] = ()) -> bytes:
-    """What the comparison reads: its header, with what is said over it, and a message a model, after its length."""
-    text = sized(header or Frame(), notes=notes)
+def side_by_side(header: ComparisonHeader | None, parts: Sequence[bytes], frame: Frame | None = None) -> bytes:
+    """What the comparison reads: its header with what the frame says, and a message a model, after its length."""
+    frame = frame or Frame()
+    text = sized(header or frame, notes=frame.notes, address=frame.address)
     return text + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
 
 
@@ -445,7 +452,6 @@ def payload(
     panels, planes = panels_of(opened, reading.trace, layers, roles)
     unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = MapHeader(
-        linked=not identity,
         title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
         level=vocabulary.level,
         tokens=[opened.signs[i] for i in reading.ids],

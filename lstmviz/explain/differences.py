@@ -72,7 +72,8 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
             "seed": f"{train.seed}",
             "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
             "learning rate": f"{train.learning_rate:g}, {train.schedule}",
-            "window": f"{train.bptt} tokens × {train.batch_size}",
+            "window": f"{train.bptt} tokens × {train.batch_size}"
+            + (", each read from nothing" if train.objective == "windows" else ""),
             "dropout": f"{config.dropout:g}",
             "tied weights": "yes" if config.tie_weights else "no",
             "adaptive softmax": "yes" if config.adaptive_softmax else "no",

@@ -14,15 +14,15 @@ from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
 from lstmviz.explain.examples import SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
-from lstmviz.reading import MAX_TOKENS, OpenModel, Selected, Selection, read, select, telling_unit
+from lstmviz.reading import OpenModel, Selected, Selection, read, select, telling_unit, tokens_at_most
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
-from lstmviz.ui.session import SENTENCE, Compare, link, linked, linked_number, readings, report, session
+from lstmviz.ui.session import SENTENCE, Compare, readings, report, session
 from lstmviz.ui.sources import Address, titles
-from lstmviz.wire import Note
+from lstmviz.wire import Frame, Note
 
 
 def page() -> None:
@@ -49,27 +49,35 @@ def compare(opened: dict[Address, OpenModel], view: View, facts: Differences, ki
     first, names = next(iter(opened.values())), [*map(str, opened)]
     with st.container(key="compare"):
         text = type_sentence(first, SENTENCE)
+        most = tokens_at_most(sum(each.width for each in opened.values()))
         pairs = zip(names, opened.values(), strict=True)
-        kept.compare = {name: read(each, text, kept.compare.get(name)) for name, each in pairs}
+        kept.compare = {name: read(each, text, kept.compare.get(name), most) for name, each in pairs}
         compared = side_by_side(opened, kept.compare)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
-            comparison(None, [], key="comparison", notes=[("info", nothing)])
+            comparison(None, [], Frame([("info", nothing)]), key="comparison")
             return
         said, axis = report("comparison"), shared_axis(text, compared)
         selection = selection_in(axis, compared, view.layer, said.selection)
         memory.selected, memory.among = Selected(selection, axis.labels, said.selection), names
         shown = Comparison(compared, axis, facts, kin, refer(names, kin, said.pinned))
+        address = {
+            **selection.linked(len(axis.labels) - 1),
+            "of": names[selection.of] if selection.of else None,
+            "reference": memory.reference if memory.reference in names else None,
+        }
         header, parts = draw(shown, view, selection.said("model"), said.held)
-        comparison(header, parts, key="comparison", notes=notes_on(compared))
+        comparison(header, parts, Frame(notes_on(compared), address=address), key="comparison")
 
 
 def notes_on(compared: list[Compared]) -> list[Note]:
     """What to look for when several models read a grammar, and whether all of the text is shown."""
     corpora = {model.checkpoint.corpus_name for model in compared}
     notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
-    if dropped := max(model.reading.dropped for model in compared):
-        notes.append(("warning", f"The text is too long by {dropped:,} tokens; the first {MAX_TOKENS:,} are shown."))
+    cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
+    if cut.dropped:
+        shown = f"the first {len(cut.pieces):,} are shown"
+        notes.append(("warning", f"The text is too long by {cut.dropped:,} tokens for these models; {shown}."))
     return notes
 
 
@@ -136,30 +144,26 @@ def refer(names: list[str], kin: list[int], pinned: str | None) -> int:
     memory = session(Compare)
     if pinned and pinned != memory.pinned:  # a page that was left and opened again has said nothing yet
         memory.pinned = memory.reference = pinned
-    link("reference", memory.reference if memory.reference in names else None)
     if memory.reference in names:
         return names.index(memory.reference)
     return next((k for k, group in enumerate(kin) if kin.count(group) > 1), 0)
 
 
 def selection_in(axis: Axis, compared: list[Compared], layer: int, told: Selection | None) -> Selection:
-    """The selected position, unit and model: the last key's, until somebody chooses another. The link follows."""
-    memory, names, last = session(Compare), [model.name for model in compared], len(axis.labels) - 1
+    """The selected position, unit and model: the last key's, until somebody chooses another."""
+    memory, names = session(Compare), [model.name for model in compared]
     if memory.selected:
         before, name = memory.selected, memory.among[memory.selected.selection.of]
     else:
         first = telling_unit(compared[0].opened, min(layer, compared[0].checkpoint.model.num_layers - 1))
-        link_says = Selection(linked_number("time", last), linked_number("unit", first))
-        before, name = Selected(link_says, axis.labels, told), linked("of")
+        time = len(axis.labels) - 1 if memory.time is None else memory.time
+        unit = first if memory.unit is None else memory.unit
+        before, name = Selected(Selection(time, unit), axis.labels, told), memory.of
     number = names.index(name) if name in names else 0  # where the models are others now
     before = replace(before, selection=replace(before.selection, of=number))
     selection = select(before, axis.labels, told)
     selection = replace(selection, of=min(selection.of, len(names) - 1))
-    selection = selection.within(compared[selection.of].checkpoint.model.hidden_size)
-    link("time", str(selection.time) if selection.time < last else None)
-    link("unit", str(selection.unit))
-    link("of", names[selection.of] if selection.of else None)
-    return selection
+    return selection.within(compared[selection.of].checkpoint.model.hidden_size)
 
 
 page()

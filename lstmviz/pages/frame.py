@@ -19,6 +19,7 @@ STYLE = """<style>
 .st-key-pages p {font-size: .875rem}
 .st-key-pages [data-testid="stMarkdown"] p {font-size: 1.1rem; font-weight: 700; padding-right: .7rem}
 .st-key-pages a {padding: .15rem .5rem; min-height: 1.75rem}
+.st-key-budget button {padding-inline: .6rem} /* three in the narrow column of Train */
 @media (max-width: 800px) { /* one column, on a phone and at 200 % zoom */
   .block-container {padding: 0 1.1rem 3rem}
   .st-key-figures {overflow-x: auto} /* three side by side, which would be cut off */

@@ -30,7 +30,7 @@ from lstmviz.ui.session import Train, key_of, report, session
 from lstmviz.ui.sources import Trained
 from lstmviz.ui.steering import attempt, steer_lineup
 from lstmviz.units import drawn_roles
-from lstmviz.wire import payload
+from lstmviz.wire import Frame, payload
 
 ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
 PLAYED_IN = 40  # pictures, from the first moment of a training to the last
@@ -259,7 +259,7 @@ def gates(seen: Snapshot) -> None:
 
 def no_map(why: str) -> None:
     """Where there is nothing to draw, why."""
-    gate_map(b"", key="probe", notes=[("note", why)])
+    gate_map(b"", Frame([("note", why)]), key="probe")
 
 
 def probe(seen: Snapshot, step: int) -> None:
@@ -291,8 +291,8 @@ def probe(seen: Snapshot, step: int) -> None:
         identity=f"step {step}",
         name=f"{seen.run.name} after {step:,} steps",
     )
-    height = max(420, 122 * len(roles) + 96)
-    gate_map(message, key="probe", height=height, notes=[("note", said_so)] if said_so else [])
+    frame = Frame([("note", said_so)] if said_so else [], height=max(420, 122 * len(roles) + 96))
+    gate_map(message, frame, key="probe")
 
 
 def moment(name: str, steps: list[int]) -> int:

@@ -12,7 +12,6 @@ from lstmviz.data.vocabulary import plain
 from lstmviz.explain.examples import examples_for
 from lstmviz.reading import (
     LONGEST,
-    MAX_TOKENS,
     OpenModel,
     Reading,
     Selected,
@@ -26,10 +25,10 @@ from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
-from lstmviz.ui.session import LAYER, TEXT, Watch, link, linked_number, readings, report, session
+from lstmviz.ui.session import LAYER, TEXT, Watch, readings, report, session
 from lstmviz.ui.sources import Address
 from lstmviz.ui.watch_bar import watch_bar
-from lstmviz.wire import Note, payload
+from lstmviz.wire import Frame, Note, payload
 
 
 def page() -> None:
@@ -81,8 +80,7 @@ def begin(address: Address, opened: OpenModel) -> None:
     another = keep_text(f"watch {address}", opened, TEXT)
     if another and memory.begun:
         LAYER.forget()
-        for place in ("time", "unit"):
-            link(place, None)
+        memory.time = memory.unit = None
     if another:
         readings().watch = memory.selected = None
     memory.begun = True
@@ -98,12 +96,11 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str) -> 
     with st.container(key="watch"):
         text = type_sentence(opened, TEXT)
         reading = kept.watch = read(opened, text, kept.watch)
-        message, said = b"", report("map")
-        if reading is None:
-            memory.selected = None
-        else:
+        message, link, said = b"", dict[str, str | None](), report("map")
+        if reading:
             selection = selection_in(opened, reading, layers, said.selection)
             memory.selected = Selected(selection, reading.ids, said.selection)
+            link = selection.linked(len(reading.ids) - 1)
             message = payload(
                 opened,
                 reading,
@@ -115,7 +112,7 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str) -> 
                 held=said.held,
                 name=str(address),
             )
-        gate_map(message, key="map", notes=notes_on(opened, text, reading))
+        gate_map(message, Frame(notes_on(opened, text, reading), address=link), key="map")
 
 
 def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
@@ -131,7 +128,7 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if reading.dropped:
         count = len(reading.pieces) + reading.dropped
         least = "more than " if len(text) == LONGEST else ""
-        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {MAX_TOKENS:,} are shown."))
+        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {len(reading.pieces):,} are shown."))
     typed = reading.ids[1:] if opened.context else reading.ids  # a grammar's sentence is read after the end of another
     unknown = typed.count(vocabulary.ids["<unk>"])
     if unknown == len(typed):
@@ -144,16 +141,14 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
 
 
 def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: Selection | None) -> Selection:
-    """The selected time, unit and layer: the last key's token, until somebody chooses another. The link follows."""
-    last, first = len(reading.ids) - 1, telling_unit(opened, layers[0])
-    linked = Selection(linked_number("time", last), linked_number("unit", first), layers[0])
-    before = session(Watch).selected or Selected(linked, reading.ids, told)
+    """The selected time, unit and layer: the last key's token, until somebody chooses another."""
+    memory = session(Watch)
+    time = len(reading.ids) - 1 if memory.time is None else memory.time
+    unit = telling_unit(opened, layers[0]) if memory.unit is None else memory.unit
+    before = memory.selected or Selected(Selection(time, unit, layers[0]), reading.ids, told)
     selection = select(before, reading.ids, told).within(opened.checkpoint.model.hidden_size)
     if selection.of not in layers:
         selection = replace(selection, of=layers[0])
-    # A link leads to the last token anyway: naming that would rewrite the URL at every key.
-    link("time", str(selection.time) if selection.time < last else None)
-    link("unit", str(selection.unit))
     return selection
 
 

@@ -280,9 +280,10 @@ def memory_needed(config: ModelConfig, vocab_size: int, train: TrainConfig) -> i
     """Bytes that a training takes at least: weights, gradients, Adam's two averages, and what a window leaves for the
     backward pass (logits, their softmax and its gradient; eight values a unit), float32 each.
     """
-    scored = SHORTLIST if config.adaptive_softmax else vocab_size
-    token = 3 * scored + 8 * config.hidden_size * config.num_layers
-    return 16 * parameter_count(config, vocab_size) + 4 * train.bptt * train.batch_size * token
+    scores = 3 * (SHORTLIST if config.adaptive_softmax else vocab_size)
+    scored = 1 if train.objective == "windows" else train.bptt  # tokens of a window
+    window = scored * scores + train.bptt * 8 * config.hidden_size * config.num_layers
+    return 16 * parameter_count(config, vocab_size) + 4 * train.batch_size * window
 
 
 def memory_there(device: str = "cpu") -> float:

@@ -12,10 +12,11 @@ from contextlib import contextmanager, nullcontext, suppress
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.card import card
-from lstmviz.checkpoint import Checkpoint
+from lstmviz.checkpoint import Checkpoint, digest_of
 from lstmviz.data.corpora import open_corpus
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.disk import name_of, read_bytes, reason, write_atomically
@@ -131,6 +132,8 @@ def _go_on(trainer: Trainer, run: Run) -> None:
             tensors = safetensors.torch.load(data)
             size = 1 + max((int(name.split(".")[1]) for name in tensors if name.startswith("rank.")), default=0)
             if size == world.size:
+                if tensors.get("sha256", digest := _digest(tensors)).ne(digest).any():
+                    raise ValueError("it was changed after it was written; copy it again, or begin a new run")
                 if world.rank == 0 and "vocabulary" not in tensors:
                     _check_vocabulary(trainer, run)
                 trainer.load_state_dict(tensors)
@@ -144,6 +147,12 @@ def _go_on(trainer: Trainer, run: Run) -> None:
     if world.rank == 0:
         kept = [record.dumps() for record in run.records() if record.step <= trainer.step]
         write_atomically(run.folder / "metrics.jsonl", b"".join(kept))
+
+
+def _digest(tensors: dict[str, Tensor]) -> Tensor:
+    """Of a save, but for its clock, uint8 ``(32,)``: what the disk changed would otherwise be trained on."""
+    saved = {name: tensor for name, tensor in tensors.items() if name not in ("sha256", "clock")}
+    return torch.frombuffer(bytearray.fromhex(digest_of({}, saved)), dtype=torch.uint8)
 
 
 def _check_vocabulary(trainer: Trainer, run: Run) -> None:
@@ -233,7 +242,8 @@ class Process:
 
     def _save(self) -> None:
         tensors = say(self.trainer, Word.SAVE)
-        write_atomically(self.folder / "last.safetensors", safetensors.torch.save(tensors))
+        data = safetensors.torch.save({**tensors, "sha256": _digest(tensors)})
+        write_atomically(self.folder / "last.safetensors", data)
         self.saved = time.monotonic()
 
     def _wait_while_paused(self) -> bool:

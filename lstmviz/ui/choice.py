@@ -13,7 +13,7 @@ from lstmviz.home import Home
 from lstmviz.reading import OpenModel
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
-from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, key_of, link, linked, linked_all, session
+from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, key_of, linked, linked_all, session, unlink
 from lstmviz.ui.sources import Address, Copy, Member, Uploaded
 
 TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
@@ -39,7 +39,7 @@ def choose_model(home: Home) -> Address | None:
             st.warning(
                 "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
             )
-            link(MODEL.key, None)
+            unlink(MODEL.key)
         MODEL.forget()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
         name = st.selectbox(

@@ -14,13 +14,12 @@ room).
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from streamlit.components import v2 as components
 
-from lstmviz.wire import ComparisonHeader, Frame, Note, framed, side_by_side
+from lstmviz.wire import ComparisonHeader, Frame, framed, side_by_side
 
 ASSETS = Path(__file__).parents[1] / "web"
 
@@ -76,39 +75,37 @@ _moments = components.component("lstmviz_moments", js=script("moments.js"), css=
 _readout = components.component("lstmviz_readout", js=script("readout.js"), css=style("readout.css"))
 
 
-def gate_map(payload: bytes, *, key: str, height: int = 0, notes: Sequence[Note] = ()) -> Any:
+def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
     """Show the gate map.
 
     Args:
         payload: from `pack`; empty where there is nothing to draw.
+        frame: what is said over it, and where.
         key: the component's identity; keep it, and the canvas stays mounted while the data change.
-        height: pixels that tokens, loss and gate panels share; 0 for what the window has room for, with the strips of
-            the selected unit below them.
-        notes: what is said over the map.
 
     Returns:
         Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
         names of the blocks that the browser holds; each None until reported.
     """
-    data = framed(Frame(notes, height), payload)
+    data = framed(frame, payload)
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
-def comparison(header: ComparisonHeader | None, parts: list[bytes], *, key: str, notes: Sequence[Note] = ()) -> Any:
+def comparison(header: ComparisonHeader | None, parts: list[bytes], frame: Frame, *, key: str) -> Any:
     """Show several models side by side.
 
     Args:
         header: of all of them together; ``models`` has one entry a part. None where there is nothing to draw.
         parts: from `pack`, one a model.
+        frame: what is said over them.
         key: the component's identity.
-        notes: what is said over them.
 
     Returns:
         Has ``selection``: ``{"time": int, "unit": int, "model": int}`` as last chosen in the browser, ``held`` as in
         `gate_map`, and ``pinned``: the ``id`` of the model that was made the reference; each None until reported.
     """
     return _comparison(
-        data=side_by_side(header, parts, notes),
+        data=side_by_side(header, parts, frame),
         key=key,
         on_selection_change=lambda: None,
         on_held_change=lambda: None,

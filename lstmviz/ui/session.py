@@ -6,7 +6,9 @@ The only file that says ``st.session_state`` or ``st.query_params``. There are t
 - what a widget holds, where something else than the widget reads or sets it: the ``Widget`` of that key below;
 - what a component said last, from the browser: ``report("map")``.
 
-What a link tells is what its widgets are bound to, and what ``linked`` reads and ``link`` writes.
+What a link tells is what its widgets are bound to, and what ``linked`` reads. While somebody types, only the browser
+writes it (`Frame.address` in ``lstmviz.wire``): what Streamlit sends is a whole address, with the sentence of some keys
+ago.
 """
 
 from __future__ import annotations
@@ -64,13 +66,16 @@ class Watch:
 
     Args:
         begun: whether it was shown before.
-        selected: what was selected then.
+        time, unit: what the link said is selected, until another model is chosen.
+        selected: what was selected at the last key.
         written: the text that the model has written on, and the time of the first token that is its own.
         draws: how often it has written.
         problem: why it could not.
     """
 
     begun: bool = False
+    time: int | None = field(default_factory=lambda: linked_number("time"))
+    unit: int | None = field(default_factory=lambda: linked_number("unit"))
     selected: Selected | None = None
     written: tuple[str, int] | None = None
     draws: int = 0
@@ -82,12 +87,16 @@ class Compare:
     """Of the Compare page.
 
     Args:
+        time, unit, of: what the link said is selected, in which model.
         selected: what was selected at the last key,
         among: in which of these models.
         pinned: the reference that the browser asked for last.
         reference: the model that the others are compared with, if somebody chose it or the link says it.
     """
 
+    time: int | None = field(default_factory=lambda: linked_number("time"))
+    unit: int | None = field(default_factory=lambda: linked_number("unit"))
+    of: str | None = field(default_factory=lambda: linked("of"))
     selected: Selected | None = None
     among: list[str] = field(default_factory=list)
     pinned: str | None = None
@@ -264,12 +273,12 @@ def linked(name: str) -> str | None:
     return said if said is None or len(said) <= LONGEST else None
 
 
-def linked_number(name: str, otherwise: int) -> int:
+def linked_number(name: str) -> int | None:
     """A number that the link says."""
     try:
-        return int(st.query_params[name])
-    except (KeyError, ValueError):
-        return otherwise
+        return int(linked(name) or "")
+    except ValueError:
+        return None
 
 
 def linked_all(name: str) -> list[str]:
@@ -277,9 +286,6 @@ def linked_all(name: str) -> list[str]:
     return [said for said in st.query_params.get_all(name)[:LINKED_MOST] if len(said) <= LONGEST]
 
 
-def link(name: str, value: str | None) -> None:
-    """Let the link say it too; None takes it out."""
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value
+def unlink(name: str) -> None:
+    """Let the link no longer say it: before there is a box to type in."""
+    st.query_params.pop(name, None)

@@ -4,14 +4,14 @@
 import { DASHES, LEVELS, NAN } from "./constants.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
-import "./history.js";
+import { tell } from "./history.js";
 import {
   BETWEEN, blockLeft, blockView, comparisonAt, comparisonView, drawComparison, isChosen, LEFT, TITLE,
 } from "./paint/comparison.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
-import { hold, whenGone } from "./streamlit.js";
+import { hold, whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
 import { drawable, inline, missing, named, number, shortLabel } from "./words.js";
@@ -56,6 +56,7 @@ function difference(panel, other) {
 
 class Comparison {
   constructor(root) {
+    this.here = whileHere();
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => { // {time, unit, model}
@@ -96,9 +97,11 @@ class Comparison {
   }
 
   // A header, and a gate map's message a model. Without a text there are none, and the place waits.
-  receive(bytes, send) {
+  receive(bytes, setStateValue) {
+    const send = this.here(setStateValue);
     let [header, offset] = headed(bytes);
     writeNotes(this.notes, header.notes);
+    this.here(tell)(header.address);
     this.box.classList.toggle("empty", !header.models);
     if (!header.models) return this.clear();
     const sizes = new DataView(bytes.buffer, bytes.byteOffset);

@@ -10,13 +10,13 @@
 
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
-import "./history.js";
+import { tell } from "./history.js";
 import { mostAt } from "./most.js";
 import { annotationOf, drawMap, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
-import { hold, whenGone } from "./streamlit.js";
+import { hold, whenGone, whileHere } from "./streamlit.js";
 import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
 import { drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
@@ -25,6 +25,7 @@ const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${na
 
 class GateMap {
   constructor(root) {
+    this.here = whileHere();
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
@@ -59,11 +60,14 @@ class GateMap {
     this.listen();
   }
 
-  // A message: notes and height, then the map, which may leave out what this page holds already. Without a text there is
+  // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text there is
   // no map, and its place waits for one.
-  receive(bytes, send) {
-    const [{ notes, height }, end] = headed(bytes);
+  receive(bytes, setStateValue) {
+    const send = this.here(setStateValue);
+    const [{ notes, height, address }, end] = headed(bytes);
     writeNotes(this.notes, notes);
+    this.here(tell)(address);
+    this.link.hidden = !Object.keys(address).length; // where it tells nothing of what is shown
     this.box.classList.toggle("empty", end === bytes.length);
     if (end === bytes.length) return this.clear();
     const data = decode(bytes.subarray(end), this.held);
@@ -87,7 +91,6 @@ class GateMap {
   update(data, send) { // new data or a new theme
     const last = data.tokens.length - 1, before = this.data, { selection } = this;
     Object.assign(this, { data, send, theme: readTheme(this.box) });
-    this.link.hidden = !data.linked; // where the address tells nothing of what is shown
     selection.hear(data.selection, last, before && before.tokens.length - 1);
     if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
     const { time, unit, layer } = selection.at;

@@ -3,7 +3,7 @@
 import { INKS } from "./constants.js";
 import { make } from "./dom.js";
 import { sentence } from "./say.js";
-import { loading, whenGone } from "./streamlit.js";
+import { loading, whenGone, whileHere } from "./streamlit.js";
 import { inline, missing, number, shortLabel, signed, soFar } from "./words.js";
 
 const MEANINGS = {
@@ -112,11 +112,11 @@ export default function ({ parentElement, setStateValue }) {
     const numbers = make("div", "numbers"), units = make("div", "units");
     box = parentElement.appendChild(make("div", "readout", "", [numbers, units]));
     let told = false, waiting = 0;
-    const tell = () => {
+    const tell = whileHere()(() => {
       if (loading()) return void setTimeout(tell, 100);
       if (!told) setStateValue("shown", true);
       told = true;
-    };
+    });
     const show = () => {
       const seen = window.__lstmviz;
       renew(numbers, make("div", "", "", seen ? [cellCard(seen), nextCard(seen)] : []));

@@ -7,6 +7,21 @@ import { BLOCK } from "./constants.js";
 // in it stay. Whoever let go of them then would draw a second map below the first.
 export const whenGone = (place, act) => () => { if (!place.isConnected) act(); };
 
+const WAIT = 10_000; // milliseconds; a page that has not come by then does not come
+let left = -Infinity; // when somebody went to another page, by a link of ours or by Back and Forward
+addEventListener("popstate", () => { left = performance.now(); });
+addEventListener("click", ({ target }) => {
+  const link = target.closest?.("[data-testid=stPageLink] a");
+  if (link && link.pathname !== location.pathname) left = performance.now();
+}, true);
+
+// Of a component that begins now, what it does while its page stays. What the server is told after somebody has left it would
+// be done on the page that comes: old elements among the new ones, at which Streamlit ends with an empty window.
+export function whileHere() {
+  const begun = performance.now();
+  return (act) => (...said) => { if (left < begun || performance.now() > left + WAIT) act(...said); };
+}
+
 // Whether some element of the page is still on its way: Streamlit fetches each kind when it is first needed. Until then the
 // server is told nothing, since its answer would take the place of what it had put there: the sentence in its box.
 export const loading = () => document.querySelector("[data-testid=stSkeleton]") !== null;

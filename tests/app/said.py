@@ -13,6 +13,12 @@ def notes(app: AppTest) -> list[str]:
     return [text for data in _sent(app) for _, text in _headed(data)[0]["notes"]]
 
 
+def address(app: AppTest) -> dict[str, str | None]:
+    """What the browser is to write into the page's address of what its one map shows."""
+    (data,) = _sent(app)
+    return _headed(data)[0]["address"]
+
+
 def headers(app: AppTest) -> list[dict]:
     """What is said of the values of each gate map of the page that shows some."""
     return [_headed(rest)[0] for _, rest in map(_headed, _sent(app)) if rest]

@@ -13,7 +13,7 @@ from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import Vocabulary, plain
 from lstmviz.reading import MAX_TOKENS, Reading, Selection
 from lstmviz.ui import sources
-from tests.app.said import drawn, headers, notes, spoken
+from tests.app.said import address, drawn, headers, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
@@ -77,6 +77,22 @@ def test_link_restores_the_view() -> None:
     assert not app.exception
     assert app.text_input(key="text").value == "(x(x)x)"
     assert selected(app) == Selection(time=3, unit=5, of=0)
+    assert address(app) == {"time": "3", "unit": "5"}
+
+
+def test_at_a_key_the_server_sends_no_address() -> None:
+    """It would come late, and tell the sentence as it was."""
+    app = open_page(model="brackets", text="(x(x)x)", time="3", unit="5")
+    before = dict(app.query_params)
+    type_text(app, "(x(x)x)(")
+    assert address(app) == {"time": None, "unit": "5"}
+    type_text(app, "")
+    assert address(app) == {}
+    type_text(app, "(")
+    assert address(app) == {"time": None, "unit": "5"}
+    assert app.query_params["time"] == before["time"] and app.query_params["unit"] == before["unit"]
+    app.selectbox(key="model").select("shakespeare-char-lstm-128").run()
+    assert address(app)["unit"] != "5"  # that was one of the model before
 
 
 @pytest.mark.parametrize("query", [{"time": "x", "unit": "1e9"}, {"time": "-5", "unit": "99999"}, {"model": "../../x"}])

@@ -441,7 +441,7 @@ def test_link_reopens_the_view(watch: Open, page: Open) -> None:
     second = page("?" + urlparse(first.url).query)
     wait_for_tokens(second, COLUMNS)
     wait_for_selection(second, time=2, unit=5)
-    assert second.get_by_label("sentence").input_value() == TEXT
+    expect(second.get_by_label("sentence")).to_have_value(TEXT)
 
 
 def test_back_leaves_the_page_as_it_was_left(watch: Open) -> None:
@@ -449,7 +449,6 @@ def test_back_leaves_the_page_as_it_was_left(watch: Open) -> None:
     page.get_by_label("sentence").press("End")
     page.keyboard.type("((x)")
     wait_for_tokens(page, COLUMNS + 4)
-    page.wait_for_timeout(500)  # until the address tells it
     page.get_by_role("link", name="Compare").click()
     page.locator(".compared canvas").first.wait_for(timeout=40_000)
     page.get_by_label("sentence").press("End")
@@ -458,7 +457,7 @@ def test_back_leaves_the_page_as_it_was_left(watch: Open) -> None:
     compared = page.url
     page.go_back()
     wait_for_tokens(page, COLUMNS + 4)
-    assert page.get_by_label("sentence").input_value() == TEXT + "((x)"
+    expect(page.get_by_label("sentence")).to_have_value(TEXT + "((x)")
     page.go_forward()
     page.locator(".compared canvas").first.wait_for(timeout=40_000)
     assert page.url == compared

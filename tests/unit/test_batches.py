@@ -84,6 +84,7 @@ def test_a_training_on_windows_goes_on_where_it_stopped_and_its_figures_are_of_w
     list(execute(stopped))
     best, other = (checkpoints.load(run.folder / "best.safetensors") for run in (whole, stopped))
     assert best.digest == other.digest and best.train.objective == "windows"
+    assert "on windows of 3 tokens" in (whole.folder / "card.md").read_text()
     assert best.results["valid_nll"] == min(r.valid_nll for r in whole.records() if r.valid_nll)
 
 

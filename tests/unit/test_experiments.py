@@ -12,6 +12,7 @@ import torch
 from lstmviz import cli
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import import_text
+from lstmviz.data.vocabulary import APART
 from lstmviz.experiments import (
     COPIED,
     EXPERIMENTS,
@@ -34,6 +35,7 @@ from lstmviz.home import Home
 from lstmviz.model import LanguageModel
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.grid import Grid
+from lstmviz.training.loop import held_out
 from lstmviz.training.process import execute
 from lstmviz.training.sweep import Sweep
 
@@ -93,11 +95,14 @@ def test_an_experiment_is_trained_kept_and_printed_beside_what_was_published(
     assert f"{ours.loc['1', 'lstm'] - 1.5:+.2f}" in said
 
 
-def test_half_an_experiment_says_what_was_not_run(home: Home) -> None:
-    setting = TINY.setting(str(home.folder / "text.txt"))
-    result = TINY.result(setting, [])
+def test_one_that_was_stopped_keeps_what_is_done_and_says_what_was_not_run(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "follow_all", lambda *_, **__: False)
+    cli.experiment("tiny", str(home.folder / "text.txt"), out=home.folder / "made" / "it.json")
+    result = Result.load(home.folder / "made" / "it.json")
     assert result.members == () and result.measured(TABLE).isna().all(axis=None)
-    assert "not run" in side_by_side(TINY, result)
+    assert capsys.readouterr().out.count("not run") == 4
     half = replace(result, members=(Member("gru", 0, 9, figures=(Figure("loss", "1", "gru", 2.0),)),))
     assert side_by_side(TINY, half).count("not run") == 3 and "2.00" in side_by_side(TINY, half)
 
@@ -188,11 +193,16 @@ def test_the_gates_as_printed_get_no_gradient_and_the_copied_weights_differ_by_n
     assert grid.base.train.objective == "windows" and grid.base.train.unseen_apart
     assert {*members} == {*PERPLEXITY.columns}
 
-    printed = make_checkpoint(cell="report_split")
-    trained = Trained(RunConfig(printed.train, printed.model), (), printed, setting.corpus)
-    trained = replace(trained, corpus=replace(setting.corpus, valid=torch.arange(4, 9).repeat(3)))
-    (figure,) = EXPERIMENTS["three-lstms"].figures(trained)
-    assert (figure.table, figure.row, figure.value) == (COPIED.title, "report_split into report_concat", 0.0)
+    vocabulary, corpus = setting.corpus.vocabulary, setting.corpus
+    printed = make_checkpoint(cell="report_split", vocabulary=vocabulary)
+    printed = replace(printed, train=replace(grid.base.train, batch_size=3))
+    corpus = replace(corpus, valid=torch.tensor([*[5] * 6, vocabulary.ids[APART], vocabulary.end, *corpus.valid[:20]]))
+    trained = Trained(RunConfig(printed.train, printed.model), (), printed, corpus)
+    copied, *by_word = EXPERIMENTS["three-lstms"].figures(trained)
+    assert (copied.table, copied.row, copied.value) == (COPIED.title, "report_split into report_concat", 0.0)
+    every, known, new = (figure.value for figure in by_word)
+    assert min(known, new) < every < max(known, new)
+    assert every == pytest.approx(held_out(printed.build(), corpus.valid, vocabulary, printed.train))
 
 
 def test_the_means_of_the_gates_are_of_all_windows(home: Home) -> None:

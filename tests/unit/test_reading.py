@@ -43,6 +43,15 @@ def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pyt
     np.testing.assert_allclose(last.probabilities, whole.probabilities, atol=1e-6)
 
 
+def test_what_does_not_fit_a_message_is_left_out(opened: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "VALUES_MOST", 1000)
+    _, values = message(opened, "abc " * 100)
+    assert 900 < len(values) <= 1000
+    assert (seen := read(opened, "abc " * 100)) and seen.dropped == 400 - len(seen.pieces)
+    assert (few := read(opened, "abc " * 100, most=7)) and len(few.ids) == 7
+    assert write_on(opened, seen, 5, temperature=1, top_k=0, seed=0) == ""
+
+
 def test_a_reading_of_another_model_is_not_gone_on_from(opened: OpenModel, make_checkpoint) -> None:
     other = prepare(make_checkpoint(seed=1, num_layers=2))
     seen, whole = read(opened, TEXT, read(other, TEXT)), read(opened, TEXT)

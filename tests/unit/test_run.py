@@ -385,6 +385,7 @@ def test_a_text_that_another_version_split_otherwise_is_not_gone_on_with(tmp_pat
     ):
         if changed["vocabulary"] is None:
             save(dataclasses.replace(load(best), vocabulary=other), best)
+        changed |= {"sha256": None}
         safetensors.torch.save_file({k: v for k, v in (tensors | changed).items() if v is not None}, last)
         with pytest.raises(ValueError, match="split the text into other words; go on with that version"):
             list(execute(run))
@@ -521,7 +522,7 @@ def stopped(folder: Path, text: Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("why", ["gone", "changed", "processes", "damaged"])
+@pytest.mark.parametrize("why", ["gone", "changed", "processes", "damaged", "a bit"])
 def test_a_refused_resume_leaves_its_run_as_it_was(tmp_path: Path, why: str) -> None:
     text = tmp_path / "text.txt"
     run = stopped(tmp_path / "run", text)
@@ -535,8 +536,12 @@ def test_a_refused_resume_leaves_its_run_as_it_was(tmp_path: Path, why: str) -> 
         last = safetensors.torch.load(files["last.safetensors"])
         others = {f"rank.1.{name}": last[name].clone() for name in last if name.startswith("random")}
         files["last.safetensors"] = safetensors.torch.save({**last, **others})
-    else:
+    elif why == "damaged":
         files["last.safetensors"] = files["last.safetensors"][:100]
+    else:
+        last = bytearray(files["last.safetensors"])
+        last[len(last) // 2] ^= 1
+        files["last.safetensors"] = bytes(last)
     for name, data in files.items():
         (run.folder / name).write_bytes(data)
     with pytest.raises(ValueError) as error:

@@ -203,3 +203,45 @@ def test_what_nobody_sees_is_shown_alike_in_both_languages(web_page: Page) -> No
     )
     unlike = [ascii(t) for t, pair in zip(texts, found, strict=True) if pair != [shown(t), inline(t)]]
     assert not unlike, unlike[:5]
+
+
+def test_a_page_that_is_left_says_nothing_more(web_page: Page) -> None:
+    said = web_page.evaluate(
+        """async () => {
+          const { whileHere } = await import("/streamlit.js"), said = [], links = [];
+          for (const href of ["/compare", location.pathname]) {
+            const place = document.body.appendChild(document.createElement("div"));
+            place.dataset.testid = "stPageLink";
+            links.push(Object.assign(place.appendChild(document.createElement("a")), { href }));
+            links.at(-1).addEventListener("click", (event) => event.preventDefault());
+          }
+          const begin = (name) => whileHere()((what) => said.push(`${name} ${what}`));
+          const first = begin("first");
+          links[1].click();
+          first("after a link to where it is");
+          links[0].click();
+          first("after a link");
+          await new Promise((done) => setTimeout(done, 2));
+          const second = begin("second");
+          second("on the next page");
+          dispatchEvent(new PopStateEvent("popstate"));
+          second("after Back");
+          return said;
+        }"""
+    )
+    assert said == ["first after a link to where it is", "second on the next page"]
+
+
+def test_the_address_tells_what_is_shown(web_page: Page) -> None:
+    found = web_page.evaluate(
+        """async () => {
+          const { tell } = await import("/history.js"), seen = [], { length } = history;
+          history.replaceState(null, "", "?text=%28x+y&time=3");
+          tell({ time: null, unit: "5" });
+          seen.push(location.search);
+          tell({});
+          tell({ unit: "5" });
+          return [...seen, location.search, history.length - length];
+        }"""
+    )
+    assert found == ["?text=%28x+y&unit=5", "?text=%28x+y&unit=5", 0]
