@@ -247,7 +247,7 @@ def log_ticks(values: Sequence[float]) -> dict[str, Any]:
     """Ticks of a logarithmic axis: powers of ten, some six of them, or over less than two of them 1, 2 and 5, too."""
     low, high = (math.log10(end) for end in (min(values, default=1), max(values, default=1)))
     every = max(1, round((high - low) / 6))
-    powers = range(math.floor(low), math.ceil(high) + 1, every)
+    powers = range(every * math.floor(low / every), math.ceil(high) + 1, every)
     ticks = [float(f"{digit}e{power}") for power in powers for digit in ((1, 2, 5) if high - low < 2 else (1,))]
     said = [f"{tick:g}" if 1e-3 <= tick <= 1e4 else f"10<sup>{math.log10(tick):.0f}</sup>" for tick in ticks]
     return {"tickvals": ticks, "ticktext": [each.replace("-", "−") for each in said]}

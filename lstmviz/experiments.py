@@ -73,6 +73,13 @@ class Table:
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
+    def numbers(self) -> list[float]:
+        """The rows of a table that has a chart, as numbers; none where they are names, or where no chart is wanted."""
+        if self.scale == "none" or not all(row.replace(".", "", 1).isdecimal() for row in self.rows):
+            return []
+        return [float(row) if "." in row else int(row) for row in self.rows]
+
+    @property
     def report(self) -> pd.DataFrame:
         """What was published, NaN where nothing was: the rows and columns of the table."""
         found = pd.DataFrame(self.published, index=list(self.rows), dtype=float)
@@ -523,7 +530,6 @@ COPIED = Table(
     tuple(f"{cell} into {other}" for cell, other in LAYOUTS),
     ("difference",),
     digits=7,
-    scale="none",
 )
 
 

@@ -79,7 +79,7 @@ def measured(experiment: Experiment, home: Home) -> Result:
     for table in experiment.tables:
         with st.container(border=True, gap="small"):
             st.markdown(f"**{table.title}**")
-            if table.scale != "none":
+            if table.numbers:
                 chart(experiment.name, table, result, same)
             figures_table(table, result, same_text=same)
             for column, note in table.notes.items():
@@ -103,7 +103,7 @@ def which(experiment: Experiment, home: Home) -> tuple[Result | None, str]:
 
 def chart(name: str, table: Table, result: Result, same: bool) -> None:
     """A line a column over the rows, which are numbers; beside it what was published, or what it was untrained."""
-    at = [float(row) for row in table.rows]
+    at = table.numbers
     ours, spread, report = (
         part.to_dict("list") for part in (result.measured(table), result.spread(table), table.report)
     )

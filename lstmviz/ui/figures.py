@@ -21,10 +21,11 @@ def figures_table(table: Table, result: Result, *, same_text: bool) -> None:
         same_text: it was measured on the text of the publication; else what was published is left out.
     """
     report, ours, spread = table.report, result.measured(table), result.spread(table)
-    titles, kinds, bodies = [f'<th rowspan="2">{_text(table.corner)}</th>'], [], []
+    published = [column for column in table.columns if same_text and column in table.published]
+    titles, kinds, bodies = [f'<th rowspan="{1 + bool(published)}">{_text(table.corner)}</th>'], [], []
     for column in table.columns:
         noted = column in table.notes
-        has = ["published", "here", "difference"] if same_text and column in table.published else ["here"]
+        has = ["published", "here", "difference"] if column in published else ["here"]
         titles.append(f'<th colspan="{len(has)}" class="of">{_text(column)}{" †" * noted}</th>')
         kinds += [f'<th class="{kind}">{kind}</th>' for kind in has]
         figures = {"published": report[column], "here": ours[column], "difference": ours[column] - report[column]}
@@ -41,7 +42,7 @@ def figures_table(table: Table, result: Result, *, same_text: bool) -> None:
         f'<tr><th scope="row">{_text(row)}</th>{"".join(cells)}</tr>'
         for row, *cells in zip(table.rows, *bodies, strict=True)
     ]
-    head = f"<tr>{''.join(titles)}</tr><tr>{''.join(kinds)}</tr>"
+    head = "".join(f"<tr>{''.join(row)}</tr>" for row in ((titles, kinds) if published else (titles,)))
     st.html(f'<div class="figures"><table><thead>{head}</thead><tbody>{"".join(lines)}</tbody></table></div>')
 
 
