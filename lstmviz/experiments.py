@@ -58,6 +58,7 @@ class Table:
         published: column -> its figures, one a row, None where nothing was published; a column of ours alone is absent.
         digits: after the point.
         scale: of its chart: "linear"; "share", from 0 to 1; "log"; or "none", and there is no chart.
+        charts: title -> columns, where not all are of one kind; by default one chart has all.
         lowest: the lowest figure of a column is what counts.
         notes: column -> what has to be said of it.
     """
@@ -69,6 +70,7 @@ class Table:
     published: dict[str, tuple[float | None, ...]] = dataclasses.field(default_factory=dict)
     digits: int = 1
     scale: Literal["linear", "share", "log", "none"] = "linear"
+    charts: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     lowest: bool = False
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -649,7 +651,7 @@ def _depth_figures(trained: Trained) -> Iterator[Figure]:
 
 UNTRAINED = ", untrained"
 RECALLED = "bxyzzyxyzxyzzyxyzyxzyzxyxzzyxyz?b"
-LECTURE = "a lecture on language models before and beside the LSTM"
+PAPERS = "Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013"
 REMEMBERING = ("rnn", "gru", "lstm", "minlstm")
 RIGHT = Table(
     "share of right answers",
@@ -812,7 +814,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "vanishing",
             "Vanishing gradients",
-            f"{LECTURE}; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013",
+            PAPERS,
             "In a simple RNN the gradient shrinks by a factor at every step back, so that nothing teaches it to "
             "remember; the gates of an LSTM or a GRU let it through.",
             "Before they have learned, all four let the gradient vanish: at most a third of it is left two tokens "
@@ -839,7 +841,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "exploding",
             "Exploding gradients",
-            f"{LECTURE}; Pascanu, Mikolov & Bengio 2013",
+            "Pascanu, Mikolov & Bengio 2013",
             "Now and then the factor of each step back is above 1, and the gradient grows with every step. One such "
             "step throws the weights far off; cut down to a norm, it goes the same way and only so far.",
             "Trained by plain gradient descent with a rate of 2, this RNN sooner or later comes upon a cliff: without "

@@ -80,7 +80,7 @@ def measured(experiment: Experiment, home: Home) -> Result:
         with st.container(border=True, gap="small"):
             st.markdown(f"**{table.title}**")
             if table.numbers:
-                chart(experiment.name, table, result, same)
+                charts(experiment.name, table, result, same)
             figures_table(table, result, same_text=same)
             for column, note in table.notes.items():
                 st.caption(f"† **{column}**: {note}.")
@@ -90,46 +90,44 @@ def measured(experiment: Experiment, home: Home) -> Result:
 def which(experiment: Experiment, home: Home) -> tuple[Result | None, str]:
     """A person's own result or the one that comes with the project; and what is wrong with a file of them."""
     result, wrong = found(experiment.name, home)
-    if not own(experiment.name, home).exists() or not shipped(experiment.name).exists():
+    if wrong or not (own(experiment.name, home).exists() and shipped(experiment.name).exists()):
         return result, wrong
     mine = st.segmented_control(
         "figures", ["yours", "as it came with lstmviz"], default="yours", key=key_of("whose", experiment.name),
         required=True, label_visibility="collapsed",
     )  # fmt: skip
-    if mine == "yours" or wrong:
-        return result, wrong
-    return Result.load(shipped(experiment.name)), ""
+    return (result, "") if mine == "yours" else (Result.load(shipped(experiment.name)), "")
 
 
-def chart(name: str, table: Table, result: Result, same: bool) -> None:
+def charts(name: str, table: Table, result: Result, same: bool) -> None:
     """A line a column over the rows, which are numbers; beside it what was published, or what it was untrained."""
-    at = table.numbers
+    at, drawn = table.numbers, table.charts or {table.title: table.columns}
     ours, spread, report = (
         part.to_dict("list") for part in (result.measured(table), result.spread(table), table.report)
     )
-    lines = {column: (at, values) for column, values in ours.items() if any(map(math.isfinite, values))}
-    beside = {column: (at, report[column]) for column in table.published if same}
-    for column in [
-        column for column in lines if column.endswith(UNTRAINED) and column.removesuffix(UNTRAINED) in lines
-    ]:
-        beside[column.removesuffix(UNTRAINED)] = lines.pop(column)
-    figure = lines_figure(
-        lines,
-        x=table.corner,
-        y=table.title,
-        beside=beside,
-        spread={column: spread[column] for column in lines if any(map(math.isfinite, spread[column]))},
-        dots=True,
-        doubling=table.scale == "share",
-        whole=table.scale == "share",
-        log=table.scale == "log",
-        dark=is_dark(),
-    )
-    draw(figure, key_of("chart", f"{name} {table.title}"))
-    if beside:
-        st.caption(
-            f"Lines: as measured here. Open circles: {'as published' if table.published else 'before training'}."
+    beside = {}
+    for place, (title, columns) in zip(st.columns(len(drawn)), drawn.items(), strict=True):
+        lines = {column: (at, ours[column]) for column in columns if any(map(math.isfinite, ours[column]))}
+        beside = {column: (at, report[column]) for column in columns if same and column in table.published}
+        for column in [each for each in lines if each.endswith(UNTRAINED) and each.removesuffix(UNTRAINED) in lines]:
+            beside[column.removesuffix(UNTRAINED)] = lines.pop(column)
+        figure = lines_figure(
+            lines,
+            x=table.corner,
+            y=title,
+            beside=beside,
+            spread={column: spread[column] for column in lines if any(map(math.isfinite, spread[column]))},
+            dots=True,
+            doubling=table.scale == "share",
+            whole=table.scale == "share",
+            log=table.scale == "log",
+            dark=is_dark(),
         )
+        with place:
+            draw(figure, key_of("chart", f"{name} {title}"))
+    if beside:
+        lines_are = "Lines: as measured here. " if result.members else ""
+        st.caption(f"{lines_are}Open circles: {'as published' if table.published else 'before training'}.")
 
 
 def curves(experiment: Experiment, result: Result) -> None:
@@ -238,8 +236,13 @@ def run_here(experiment: Experiment, home: Home) -> None:
                 setting = read_setting(experiment.name, corpus)
             line_ups = experiment.line_ups(setting, home.runs)
             standing = Standing.of(line_ups)
+            command = experiment.command(setting)
         except (OSError, ValueError) as error:
             st.error(f"It cannot be run on this text: {plain(reason(error))}.")
+            return
+        if not line_ups:
+            st.caption("All of it is counted and trained in one process, which takes some minutes:")
+            st.code(shown(command), language=None, wrap_lines=True)
             return
         if standing.done and not standing.is_living:
             keep(experiment, setting, standing, home)
@@ -262,16 +265,17 @@ def choose_corpus(experiment: Experiment, home: Home) -> str:
         return experiment.corpus
     kept = {name: f"{path}" for each in reversed(home.read) for name, path in corpora.kept(each.corpora).items()}
     published = experiment.corpus in kept
-    if not published:
+    if not published and experiment.corpus in corpora.SOURCES:
+        st.caption("Its text is not on this machine yet; this fetches it into the menu:")
+        st.code(f"python -m lstmviz corpus fetch {experiment.corpus}", language=None, wrap_lines=True)
+    elif not published:
         st.caption(
             "The published text, a small Penn Treebank, is licensed and does not come with lstmviz. Put its train, "
-            "valid and test file into a folder, and"
+            "valid and test file into a folder, and this puts it into the menu:"
         )
         st.code(f"python -m lstmviz corpus import FOLDER --name {experiment.corpus}", language=None, wrap_lines=True)
-        st.caption(
-            "puts it into this menu. Without it you can see the same on a generated language, or on a text of your own "
-            "that you keep on the Train page."
-        )
+    if not published:
+        st.caption("Without it, take a generated language, or a text of your own that you keep on the Train page.")
     names = [*([experiment.corpus] * published), *(name for name in kept if name != experiment.corpus), *GRAMMARS]
     if not published:
         names = ["agreement", *(name for name in names if name != "agreement")]
