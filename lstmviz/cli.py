@@ -184,7 +184,8 @@ def experiment(
         seeds: others than the experiment's.
         epochs: others than the experiment's.
         out: file of the result; else experiments/NAME.json where you stand, or in LSTMVIZ_HOME.
-        workers, ray: as for sweep.
+        workers: members trained at once, each by one core; else one a core.
+        ray: address of a Ray cluster that trains them instead, as for sweep.
     """
     _check_where(workers, ray)
     asked, home = EXPERIMENTS[name], Home.here()
