@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.counted import About, Table
 from lstmviz.data.grammars import measure
 from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
 from lstmviz.model import parameter_count, perplexity
@@ -48,10 +49,7 @@ def card(checkpoint: Checkpoint) -> str:
     """What a person should know of a checkpoint before trusting it, as Markdown."""
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     rows = {
-        "data": f"{plain(checkpoint.corpus_name)} (sha256 {plain(checkpoint.corpus_sha256[:16])}…)",
-        "licence of the data": plain(checkpoint.licence),
-        "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
-        f"and {', '.join(plain(token) for token in SPECIALS)}",
+        **_of_text(checkpoint, vocabulary),
         "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
@@ -77,6 +75,37 @@ def card(checkpoint: Checkpoint) -> str:
         rows |= {label: said(part) for part, label in PARTS.items() if f"{part}_nll" in results}
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint)
+    return _rows(rows)
+
+
+def table_card(table: Table) -> str:
+    """What a person should know of a table of counts, as Markdown."""
+    about, vocabulary = table.about, table.vocabulary
+    rows = {
+        **_of_text(about, vocabulary),
+        "counted": "; ".join(f"{runs:,} different runs of {n}" for n, runs in enumerate(about.runs, start=1)),
+        "command": code(about.command),
+    }
+    parts = {"valid": "validation"} if about.valid_nll == about.test_nll else PARTS  # without another test part
+    for part, label in parts.items():
+        unknown = getattr(about, f"{part}_unknown")
+        for n, nll in enumerate(getattr(about, f"{part}_nll"), start=1):
+            rows[f"{label}, Kneser-Ney {n}-gram"] = figures(nll, vocabulary, unknown).replace(UNK, plain(UNK))
+    return _rows(rows)
+
+
+def _of_text(source: Checkpoint | About, vocabulary: Vocabulary) -> dict[str, str]:
+    """What was read, by whatever learned from it or counted it."""
+    return {
+        "data": f"{plain(source.corpus_name)} (sha256 {plain(source.corpus_sha256[:16])}…)",
+        "licence of the data": plain(source.licence),
+        "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
+        f"and {', '.join(plain(token) for token in SPECIALS)}",
+    }
+
+
+def _rows(rows: dict[str, str]) -> str:
+    """A Markdown table of two columns."""
     cells = ((name, value.replace("|", r"\|")) for name, value in rows.items())  # a bare | would end the cell
     first, *others = (f"| {name} | {value} |" for name, value in cells)
     return "\n".join([first, "|---|---|", *others])

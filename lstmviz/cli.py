@@ -8,6 +8,7 @@ import io
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -21,9 +22,10 @@ from typing import Annotated, Any, Literal, get_type_hints
 import tyro
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.card import figures, strongest_unit, unknown_warning
+from lstmviz import counted
+from lstmviz.card import figures, strongest_unit, table_card, unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
+from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import shown, unknown_said
@@ -443,6 +445,45 @@ def evaluate(
         say(f"right answers by the distance in tokens to what they depend on: {right}")
 
 
+def count(
+    out: tyro.conf.Positional[Path],
+    corpus: str,
+    n: int = 4,
+    like: Path | None = None,
+    level: Level = "char",
+    max_words: int | None = None,
+) -> None:
+    """Count the runs of up to n tokens of a text into a file, with a card beside it that says how good its n-grams are.
+
+    Beside a shipped checkpoint of the same vocabulary, Watch lays the n-gram over its loss.
+
+    Args:
+        out: the file to write; its name must end in .counts.
+        corpus: a grammar, a text file, or a folder with train, valid and test; the train part is counted.
+        n: tokens of the longest runs, at most 7.
+        like: a checkpoint whose vocabulary is used, and with it its level.
+        level: "char" or "word".
+        max_words: at word level, keep only this many of the commonest words; the rest become ``<unk>``.
+    """
+    if out.suffix != counted.SUFFIX:
+        raise ValueError(f"the file to write is {out.name}; its name must end in {counted.SUFFIX}")
+    given, vocabulary, config = {"corpus": Path(corpus).name, "n": n}, None, TrainConfig(corpus, level, max_words)
+    if like:
+        loaded = checkpoints.load(like)
+        given |= {"like": like.name}
+        vocabulary, config = loaded.vocabulary, dataclasses.replace(loaded.train, corpus=corpus)
+    else:
+        given |= {"level": level} | ({"max-words": max_words} if max_words else {})
+    options = " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in given.items())
+    command = f"python -m lstmviz count {shlex.quote(out.name)} {options}"
+    table = counted.count(corpora.open_corpus(config, vocabulary), n, command)
+    counted.save(table, out)
+    said = table_card(table)
+    out.with_suffix(".md").write_text(said, encoding="utf-8")
+    print(said)
+    say(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB) and its {out.with_suffix('.md').name}")
+
+
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
     """Write every gate and state of a sentence to a Parquet or CSV file.
 
@@ -585,7 +626,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may be no UTF-8
     commands, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    for command in (app, train, sweep, experiment, resume, stop, evaluate, trace):
+    for command in (app, train, sweep, experiment, resume, stop, evaluate, count, trace):
         commands.command(command)
     commands.command(name="runs")(list_runs)
     commands.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")

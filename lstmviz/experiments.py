@@ -10,11 +10,14 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
@@ -22,19 +25,21 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.baselines import LONGEST, Counts, FixedWindow, NGram, add_k, growth
 from lstmviz.checkpoint import Checkpoint, with_layout
-from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.corpora import open_corpus
+from lstmviz.config import ADAPTIVE_FROM, ModelConfig, TrainConfig
+from lstmviz.data.corpora import SOURCES, find_text, open_corpus
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import APART, Corpus
 from lstmviz.disk import fitted, name_of, read_bytes, read_json, write_atomically
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.explain.gradients import gradient_by_distance
 from lstmviz.home import SHIPPED, Home
-from lstmviz.model import LanguageModel, parameter_count, perplexity
+from lstmviz.model import LanguageModel, Predictor, parameter_count, perplexity
 from lstmviz.training.batches import batches_of
 from lstmviz.training.folder import Record, Run, RunConfig
 from lstmviz.training.grid import Grid
+from lstmviz.training.loop import Trainer, evaluate
 from lstmviz.training.results import thinned
 from lstmviz.training.sweep import Sweep
 
@@ -191,6 +196,7 @@ class Experiment:
         question: that it answers, in a sentence.
         curves: of ``CURVE``, what is drawn of the members' trainings.
         may_fail: a training that diverges is a result, too.
+        cut: how the text is cut into tokens: options of `TrainConfig`.
         views: where to see it live.
     """
 
@@ -210,6 +216,7 @@ class Experiment:
     question: str = ""
     curves: tuple[str, ...] = ()
     may_fail: bool = False
+    cut: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"level": "word", "unseen_apart": True})
     views: tuple[View, ...] = ()
 
     def setting(self, corpus: str = "", seeds: Sequence[int] = (), epochs: int | None = None) -> Setting:
@@ -223,12 +230,14 @@ class Experiment:
             ValueError: there is no such text; the sentence says where to put the published one.
         """
         if not corpus and self.corpus not in GRAMMARS and not (Home.here().corpora / self.corpus).exists():
+            if self.corpus in SOURCES:
+                find_text(self.corpus)  # says how to fetch it
             raise ValueError(
                 f"{self.title} is measured on a text that does not come with lstmviz. Put its train.txt, valid.txt and "
                 f"test.txt into a folder and say --corpus FOLDER, or keep them for good with python -m lstmviz corpus "
                 f"import FOLDER --name {self.corpus}; or say --corpus agreement, or a text of your own"
             )
-        train = TrainConfig(corpus or self.corpus, level="word", unseen_apart=True)
+        train = TrainConfig(corpus or self.corpus, **self.cut)
         opened = open_corpus(train)
         if self.sha256 and opened.sha256 != self.sha256 and train.corpus not in GRAMMARS:
             train = replace(train, max_words=WORDS_MOST)
@@ -647,6 +656,116 @@ def _depth_figures(trained: Trained) -> Iterator[Figure]:
     return _by_epoch(DEPTH.title, f"{model.cell} × {model.num_layers}", trained.records)
 
 
+# ---- the lecture -----------------------------------------------------------------------------------------------------
+
+LECTURE = "a lecture on language models before and beside the LSTM, which has no figures of its own"
+TIMED = 10_000  # tokens of the validation part that a model reads to see how fast it is
+READS = (2, 4, 8)  # tokens in a fixed window
+NGRAMS = tuple(f"{n}-gram" for n in range(1, LONGEST + 1))
+FULLY = {  # models that come with the project, of the same tokens: a name, and the file
+    "simple RNN, 128 units, long": "shakespeare-char-rnn-128",
+    "LSTM, 128 units, long": "shakespeare-char-lstm-128",
+    "LSTM, 256 units, long": "shakespeare-char-lstm",
+    "LSTM, 2 × 200 units, long": "wikitext2-word-lstm",
+}
+MODELS = Table(
+    "language models on the validation part",
+    "model",
+    (*NGRAMS, *(f"window of {n}" for n in READS), "simple RNN", "LSTM", *FULLY),
+    ("perplexity", "numbers", "MB", "tokens a second"),
+    notes={
+        "perplexity": "n-grams: interpolated Kneser-Ney, three discounts (Chen & Goodman 1999). Windows, RNN and LSTM: "
+        "trained alike, and shortly; those called long come with the project, and were trained until they were good",
+        "numbers": "that are learned, or runs of up to n tokens that were counted",
+        "tokens a second": "of processor time, read one after the other",
+    },
+)
+COUNTED = Table(
+    "runs of n tokens: what they take, and what they lack",
+    "n",
+    tuple(f"{n}" for n in range(1, LONGEST + 1)),
+    ("different runs", "MB", "never counted, %", "context never counted, %", "add 0.1", "Kneser-Ney"),
+    charts={
+        "storage: different runs": ("different runs",),
+        "sparsity: % never counted": ("never counted, %", "context never counted, %"),
+        "perplexity": ("Kneser-Ney",),
+    },
+    notes={
+        "never counted, %": "of the validation part: to maximum likelihood it is impossible",
+        "add 0.1": "perplexity if everything had been counted 0.1 times more",
+        "Kneser-Ney": "perplexity",
+    },
+)
+
+
+def _baselines(setting: Setting) -> Iterator[Member]:
+    """N-grams, fixed windows, and networks with a memory."""
+    corpus, size = setting.corpus, len(setting.corpus.vocabulary)
+    counts, valid = Counts.of(corpus.train, LONGEST, size), np.asarray(corpus.valid, np.int64)
+    for row in growth(counts, valid):
+        shorter = counts.up_to(row.n)
+        kneser_ney, lidstone = NGram(shorter), NGram(shorter, lambda counts: add_k(counts, 0.1))
+        nll = float(kneser_ney.nll(valid)[1:].mean())
+        told = {
+            "different runs": row.runs,
+            "MB": row.nbytes / 1e6,
+            "never counted, %": 100 * row.unseen,
+            "context never counted, %": 100 * row.unseen_context,
+            "add 0.1": perplexity(float(lidstone.nll(valid)[1:].mean())),
+            "Kneser-Ney": perplexity(nll),
+        }
+        figures = (Figure(COUNTED.title, f"{row.n}", column, value) for column, value in told.items())
+        yield _model(f"{row.n}-gram", kneser_ney, nll, shorter.size, shorter.nbytes, corpus, *figures)
+    config = ModelConfig(hidden_size=200, adaptive_softmax=size >= ADAPTIVE_FROM)
+    train = replace(setting.train, bptt=32, learning_rate=3e-3)
+    steps = setting.epoch(train) * setting.epochs
+    train = replace(train, steps=steps, eval_every=steps)
+    for name, make in (
+        *((f"window of {n}", partial(FixedWindow, config, n=n)) for n in READS),
+        ("simple RNN", partial(LanguageModel, replace(config, cell="rnn"))),
+        ("LSTM", partial(LanguageModel, config)),
+    ):
+        torch.manual_seed(setting.seeds[0])
+        model = make(vocab_size=size)
+        *_, last = filter(None, Trainer(model, corpus, replace(train, seed=setting.seeds[0])))
+        count = sum(parameter.numel() for parameter in model.parameters())
+        yield _model(name, model.eval(), last.valid_nll or math.nan, count, 4 * count, corpus)
+    for name, file in FULLY.items():
+        best = checkpoints.load(SHIPPED / "checkpoints" / f"{file}.safetensors")
+        if best.vocabulary == corpus.vocabulary and best.corpus_sha256 == corpus.sha256:
+            count = parameter_count(best.model, size)
+            yield _model(name, best.build(), best.results["valid_nll"], count, 4 * count, corpus)
+
+
+def _model(name: str, model: Predictor, nll: float, numbers: int, nbytes: int, corpus: Corpus, *more: Figure) -> Member:
+    """One row of `MODELS`, and whatever else was found out."""
+    tokens, begun = corpus.valid[:TIMED], time.process_time()
+    evaluate(model, tokens)
+    speed = len(tokens) / (time.process_time() - begun)
+    told = {"perplexity": perplexity(nll), "numbers": numbers, "MB": nbytes / 1e6, "tokens a second": round(speed, -2)}
+    figures = (Figure(MODELS.title, name, column, value) for column, value in told.items())
+    return Member(name, 0, numbers, figures=(*figures, *more))
+
+
+def _lecture(name: str, title: str, corpus: str, level: str, view: View, **more: Any) -> Experiment:
+    return Experiment(
+        name,
+        title,
+        LECTURE,
+        "The longer the run, the better its guess and the larger the table, until most runs were never counted; a "
+        "network of the same text takes less room and says more, the more so if it has a memory.",
+        corpus=corpus,
+        question="How far do counted runs of tokens get, and what do they cost?",
+        tables=(MODELS, COUNTED),
+        grids=lambda _: {},
+        figures=lambda _: (),
+        untrained=_baselines,
+        cut={"level": level} | ({"max_words": WORDS_MOST} if level == "word" else {}),
+        views=(view,),
+        **more,
+    )
+
+
 # ---- gradients that vanish and explode -------------------------------------------------------------------------------
 
 UNTRAINED = ", untrained"
@@ -857,6 +976,33 @@ EXPERIMENTS: dict[str, Experiment] = {
             seeds=(0, 1, 2),
             curves=("train_nll", "gradient_norm"),
             may_fail=True,
+        ),
+        _lecture(
+            "baselines-words",
+            "Before the LSTM: words",
+            "wikitext-2",
+            "word",
+            View(
+                "where memory pays off, token by token: the 4-gram over the LSTM's loss",
+                "watch",
+                ("wikitext2-word-lstm",),
+                "When she tried to print her tickets, she found that the printer was out of toner.",
+            ),
+            showed="",
+        ),
+        _lecture(
+            "baselines-characters",
+            "Before the LSTM: characters",
+            "tinyshakespeare",
+            "char",
+            View(
+                "where memory pays off, token by token: the 6-gram over the LSTM's loss",
+                "watch",
+                ("shakespeare-char-lstm",),
+                "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
+            ),
+            showed="",
+            epochs=2,
         ),
     )
 }

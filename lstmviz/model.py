@@ -275,15 +275,26 @@ class LanguageModel(nn.Module):
         hidden, state = self.run(self.embed(tokens[:, None]))
         logits, drawn = self.decode(hidden[-1:]), []  # (1, 1, V)
         for _ in range(count):
-            scores = logits[-1, 0].cpu() / temperature  # (V,), where the generator is
-            if not scores.isfinite().all():
-                raise FloatingPointError("the scores that the model gives to the next token are not finite numbers")
-            scores[:3] = -torch.inf
-            if 0 < top_k < len(scores):
-                scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
-            drawn.append(torch.multinomial(scores.softmax(0), 1, generator=generator))  # (1,)
+            drawn.append(draw(logits[-1, 0].cpu(), generator, temperature, top_k))  # (1,), where the generator is
             logits, state = self(drawn[-1][:, None].to(tokens.device), state)
         return torch.cat(drawn) if drawn else tokens[:0]
+
+
+def draw(scores: Tensor, generator: torch.Generator, temperature: float = 1.0, top_k: int = 0) -> Tensor:
+    """One token ``(1,)`` by the scores ``(V,)`` of all, as `LanguageModel.sample` draws; -∞ is what is impossible.
+
+    Raises:
+        FloatingPointError: the scores are no numbers, or nothing but the specials is possible.
+    """
+    scores = scores / temperature
+    if not (scores < torch.inf).all():
+        raise FloatingPointError("the scores that the model gives to the next token are not finite numbers")
+    scores[:3] = -torch.inf
+    if not (scores > -torch.inf).any():
+        raise FloatingPointError("nothing but <pad>, <unk> and <sos> can follow, so there is nothing to draw from")
+    if 0 < top_k < len(scores):
+        scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
+    return torch.multinomial(scores.softmax(0), 1, generator=generator)
 
 
 def shapes(config: ModelConfig, vocab_size: int) -> dict[str, torch.Size]:

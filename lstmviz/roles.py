@@ -45,6 +45,7 @@ AMBER, GREEN, BLUE, VIOLET = (
 LOSS, PERPLEXITY = ("#c2410c", "#fb923c"), VIOLET
 LOSS_BARS, SURPRISE = ("#fdba74", "#b45309"), ("#ea641e", "#ea580c")  # behind the lines; of a token that was unlikely
 LIKELY = ("#2563eb", "#60a5fa")  # what may come next
+GAIN, LACK = ("#0b6fb8", "#56b4e9"), ("#c2570c", "#f0883e")  # memory pays, and does not; Okabe & Ito's blue and orange
 
 
 ROLES = {

@@ -18,6 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lstmviz import roles as looks
+from lstmviz.baselines import NGram
+from lstmviz.baselines import told as counted_of
 from lstmviz.cells import CELLS
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
@@ -46,6 +48,8 @@ def constants() -> str:
         "loss": looks.LOSS,
         "perplexity": looks.PERPLEXITY,
         "likely": looks.LIKELY,
+        "gain": looks.GAIN,
+        "lack": looks.LACK,
     }
     values = {
         "BLOCK": BLOCK,
@@ -165,6 +169,26 @@ class Does:
     holds: Tree | None
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What an n-gram makes of the same tokens, to be laid over the model's loss; a list has an entry a token.
+
+    Args:
+        name: what it is called.
+        nll, running_nll: its loss in nats, and the mean so far; None where the model has none.
+        context, context_times: how many tokens the longest context has that it had counted, and how often it had.
+        run, run_times: the same of the longest run that ends with the token.
+    """
+
+    name: str
+    nll: list[float | None]
+    running_nll: list[float | None]
+    context: list[int]
+    context_times: list[int]
+    run: list[int]
+    run_times: list[int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MapHeader(Header):
     """All that the gate map says and draws, beside the values; a list has an entry a token.
@@ -177,6 +201,7 @@ class MapHeader(Header):
         typed: as they were typed.
         generated_from: time of the first token that the model wrote itself.
         nll, running_nll: the loss in nats, and its mean so far; None where there is none.
+        beside: what is laid over the loss.
         selection: time, unit and layer.
         annotation: unit -> what there is to say of it, on the selected layer.
         begins: whether nothing was read before the first token.
@@ -194,6 +219,7 @@ class MapHeader(Header):
     generated_from: int | None
     nll: list[float | None]
     running_nll: list[float | None]
+    beside: Beside | None
     selection: dict[str, int]
     annotation: dict[str, str]
     begins: bool
@@ -433,6 +459,7 @@ def payload(
     held: Container[str] = (),
     identity: str = "",
     name: str = "",
+    beside: NGram | None = None,
 ) -> bytes:
     """Everything the gate map draws, as the bytes it reads.
 
@@ -446,6 +473,7 @@ def payload(
         identity: of whatever else than the checkpoint and the tokens the values depend on; then what the checkpoint
             says of its units is left out.
         name: of the model, for a picture that leaves the page.
+        beside: what is laid over its loss, of the same vocabulary.
     """
     checkpoint, nll = opened.checkpoint, reading.trace.nll
     vocabulary, cell = checkpoint.vocabulary, CELLS[checkpoint.model.cell]
@@ -460,6 +488,7 @@ def payload(
         generated_from=generated_from,
         nll=numbers(nll),
         running_nll=numbers(running_mean(nll)),
+        beside=laid_over(beside, reading) if beside else None,
         top=likeliest(opened, reading, 5),
         panels=panels,
         **rows_of(opened, reading, layers, order),
@@ -473,6 +502,14 @@ def payload(
         resets=cell.resets,
     )
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
+
+
+def laid_over(model: NGram, reading: Reading) -> Beside:
+    """What an n-gram makes of the tokens that a model read."""
+    ids = np.array(reading.ids)
+    nll, told = np.where(np.isnan(reading.trace.nll), np.nan, model.nll(ids)), counted_of(model.counts, ids)
+    counted = {name: values.tolist() for name, values in vars(told).items()}
+    return Beside(f"{model.counts.n}-gram", numbers(nll), numbers(running_mean(nll)), **counted)
 
 
 def described(checkpoint: Checkpoint) -> str:

@@ -51,7 +51,13 @@ EXAMPLES = {
         Example(
             "When she tried to print her tickets, she found that the printer was out of toner.",
             "Does the model still hold the printer when toner comes? Its loss there tells; a unit whose row stays "
-            "one colour from printer to toner might carry it.",
+            "one colour from printer to toner might carry it. With the 4-gram laid over (baseline), memory pays: at "
+            "her, at the comma, at out.",
+        ),
+        Example(
+            '" I have never seen anything like this , " she said .',
+            "Lay the 4-gram over the loss (baseline): here counting wins, at nearly every word. Each follows words "
+            "that it met together, and to guess it no more needs to be remembered.",
         ),
         Example(
             "He said that she didn't know what it was, but they were all there.",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from lstmviz.baselines import NGram
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
@@ -25,8 +26,8 @@ from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
-from lstmviz.ui.session import LAYER, TEXT, Watch, readings, report, session
-from lstmviz.ui.sources import Address
+from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, report, session
+from lstmviz.ui.sources import Address, Baseline, baselines
 from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Frame, Note, payload
 
@@ -49,8 +50,8 @@ def page() -> None:
     with right:
         beside(opened)
     with left:
-        layers, roles, order = watch_bar(opened)
-        watch(address, layers, roles, order)
+        layers, roles, order, baseline = watch_bar(opened, baselines(whose(), opened))
+        watch(address, layers, roles, order, open_baseline(baseline))
 
 
 @st.fragment
@@ -80,14 +81,26 @@ def begin(address: Address, opened: OpenModel) -> None:
     another = keep_text(f"watch {address}", opened, TEXT)
     if another and memory.begun:
         LAYER.forget()
+        BASELINE.forget()
         memory.time = memory.unit = None
     if another:
         readings().watch = memory.selected = None
     memory.begun = True
 
 
+def open_baseline(baseline: Baseline | None) -> NGram | None:
+    """What is laid over the loss; where it cannot be read, it says so."""
+    with st.container():  # so that what follows stays in its place
+        try:
+            with st.spinner("Reading what was counted…"):
+                return baseline.open() if baseline else None
+        except CheckpointError as error:
+            st.error(f"The {baseline} cannot be laid over the loss: {plain(str(error))}.")
+    return None
+
+
 @st.fragment
-def watch(address: Address, layers: list[int], roles: list[str], order: str) -> None:
+def watch(address: Address, layers: list[int], roles: list[str], order: str, beside: NGram | None) -> None:
     """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key.
 
     They are always the same: see ``ui.components``.
@@ -111,6 +124,7 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str) -> 
                 generated_from=generated_from(text),
                 held=said.held,
                 name=str(address),
+                beside=beside,
             )
         gate_map(message, Frame(notes_on(opened, text, reading), address=link), key="map")
 

@@ -53,9 +53,10 @@ def _cell(kind: str, value: float, spread: float, digits: int, *, bold: bool) ->
 
 
 def number(value: float, digits: int, sign: str = "") -> str:
-    """A figure with so many digits after the point, or, where these would all be 0, with its power of ten."""
+    """With so many digits after the point, a large one with none; where these would all be 0, with its power of ten."""
     if math.isnan(value):
         return "–"
+    digits = 0 if abs(value) >= 10_000 else digits
     small = 0 < abs(value) < 0.5 * 10.0**-digits and not sign
     said = f"{value:.0e}".replace("e-0", "e-") if small else f"{value:{sign},.{digits}f}"
     return said.replace("+", "+" if round(value, digits) else "").replace("-", "−")

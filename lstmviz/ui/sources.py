@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
@@ -22,6 +23,8 @@ from weakref import WeakSet
 import streamlit as st
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz import counted
+from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
@@ -231,6 +234,36 @@ def line_ups() -> dict[str, list[Member]]:
     return dict(sorted(found.items(), reverse=True))  # recall in front: there the cells differ most
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """An n-gram of a table of counts in a file."""
+
+    path: Path
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.n}-gram"
+
+    def open(self) -> NGram:
+        return _open_ngram(os.fsencode(self.path), _changed(self.path, self.path.stem), self.n)
+
+
+def baselines(home: Home, opened: OpenModel) -> dict[str, Baseline]:
+    """The n-grams of a model's vocabulary, by their names: those that come with the project, and those in ``runs/``."""
+    found: dict[str, Baseline] = {}
+    folders = [FOLDER, *(each.runs for each in home.read)]
+    for path in (path for folder in folders for path in sorted(folder.glob(f"*{counted.SUFFIX}"))):
+        with suppress(CheckpointError):
+            about = _look_at_table(os.fsencode(path), _changed(path, path.stem))
+            if (
+                about.tokens == opened.checkpoint.vocabulary.tokens
+                and about.level == opened.checkpoint.vocabulary.level
+            ):
+                every = (Baseline(path, n) for n in range(2, len(about.runs) + 1))
+                found = {str(baseline): baseline for baseline in every} | found
+    return found
+
+
 def titles(models: list[tuple[Address, str]]) -> list[str]:
     """As short a name as tells each model, given with its cell, from the others: its cell, where that does."""
     cells = [f"copy as {cell}" if isinstance(address, Copy) else cell for address, cell in models]
@@ -243,11 +276,14 @@ def open_path(path: Path, name: str) -> OpenModel:
     Raises:
         CheckpointError: it cannot be used.
     """
+    return _open_file(os.fsencode(path), _changed(path, name))
+
+
+def _changed(path: Path, name: str) -> int:
     try:
-        changed = path.stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except (OSError, ValueError) as error:  # or a path that no file can have
         raise _missing(name) from error
-    return _open_file(os.fsencode(path), changed)
 
 
 def is_there(address: Address) -> bool:
@@ -291,6 +327,16 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: bytes, changed: int) -> OpenModel:
     return prepare(checkpoints.load(Path(os.fsdecode(path))))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)  # each of some 100 MB, where its text had two million words
+def _open_ngram(path: bytes, changed: int, n: int) -> NGram:
+    return counted.load(Path(os.fsdecode(path))).model(n)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _look_at_table(path: bytes, changed: int) -> counted.About:
+    return counted.look(Path(os.fsdecode(path)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

@@ -284,8 +284,22 @@ class GateMap {
       line(`${named(units)} · ${panel.label} ${panel.symbol} = ${number(meanOf(panel, units, time), 3)}`, "");
       if (units.length > 1) line(`a click selects unit ${unit}`);
     }
+    if (data.beside) line(`${data.beside.name}: loss ${number(data.beside.nll[time])} nats`);
     line(`loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
     return lines;
+  }
+
+  // What is laid over the loss makes of a token: its losses, and what of the tokens up to it was counted.
+  besideAt(time) {
+    const { beside, tokens, level } = this.data;
+    if (!beside) return null;
+    const text = (from, to) => tokens.slice(from, to).join(level === "char" ? "" : " ");
+    const [context, run] = [beside.context[time], beside.run[time]];
+    return {
+      name: beside.name, nll: beside.nll[time], running_nll: beside.running_nll[time],
+      context: text(time - context, time), context_times: beside.context_times[time], whole: run > context, longer: run > 1,
+      run: text(time + 1 - run, time + 1), run_times: beside.run_times[time],
+    };
   }
 
   // The share of <unk> in what was predicted up to this token.
@@ -313,7 +327,7 @@ class GateMap {
         tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
       },
-      found: mostAt(panels, time, data),
+      found: mostAt(panels, time, data), beside: this.besideAt(time),
     };
     say("readout", window.__lstmviz);
     if (hovered) return;

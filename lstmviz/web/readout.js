@@ -2,7 +2,7 @@
 
 import { INKS } from "./constants.js";
 import { make } from "./dom.js";
-import { sentence } from "./say.js";
+import { paysOff, sentence } from "./say.js";
 import { loading, whenGone, whileHere } from "./streamlit.js";
 import { inline, missing, number, shortLabel, signed, soFar } from "./words.js";
 
@@ -47,6 +47,12 @@ function cellCard(seen) {
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
   return card;
+}
+
+// What the n-gram that is laid over the loss had counted, and who said the token better.
+function besideCard(seen) {
+  const lines = paysOff(seen).map((line) => make("p", "quiet", line));
+  return make("div", "card beside", "", [make("h4", "", `memory or ${seen.beside.name}?`), ...(lines.length ? lines : [make("p", "quiet", "Nothing predicted this token.")])]);
 }
 
 // The units that do most at this token; a click selects one of them in the map.
@@ -119,7 +125,7 @@ export default function ({ parentElement, setStateValue }) {
     });
     const show = () => {
       const seen = window.__lstmviz;
-      renew(numbers, make("div", "", "", seen ? [cellCard(seen), nextCard(seen)] : []));
+      renew(numbers, make("div", "", "", seen ? [cellCard(seen), ...(seen.beside ? [besideCard(seen)] : []), nextCard(seen)] : []));
       clearTimeout(waiting);
       waiting = setTimeout(() => renew(units, make("div", "", "", seen ? [findCard(seen)] : [])), 50); // the map goes first
       if (seen) setTimeout(tell, 400); // after the map has said what it holds: two fragments at once are one too many

@@ -2,7 +2,7 @@
 
 import { bySymbol, hasGate, memoryOf } from "./deeds.js";
 import { evaluate } from "./equations.js";
-import { number, percent, signed } from "./words.js";
+import { ALIKE, inline, missing, number, percent, perplexity, signed } from "./words.js";
 
 const known = (...values) => values.every((value) => Number.isFinite(value));
 
@@ -31,4 +31,26 @@ export function sentence({ roles, time, begins, symbols, does, lets_out, resets 
   if (!known(hidden)) return "";
   if (!known(before.hidden)) return `Starts empty, becomes ${signed(hidden)}.`;
   return `Goes from ${number(before.hidden)} to ${number(hidden)}: no gate keeps what it held.`;
+}
+
+const chance = (nll) => {
+  const p = Math.exp(-nll);
+  return p < 0.0001 ? "below 0.01\u00a0%" : p < 0.01 ? `${(100 * p).toFixed(2)}\u00a0%` : percent(p);
+};
+const often = (times) => (times === 1 ? "once" : times === 2 ? "twice" : `${times.toLocaleString("en")} times`);
+
+// Who said a token better, the model or the n-gram that is laid over its loss, and what of it had been counted: two sentences.
+export function paysOff({ token, reads, nll, running_nll, beside }) {
+  if (missing(nll) || missing(beside.nll)) return [];
+  const { name, context, context_times, whole, longer, run, run_times } = beside, gain = beside.nll - nll, said = inline(reads ?? token);
+  const who = gain > ALIKE ? `memory gains ${number(gain)} nats` : gain < -ALIKE ? `counting gains ${number(-gain)} nats` :
+    "they say it alike";
+  const counted = !context ? `“${said}” was counted ${often(run_times)}` :
+    `“${inline(context)}” was counted ${often(context_times)}, ` +
+    (whole ? `${run_times < context_times ? `${often(run_times)} ` : context_times > 1 ? "always " : ""}before “${said}”` :
+      `never before “${said}”${longer ? `; “${inline(run)}” was, ${often(run_times)}` : ""}`);
+  return [
+    `The ${name} gave “${said}” ${chance(beside.nll)}, this model ${chance(nll)}: ${who}.`,
+    `${counted}. Perplexity so far ${perplexity(beside.running_nll)}, this model ${perplexity(running_nll)}.`,
+  ];
 }

@@ -30,6 +30,14 @@ export function number(value, digits = 2) {
   return text.replace(/^-(0\.?0*)$/, "$1").replace("-", "−").replace("e-", "e−");
 }
 
+// How much less a model lost at a token than what is laid over its loss, in nats; and how many tokens each said clearly better.
+export const gainOf = ({ nll, beside }, t) => (missing(nll[t]) || missing(beside.nll[t]) ? NaN : beside.nll[t] - nll[t]);
+export const ALIKE = 0.1; // nats: a probability within a tenth of the other's
+export function tally(data) {
+  const gains = data.nll.map((_, t) => gainOf(data, t));
+  return { model: gains.filter((gain) => gain > ALIKE).length, beside: gains.filter((gain) => gain < -ALIKE).length };
+}
+
 export const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
 export const signed = (value) => (value >= 0.005 ? "+" : "") + number(value);
 export const whole = (value) => number(value, Number.isInteger(value) ? 0 : 2);

@@ -1,16 +1,19 @@
 """The Watch page without a browser: every model opens, and bad input gets a sentence."""
 
 import dataclasses
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz import counted
 from lstmviz.cells import CELLS
-from lstmviz.data.vocabulary import Vocabulary, plain
+from lstmviz.data.vocabulary import Corpus, Vocabulary, plain
 from lstmviz.reading import MAX_TOKENS, Reading, Selection
 from lstmviz.ui import sources
 from tests.app.said import address, drawn, headers, notes, spoken
@@ -300,3 +303,50 @@ def test_of_a_text_that_a_link_says_only_the_beginning_is_looked_at(app: AppTest
     app = open_page(text="abc" * 100_000)
     assert not app.exception and len(read(app).ids) == MAX_TOKENS
     assert "more than 100,000 characters" in spoken(app)
+
+
+@pytest.fixture
+def counted_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> Callable[..., AppTest]:
+    """Opens the page with a small model and a table of its vocabulary: ``counted_app(baseline="3-gram")``."""
+    checkpoints.save(make_checkpoint(), tmp_path / "small.safetensors")
+    vocabulary = make_checkpoint().vocabulary
+    stream = torch.tensor(vocabulary.encode("abc cab bca abc " * 20))
+    counted.save(counted.count(Corpus("x", vocabulary, stream, stream, stream, "0"), 3, ""), tmp_path / "x.counts")
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path / "home"))
+    return open_page
+
+
+def test_an_n_gram_is_laid_over_the_loss(counted_app, make_checkpoint) -> None:
+    app = type_text(counted_app(baseline="3-gram"), "abc ccc")
+    (header,) = headers(app)
+    beside, reading = header["beside"], read(app)
+    assert beside["name"] == "3-gram" and beside["nll"][0] is None and header["nll"][0] is None
+    model = counted.load(sources.FOLDER / "x.counts").model(3)
+    assert beside["nll"][1:] == pytest.approx(model.nll(np.array(reading.ids))[1:], abs=1e-4)
+    assert beside["run"] == [1, 2, 3, 3, 3, 1, 1] and beside["context"] == [0, 1, 2, 2, 2, 2, 1]
+    app.segmented_control(key="baseline").set_value("none").run()
+    assert headers(app)[0]["beside"] is None
+
+
+def test_a_link_to_an_n_gram_that_is_not_there_opens_all_the_same(counted_app) -> None:
+    app = counted_app(baseline="7-gram")
+    assert not app.exception and headers(app)[0]["beside"] is None
+
+
+def test_a_table_that_was_changed_is_not_laid_over_and_says_why(counted_app) -> None:
+    path = sources.FOLDER / "x.counts"
+    path.write_bytes(path.read_bytes()[:-30] + bytes(30))
+    app = counted_app(baseline="2-gram")
+    assert not app.exception and headers(app)[0]["beside"] is None
+    assert "The 2-gram cannot be laid over the loss" in spoken(app) and "damaged" in spoken(app)
+
+
+def test_a_table_of_other_tokens_is_not_offered(counted_app, make_checkpoint) -> None:
+    other = make_checkpoint(vocabulary=Vocabulary.of("char", "xyz"))
+    checkpoints.save(other, sources.FOLDER / "other.safetensors")
+    (sources.FOLDER / "broken.counts").write_text("x")
+    app = counted_app(model="other")
+    assert not app.exception and "baseline" not in {control.key for control in app.segmented_control}
+    app.selectbox(key="model").select("small").run()
+    assert app.segmented_control(key="baseline").options == ["none", "2-gram", "3-gram"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lstmviz import cli
-from lstmviz.card import card
+from lstmviz import cli, counted
+from lstmviz.card import card, table_card
 from lstmviz.checkpoint import load, save
 from lstmviz.config import ROWS_MOST, ModelConfig, TrainConfig, options_of
 from lstmviz.trace import trace_sentence
@@ -70,6 +70,18 @@ def test_train_on_a_text_of_ones_own(run, tmp_path):
     assert str(tmp_path) not in best.command + card(best)  # nobody's folders in a file that is passed on
     assert "perplexity" in run("evaluate", tmp_path / "run/best.safetensors", "--corpus", tmp_path / "songs.txt")
     assert best.results["valid_unknown"] == 0
+
+
+def test_a_text_is_counted(run, tmp_path):
+    (tmp_path / "songs.txt").write_text("the cat sat on the mat\n" * 200, encoding="utf-8")
+    options = ("--level", "word", "--max-words", 4, "--n", 3)
+    printed = run("count", tmp_path / "songs.counts", "--corpus", tmp_path / "songs.txt", *options)
+    table = counted.load(tmp_path / "songs.counts")
+    assert table.about.runs == (6, 7, 7) and "validation, Kneser-Ney 3-gram" in printed
+    assert table.about.command.endswith("count songs.counts --corpus songs.txt --n 3 --level word --max-words 4")
+    assert (tmp_path / "songs.md").read_text(encoding="utf-8") == table_card(table)
+    with pytest.raises(SystemExit, match=r"the file to write is songs.txt; its name must end in .counts"):
+        run("count", tmp_path / "songs.txt", "--corpus", tmp_path / "songs.txt")
 
 
 def test_a_perplexity_that_is_mostly_unk_says_so(run, tmp_path):

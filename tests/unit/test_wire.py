@@ -84,6 +84,7 @@ def test_components_hear_what_the_browser_reports() -> None:
     "header",
     [
         wire.MapHeader,
+        wire.Beside,
         wire.Panel,
         wire.Likely,
         wire.ComparisonHeader,

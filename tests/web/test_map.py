@@ -1,8 +1,10 @@
 """The map and the comparison on an empty page: what they read of a message is what Python writes."""
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from lstmviz.baselines import Counts, NGram
 from lstmviz.explain.alignment import Compared, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import differences
@@ -36,8 +38,27 @@ READ = """async ([module, bytes]) => {
     for (let y = 2; y < view.height; y += 23) map.hover({ offsetX: x, offsetY: y, clientX: x, clientY: y });
   for (const key of ["ArrowLeft", "ArrowDown", ">", "0"]) map.box.dispatchEvent(new KeyboardEvent("keydown", { key }));
   map.box.querySelector('button[aria-label^="save a picture"]').click();
-  const said = window.__lstmviz ? (await import("/say.js")).sentence(window.__lstmviz) : "";
+  const { sentence, paysOff } = await import("/say.js"), seen = window.__lstmviz;
+  const said = seen ? [sentence(seen), ...(seen.beside ? paysOff(seen) : [])].join(" ") : "";
   return { missing: [...missing], said, tokens: view.to - view.from, painted: canvas.width * canvas.height };
+}"""
+
+# Where the panels begin; what memory gains at each token, and in which colour that is painted.
+GAINS = """async (bytes) => {
+  const { default: mount } = await import("/map.js"), { gainOf, tally } = await import("/words.js");
+  const { x } = await import("/view.js"), { rgb } = await import("/paint/pen.js");
+  const place = document.body.appendChild(document.createElement("div"));
+  mount({ parentElement: place, data: new Uint8Array(bytes), setStateValue() {} });
+  const { map } = place.querySelector(".map"), { data, view, theme, paint } = map, panels = view.panels[0].y;
+  if (!data.beside) return { panels, gains: [] };
+  const gains = data.nll.map((_, t) => { const gain = gainOf(data, t); return Number.isNaN(gain) ? null : gain; });
+  const near = (a, b) => a.every((channel, k) => Math.abs(channel - b[k]) < 3);
+  const colours = gains.map((gain, t) => {
+    const at = [x(view, t) + view.column / 2, view.gainTop + 26 - Math.sign(gain)]; // beside the line in the middle
+    const [r, g, b] = paint.getImageData(...at.map((place) => Math.round(place * view.dpr)), 1, 1).data;
+    return ["gain", "lack"].find((name) => near([r, g, b], rgb(theme[name])));
+  });
+  return { panels, gains, colours, beside: data.beside.nll, tally: tally(data) };
 }"""
 
 
@@ -45,18 +66,40 @@ def opened(make_checkpoint, cell: str, **options) -> OpenModel:
     return prepare(make_checkpoint(cell=cell, hidden_size=6, **options))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "slstm", "lstmp"])
-def test_all_that_the_map_reads_is_in_its_header(cell: str, web_page: Page, make_checkpoint) -> None:
+@pytest.mark.parametrize(("cell", "n"), [("lstm", 0), ("lstm", 3), ("gru", 0), ("slstm", 0), ("lstmp", 2)])
+def test_all_that_the_map_reads_is_in_its_header(cell: str, n: int, web_page: Page, make_checkpoint) -> None:
     problems = []
     web_page.on("pageerror", lambda error: problems.append(str(error)))
     model = opened(make_checkpoint, cell, num_layers=2)
     seen = read(model, "abcab")
     assert seen is not None
     view = {"layers": [0, 1], "roles": ["update_gate", "cell"], "order": "index"}
-    message = payload(model, seen, selection={"time": 4, "unit": 0, "layer": 1}, **view)
+    beside = NGram(Counts.of(2 * seen.ids, n, len(model.checkpoint.vocabulary))) if n else None
+    message = payload(model, seen, selection={"time": 4, "unit": 0, "layer": 1}, beside=beside, **view)
     found = web_page.evaluate(READ, ["map.js", list(framed(Frame([("note", "a")]), message))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 5 and found["painted"] > 0 and "what it held" in found["said"]
+    assert (f"The {n}-gram gave" in found["said"]) == (n > 0)
+
+
+def test_what_is_laid_over_the_loss_has_a_strip_of_its_own(web_page: Page, make_checkpoint) -> None:
+    """With up where the model lost less, and down where it lost more; without, nothing moves."""
+    model = opened(make_checkpoint, "lstm")
+    seen = read(model, "abcabcabc")
+    assert seen is not None
+    painted = []
+    for beside in (None, NGram(Counts.of(3 * seen.ids, 3, len(model.checkpoint.vocabulary)))):
+        view = {"layers": [0], "roles": ["cell"], "order": "index", "selection": {"time": 4, "unit": 0, "layer": 0}}
+        message = list(framed(Frame(), payload(model, seen, beside=beside, **view)))
+        painted.append(web_page.evaluate(GAINS, message))
+    without, laid = painted
+    assert laid["panels"] - without["panels"] == 62 and without["gains"] == []
+    nll, gains = seen.trace.nll, laid["gains"]
+    expected = np.array(laid["beside"][1:]) - nll[1:]
+    assert gains[1:] == pytest.approx(expected, abs=2e-4) and gains[0] is None
+    assert laid["tally"] == {"model": int((expected > 0.1).sum()), "beside": int((expected < -0.1).sum())}
+    assert laid["tally"]["beside"] > 5  # an untrained model against counts of this very text
+    assert all(laid["colours"][t] == ("gain" if expected[t - 1] > 0 else "lack") for t in range(1, 9))
 
 
 def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_checkpoint) -> None:

@@ -79,6 +79,44 @@ def test_most_at_a_token_follows_from_what_the_cell_does(web_page, make_checkpoi
             assert ("opens" in most) == (name != "rnn")
 
 
+@pytest.mark.parametrize(
+    ("told", "sentences"),
+    [
+        (
+            {"nll": 0.7, "beside_nll": 3.5, "context": "opened their", "context_times": 12, "run": "their books",
+             "run_times": 4, "whole": False, "longer": True},
+            ["The 4-gram gave “books” 3\u00a0%, this model 50\u00a0%: memory gains 2.80 nats.",
+             "“opened their” was counted 12 times, never before “books”; “their books” was, 4 times."],
+        ),
+        (
+            {"nll": 3.5, "beside_nll": 0.01, "context": "a", "context_times": 1, "run": "a books", "run_times": 1,
+             "whole": True},
+            ["The 4-gram gave “books” 99\u00a0%, this model 3\u00a0%: counting gains 3.49 nats.",
+             "“a” was counted once, before “books”."],
+        ),
+        (
+            {"nll": 11.0, "beside_nll": 11.05, "context": "", "context_times": 9, "run": "books", "run_times": 2,
+             "whole": True},
+            ["The 4-gram gave “books” below 0.01\u00a0%, this model below 0.01\u00a0%: they say it alike.",
+             "“books” was counted twice."],
+        ),
+        (
+            {"nll": 6.0, "beside_nll": 7.0, "context": "the", "context_times": 1234, "run": "books", "run_times": 3,
+             "whole": False, "longer": False},
+            ["The 4-gram gave “books” 0.09\u00a0%, this model 0.25\u00a0%: memory gains 1.00 nats.",
+             "“the” was counted 1,234 times, never before “books”."],
+        ),
+    ],
+)  # fmt: skip
+def test_who_said_a_token_better_and_what_was_counted_of_it(told, sentences, web) -> None:
+    beside = {**told, "name": "4-gram", "nll": told["beside_nll"], "running_nll": math.log(120)}
+    seen = {"token": "books", "nll": told["nll"], "running_nll": math.log(64), "beside": beside}
+    first, second = web("say.js", "paysOff", seen)
+    assert first == sentences[0] and second == f"{sentences[1]} Perplexity so far 120, this model 64.0."
+    assert web("say.js", "paysOff", {**seen, "nll": None}) == []
+    assert "gave “<unk>” " in web("say.js", "paysOff", {**seen, "reads": "<unk>"})[0]
+
+
 def trees() -> st.SearchStrategy:
     """Expressions that JavaScript knows, over a few symbols."""
     leaves = st.sampled_from(["f", "c'", "ĥ", "ln i", 1.0, 2.0, 0.5])

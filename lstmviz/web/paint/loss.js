@@ -13,7 +13,8 @@ export function drawLoss(paint, view, data, theme) {
   const { lossTop, gutter, end, time, narrow } = view, bottom = lossTop + LOSS, running = data.running_nll;
   const most = (list) => list.reduce((a, b) => Math.max(a, b ?? 0), 0), last = running.at(-1);
   const seen = (list) => list.slice(view.from, view.to);
-  const top = Math.max(lossScale(data.level), most(seen(data.nll)), most(seen(running))); // higher only for what is off it
+  const beside = data.beside?.nll ?? [];
+  const top = Math.max(lossScale(data.level), ...[data.nll, running, beside].map((list) => most(seen(list)))); // higher only for what is off it
   // Perplexity begins huge and settles; its axis serves where it settled, and the line may come in through the top.
   const highest = clamp(Math.exp(most(running)), 2, Math.max(4, 4 * Math.exp(last ?? 0)));
   const lossY = (nll) => bottom - (nll / top) * LOSS;
@@ -23,6 +24,9 @@ export function drawLoss(paint, view, data, theme) {
     paint.fillStyle = theme.bar;
     for (let t = view.from; t < view.to; t++)
       paint.fillRect(x(view, t), lossY(data.nll[t] ?? 0), barWidth(view), bottom - lossY(data.nll[t] ?? 0));
+    paint.fillStyle = theme.ink; // a stroke a token, over the bars
+    for (let t = view.from; t < view.to; t++)
+      if (!missing(beside[t])) paint.fillRect(x(view, t), lossY(beside[t]) - 1, barWidth(view), 2);
     drawLine(paint, view, running, lossY, { colour: theme.loss, width: 1.2, dash: [3, 2] });
     drawLine(paint, view, running, perplexityY, { colour: theme.perplexity, width: 2 });
     const perplexities = running.map((nll) => (missing(nll) ? nll : Math.exp(nll)));

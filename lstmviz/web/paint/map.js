@@ -3,6 +3,7 @@
 // tell most. The gutters left and right stay where they are while the columns scroll.
 
 import { chosen, clamp, columns, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
+import { drawGain, GAIN } from "./gain.js";
 import { drawLoss, LOSS } from "./loss.js";
 import { drawPanel } from "./panel.js";
 import { begin, outline, write } from "./pen.js";
@@ -25,13 +26,13 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   const narrow = width < NARROW; // names go, symbols stay
   const gutter = narrow ? 92 : 162, right = width - RIGHT;
   const { column, strip, lean } = columns(data.tokens.length, widest(paint, theme, data), right - gutter, zoom[0], dpr);
-  const lossTop = strip + 6;
+  const lossTop = strip + 6, gainTop = lossTop + LOSS + GAP;
   const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
   const roles = [...panelsOf(data, layer)].sort((a, b) => rank(a) - rank(b));
   const band = lean ? 12 : strip; // of the selected unit: words that are slanted are not written again
   const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
   const own = 22 + band + 6 + roles.length * role + 4;
-  const drawn = data.panels.filter((panel) => panel.drawn), top = lossTop + LOSS + GAP;
+  const drawn = data.panels.filter((panel) => panel.drawn), top = gainTop + (data.beside ? GAIN + GAP : 0);
   const room = data.height || window - ABOVE - own;
   const share = clamp((room - top) / Math.max(1, drawn.length) - GAP, LOWEST, HIGHEST);
   const units = new Map(data.layers.map((each, k) =>
@@ -46,7 +47,7 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   const unitTop = y + 18, rolesTop = unitTop + band + 6;
   return rowsFrom(first, {
     width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean,
-    time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, roles, role, band, unitTop, rolesTop,
+    time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, gainTop, roles, role, band, unitTop, rolesTop,
   });
 }
 
@@ -64,6 +65,7 @@ export function drawMap(paint, view, data, theme) {
   drawTokens(paint, view, data, theme, 0, (t) => surprise(theme, data.nll[t], most));
   write(paint, theme, "token", view.gutter - 12, view.strip - 12, { alpha: 0.65 });
   const beyond = drawLoss(paint, view, data, theme);
+  if (data.beside) drawGain(paint, view, data, theme);
   for (const place of view.panels) drawPanel(paint, view, place, theme);
   const title = [`unit ${view.unit} through the sentence`], note = annotationOf(data, view.unit, view.layer);
   if (data.layers.length > 1) title.push(`layer ${view.layer + 1}`);
