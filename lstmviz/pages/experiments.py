@@ -75,15 +75,18 @@ def measured(experiment: Experiment, home: Home) -> Result:
             f"Measured on **{plain(result.corpus)}**, another text than the published one: what was published is left "
             "out, since no figure of it can be compared."
         )
-    curves(experiment, result)
     for table in experiment.tables:
+        if table is experiment.tables[0] and not table.numbers:  # of two pictures the first says most
+            curves(experiment, result)
         with st.container(border=True, gap="small"):
             st.markdown(f"**{table.title}**")
             if table.numbers:
                 charts(experiment.name, table, result, same)
             figures_table(table, result, same_text=same)
-            for column, note in table.notes.items():
-                st.caption(f"† **{column}**: {note}.")
+            if table.notes:
+                st.caption("  \n".join(f"† **{column}**: {note}." for column, note in table.notes.items()))
+        if table is experiment.tables[0] and table.numbers:
+            curves(experiment, result)
     return result
 
 
@@ -142,9 +145,13 @@ def curves(experiment: Experiment, result: Result) -> None:
         st.markdown("**how they were trained**" + f" · seed {first}" * (len({m.seed for m in members}) > 1))
         for place, name in zip(st.columns(len(experiment.curves)), experiment.curves, strict=True):
             lines = {key: (m.epoch if epochs else m.step, getattr(m, name)) for key, m in named.items()}
-            x = "epoch" if epochs else "optimiser steps"
+            x, values = (
+                "epoch" if epochs else "optimiser steps",
+                [value for _, line in lines.values() for value in line],
+            )
             with place:
-                figure = lines_figure(lines, x=x, y=CURVES[name], log=True, dark=is_dark())
+                log = max(values) > 5 * min(values)
+                figure = lines_figure(lines, x=x, y=CURVES[name], log=log, dark=is_dark())
                 draw(figure, key_of("curve", f"{experiment.name} {name}"))
 
 
@@ -165,7 +172,8 @@ def meaning(experiment: Experiment, result: Result) -> None:
     """What was found, the parameters that never learn, and where to see it live."""
     with st.container(border=True, gap="small"):
         st.markdown("**what was really going on**")
-        st.markdown(experiment.showed)
+        if experiment.showed:
+            st.markdown(experiment.showed)
         if result and (
             dead := {member.name: member.zero_gradients for member in result.members if member.zero_gradients}
         ):

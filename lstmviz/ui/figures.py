@@ -31,10 +31,13 @@ def figures_table(table: Table, result: Result, *, same_text: bool) -> None:
         figures = {"published": report[column], "here": ours[column], "difference": ours[column] - report[column]}
         for kind in has:
             least = figures[kind].min() if table.lowest and kind != "difference" else math.nan
+            values = figures[kind].dropna().tolist()
+            counts = max(values, default=0) > 100 and all(value.is_integer() for value in values)
+            digits = 0 if counts else table.digits
             about = spread[column] if kind == "here" else pd.Series(math.nan, table.rows)
             bodies.append(
                 [
-                    _cell(kind + " doubtful" * noted, value, sd, table.digits, bold=value == least)
+                    _cell(kind + " doubtful" * noted, value, sd, digits, bold=value == least)
                     for value, sd in zip(figures[kind], about, strict=True)
                 ]
             )
