@@ -165,7 +165,11 @@ class Trained:
 
     @property
     def last(self) -> Checkpoint | None:
-        """The weights that it ended with; None where they are gone."""
+        """The weights that it ended with; None where they are gone.
+
+        Raises:
+            ValueError: the file that holds them is damaged.
+        """
         path = self.folder / "last.safetensors"
         if self.best is None or not path.exists():
             return None

@@ -68,7 +68,7 @@ def test_many_take_the_steps_that_one_would(size):
     with ThreadPoolExecutor(size) as pool:
         trained = list(pool.map(train, [Threads(rank, size, 0, said, barrier) for rank in range(size)]))
     for trainer, records in trained:
-        assert trainer.streams.shape[1] == 8 // size
+        assert trainer.batches[0][:, trainer.mine].shape[1] == 8 // size
         for one, other in zip(alone.model.parameters(), trainer.model.parameters(), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
         for name in ("step", "epoch", "train_nll", "is_best", "gradient_norm"):
