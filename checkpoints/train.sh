@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Trains every shipped checkpoint, and counts every table: checkpoints/train.sh DATA_DIR [NAME …]
+# Trains every shipped checkpoint, counts every table, measures every experiment: checkpoints/train.sh DATA_DIR [NAME …]
 # DATA_DIR holds tinyshakespeare/input.txt, wikitext-2/{train,valid,test}.txt and penn_small/{train,valid,test}.txt; results go to
-# runs/NAME and, with their cards, here. The last is the text of the course report and comes with nobody: leave out what needs it.
+# runs/NAME and, with their cards, here. The last is the text of the course report and comes with nobody: leave its experiments out.
 set -euo pipefail
 data=$1
 shift
 names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
   shakespeare-char-6gram wikitext2-word-4gram lineups/brackets lineups/agreement lineups/recall recorded/brackets
-  experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding}
+  experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
+  experiments/baselines-words experiments/baselines-characters}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
 export OMP_NUM_THREADS=1
@@ -16,6 +17,7 @@ export MALLOC_TOP_PAD_=268435456 MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_T
 
 train() { python -m lstmviz train "runs/$1" "${@:2}"; }
 count() { python -m lstmviz count "checkpoints/$1.counts" "${@:2}"; }
+experiment() { python -m lstmviz experiment "${1#experiments/}" --corpus "$2" --out "checkpoints/$1.json"; }
 line_up() { # every cell, the same text, seed, steps and at most so many parameters
   local task=${1#lineups/}
   python -m lstmviz sweep "runs/$1" --cells all --corpus "$task" --embedding-size 8 --learning-rate 1e-2 "${@:2}"
@@ -36,10 +38,12 @@ record() { # a small training with all that the Train page shows of one: its cur
 for name in $names; do
   case $name in
     recorded/*) record "$name"; continue ;;
-    experiments/vanishing|experiments/exploding) python -m lstmviz experiment "${name#experiments/}" --out "checkpoints/$name.json"; continue ;;
-    experiments/*) python -m lstmviz experiment "${name#experiments/}" --corpus "$data/penn_small" --out "checkpoints/$name.json"; continue ;;
     shakespeare-char-6gram) count "$name" --corpus "$data/tinyshakespeare/input.txt" --n 6 --like checkpoints/shakespeare-char-lstm.safetensors; continue ;;
     wikitext2-word-4gram) count "$name" --corpus "$data/wikitext-2" --n 4 --like checkpoints/wikitext2-word-lstm.safetensors; continue ;;
+    experiments/baselines-words) experiment "$name" "$data/wikitext-2"; continue ;;
+    experiments/baselines-characters) experiment "$name" "$data/tinyshakespeare/input.txt"; continue ;;
+    experiments/vanishing|experiments/exploding) experiment "$name" recall; continue ;;
+    experiments/*) experiment "$name" "$data/penn_small"; continue ;;
     lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
     lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;
     lineups/recall) line_up "$name" --parameters 6000 --steps 6000 --eval-every 300; continue ;;

@@ -666,24 +666,15 @@ LECTURE = "a lecture on language models before and beside the LSTM, which has no
 TIMED = 10_000  # tokens of the validation part that a model reads to see how fast it is
 READS = (2, 4, 8)  # tokens in a fixed window
 NGRAMS = tuple(f"{n}-gram" for n in range(1, LONGEST + 1))
-FULLY = {  # models that come with the project, of the same tokens: a name, and the file
-    "simple RNN, 128 units, long": "shakespeare-char-rnn-128",
-    "LSTM, 128 units, long": "shakespeare-char-lstm-128",
-    "LSTM, 256 units, long": "shakespeare-char-lstm",
-    "LSTM, 2 × 200 units, long": "wikitext2-word-lstm",
-}
-MODELS = Table(
-    "language models on the validation part",
-    "model",
-    (*NGRAMS, *(f"window of {n}" for n in READS), "simple RNN", "LSTM", *FULLY),
-    ("perplexity", "numbers", "MB", "tokens a second"),
-    notes={
-        "perplexity": "n-grams: interpolated Kneser-Ney, three discounts (Chen & Goodman 1999). Windows, RNN and LSTM: "
-        "trained alike, and shortly; those called long come with the project, and were trained until they were good",
-        "numbers": "that are learned, or runs of up to n tokens that were counted",
-        "tokens a second": "of processor time, read one after the other",
+FULLY = {  # models of these texts that come with the project: level -> name -> file
+    "char": {
+        "simple RNN, 128 units, long": "shakespeare-char-rnn-128",
+        "LSTM, 128 units, long": "shakespeare-char-lstm-128",
+        "LSTM, 256 units, long": "shakespeare-char-lstm",
     },
-)
+    "word": {"LSTM, 2 × 200 units, long": "wikitext2-word-lstm"},
+}
+MODELS = "language models on the validation part"
 COUNTED = Table(
     "runs of n tokens: what they take, and what they lack",
     "n",
@@ -734,7 +725,7 @@ def _baselines(setting: Setting) -> Iterator[Member]:
         *_, last = filter(None, Trainer(model, corpus, replace(train, seed=setting.seeds[0])))
         count = sum(parameter.numel() for parameter in model.parameters())
         yield _model(name, model.eval(), last.valid_nll or math.nan, count, 4 * count, corpus)
-    for name, file in FULLY.items():
+    for name, file in FULLY[corpus.vocabulary.level].items():
         best = checkpoints.load(SHIPPED / "checkpoints" / f"{file}.safetensors")
         if best.vocabulary == corpus.vocabulary and best.corpus_sha256 == corpus.sha256:
             count = parameter_count(best.model, size)
@@ -747,11 +738,23 @@ def _model(name: str, model: Predictor, nll: float, numbers: int, nbytes: int, c
     evaluate(model, tokens)
     speed = len(tokens) / (time.process_time() - begun)
     told = {"perplexity": perplexity(nll), "numbers": numbers, "MB": nbytes / 1e6, "tokens a second": round(speed, -2)}
-    figures = (Figure(MODELS.title, name, column, value) for column, value in told.items())
+    figures = (Figure(MODELS, name, column, value) for column, value in told.items())
     return Member(name, 0, numbers, figures=(*figures, *more))
 
 
 def _lecture(name: str, title: str, corpus: str, level: str, view: View, **more: Any) -> Experiment:
+    models = Table(
+        MODELS,
+        "model",
+        (*NGRAMS, *(f"window of {n}" for n in READS), "simple RNN", "LSTM", *FULLY[level]),
+        ("perplexity", "numbers", "MB", "tokens a second"),
+        notes={
+            "perplexity": "n-grams: interpolated Kneser-Ney, three discounts (Chen & Goodman 1999). Windows, RNN and "
+            "LSTM: trained alike, and shortly; those called long come with the project",
+            "numbers": "that are learned, or runs of up to n tokens that were counted",
+            "tokens a second": "of processor time, read one after the other",
+        },
+    )
     return Experiment(
         name,
         title,
@@ -760,7 +763,7 @@ def _lecture(name: str, title: str, corpus: str, level: str, view: View, **more:
         "network of the same text takes less room and says more, the more so if it has a memory.",
         corpus=corpus,
         question="How far do counted runs of tokens get, and what do they cost?",
-        tables=(MODELS, COUNTED),
+        tables=(models, COUNTED),
         grids=lambda _: {},
         figures=lambda _: (),
         untrained=_baselines,
@@ -1005,7 +1008,10 @@ EXPERIMENTS: dict[str, Experiment] = {
                 ("shakespeare-char-lstm",),
                 "⏎ROMEO:⏎What light is this, that breaks so soon the night?⏎",
             ),
-            showed="",
+            showed="Counting is hard to beat where a few characters decide: the 7-gram, 873,000 runs, says more (4.6) "
+            "than an LSTM of 128 units that was trained long (5.0); one of 256 units says more (4.4) in a tenth of the "
+            "room. From five characters on the table doubles for next to nothing: of seven in a row a third was never "
+            "counted. A window of a fixed length learns less in as many steps than an RNN, and that less than an LSTM.",
             epochs=2,
         ),
     )

@@ -50,7 +50,7 @@ def page() -> None:
     with right:
         beside(opened)
     with left:
-        layers, roles, order, baseline = watch_bar(opened, baselines(whose(), opened))
+        layers, roles, order, baseline = watch_bar(opened, baselines(opened, whose()))
         watch(address, layers, roles, order, open_baseline(baseline))
 
 

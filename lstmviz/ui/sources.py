@@ -248,10 +248,10 @@ class Baseline:
         return _open_ngram(os.fsencode(self.path), _changed(self.path, self.path.stem), self.n)
 
 
-def baselines(home: Home, opened: OpenModel) -> dict[str, Baseline]:
-    """The n-grams of a model's vocabulary, by their names: those that come with the project, and those in ``runs/``."""
+def baselines(opened: OpenModel, home: Home | None = None) -> dict[str, Baseline]:
+    """The n-grams of a vocabulary by name: those that come with the project, and those in a home's ``runs/``."""
     found: dict[str, Baseline] = {}
-    folders = [FOLDER, *(each.runs for each in home.read)]
+    folders = [FOLDER, *(each.runs for each in home.read)] if home else [FOLDER]
     for path in (path for folder in folders for path in sorted(folder.glob(f"*{counted.SUFFIX}"))):
         with suppress(CheckpointError):
             about = _look_at_table(os.fsencode(path), _changed(path, path.stem))
