@@ -31,6 +31,7 @@ from lstmviz.ui.figures import figures_table
 from lstmviz.ui.form import costs
 from lstmviz.ui.people import whose
 from lstmviz.ui.session import Experiments, key_of, session
+from lstmviz.ui.what_follows import WHAT_FOLLOWS, what_follows
 
 STYLE = f"<style>{style('experiments.css')}</style>"
 ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
@@ -41,7 +42,7 @@ def page() -> None:
     """One experiment: its tables and charts at the left; what they mean, and how to run it, at the right."""
     st.html(STYLE)
     home, titled = whose(), {experiment.title: experiment for experiment in EXPERIMENTS.values()}
-    title = st.segmented_control(
+    title = st.pills(
         "experiment", list(titled), default=next(iter(titled)), key="experiment", required=True, bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
@@ -75,6 +76,8 @@ def measured(experiment: Experiment, home: Home) -> Result:
             f"Measured on **{plain(result.corpus)}**, another text than the published one: what was published is left "
             "out, since no figure of it can be compared."
         )
+    if experiment.name in WHAT_FOLLOWS:
+        what_follows(experiment.name)
     for table in experiment.tables:
         if table is experiment.tables[0] and not table.numbers:  # of two pictures the first says most
             curves(experiment, result)
