@@ -13,6 +13,7 @@ from lstmviz.ui.session import key_of
 from lstmviz.ui.sources import Baseline, baselines, parse
 
 BEST = 5  # continuations that are told
+NO_BREAK = "\u2011"  # a hyphen after which no line ends
 WRITTEN = {"char": 120, "word": 25}  # tokens that each model writes
 # Of an experiment the model, and what stands in the box at first.
 WHAT_FOLLOWS = {
@@ -66,7 +67,7 @@ def counted_table(model: NGram, vocabulary: Vocabulary, ids: list[int]) -> str:
         pairs = zip(found.tokens, found.followed, strict=True)
         most = ", ".join(f"{_code(vocabulary, [token])} {times:,}" for token, times in pairs) or "–"
         lines.append(
-            f"| {context} | {f'{found.times:,} times' if found.times else 'never'} | {found.different:,} of {size:,} "
+            f"| {context} | {f'{found.times:,}' if found.times else 'never'} | {found.different:,} of {size:,} "
             f"| {most} | {1 - found.different / size:.1%} |"
         )
     return "\n".join(lines)
@@ -76,7 +77,7 @@ def written_table(opened: OpenModel, ngrams: dict[str, Baseline], ids: list[int]
     """How each model goes on, as Markdown; where nothing stands, after the end of a line."""
     vocabulary = opened.checkpoint.vocabulary
     start, count = torch.tensor(ids or [vocabulary.end]), WRITTEN[vocabulary.level]
-    models = {**{name: ngram.open() for name, ngram in ngrams.items()}, "the LSTM": opened.model}
+    models = {**{name: ngram.open() for name, ngram in ngrams.items()}, "LSTM": opened.model}
     lines = ["| | goes on |", "|---|---|"]
     for name, model in models.items():
         try:
@@ -84,7 +85,8 @@ def written_table(opened: OpenModel, ngrams: dict[str, Baseline], ids: list[int]
         except FloatingPointError as error:
             lines.append(f"| {name} | {plain(str(error))} |")
             continue
-        lines.append(f"| {name} | {_code(vocabulary, drawn)} |")
+        said = code(vocabulary.decode(drawn).replace("\n", vocabulary.newline_sign)).replace("|", r"\|")
+        lines.append(f"| {name.replace('-', NO_BREAK)} | {said} |")
     return "\n".join(lines)
 
 
