@@ -36,7 +36,7 @@ from lstmviz.data.vocabulary import Corpus, Vocabulary  # noqa: E402
 from lstmviz.model import LanguageModel, perplexity  # noqa: E402
 from lstmviz.training import loop, process  # noqa: E402
 from lstmviz.training.folder import Run, RunConfig  # noqa: E402
-from lstmviz.training.loop import LOG_EVERY, Trainer, parallel_streams  # noqa: E402
+from lstmviz.training.loop import Trainer, parallel_streams  # noqa: E402
 
 CORPUS = generate("brackets")
 SIZES = {"hidden_size": 128, "embedding_size": 64}
@@ -78,7 +78,7 @@ def plain_steps():
             nn.utils.clip_grad_norm_(model.parameters(), CONFIG.clip_norm)
             optimizer.step()
             total += loss.detach()
-            if start // CONFIG.bptt % LOG_EVERY == 0:
+            if start // CONFIG.bptt % CONFIG.log_every == 0:
                 total.item()
             yield
 

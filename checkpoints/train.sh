@@ -7,7 +7,8 @@ data=$1
 shift
 names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
   shakespeare-char-6gram wikitext2-word-4gram lineups/brackets lineups/agreement lineups/recall recorded/brackets
-  experiments/three-lstms experiments/gates experiments/depth experiments/baselines-words experiments/baselines-characters}
+  experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
+  experiments/baselines-words experiments/baselines-characters}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
 export OMP_NUM_THREADS=1
@@ -41,6 +42,7 @@ for name in $names; do
     wikitext2-word-4gram) count "$name" --corpus "$data/wikitext-2" --n 4 --like checkpoints/wikitext2-word-lstm.safetensors; continue ;;
     experiments/baselines-words) experiment "$name" "$data/wikitext-2"; continue ;;
     experiments/baselines-characters) experiment "$name" "$data/tinyshakespeare/input.txt"; continue ;;
+    experiments/vanishing|experiments/exploding) experiment "$name" recall; continue ;;
     experiments/*) experiment "$name" "$data/penn_small"; continue ;;
     lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
     lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;

@@ -158,12 +158,16 @@ def round_ticks(low: float, high: float) -> tuple[np.ndarray, int]:
 
 
 def lines_figure(
-    lines: dict[str, tuple[list, list]],
+    lines: Mapping[str, tuple[Sequence, Sequence]],
     *,
     x: str,
     y: str,
+    beside: Mapping[str, tuple[Sequence, Sequence]] | None = None,
+    spread: Mapping[str, Sequence[float]] | None = None,
     doubling: bool = False,
+    dots: bool = False,
     whole: bool = False,
+    log: bool = False,
     most: float | None = None,
     dark: bool = False,
 ) -> go.Figure:
@@ -172,34 +176,61 @@ def lines_figure(
     Args:
         lines: name -> the values of x and of y.
         x, y: titles of the axes.
+        beside: name -> what is drawn, thin and with open circles, in the colour of the line of that name: what was
+            published of it, or what it was before it learned.
+        spread: name -> how far the values of y may lie above and below.
         doubling: x grows by doublings.
+        dots: every value is marked, as it also is where x doubles.
         whole: y is a share, from 0 to 1.
+        log: y is logarithmic.
         most: what is above that is cut off.
         dark: colours for a dark page.
     """
     text, grid = INKS[dark]
-    figure = go.Figure()
-    colours = SIDE_BY_SIDE["dark" if dark else "light"]
-    for (name, (at, values)), colour, dash in zip(lines.items(), colours, DASHES, strict=False):
-        figure.add_scatter(
-            x=at,
-            y=values,
-            name=html.escape(shown(name), quote=False),
-            mode="lines+markers" if doubling else "lines",
-            line={"color": colour, "width": 2, "dash": dash},
-            marker={"size": 5},
-            hovertemplate="%{y:.3f}",
-        )
+    figure, beside, spread = go.Figure(), beside or {}, spread or {}
+    marked = dots or doubling
+    names = [*lines, *(name for name in beside if name not in lines)]
+    for name, colour, dash in zip(names, SIDE_BY_SIDE["dark" if dark else "light"], DASHES, strict=False):
+        signed = html.escape(shown(name), quote=False)
+        if name in beside:
+            at, values = beside[name]
+            figure.add_scatter(
+                x=at,
+                y=values,
+                name=signed,
+                legendgroup=name,
+                showlegend=name not in lines,
+                mode="lines+markers" if marked else "lines",
+                line={"color": colour, "width": 1, "dash": "dot"},
+                marker={"size": 7, "symbol": "circle-open"},
+                hoverinfo="skip",
+            )
+        if name in lines:
+            at, values = lines[name]
+            figure.add_scatter(
+                x=at,
+                y=values,
+                name=signed,
+                legendgroup=name,
+                mode="lines+markers" if marked else "lines",
+                line={"color": colour, "width": 2, "dash": dash},
+                marker={"size": 5},
+                error_y={"array": spread[name], "thickness": 1, "width": 3} if name in spread else None,
+                hovertemplate="%{y:.3g}" if log else "%{y:.3f}",
+            )
     every = sorted({value for at, _ in lines.values() for value in at}) if doubling else None
     figure.update_xaxes(
         title={"text": x, "standoff": 4}, showgrid=False, zeroline=False, type="log" if doubling else "linear",
         tickvals=every, ticktext=every and [f"{value:,}" for value in every],
     )  # fmt: skip
     ends = [0, 1.04] if whole else None
-    values = [value for _, found in lines.values() for value in found]
+    values = [value for _, found in (*lines.values(), *beside.values()) for value in found if value is not None]
     if most is not None and values and max(values) > most:
         ends = [min(values) - 0.05 * (most - min(values)), most]
-    figure.update_yaxes(title={"text": y, "standoff": 6}, gridcolor=grid, zeroline=False, range=ends)
+    figure.update_yaxes(
+        title={"text": y, "standoff": 6}, gridcolor=grid, zeroline=False, range=ends,
+        **({"type": "log", **log_ticks([value for value in values if value > 0])} if log else {}),
+    )  # fmt: skip
     figure.update_layout(
         height=260,
         margin={"l": 54, "r": 10, "t": 26, "b": 40},
@@ -210,6 +241,16 @@ def lines_figure(
         hoverlabel={"bgcolor": "#1b2129" if dark else "#ffffff"},
     )
     return figure
+
+
+def log_ticks(values: Sequence[float]) -> dict[str, Any]:
+    """Ticks of a logarithmic axis: powers of ten, some six of them, or over less than two of them 1, 2 and 5, too."""
+    low, high = (math.log10(end) for end in (min(values, default=1), max(values, default=1)))
+    every = max(1, round((high - low) / 6))
+    powers = range(every * math.floor(low / every), math.ceil(high) + 1, every)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in ((1, 2, 5) if high - low < 2 else (1,))]
+    said = [f"{tick:g}" if 1e-3 <= tick <= 1e4 else f"10<sup>{math.log10(tick):.0f}</sup>" for tick in ticks]
+    return {"tickvals": ticks, "ticktext": [each.replace("-", "−") for each in said]}
 
 
 RUN_COLOURS = ("#ea580c", "#2563eb", "#16a34a", "#a855f7", "#0891b2", "#be185d")  # one a run

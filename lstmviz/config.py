@@ -15,6 +15,7 @@ from lstmviz.cells import CELLS
 
 Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
+Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
@@ -312,7 +313,9 @@ class TrainConfig(Options):
     )
     learning_rate: float = field(
         default=2e-3,
-        metadata=option(POSITIVE, "Adam's.", Entry("learning rate", low=1e-6, high=10.0, begin=5e-3, format="%g")),
+        metadata=option(
+            POSITIVE, "the optimiser's.", Entry("learning rate", low=1e-6, high=10.0, begin=5e-3, format="%g")
+        ),
     )
     schedule: Schedule = field(
         default="cosine",
@@ -347,6 +350,23 @@ class TrainConfig(Options):
         metadata=option(
             SWITCH,
             "multiply matrices in bfloat16 while training; twice as fast at word level on processors that can.",
+        ),
+    )
+    optimizer: Optimizer = field(
+        default="adam",
+        metadata=option(
+            Range('"adam" or "sgd"', lambda value: value in ("adam", "sgd")),
+            '"adam" (Kingma & Ba 2015), which divides each gradient by its usual size; or "sgd", gradient descent '
+            "as it is, which an exploding gradient throws far off.",
+            later=True,
+        ),
+    )
+    log_every: int = field(
+        default=25,
+        metadata=option(
+            COUNT,
+            "steps between two records of the loss and the longest gradient; each reads them off the device.",
+            later=True,
         ),
     )
     objective: Objective = field(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,8 @@ from lstmviz.data.corpora import SOURCES, find_text, open_corpus
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import APART, Corpus
 from lstmviz.disk import fitted, name_of, read_bytes, read_json, write_atomically
+from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.explain.gradients import gradient_by_distance
 from lstmviz.home import SHIPPED, Home
 from lstmviz.model import LanguageModel, Predictor, parameter_count, perplexity
 from lstmviz.training.batches import batches_of
@@ -60,6 +62,9 @@ class Table:
         rows, columns: in the order in which they are shown.
         published: column -> its figures, one a row, None where nothing was published; a column of ours alone is absent.
         digits: after the point.
+        scale: of its chart: "linear"; "share", from 0 to 1; "log"; or "none", and there is no chart.
+        charts: title -> columns, where not all are of one kind; by default one chart has all.
+        lowest: the lowest figure of a column is what counts.
         notes: column -> what has to be said of it.
     """
 
@@ -69,7 +74,17 @@ class Table:
     columns: tuple[str, ...]
     published: dict[str, tuple[float | None, ...]] = dataclasses.field(default_factory=dict)
     digits: int = 1
+    scale: Literal["linear", "share", "log", "none"] = "linear"
+    charts: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    lowest: bool = False
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[float]:
+        """The rows of a table that has a chart, as numbers; none where they are names, or where no chart is wanted."""
+        if self.scale == "none" or not all(row.replace(".", "", 1).isdecimal() for row in self.rows):
+            return []
+        return [float(row) if "." in row else int(row) for row in self.rows]
 
     @property
     def report(self) -> pd.DataFrame:
@@ -182,6 +197,8 @@ class Experiment:
         seeds, epochs: where nobody asks for others.
         sha256: of the published text; empty where any will do.
         untrained: members that need no training.
+        question: that it answers, in a sentence.
+        curves: of ``CURVE``, what is drawn of the members' trainings.
         may_fail: a training that diverges is a result, too.
         cut: how the text is cut into tokens: options of `TrainConfig`.
         views: where to see it live.
@@ -200,6 +217,8 @@ class Experiment:
     epochs: int = 1
     sha256: str = ""
     untrained: Callable[[Setting], Iterable[Member]] = lambda _: ()
+    question: str = ""
+    curves: tuple[str, ...] = ()
     may_fail: bool = False
     cut: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"level": "word", "unseen_apart": True})
     views: tuple[View, ...] = ()
@@ -460,6 +479,9 @@ def side_by_side(experiment: Experiment, result: Result) -> str:
 
 
 def _number(value: float, digits: int, otherwise: str = "–", sign: str = "") -> str:
+    """With so many digits after the point or, where these would all be 0, with its power of ten."""
+    if 0 < abs(value) < 0.5 * 10.0**-digits and not sign:
+        return f"{value:.0e}"
     return f"{value:{sign}.{digits}f}" if value == value else otherwise
 
 
@@ -514,6 +536,7 @@ PERPLEXITY = Table(
     notes={
         TEXTBOOK: "the report's nn.LSTM column cannot be had at its learning rate; nobody knows what it was run with"
     },
+    lowest=True,
 )
 LAYOUTS = ((SPLIT, CONCAT), (CONCAT, SPLIT), (TEXTBOOK, "lstm_split"), (TEXTBOOK, "lstm_concat"))
 COPIED = Table(
@@ -623,6 +646,7 @@ DEPTH = Table(
         f"{SPLIT} × 2": (525.9, None, None, 358.7, None, 332.5, 331.5, None, None, 356.5),
         f"{SPLIT} × 3": (612.6, None, None, 406.4, None, 378.1, 376.8, None, None, 405.5),
     },
+    lowest=True,
 )
 
 
@@ -656,6 +680,11 @@ COUNTED = Table(
     "n",
     tuple(f"{n}" for n in range(1, LONGEST + 1)),
     ("different runs", "MB", "never counted, %", "context never counted, %", "add 0.1", "Kneser-Ney"),
+    charts={
+        "storage: different runs": ("different runs",),
+        "sparsity: % never counted": ("never counted, %", "context never counted, %"),
+        "perplexity": ("Kneser-Ney",),
+    },
     notes={
         "never counted, %": "of the validation part: to maximum likelihood it is impossible",
         "add 0.1": "perplexity if everything had been counted 0.1 times more",
@@ -733,6 +762,7 @@ def _lecture(name: str, title: str, corpus: str, level: str, view: View, **more:
         "The longer the run, the better its guess and the larger the table, until most runs were never counted; a "
         "network of the same text takes less room and says more, the more so if it has a memory.",
         corpus=corpus,
+        question="How far do counted runs of tokens get, and what do they cost?",
         tables=(models, COUNTED),
         grids=lambda _: {},
         figures=lambda _: (),
@@ -741,6 +771,90 @@ def _lecture(name: str, title: str, corpus: str, level: str, view: View, **more:
         views=(view,),
         **more,
     )
+
+
+# ---- gradients that vanish and explode -------------------------------------------------------------------------------
+
+UNTRAINED = ", untrained"
+RECALLED = "bxyzzyxyzxyzzyxyzyxzyzxyxzzyxyz?b"
+PAPERS = "Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013"
+REMEMBERING = ("rnn", "gru", "lstm", "minlstm")
+RIGHT = Table(
+    "share of right answers",
+    "distance",
+    tuple(f"{2**k}" for k in range(1, 8)),
+    REMEMBERING,
+    digits=2,
+    scale="share",
+)
+ARRIVES = Table(
+    "share of the gradient that arrives",
+    "tokens before the answer",
+    tuple(f"{2**k}" for k in range(8)),
+    tuple(f"{cell}{when}" for when in ("", UNTRAINED) for cell in REMEMBERING),
+    digits=2,
+    scale="log",
+)
+
+
+def _vanishing(setting: Setting) -> dict[str, Grid]:
+    train = replace(setting.train, unseen_apart=False, learning_rate=1e-2, steps=6000 * setting.epochs, eval_every=300)
+    over = {"model.cell": REMEMBERING, "train.seed": setting.seeds}
+    return {"": Grid(RunConfig(train, ModelConfig(embedding_size=8)), over, parameters=6000)}
+
+
+def _vanishing_figures(trained: Trained) -> Iterator[Figure]:
+    if trained.best is None:
+        return
+    cell, vocabulary = trained.config.model.cell, trained.corpus.vocabulary
+    for distance, right, _ in accuracy_by_distance(trained.best.build(), vocabulary, "recall").itertuples(index=False):
+        yield Figure(RIGHT.title, f"{distance}", cell, right)
+    torch.manual_seed(trained.config.train.seed)  # as where it was trained
+    begun = LanguageModel(trained.config.model, len(vocabulary))
+    for column, model in ((cell, trained.best.build()), (cell + UNTRAINED, begun)):
+        arrives = gradient_by_distance(model, vocabulary)["arrives"].tolist()
+        for row in ARRIVES.rows:
+            yield Figure(ARRIVES.title, row, column, arrives[int(row)])
+
+
+NO_CLIPPING = 1e9  # a norm that no gradient has
+CLIPPING = {0.25: "clipped at 0.25", NO_CLIPPING: "not clipped"}
+EXPLODES = Table(
+    "validation loss",
+    "optimiser steps",
+    ("100", "200", "300", "400"),
+    tuple(CLIPPING.values()),
+    digits=2,
+    scale="none",
+    lowest=True,
+)
+STEEPEST = Table(
+    "longest gradient of a training", "seed", ("0", "1", "2"), tuple(CLIPPING.values()), digits=2, scale="none"
+)
+
+
+def _exploding(setting: Setting) -> dict[str, Grid]:
+    train = replace(
+        setting.train,
+        unseen_apart=False,
+        optimizer="sgd",
+        learning_rate=2.0,
+        schedule="constant",
+        steps=400 * setting.epochs,
+        eval_every=100,
+        log_every=4,
+    )
+    over = {"train.clip_norm": tuple(CLIPPING), "train.seed": setting.seeds}
+    return {"": Grid(RunConfig(train, ModelConfig("rnn", 12, 64)), over)}
+
+
+def _exploding_figures(trained: Trained) -> Iterator[Figure]:
+    column = CLIPPING[trained.config.train.clip_norm]
+    for record in trained.records:
+        if record.valid_nll is not None:
+            yield Figure(EXPLODES.title, f"{record.step}", column, record.valid_nll)
+    longest = max(record.gradient_norm for record in trained.records)
+    yield Figure(STEEPEST.title, f"{trained.config.train.seed}", column, longest)
 
 
 SENTENCE = "the dogs near the old box behind the cabinets are lost ."
@@ -766,6 +880,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             (PERPLEXITY, COPIED, BY_WORD),
             _three_lstms,
             _three_lstms_figures,
+            question="Do three ways to write an LSTM learn the same language model?",
+            curves=("train_nll",),
             epochs=9,
             sha256=PENN_SMALL,
             views=(
@@ -797,6 +913,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             (GATES,),
             _gates,
             _gates_figures,
+            question="Does a longer window open the forget gate, and close the input gate?",
             seeds=(0, 1, 2),
             epochs=4,
             sha256=PENN_SMALL,
@@ -821,8 +938,57 @@ EXPERIMENTS: dict[str, Experiment] = {
             (DEPTH,),
             _depth,
             _depth_figures,
+            question="Does a deeper stack of these LSTMs predict better?",
+            curves=("train_nll",),
             epochs=10,
             sha256=PENN_SMALL,
+        ),
+        Experiment(
+            "vanishing",
+            "Vanishing gradients",
+            PAPERS,
+            "In a simple RNN the gradient shrinks by a factor at every step back, so that nothing teaches it to "
+            "remember; the gates of an LSTM or a GRU let it through.",
+            "Before they have learned, all four let the gradient vanish: at most a third of it is left two tokens "
+            "back, and less than a millionth 32 tokens back. **Gates do not keep it; they can learn to.** A trained "
+            "GRU, LSTM or minLSTM holds a gate open where it holds the symbol: there each step back multiplies by "
+            "almost 1, and about as much arrives from 128 tokens further on as from one. The RNN has no gate to open, "
+            "and its gradient vanishes as it did. Where the gradient arrives the answers are right; where it does not "
+            "they are guessed, and one of four is right by luck.",
+            "recall",
+            (RIGHT, ARRIVES),
+            _vanishing,
+            _vanishing_figures,
+            question="How far back does a gradient reach, and does a model remember as far?",
+            views=(
+                View(
+                    "four cells hold a symbol, or lose it",
+                    "compare",
+                    tuple(f"recall/{cell}" for cell in REMEMBERING),
+                    RECALLED,
+                ),
+                View("the LSTM's gates as it remembers", "watch", ("recall/lstm",), RECALLED),
+            ),
+        ),
+        Experiment(
+            "exploding",
+            "Exploding gradients",
+            "Pascanu, Mikolov & Bengio 2013",
+            "Now and then the factor of each step back is above 1, and the gradient grows with every step. One such "
+            "step throws the weights far off; cut down to a norm, it goes the same way and only so far.",
+            "Trained by plain gradient descent with a rate of 2, this RNN sooner or later comes upon a cliff: without "
+            "clipping, one gradient is tens to thousands of times as long as those before, the loss jumps above that "
+            "of the untrained model and stays there, with every seed. With the same seeds, rate and text, and the norm "
+            "cut down to 0.25, it learns. Adam, which trains everything else here, divides by the usual size of the "
+            "gradient, and seldom needs it.",
+            "recall",
+            (EXPLODES, STEEPEST),
+            _exploding,
+            _exploding_figures,
+            question="What does an exploding gradient do to a training, and what clipping?",
+            seeds=(0, 1, 2),
+            curves=("train_nll", "gradient_norm"),
+            may_fail=True,
         ),
         _lecture(
             "baselines-words",

@@ -64,7 +64,7 @@ def start() -> None:
 
 st.html(STYLE + PASTE, unsafe_allow_javascript=True)
 start()
-pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare")]
+pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare", "experiments")]
 chosen = st.navigation(pages, position="hidden")
 # Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
 with st.container(horizontal=True, vertical_alignment="center", key="pages"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
-from lstmviz.data.vocabulary import code, inline, plain, shown, unknown_said
+from lstmviz.data.vocabulary import code, plain, shown, unknown_said
 from lstmviz.disk import name_of, reason
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
@@ -22,7 +21,6 @@ from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning
-from lstmviz.training.status import LIVING
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources
 from lstmviz.ui.components import gate_map, heading, moments
@@ -30,6 +28,7 @@ from lstmviz.ui.form import form
 from lstmviz.ui.people import whose
 from lstmviz.ui.session import Train, key_of, report, session
 from lstmviz.ui.sources import Trained
+from lstmviz.ui.steering import attempt, steer_lineup
 from lstmviz.units import drawn_roles
 from lstmviz.wire import Frame, payload
 
@@ -200,43 +199,6 @@ def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
         f"With dots: the validation loss{unknown}. Dotted: the training loss, averaged; pale: as it is. "
         "Dashed, beside the gradient's norm: where it is clipped."
     )
-
-
-def attempt(action: Callable[..., object], *arguments: object) -> None:
-    """Do what a button says; the page says why where that cannot be done."""
-    memory = session(Train)
-    memory.pressed = time.monotonic()
-    if action is trainings.go_on:
-        memory.arrived = memory.pressed
-    try:
-        action(*arguments)
-    except (OSError, ValueError) as error:
-        memory.problem = reason(error)
-
-
-def steer_lineup(home: Home, lineup: Sweep, members: list[Snapshot], *, together: bool) -> None:
-    """Stop, resume and delete all members of a line-up; and how far they are, where they are shown together."""
-    status, name = members[0].lineup, name_of(lineup.folder)
-    state = status.state if status else "starting"
-    finished = sum(seen.status is not None and seen.status.state == "finished" for seen in members)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if together:
-            heading(f"line-up {inline(name)}", session(Train).arrived, key="heading")
-        else:
-            st.markdown(f"line-up **{plain(name)}**", width="stretch")
-        if status and state in LIVING:
-            st.button("stop all", on_click=attempt, args=(lineup.stop,), key="stop_all")
-        elif state not in LIVING and finished < len(members):
-            st.button("resume all", on_click=attempt, args=(trainings.go_on, home, lineup), key="restart_all")
-        if state not in LIVING:
-            with st.popover("delete all", key=key_of("ask", name)):  # another one's is another, and closed
-                st.caption(f"The folder of {plain(name)}, with all its members, is removed for good.")
-                st.button("delete them", on_click=attempt, args=(trainings.delete, lineup), key="delete_all")
-    if together:
-        done = sum(map(share_done, members)) / len(members)
-        st.progress(done, f"{state} · {finished} of {len(members)} finished")
-    if said := lineup.damage or (status.message if status and state in ("crashed", "stopped") else ""):
-        st.error(f"The line-up {plain(name)}: {plain(said)}.")
 
 
 def steer(home: Home, seen: Snapshot) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -128,3 +129,14 @@ def costs(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> tuple[float
     evaluation = (time.perf_counter() - begun) * len(corpus.valid) / len(sample)
     torch.set_rng_state(state)
     return step, evaluation
+
+
+def seconds_of(trainings: Sequence[TrainConfig], measured: Sequence[tuple[float, float]]) -> float:
+    """How long trainings take one after another, in seconds.
+
+    Args:
+        trainings: how each is trained.
+        measured: what a step and an evaluation cost, of a few of them; they count as alike.
+    """
+    step, evaluation = (sum(cost) / len(measured) for cost in zip(*measured, strict=True))
+    return sum(train.steps * step + train.steps / train.eval_every * evaluation for train in trainings)

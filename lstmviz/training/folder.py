@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.disk import fitted, name_of, parsed, read_bytes, read_json, reason, write_atomically
-from lstmviz.training.loop import LOG_EVERY, Metrics
+from lstmviz.training.loop import Metrics
 from lstmviz.training.probe import Probe
 from lstmviz.training.status import LINEUP, LIVING, Status, read_status
 
@@ -283,7 +283,7 @@ class Run:
             damage.append(f"{log.lost:,} {lines} damaged; the others count")
         elif log.records and log.records[0].step > 1:
             damage.append(f"metrics.jsonl begins at step {log.records[0].step:,}: what it said of those before is gone")
-        elif status and status.step > LOG_EVERY and status.pid and log is NOTHING and not damage:
+        elif status and status.step > config.train.log_every and status.pid and log is NOTHING and not damage:
             damage.append("metrics.jsonl is gone, and with it all records so far")
         lineup = self.lineup
         return Snapshot(self, config, status, log, has_weights, has_begun, lineup and read(lineup), tuple(damage))

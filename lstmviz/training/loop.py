@@ -28,7 +28,6 @@ SPLIT_OTHERWISE = (
     "an earlier version of lstmviz, which this training began with, split the text into other words; go on with that "
     "version, or begin a new run"
 )
-LOG_EVERY = 25  # steps; one reading of the loss off the device, and one record, each
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Metrics:
 class Trainer:
     """Trains a model step by step: with stateful truncated backpropagation through time, or on windows of sentences.
 
-    Iterating over it takes the steps. Each gives the `Metrics` of a record, every ``LOG_EVERY`` steps and at each
+    Iterating over it takes the steps. Each gives the `Metrics` of a record, every ``log_every`` steps and at each
     evaluation, or None. After any step the caller may stop; ``state_dict`` is then all that another Trainer of the same
     model, corpus and configuration needs to go on, bit for bit as if it had never stopped.
 
@@ -93,7 +92,8 @@ class Trainer:
         self.mine = slice(share * world.rank, share * (world.rank + 1))
         self.batches = batches_of(corpus.train, corpus.vocabulary, config)
         self.valid_unknown = unknown_share(corpus.valid)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]
+        self.optimizer = optimizer(model.parameters(), lr=config.learning_rate, fused=True)
         self.passes = self._passes
         # How many targets are rare decides how much work an adaptive softmax is, and a graph's is always the same.
         if self.device.type == "cuda" and not model.config.adaptive_softmax:
@@ -138,7 +138,7 @@ class Trainer:
 
         evaluating = self.step % config.eval_every == 0 or self.step == config.steps
         record = None
-        if evaluating or self.step % LOG_EVERY == 0 or self.step == 1:
+        if evaluating or self.step % config.log_every == 0 or self.step == 1:
             record = self._record(rate, evaluating, self.elapsed + time.perf_counter() - begun)
         seconds = time.perf_counter() - begun
         self.seconds += seconds

@@ -26,7 +26,7 @@ from lstmviz.training.children import status_of
 from lstmviz.training.folder import DELETED, NOTHING, Log, Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import Grid
 from lstmviz.training.limits import check_text, living, one_more_training
-from lstmviz.training.status import LINEUP, Status, alone
+from lstmviz.training.status import LINEUP, LIVING, Status, alone
 from lstmviz.training.sweep import Sweep
 
 RECORDED = SHIPPED / "checkpoints/recorded/brackets"  # a finished run, which the page shows until there is another
@@ -130,6 +130,22 @@ def go_on(home: Home, what: Run | Sweep) -> None:
     """
     with one_more_training(home, new=0):
         start(what)
+
+
+def begin_experiment(home: Home, line_ups: dict[Path, Grid], vocab_size: int) -> None:
+    """Begin an experiment's line-ups, or go on with them: whatever of them is not done, and not at it.
+
+    Args:
+        line_ups: by their folders, as ``Experiment.line_ups`` says.
+
+    Raises:
+        ValueError, OSError: there are too many trainings, or one cannot be begun. What was begun goes on.
+    """
+    for folder, grid in line_ups.items():
+        status = status_of(folder)
+        if status is None or status.state not in (*LIVING, "finished"):
+            with one_more_training(home, new=0 if folder.exists() else grid.count):
+                start(Sweep.create(folder, grid, vocab_size))
 
 
 @contextmanager

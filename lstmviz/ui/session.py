@@ -132,6 +132,19 @@ class Train:
         self.run, self.arrived = run, time.monotonic()
 
 
+@dataclass
+class Experiments:
+    """Of the Experiments page.
+
+    Args:
+        pressed: as on the Train page.
+        problem: why what was asked for could not be done.
+    """
+
+    pressed: float = -math.inf
+    problem: str = ""
+
+
 def key_of(kind: str, name: str) -> str:
     """The key of a widget or component that belongs to something with a name: another one for every other name.
 

@@ -104,3 +104,13 @@ def test_a_loss_that_exploded_does_not_hide_the_rest() -> None:
     lines = {"one": ([1, 2], [300.0, 1.2]), "other": ([1, 2], [2.0, 1.0])}
     assert lines_figure(lines, x="", y="", most=3.5).layout.yaxis.range[1] == 3.5
     assert lines_figure({"other": lines["other"]}, x="", y="", most=3.5).layout.yaxis.range is None
+
+
+def test_what_stands_beside_a_line_has_its_colour_and_what_stands_alone_one_of_its_own() -> None:
+    lines, beside = {"a": ([1, 2], [3.0, 1e-9]), "b": ([1], [2.0])}, {"b": ([1], [2.5]), "c": ([1], [9.0])}
+    drawn = lines_figure(lines, x="", y="", beside=beside, spread={"b": [0.1]}, log=True)
+    named = [(each.name, each.line.color, each.showlegend) for each in drawn.data]
+    assert [name for name, *_ in named] == ["a", "b", "b", "c"]
+    assert named[1][1] == named[2][1] and len({colour for _, colour, _ in named}) == 3
+    assert [legend for *_, legend in named] == [None, False, None, True]  # once each
+    assert drawn.data[2].error_y.array == (0.1,) and drawn.layout.yaxis.type == "log"

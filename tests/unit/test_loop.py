@@ -14,7 +14,6 @@ from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus
 from lstmviz.model import LanguageModel, Predictor
 from lstmviz.training import loop
 from lstmviz.training.loop import (
-    LOG_EVERY,
     Metrics,
     Trainer,
     check_memory,
@@ -42,7 +41,6 @@ def test_training_lowers_the_loss_and_says_how_it_goes():
     before = evaluate(model, CORPUS.valid)
     records = train(model, CORPUS, CONFIG)
     assert [r.step for r in records] == [1, 25, 30, 50, 60]
-    assert LOG_EVERY == 25
     assert [r.valid_nll is not None for r in records] == [False, False, True, False, True]
     assert records[-1].valid_nll < records[2].valid_nll < before
     assert [r.is_best for r in records] == [False, False, True, False, True]
@@ -77,9 +75,9 @@ def learns_and_resumes_bitwise(whole: Trainer, first: Trainer, second: Trainer) 
 
 
 @pytest.mark.parametrize("stop", [1, 7, 25, 40])
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
-def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, schedule):
-    config = dataclasses.replace(CONFIG, schedule=schedule)
+@pytest.mark.parametrize("how", [{"schedule": "cosine"}, {"schedule": "plateau"}, {"optimizer": "sgd", "log_every": 3}])
+def test_a_resumed_training_is_bitwise_that_which_never_stopped(stop, how):
+    config = dataclasses.replace(CONFIG, **how)
     whole = Trainer(small_model(dropout=0.2, num_layers=2), CORPUS, config)
     expected = [metrics for metrics in whole if metrics]
 
@@ -177,6 +175,20 @@ def test_a_diverged_training_stops():
         train(model, CORPUS, CONFIG)
     with pytest.raises(FloatingPointError, match="the loss became nan between step 2 and step 25; try a lower"):
         train(small_model(), CORPUS, dataclasses.replace(CONFIG, learning_rate=1e300))
+
+
+def test_a_step_of_gradient_descent_is_as_long_as_the_clipped_gradient_times_the_rate():
+    config = dataclasses.replace(
+        CONFIG, optimizer="sgd", learning_rate=0.5, clip_norm=1e-3, schedule="constant", steps=3, log_every=1
+    )
+    model = small_model()
+    trainer = Trainer(model, CORPUS, config)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    for step, metrics in enumerate(trainer, start=1):
+        assert metrics is not None and metrics.step == step and metrics.gradient_norm > 1e-3  # as it was, unclipped
+        moved = [after.detach() - b for after, b in zip(model.parameters(), before, strict=True)]
+        assert torch.cat([each.flatten() for each in moved]).norm().item() == pytest.approx(0.5e-3, rel=1e-3)
+        before = [parameter.detach().clone() for parameter in model.parameters()]
 
 
 def test_a_gradient_that_is_no_number_is_said_before_the_weights_are_used():
