@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lstmviz.config import ModelConfig
+from lstmviz.data.corpora import SOURCES
 from lstmviz.experiments import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
 from lstmviz.home import Home
 from lstmviz.model import perplexity
@@ -87,7 +88,8 @@ def test_without_the_text_the_page_is_full_and_says_where_to_put_it(
         result = Result.load(shipped(name))
         assert "Nothing was measured" not in spoken(app) and result.command in [each.value for each in app.code]
     if experiment.corpus not in ("recall",):
-        assert f"corpus import FOLDER --name {experiment.corpus}" in "".join(each.value for each in app.code)
+        how = "fetch" if experiment.corpus in SOURCES else "import FOLDER --name"
+        assert f"corpus {how} {experiment.corpus}" in "".join(each.value for each in app.code)
         assert app.selectbox[0].value == "agreement"  # instead
     assert "run" in keys(app) and "models on" in spoken(app)  # what it costs
 
