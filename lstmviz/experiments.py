@@ -1004,8 +1004,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             showed="From three words on a longer run hardly helps (124.8, then 121.6 and 120.1), while the table grows "
             "to nine million runs: of four words in a row three quarters were never counted, and to maximum likelihood "
             "the text is impossible. Networks that were trained for 1,000 steps, half a pass, are still behind a "
-            "2-gram, and memory does not pay yet; trained until it is good, an LSTM nearly halves the perplexity of the "
-            "largest table (64.0), in a fourteenth of the room.",
+            "2-gram, and memory does not pay yet; trained until it is good, an LSTM nearly halves the perplexity of "
+            "the largest table (64.0), in a fourteenth of the room.",
         ),
         _lecture(
             "baselines-characters",
