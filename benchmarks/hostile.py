@@ -136,7 +136,7 @@ def signed(header: dict[str, Any], description: dict[str, Any], tensors: bytes) 
         begin, end = told["data_offsets"]
         weights[name] = torch.from_numpy(np.frombuffer(tensors[begin:end], "<f4").reshape(told["shape"]).copy())
     description = {name: value for name, value in description.items() if name != "digest"}
-    return joined(header, {**description, "digest": checkpoints._digest(description, weights)}, tensors)
+    return joined(header, {**description, "digest": checkpoints.digest_of(description, weights)}, tensors)
 
 
 VALUES: list[Any] = [

@@ -108,7 +108,7 @@ def test_a_failed_write_leaves_the_old_file(make_checkpoint, tmp_path, monkeypat
 def described(checkpoint, *, honest: bool = True, **changes) -> bytes:
     """A file as a forger would write it: parts of the description replaced, the digest recomputed if ``honest``."""
     description = {**checkpoints._description(checkpoint), **changes}
-    digest = checkpoints._digest(description, checkpoint.weights) if honest else checkpoint.digest
+    digest = checkpoints.digest_of(description, checkpoint.weights) if honest else checkpoint.digest
     text = json.dumps({**description, "digest": digest}, sort_keys=True)
     return safetensors.torch.save(dict(sorted(checkpoint.weights.items())), metadata={"lstmviz": text})
 
