@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import SOURCES
+from lstmviz.data.grammars import GRAMMARS
 from lstmviz.experiments import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
 from lstmviz.home import Home
 from lstmviz.model import perplexity
@@ -19,7 +20,6 @@ from lstmviz.training.grid import Grid
 from lstmviz.training.status import LIVING, write_status
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import form
-from lstmviz.ui.what_follows import WHAT_FOLLOWS
 from tests.app.said import spoken
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ TABLE = Table("validation perplexity", "evaluation", ("1", "2"), ("rnn", "gru"),
 def _grids(setting: Setting) -> dict[str, Grid]:
     train = replace(setting.train, unseen_apart=False, bptt=8, batch_size=8, steps=60, eval_every=30)
     config = RunConfig(train, ModelConfig(embedding_size=3, hidden_size=4))
-    return {cell: Grid(config, {"model.cell": (cell,)}) for cell in ("rnn", "gru")}
+    return {"": Grid(config, {"model.cell": ("rnn", "gru")})}
 
 
 def _figures(trained: Trained) -> Iterator[Figure]:
@@ -88,14 +88,15 @@ def test_without_the_text_the_page_is_full_and_says_where_to_put_it(
     if shipped(name).exists():
         result = Result.load(shipped(name))
         assert "Nothing was measured" not in spoken(app) and result.command in [each.value for each in app.code]
-    if experiment.corpus not in ("recall",):
-        how = "fetch" if experiment.corpus in SOURCES else "import FOLDER --name"
-        assert f"corpus {how} {experiment.corpus}" in "".join(each.value for each in app.code)
+    commands = "".join(each.value for each in app.code)
+    if experiment.corpus not in GRAMMARS:
+        fetched = f"corpus fetch {experiment.corpus}" if experiment.corpus in SOURCES else ""
+        assert (fetched or f"corpus import FOLDER --name {experiment.corpus}") in commands
         assert app.selectbox[0].value == "agreement"  # instead
-    if name in WHAT_FOLLOWS:  # nothing of it is a line-up: its command measures it
-        assert "run" not in keys(app) and any(f"experiment {name}" in each.value for each in app.code)
-    else:
-        assert "run" in keys(app) and "models on" in spoken(app)  # what it costs
+    if "run" in keys(app):
+        assert "models on" in spoken(app)  # what it costs
+    else:  # it has no line-ups
+        assert f"experiment {name} --corpus agreement" in commands
 
 
 def test_it_is_run_cancelled_resumed_and_its_figures_come(home: Home) -> None:
@@ -112,6 +113,7 @@ def test_it_is_run_cancelled_resumed_and_its_figures_come(home: Home) -> None:
     assert not app.exception
     if "resume" in keys(app):  # where it was not faster than who cancelled it
         app.button(key="resume").click().run()
+        until(lambda: all((s := run.status()) and s.state == "finished" for f in line_ups for run in Sweep(f).runs()))
         until(lambda: all((s := Sweep(folder).status()) and s.state not in LIVING for folder in line_ups))
         app.run()
     assert not app.exception and not app.error
@@ -148,7 +150,7 @@ def test_in_a_class_what_is_too_much_is_said_and_the_rest_is_begun_later(
     monkeypatch.setattr(trainings, "start", lambda sweep: begun.append(sweep.folder))
     setting, mine = TINY.setting("brackets"), home.of("0" * 16)
     line_ups = TINY.line_ups(setting, mine.runs)
-    line_ups |= {mine.runs / f"more-{k}": grid for k, grid in enumerate(line_ups.values())}
+    line_ups |= {mine.runs / f"more-{k}": grid for k in range(3) for grid in line_ups.values()}
     size = len(setting.corpus.vocabulary)
     with pytest.raises(ValueError, match="each person of the class may have 3 trainings"):
         trainings.begin_experiment(mine, line_ups, size)
