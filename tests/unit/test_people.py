@@ -167,7 +167,7 @@ def test_a_training_that_waits_has_imported_nothing_large(tmp_path) -> None:
     states.append(until(run, "finished"))
     assert states == ["queued", "paused", "paused", "finished"]
     turns.append(Turn(tmp_path))
-    assert turns[-1].take()  # it has given it back
+    assert any(turns[-1].take() or time.sleep(0.1) for _ in range(100))  # it gives it back
 
 
 def until(run: Run, state: str) -> str:
