@@ -142,6 +142,7 @@ def test_what_was_just_begun_comes_into_view(
     says(page, "running ·")
     page.wait_for_timeout(2500)  # some looks at the training later
     expect(heading).to_be_in_viewport(ratio=1)
+    page.locator(".map canvas").first.wait_for(timeout=40_000)  # until it stands there is no way down to it
     heading.hover()  # over a chart or a map the wheel may turn something else
     page.mouse.wheel(0, 3000)  # where a person goes then, the page stays
     expect(heading).not_to_be_in_viewport(timeout=10_000)
