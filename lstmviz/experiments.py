@@ -908,7 +908,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "that were never trained have the same means, and from seed to seed these differ by as much as the "
             "published ones do from window to window. In the textbook's cell the author's thought holds for f, which"
             " rises with the window; in a window of one token there is nothing to keep yet, and f learns nothing. i "
-            "falls from one token to five, and then no more.",
+            "falls from one token to three, and then no more.",
             "penn_small",
             (GATES,),
             _gates,
@@ -932,8 +932,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Depth",
             f"{REPORT}, table 4",
             "More layers can say more, and should learn more.",
-            "In windows of five words a further layer of the printed cell makes it learn more slowly and end worse, "
-            "as the report found: there is too little before the word that is predicted to need one.",
+            "In windows of five words a second layer makes both cells learn more slowly and end worse, the textbook's "
+            "by more: as the report found, there is nothing here that a deeper model is better at.",
             "penn_small",
             (DEPTH,),
             _depth,
