@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from lstmviz.data.vocabulary import Corpus  # noqa: E402
-from lstmviz.experiments import EXPERIMENTS, Setting  # noqa: E402
+from lstmviz.experiments.base import EXPERIMENTS, Setting  # noqa: E402
 from lstmviz.training.batches import batches_of  # noqa: E402
 from lstmviz.training.grid import Grid  # noqa: E402
 from lstmviz.training.process import execute  # noqa: E402

@@ -30,7 +30,7 @@ from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
-from lstmviz.experiments import EXPERIMENTS, own, side_by_side
+from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.explain.tables import as_csv
 from lstmviz.home import Home

@@ -17,7 +17,8 @@ from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import code, plain, shown
 from lstmviz.disk import reason
-from lstmviz.experiments import EXPERIMENTS, UNTRAINED, Experiment, Result, Setting, Table, found, own, shipped
+from lstmviz.experiments.base import EXPERIMENTS, Experiment, Result, Setting, Table, own, result_of, shipped
+from lstmviz.experiments.gradients import UNTRAINED
 from lstmviz.home import Home
 from lstmviz.training import trainings
 from lstmviz.training.budget import seconds_of
@@ -95,7 +96,7 @@ def measured(experiment: Experiment, home: Home) -> Result:
 
 def which(experiment: Experiment, home: Home) -> tuple[Result | None, str]:
     """A person's own result or the one that comes with the project; and what is wrong with a file of them."""
-    result, wrong = found(experiment.name, home)
+    result, wrong = result_of(experiment.name, home)
     if wrong or not (own(experiment.name, home).exists() and shipped(experiment.name).exists()):
         return result, wrong
     mine = st.segmented_control(

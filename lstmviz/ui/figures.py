@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lstmviz.data.vocabulary import shown
-from lstmviz.experiments import Result, Table
+from lstmviz.experiments.base import Result, Table
 
 
 def figures_table(table: Table, result: Result, *, same_text: bool) -> None:

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import SOURCES
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.experiments import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
+from lstmviz.experiments.base import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
 from lstmviz.home import Home
 from lstmviz.model import perplexity
 from lstmviz.training import trainings

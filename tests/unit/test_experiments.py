@@ -13,11 +13,8 @@ from lstmviz import cli
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import import_text
 from lstmviz.data.vocabulary import APART
-from lstmviz.experiments import (
-    COPIED,
+from lstmviz.experiments.base import (
     EXPERIMENTS,
-    GATES,
-    PERPLEXITY,
     Experiment,
     Figure,
     Member,
@@ -25,12 +22,12 @@ from lstmviz.experiments import (
     Setting,
     Table,
     Trained,
-    _gate_means,
-    found,
     own,
+    result_of,
     shipped,
     side_by_side,
 )
+from lstmviz.experiments.report import COPIED, GATES, PERPLEXITY, _gate_means
 from lstmviz.home import Home
 from lstmviz.model import LanguageModel
 from lstmviz.training.folder import RunConfig
@@ -77,7 +74,7 @@ def test_an_experiment_is_trained_kept_and_printed_beside_what_was_published(
             list(execute(run))
     cli.experiment("tiny", text)
     said = capsys.readouterr().out
-    result, wrong = found("tiny", home)
+    result, wrong = result_of("tiny", home)
     assert result is not None and not wrong and result == Result.load(own("tiny", home))
     assert result.command == "python -m lstmviz experiment tiny --corpus text.txt"
     assert [member.name for member in result.members] == ["lstm-seed0", "lstm-seed1", "gru-seed0", "gru-seed1"]
@@ -153,13 +150,13 @@ def test_a_result_that_is_damaged_or_of_another_version_is_refused_in_a_sentence
     Result("tiny", "", "text", "0" * 64, 9, (Member("lstm", 0, 9, figures=(Figure("loss", "1", "lstm", 1.0),)),)).save(
         path
     )
-    assert found("tiny", home)[0] == Result.load(path)
+    assert result_of("tiny", home)[0] == Result.load(path)
     path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
     with pytest.raises(
         ValueError, match=rf"tiny.json cannot be read: .*{said}.*lstmviz experiment .* measures it again"
     ):
         Result.load(path)
-    nothing, wrong = found("tiny", home)
+    nothing, wrong = result_of("tiny", home)
     assert nothing is None and said in wrong
 
 
