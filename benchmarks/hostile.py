@@ -46,7 +46,7 @@ from lstmviz.card import card  # noqa: E402
 from lstmviz.cells import CELLS  # noqa: E402
 from lstmviz.charts import gate_figure, lines_figure, training_figure  # noqa: E402
 from lstmviz.checkpoint import Checkpoint, CheckpointError  # noqa: E402
-from lstmviz.config import ModelConfig, TrainConfig  # noqa: E402
+from lstmviz.config import OWN_TEXT_MOST, ModelConfig, TrainConfig  # noqa: E402
 from lstmviz.data import corpora  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
 from lstmviz.explain.alignment import Compared, shared_axis  # noqa: E402
@@ -401,7 +401,7 @@ def blown(cell: str, value: float) -> Checkpoint:
 
 # ---- texts that cost much --------------------------------------------------------------------------------------------
 
-TEXT = 2_000_000  # bytes that are read as tokens, which takes its time; a text is kept without that
+TEXT = OWN_TEXT_MOST  # bytes that are read as tokens; a text of the command line may be kept, which reads no tokens
 
 
 def texts() -> dict[str, bytes]:
@@ -409,6 +409,8 @@ def texts() -> dict[str, bytes]:
     return {
         "one word": b"x" * UPLOADED,
         "ends of lines": b"\n" * UPLOADED,
+        "a letter a line": b"a\n" * (UPLOADED // 2),
+        "a long novel": novel(),
         "words that never come again": " ".join(map(str, range(4_000_000))).encode()[:UPLOADED],
         "marks on one letter": ("e" + "\u0301" * (UPLOADED // 2 - 1)).encode(),
         "quotes in Hebrew": "\u05d0'\u05d0\"".encode() * (UPLOADED // 6),
@@ -419,6 +421,13 @@ def texts() -> dict[str, bytes]:
         "a zip": zipped(),
         "nothing": b"",
     }
+
+
+def novel() -> bytes:
+    """Words as frequent as those of a language (Zipf), with marks, on lines."""
+    rng = np.random.default_rng(0)
+    words = rng.zipf(1.3, UPLOADED // 6) % 200_000
+    return " ".join(f"w{word:x}" if word % 9 else f"w{word:x},\n" for word in words.tolist()).encode()[:UPLOADED]
 
 
 def keeping(path: Path, folder: Path) -> Show:

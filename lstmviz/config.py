@@ -39,6 +39,7 @@ FILE_MOST = 160 * 2**20  # bytes
 HEADER_MOST = 32 * 2**20  # bytes, with the tokens
 LISTS_MOST = 500_000  # lists and objects in a header: signs [ and {, also those in tokens
 VALUES_MOST = 2_000_000  # values in a header: commas
+OWN_TEXT_MOST = 10_000_000  # bytes of a text that is pasted or uploaded
 COUNTED_MOST = 20_000_000  # tokens of a text that is counted; all of it is held in memory meanwhile
 RUNS_MOST = 4_000_000  # different runs of tokens in a table of counts
 TABLE_MOST = 16 * 2**20  # bytes of its file

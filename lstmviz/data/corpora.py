@@ -15,13 +15,13 @@ import io
 import json
 import os
 import re
+import sys
 import tempfile
 import zipfile
-from collections import defaultdict
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import count
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
@@ -30,15 +30,15 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from lstmviz.config import Level, TrainConfig
+from lstmviz.config import VOCABULARY_MOST, Level, TrainConfig
 from lstmviz.data.grammars import GRAMMARS, generate
-from lstmviz.data.vocabulary import EOS, SPECIALS, Corpus, Vocabulary, is_tokenised, tokenise
+from lstmviz.data.vocabulary import SPECIALS, Corpus, Vocabulary, chunks, is_tokenised, words_of
 from lstmviz.disk import name_of, read_fitted, reason, write_atomically
 from lstmviz.home import Home
 
 PARTS = ("train", "valid", "test")
 PIECE = 1 << 20  # characters read, or ids handled, at once
-WORDS_MOST = 5_000_000  # distinct; more are no language, and the table of them would fill the memory
+WORDS_MOST = 5_000_000  # distinct, of a long text; the table of them would fill the memory
 HELD_OUT_MOST = 1_000_000  # tokens of one file kept for validation: more would only make every evaluation slower
 
 INDEX_MOST = 2**30  # bytes of the vocabulary beside them
@@ -496,16 +496,19 @@ def _encode(
     Only the file is as long as the text. Tokens are numbered as they come, counted, and the numbers then changed, in
     place, for the ids of the vocabulary that the counts give.
     """
-    numbers: dict[str, int] = defaultdict(count(len(SPECIALS)).__next__, {token: i for i, token in enumerate(SPECIALS)})
-    lengths = []
     tokenised = is_tokenised(next(read_pieces(files[0]), ""))  # the first part decides for all
+    numbered = _Characters() if level == "char" else _Words(tokenised)
+    numbers, lengths = numbered.numbers, []
+    # Of a language, in which every fiftieth byte does not begin a new word for ever.
+    most = min(WORDS_MOST, VOCABULARY_MOST + sum(path.stat().st_size for path in files) // 50)
     for path in files:
         lengths.append(0)
-        for tokens in _read_tokens(path, level, tokenised):
-            file.write(np.fromiter(map(numbers.__getitem__, tokens), np.int32, len(tokens)).data)
+        for text in _whole_words(path) if level == "word" else read_pieces(path):
+            tokens = numbered.of(text)
+            file.write(tokens.data)
             lengths[-1] += len(tokens)
-            if len(numbers) > WORDS_MOST:
-                raise ValueError(f"{path.name} has more than {WORDS_MOST:,} distinct words; read it at char level")
+            if len(numbers) > most:
+                raise ValueError(f"{path.name} has more than {most:,} distinct words; read it at char level")
     file.flush()
     bounds = _bounds(lengths, level)
     for part, (first, last), path in zip(PARTS, bounds, files if len(files) == 3 else files * 3, strict=True):
@@ -527,17 +530,64 @@ def _encode(
     return vocabulary, bounds
 
 
-def _read_tokens(path: Path, level: Level, tokenised: bool) -> Iterator[list[str]]:
-    """A text's tokens, a piece at a time; at word level every line ends with ``<eos>``."""
+def _whole_words(path: Path) -> Iterator[str]:
+    """A text in pieces that end between words, the last one with the end of its line."""
     rest = ""
     for piece in read_pieces(path):
         text = rest + piece
-        # A piece may end within a word; a word as long as a piece is cut.
-        end = len(text) if level == "char" else max(text.rfind(" "), text.rfind("\n")) + 1 or len(text)
-        yield tokenise(text[:end], level, tokenised)
+        end = max(text.rfind(" "), text.rfind("\n")) + 1 or len(text)  # a word as long as a piece is cut
+        yield text[:end]
         rest = text[end:]
-    if rest:  # the last line need not end
-        yield [*tokenise(rest, level, tokenised), EOS]
+    if rest:
+        yield rest + "\n"
+
+
+class _Characters:
+    """The characters of a text by numbers.
+
+    Args:
+        numbers: of the tokens that came so far; it grows.
+    """
+
+    def __init__(self) -> None:
+        self.numbers = {token: i for i, token in enumerate(SPECIALS)}
+        self.table = np.full(sys.maxunicode + 1, -1, np.int32)  # code point -> number
+
+    def of(self, text: str) -> np.ndarray:
+        """int32 ``(N,)``."""
+        codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        for code in np.unique(codes[self.table[codes] < 0]).tolist():
+            self.table[code] = self.numbers.setdefault(chr(code), len(self.numbers))
+        return self.table[codes]
+
+
+class _Words(dict[str, int]):
+    """The words of a text by numbers; chunk -> its place. Few chunks make up most of a text, and each is split once.
+
+    Args:
+        tokenised: as for `tokenise`.
+    """
+
+    def __init__(self, tokenised: bool) -> None:
+        super().__init__()
+        self.tokenised, self.numbers = tokenised, {token: i for i, token in enumerate(SPECIALS)}
+        self.words, self.ends = array("i"), array("i", [0])  # of all chunks one after another; where each one's end
+
+    def __missing__(self, chunk: str) -> int:
+        place = self[chunk] = len(self)
+        for word in words_of(chunk, self.tokenised):
+            self.words.append(self.numbers.setdefault(word, len(self.numbers)))
+        self.ends.append(len(self.words))
+        return place
+
+    def of(self, text: str) -> np.ndarray:
+        """int32 ``(N,)``; at each end of a line stands ``<eos>``."""
+        found = chunks(text, self.tokenised)
+        places = np.fromiter(map(self.__getitem__, found), np.int32, len(found))
+        words, ends = np.array(self.words, np.int32), np.array(self.ends, np.int32)
+        begins = ends[places]
+        many = ends[places + 1] - begins
+        return words[np.repeat(begins - (np.cumsum(many) - many), many) + np.arange(many.sum())]
 
 
 def _bounds(lengths: list[int], level: Level) -> Bounds:

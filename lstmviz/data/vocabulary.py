@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from unicodedata import normalize
 
 import regex
@@ -74,11 +74,10 @@ PART = rf"{_SPECIAL}|['’](?:{_INSIDE}|{_EXTEND})+|{_INSIDE}(?:{_INSIDE}|{_EXTE
 CHARACTER = r"[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?|\P{M}\p{M}+|[\s\S]"
 
 _WORD, _PART, _CHARACTER = (regex.compile(pattern, regex.V1) for pattern in (WORD, PART, CHARACTER))
-_SPLIT = re.compile(r"\n|\S+")
 _PROSE = regex.compile(r"[\n\v\f\x85\u2028\u2029]|\P{White_Space}+")  # whatever ends a line, or a chunk
+_ODD = re.compile(r"[\v\f\x1c-\x1f\x85\u2028\u2029]")  # other ends of lines, and what only Python takes for white space
 
 
-@lru_cache(maxsize=1 << 16)  # few words make up most of a text
 def _words(chunk: str) -> tuple[str, ...]:
     """What stands between two white spaces, as words and marks."""
     return (chunk,) if chunk.isascii() and chunk.isalnum() else tuple(_WORD.findall(chunk))
@@ -401,7 +400,23 @@ def tokenise(text: str, level: Level, tokenised: bool) -> list[str]:
     """
     if level == "char":
         return list(text)
-    if tokenised:
-        return [EOS if piece == "\n" else piece for piece in _SPLIT.findall(text)]
-    chunks = ((EOS,) if chunk.isspace() else _words(chunk) for chunk in _PROSE.findall(text))
-    return [word for words in chunks for word in words]
+    return [word for chunk in chunks(text, tokenised) for word in words_of(chunk, tokenised)]
+
+
+def chunks(text: str, tokenised: bool) -> list[str]:
+    """What stands between white spaces, and the end of each line."""
+    if not tokenised and _ODD.search(text):
+        return _PROSE.findall(text)
+    found: list[str] = []
+    for line in text.split("\n"):  # three times as fast
+        if line:
+            found += line.split()
+        found.append("\n")
+    return found[:-1]
+
+
+def words_of(chunk: str, tokenised: bool) -> tuple[str, ...]:
+    """A chunk as words and marks; ``<eos>`` for the end of a line."""
+    if chunk.isspace():
+        return (EOS,)
+    return (chunk,) if tokenised else _words(chunk)

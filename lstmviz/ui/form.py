@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.card import unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
+from lstmviz.config import OWN_TEXT_MOST, Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, shown, well_formed
@@ -319,18 +319,19 @@ def offer_to_fetch(home: Home, name: str) -> None:
 
 def own_text(home: Home) -> str | None:
     """A text that is pasted or uploaded, and the offer to keep it; None while there is none."""
-    upload = st.file_uploader("a UTF-8 text file", type=["txt", "md", "text"], key=OWN_FILE.key)
-    text = well_formed(st.text_area("or paste a text", key=OWN_PASTED.key, persist_state="session", height=120) or "")
-    if upload is not None:
-        try:
-            text = read_upload(upload)
-        except ValueError as error:
-            st.error(f"{error}.")
-            return None
+    upload = st.file_uploader(
+        "a UTF-8 text file", type=["txt", "md", "text"], key=OWN_FILE.key, max_upload_size=OWN_TEXT_MOST // 10**6
+    )
+    pasted = st.text_area("or paste a text", key=OWN_PASTED.key, persist_state="session", height=120)
+    try:
+        text = own(upload, pasted)
+    except ValueError as error:
+        st.error(f"{error}.")
+        return None
     if not text.strip():
         st.caption(
-            "Paste or upload a text to train on; a few thousand characters at least. A larger one than 32 MB: "
-            "`python -m lstmviz corpus import FILE`."
+            "Paste or upload a text to train on; a few thousand characters at least. One of more than "
+            f"{OWN_TEXT_MOST // 10**6} MB: `python -m lstmviz corpus import FILE`."
         )
         return None
     with st.popover("keep this text in the menu", width="stretch"):
@@ -343,12 +344,20 @@ def own_text(home: Home) -> str | None:
     return text
 
 
-def read_upload(file: UploadedFile) -> str:
-    """An uploaded file as text.
+def own(file: UploadedFile | None, pasted: str | None) -> str:
+    """The uploaded file as text; without one, what was pasted.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no text, or too long a one.
     """
+    size = file.size if file else len((pasted or "").encode("utf-8", "surrogatepass"))
+    if size > OWN_TEXT_MOST:
+        raise ValueError(
+            f"The text has {size / 1e6:.1f} MB; at most {OWN_TEXT_MOST // 10**6} MB are read here. "
+            "`python -m lstmviz corpus import FILE` keeps a longer one in the menu"
+        )
+    if file is None:
+        return well_formed(pasted or "")
     try:
         return well_formed(file.getvalue().decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -359,7 +368,7 @@ def keep_text(home: Home) -> None:
     """Import the text as it stands now and choose it; only a callback, which runs before the menu, may do that."""
     name, file = OWN_NAME.value() or "", OWN_FILE.value()
     try:
-        trainings.keep(home, read_upload(file) if file else well_formed(OWN_PASTED.value() or ""), name)
+        trainings.keep(home, own(file, OWN_PASTED.value()), name)
         CORPUS.put(name)
     except (ValueError, OSError) as error:
         session(Train).not_kept = reason(error)

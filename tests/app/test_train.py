@@ -287,6 +287,9 @@ def test_a_text_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     app.text_area(key="text_pasted").set_value("too short").run()
     assert not app.exception
     assert "This cannot be trained" in spoken(app)
+    app.text_area(key="text_pasted").set_value("é" * 5_000_001).run()
+    assert not app.exception
+    assert "has 10.0 MB; at most 10 MB are read here" in spoken(app)
     app.text_area(key="text_pasted").set_value("the cat sat on the mat.\n" * 400).run()
     assert not app.exception
     assert "training tokens" in spoken(app)

@@ -12,6 +12,8 @@ from unicodedata import normalize
 
 import pytest
 import regex
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lstmviz.checkpoint import load
 from lstmviz.data import vocabulary as text_module
@@ -346,3 +348,10 @@ def test_a_name_leaves_the_order_beside_it():
 @pytest.mark.parametrize("chunk", ["may", "I", "x1", "1x", "2026", "a1b2", "N", "MixedCase", "it" * 300])
 def test_letters_and_digits_alone_are_one_word_without_a_search(chunk):
     assert text_module._words(chunk) == (chunk,) == tuple(regex.findall(WORD, chunk, regex.V1))
+
+
+@given(st.text(st.sampled_from("a'b,1\n\r\t \v\f\x1c\x1f\x85\xa0\u2003\u2028\u3000é")))
+def test_what_stands_between_white_spaces_is_found_alike_in_both_ways(text: str) -> None:
+    ends = regex.compile(r"[\n\v\f\x85\u2028\u2029]|\P{White_Space}+")
+    assert text_module.chunks(text, False) == ends.findall(text)
+    assert text_module.chunks(text, True) == re.findall(r"\n|\S+", text)
