@@ -59,7 +59,7 @@ from lstmviz.explain.tables import as_csv, as_parquet, lines_table, models_table
 from lstmviz.model import LanguageModel  # noqa: E402
 from lstmviz.reading import prepare, read  # noqa: E402
 from lstmviz.units import drawn_roles  # noqa: E402
-from lstmviz.wire import payload, side_by_side  # noqa: E402
+from lstmviz.wire import Frame, payload, side_by_side  # noqa: E402
 
 SHORT = (
     "31 MB of []", "as many numbers as may be", "a corpus name of 25 MB", "700,000 rows of history", "999,000 words",
@@ -97,7 +97,7 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     compared = [Compared(name, name, opened, reading) for name in ("one", "two")]
     comparison = Comparison(compared, shared_axis(text, compared), differences(both, [1.0, 2.0]), kinship(both), 0)
     view = View(0, "telling", ["keeps", "memory"], ["loss", "perplexity", "mean", "half-life"], "keeps", True)
-    side_by_side(*draw(comparison, view, {**seen, "model": 0}))
+    side_by_side(*draw(comparison, view, {**seen, "model": 0}), Frame())
     as_csv(models_table({"one": opened}))
     as_csv(lines_table(text, compared, 0))
     lines_figure({"one": reach(opened)}, x="", y="", doubling=True).to_json()

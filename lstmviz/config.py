@@ -71,6 +71,11 @@ def real(said: str, holds: Callable[[float], bool], low: float | None = None, hi
     return Range(said, lambda value: type(value) in (int, float) and holds(value), low, high)
 
 
+def either(one: str, other: str) -> Range:
+    """One of two texts."""
+    return Range(f'"{one}" or "{other}"', lambda value: value in (one, other))
+
+
 COUNT = whole(1, COUNT_MOST)
 POSITIVE = real("a number above 0 and below infinity", lambda value: 0 < value <= sys.float_info.max)
 SWITCH = Range("true or false", lambda value: type(value) is bool)
@@ -278,7 +283,7 @@ class TrainConfig(Options):
     level: Level = field(
         default="char",
         metadata=option(
-            Range('"char" or "word"', lambda value: value in ("char", "word")),
+            either("char", "word"),
             '"char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); '
             "where a script writes no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), "
             "each character is one.",
@@ -356,7 +361,7 @@ class TrainConfig(Options):
     optimizer: Optimizer = field(
         default="adam",
         metadata=option(
-            Range('"adam" or "sgd"', lambda value: value in ("adam", "sgd")),
+            either("adam", "sgd"),
             '"adam" (Kingma & Ba 2015), which divides each gradient by its usual size; or "sgd", gradient descent '
             "as it is, which an exploding gradient throws far off.",
             later=True,
@@ -373,7 +378,7 @@ class TrainConfig(Options):
     objective: Objective = field(
         default="stream",
         metadata=option(
-            Range('"stream" or "windows"', lambda value: value in ("stream", "windows")),
+            either("stream", "windows"),
             '"stream": every token from all before it in the text; or "windows": every window of ``bptt`` tokens slid '
             "over each sentence, and only the token after it, ``batch_size`` windows a step.",
             later=True,

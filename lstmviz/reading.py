@@ -22,7 +22,7 @@ from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_
 T = TypeVar("T")
 
 MAX_TOKENS = 2000
-VALUES_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
+SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
 FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
@@ -74,10 +74,15 @@ class OpenModel:
         """How many gates and states a layer has at each token."""
         return len(self.similar[0]) * len(self.scales[0])
 
+    @property
+    def most(self) -> int:
+        """Tokens of a text that are read where only this model is shown: all its layers fit a message."""
+        return tokens_at_most(self.width * len(self.similar))
+
 
 def tokens_at_most(values: int) -> int:
     """How many tokens of a text are read, where so many values are shown of each."""
-    return max(1, min(MAX_TOKENS, VALUES_MOST // values))
+    return max(1, min(MAX_TOKENS, SHOWN_MOST // values))
 
 
 def prepare(checkpoint: Checkpoint) -> OpenModel:
@@ -165,9 +170,9 @@ def read(opened: OpenModel, text: str, before: Reading | None = None, most: int 
 
     Args:
         before: the last reading; what this text has in common with its beginning is not read again.
-        most: tokens that are read; where only this model is shown, as many as all its layers fit a message with.
+        most: tokens that are read; by default ``opened.most``.
     """
-    most = most or tokens_at_most(opened.width * len(opened.similar))
+    most = most or opened.most
     vocabulary, model = opened.checkpoint.vocabulary, opened.model
     best = min(5, len(vocabulary))
     pieces = vocabulary.split(text)
@@ -287,8 +292,8 @@ def write_on(
     """
     vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
     ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
-    room = tokens_at_most(opened.width * len(opened.similar)) - len(read_so_far)
-    drawn = opened.model.sample(torch.tensor(ids), min(count, room), temperature, top_k, seed)
+    count = min(count, opened.most - len(read_so_far))
+    drawn = opened.model.sample(torch.tensor(ids), count, temperature, top_k, seed)
     return vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
 
 

@@ -373,9 +373,8 @@ def framed(frame: Frame, message: bytes) -> bytes:
     return sized(frame) + message
 
 
-def side_by_side(header: ComparisonHeader | None, parts: Sequence[bytes], frame: Frame | None = None) -> bytes:
+def side_by_side(header: ComparisonHeader | None, parts: Sequence[bytes], frame: Frame) -> bytes:
     """What the comparison reads: its header with what the frame says, and a message a model, after its length."""
-    frame = frame or Frame()
     text = sized(header or frame, notes=frame.notes, address=frame.address)
     return text + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +30,10 @@ from lstmviz.ui.figures import figures_table
 from lstmviz.ui.form import costs
 from lstmviz.ui.people import whose
 from lstmviz.ui.session import Experiments, key_of, session
+from lstmviz.ui.steering import answering, attempt
 from lstmviz.ui.what_follows import WHAT_FOLLOWS, what_follows
 
 STYLE = f"<style>{style('experiments.css')}</style>"
-ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
 CURVES = {"train_nll": "training loss", "gradient_norm": "gradient norm, before clipping"}
 
 
@@ -149,10 +147,8 @@ def curves(experiment: Experiment, result: Result) -> None:
         st.markdown("**how they were trained**" + f" · seed {first}" * (len({m.seed for m in members}) > 1))
         for place, name in zip(st.columns(len(experiment.curves)), experiment.curves, strict=True):
             lines = {key: (m.epoch if epochs else m.step, getattr(m, name)) for key, m in named.items()}
-            x, values = (
-                "epoch" if epochs else "optimiser steps",
-                [value for _, line in lines.values() for value in line],
-            )
+            x = "epoch" if epochs else "optimiser steps"
+            values = [value for _, line in lines.values() for value in line]
             with place:
                 log = max(values) > 5 * min(values)
                 figure = lines_figure(lines, x=x, y=CURVES[name], log=log, dark=is_dark())
@@ -178,9 +174,7 @@ def meaning(experiment: Experiment, result: Result) -> None:
         st.markdown("**what was really going on**")
         if experiment.showed:
             st.markdown(experiment.showed)
-        if result and (
-            dead := {member.name: member.zero_gradients for member in result.members if member.zero_gradients}
-        ):
+        if dead := {member.name: member.zero_gradients for member in result.members if member.zero_gradients}:
             with st.popover("parameters without a gradient"):
                 for name, parameters in dead.items():
                     st.markdown(f"**{plain(name)}**: no gradient reaches {', '.join(map(code, parameters))}.")
@@ -261,13 +255,11 @@ def run_here(experiment: Experiment, home: Home) -> None:
 
         def tick() -> None:
             now = Standing.of(line_ups)
-            answering = time.monotonic() - session(Experiments).pressed < ANSWER_WITHIN
             steer(experiment, setting, now, home)
-            if now.is_living != standing.is_living and not (answering and not now.is_living):
+            if now.is_living != standing.is_living and not (answering(Experiments) and not now.is_living):
                 st.rerun()
 
-        answering = time.monotonic() - session(Experiments).pressed < ANSWER_WITHIN
-        st.fragment(tick, run_every=1.0 if standing.is_living or answering else None)()
+        st.fragment(tick, run_every=1.0 if standing.is_living or answering(Experiments) else None)()
 
 
 def choose_corpus(experiment: Experiment, home: Home) -> str:
@@ -324,16 +316,16 @@ def steer(experiment: Experiment, setting: Setting, standing: Standing, home: Ho
         bar.progress(min(1.0, share), f"{state} · {done} of {count} models done")
     with buttons, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if not begun:
-            st.button("Run", type="primary", on_click=attempt, args=goes, key="run", width="stretch")
+            st.button("Run", type="primary", on_click=attempt, args=(Experiments, *goes), key="run", width="stretch")
         elif standing.is_living:
-            st.button("cancel", on_click=attempt, args=(stop, standing), key="cancel")
+            st.button("cancel", on_click=attempt, args=(Experiments, stop, standing), key="cancel")
             st.page_link("train.py", label="watch them learn", icon=":material/show_chart:")
         else:
             if done < count:
-                st.button("resume", type="primary", on_click=attempt, args=goes, key="resume")
+                st.button("resume", type="primary", on_click=attempt, args=(Experiments, *goes), key="resume")
             with st.popover("delete", key=key_of("ask", experiment.name)):
                 st.caption("The models that were trained for this are removed for good; the figures stay.")
-                st.button("delete them", on_click=attempt, args=(delete, standing), key="delete")
+                st.button("delete them", on_click=attempt, args=(Experiments, delete, standing), key="delete")
     memory = session(Experiments)
     failed = [seen.status for seen in standing.members if seen.status and seen.status.state in ("failed", "crashed")]
     with said:
@@ -358,16 +350,6 @@ def cost(setting: Setting, standing: Standing) -> str:
         f"{len(members)} models on {plain(setting.corpus.name)}: about {duration(seconds / cores)} on "
         f"{cores} {'cores' if cores > 1 else 'core'} of this machine. You may leave the page; it goes on."
     )
-
-
-def attempt(action: Callable[..., object], *arguments: object) -> None:
-    """Do what a button says; the page says why where that cannot be done."""
-    memory = session(Experiments)
-    memory.pressed = time.monotonic()
-    try:
-        action(*arguments)
-    except (OSError, ValueError) as error:
-        memory.problem = reason(error)
 
 
 def stop(standing: Standing) -> None:

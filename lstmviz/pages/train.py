@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import time
 from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
 from lstmviz.charts import runs_figure
-from lstmviz.data.vocabulary import code, plain, shown, unknown_said
+from lstmviz.data.vocabulary import code, inline, plain, shown, unknown_said
 from lstmviz.disk import name_of, reason
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
@@ -21,6 +20,7 @@ from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
 from lstmviz.training.standing import health, problem, row, share_done, standing, warning
+from lstmviz.training.status import LIVING
 from lstmviz.training.sweep import Sweep
 from lstmviz.ui import sources
 from lstmviz.ui.components import gate_map, heading, moments
@@ -28,11 +28,10 @@ from lstmviz.ui.form import form
 from lstmviz.ui.people import whose
 from lstmviz.ui.session import Train, key_of, report, session
 from lstmviz.ui.sources import Trained
-from lstmviz.ui.steering import attempt, steer_lineup
+from lstmviz.ui.steering import answering, attempt
 from lstmviz.units import drawn_roles
 from lstmviz.wire import Frame, payload
 
-ANSWER_WITHIN = 15.0  # seconds after which a process that was asked to begin has said so
 PLAYED_IN = 40  # pictures, from the first moment of a training to the last
 
 
@@ -59,9 +58,8 @@ def page() -> None:
 
 def is_moving(every: list[Snapshot]) -> bool:
     """Whether anything on the page changes by itself."""
-    memory = session(Train)
-    answering = time.monotonic() - memory.pressed < ANSWER_WITHIN
-    return any(seen.is_living for seen in every) or answering or memory.playing is not None
+    playing = session(Train).playing is not None
+    return playing or answering(Train) or any(seen.is_living for seen in every)
 
 
 def live(home: Home, every: list[Snapshot]) -> None:
@@ -201,6 +199,39 @@ def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
     )
 
 
+def steer_lineup(home: Home, lineup: Sweep, members: list[Snapshot], *, together: bool) -> None:
+    """Stop, resume and delete all members of a line-up; and how far they are, where they are shown together."""
+    status, name = members[0].lineup, name_of(lineup.folder)
+    state = status.state if status else "starting"
+    finished = sum(seen.status is not None and seen.status.state == "finished" for seen in members)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if together:
+            heading(f"line-up {inline(name)}", session(Train).arrived, key="heading")
+        else:
+            st.markdown(f"line-up **{plain(name)}**", width="stretch")
+        if status and state in LIVING:
+            st.button(
+                "stop all",
+                on_click=attempt,
+                args=(
+                    Train,
+                    lineup.stop,
+                ),
+                key="stop_all",
+            )
+        elif state not in LIVING and finished < len(members):
+            st.button("resume all", on_click=attempt, args=(Train, trainings.go_on, home, lineup), key="restart_all")
+        if state not in LIVING:
+            with st.popover("delete all", key=key_of("ask", name)):  # another one's is another, and closed
+                st.caption(f"The folder of {plain(name)}, with all its members, is removed for good.")
+                st.button("delete them", on_click=attempt, args=(Train, trainings.delete, lineup), key="delete_all")
+    if together:
+        done = sum(map(share_done, members)) / len(members)
+        st.progress(done, f"{state} · {finished} of {len(members)} finished")
+    if said := lineup.damage or (status.message if status and state in ("crashed", "stopped") else ""):
+        st.error(f"The line-up {plain(name)}: {plain(said)}.")
+
+
 def steer(home: Home, seen: Snapshot) -> None:
     """Pause, resume, stop, delete: what the state allows; and how far it is."""
     run, status = seen.run, seen.status
@@ -208,19 +239,19 @@ def steer(home: Home, seen: Snapshot) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         heading(shown(name_of(run.folder)), session(Train).arrived, key="heading")
         if state == "running":
-            st.button("pause", on_click=attempt, args=(run.ask, "pause"), key="pause")
+            st.button("pause", on_click=attempt, args=(Train, run.ask, "pause"), key="pause")
         if state == "paused":
-            st.button("resume", on_click=attempt, args=(run.ask, "resume"), key="unpause")
+            st.button("resume", on_click=attempt, args=(Train, run.ask, "resume"), key="unpause")
         if seen.is_living and seen.has_begun:  # a member that waits has no process yet
-            st.button("stop", on_click=attempt, args=(run.ask, "stop"), key="stop")
+            st.button("stop", on_click=attempt, args=(Train, run.ask, "stop"), key="stop")
         if state in ("stopped", "crashed", "failed") and several == 1:
-            st.button("resume", on_click=attempt, args=(trainings.go_on, home, run), key="restart")
+            st.button("resume", on_click=attempt, args=(Train, trainings.go_on, home, run), key="restart")
         if seen.has_weights and st.button("open in Watch", key="open"):
             st.switch_page("watch.py", query_params={"model": shown(str(Trained(run.name, home.person)))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=key_of("ask", run.name)):  # another one's is another, and closed
                 st.caption(f"The folder of {plain(run.name)}, with its weights and curves, is removed for good.")
-                st.button("delete it", on_click=attempt, args=(trainings.delete, run), key="delete")
+                st.button("delete it", on_click=attempt, args=(Train, trainings.delete, run), key="delete")
     if state in ("stopped", "crashed", "failed") and several > 1:
         command = f"{World(size=several).command} resume {shlex.quote(f'runs/{run.name}')}"
         st.caption(f"{several} processes trained it; {code(command)} goes on with it.")

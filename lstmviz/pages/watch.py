@@ -35,9 +35,9 @@ from lstmviz.wire import Frame, Note, payload
 def page() -> None:
     """The whole page: the sentence and its map at the left, the numbers and the model at the right."""
     st.html(STYLE)
-    left, right = st.columns([3.1, 1], gap="medium")
+    home, (left, right) = whose(), st.columns([3.1, 1], gap="medium")
     with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        address = choose_model(whose())
+        address = choose_model(home)
     if address is None:
         return
     try:
@@ -50,7 +50,7 @@ def page() -> None:
     with right:
         beside(opened)
     with left:
-        layers, roles, order, baseline = watch_bar(opened, baselines(opened, whose()))
+        layers, roles, order, baseline = watch_bar(opened, baselines(opened, home))
         watch(address, layers, roles, order, open_baseline(baseline))
 
 

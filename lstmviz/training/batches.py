@@ -75,9 +75,7 @@ class Windows:
         self.tokens = torch.full((int(widths.sum()),), pad)
         self.tokens[torch.arange(len(tokens)) + before.cumsum(0).repeat_interleave(lengths)] = tokens.long()
         self.tokens[first + before - 1] = sos
-        left = (first + widths).repeat_interleave(widths) - torch.arange(
-            len(self.tokens)
-        )  # in its sentence, from it on
+        left = (first + widths).repeat_interleave(widths) - torch.arange(len(self.tokens))  # of its sentence
         self.starts = (left > config.bptt).nonzero().flatten()
         self.offsets = torch.arange(config.bptt + 1)[:, None]  # (T + 1, 1)
         if not len(self):

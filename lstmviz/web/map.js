@@ -60,8 +60,8 @@ class GateMap {
     this.listen();
   }
 
-  // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text there is
-  // no map, and its place waits for one.
+  // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text
+  // there is no map, and its place waits for one.
   receive(bytes, setStateValue) {
     const send = this.here(setStateValue);
     const [{ notes, height, address }, end] = headed(bytes);

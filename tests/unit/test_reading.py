@@ -44,7 +44,7 @@ def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pyt
 
 
 def test_what_does_not_fit_a_message_is_left_out(opened: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "VALUES_MOST", 1000)
+    monkeypatch.setattr(reading, "SHOWN_MOST", 1000)
     _, values = message(opened, "abc " * 100)
     assert 900 < len(values) <= 1000
     assert (seen := read(opened, "abc " * 100)) and seen.dropped == 400 - len(seen.pieces)

@@ -113,6 +113,6 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     comparison = Comparison(compared, shared_axis("abcab", compared), facts, kinship(models), reference=0)
     view = View(0, "index", ["keeps", "shows", "memory"], ["loss", "mean"], "keeps", difference=True)
     header, parts = draw(comparison, view, {"time": 2, "unit": 0, "model": 0})
-    found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts))])
+    found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 5 and found["painted"] > 0
