@@ -112,23 +112,26 @@ function renew(before, after) {
   for (const node of old.slice(now.length)) node.remove();
 }
 
-export default function ({ parentElement, setStateValue }) {
+export default function ({ parentElement, data, setStateValue }) {
   let box = parentElement.querySelector(".readout");
   if (!box) {
     const numbers = make("div", "numbers"), units = make("div", "units");
     box = parentElement.appendChild(make("div", "readout", "", [numbers, units]));
-    let told = false, waiting = 0;
+    let waiting = 0, telling = 0;
     const tell = whileHere()(() => {
-      if (loading()) return void setTimeout(tell, 100);
-      if (!told) setStateValue("shown", true);
-      told = true;
+      if (box.heard || !box.isConnected) return;
+      clearTimeout(telling);
+      telling = setTimeout(tell, loading() ? 100 : 2000); // until it is heard
+      if (loading()) return;
+      setStateValue("shown", true);
+      setTimeout(() => window.dispatchEvent(new CustomEvent("lstmviz:ask")), 50); // see `ask` in map.js
     });
     const show = () => {
       const seen = window.__lstmviz;
       renew(numbers, make("div", "", "", seen ? [cellCard(seen), ...(seen.beside ? [besideCard(seen)] : []), nextCard(seen)] : []));
       clearTimeout(waiting);
       waiting = setTimeout(() => renew(units, make("div", "", "", seen ? [findCard(seen)] : [])), 50); // the map goes first
-      if (seen) setTimeout(tell, 400); // after the map has said what it holds: two fragments at once are one too many
+      if (seen && !telling) telling = setTimeout(tell, 400); // after the map has said what it holds
     };
     box.addEventListener("click", ({ target }) => {
       const { act, typed, level, unit, layer } = target.closest("button")?.dataset ?? {};
@@ -136,10 +139,11 @@ export default function ({ parentElement, setStateValue }) {
       if (act === "unit")
         window.dispatchEvent(new CustomEvent("lstmviz:select", { detail: { unit: Number(unit), layer: Number(layer) } }));
     });
-    setTimeout(tell, 3000); // without a text there is no map
+    setTimeout(() => telling || tell(), 3000); // without a text there is no map
     window.addEventListener("lstmviz:readout", show);
     box.forget = whenGone(parentElement, () => window.removeEventListener("lstmviz:readout", show));
     show();
   }
+  box.heard = data?.[0] === 1; // the server has heard that it is shown
   return box.forget;
 }

@@ -103,6 +103,38 @@ def test_the_share_of_unknown_tokens_stands_beside_the_perplexity(watch: Open) -
     assert "perplexity so far" in readout.inner_text() and "% <unk>" not in readout.inner_text()
 
 
+# A key in the very moment in which the readout tells the server that the map is on the screen: the page is busy from before
+# that moment until after it, as on a slow machine.
+AT_THAT_MOMENT = """
+const type = () => {
+  const input = document.querySelector(".st-key-text input");
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, "(x)");
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+};
+let looking = 0;
+addEventListener("lstmviz:readout", () => {
+  if (!window.__lstmviz) return;
+  looking ||= setInterval(() => {
+    const map = [...document.querySelectorAll("*")].map((host) => host.shadowRoot?.querySelector(".map")).find(Boolean);
+    if (!map.map.reported) return; // what the map itself reports is another moment
+    clearInterval(looking);
+    for (const end = performance.now() + 700; performance.now() < end;);
+    TYPE;
+  }, 20);
+});
+"""
+
+
+@pytest.mark.parametrize("call", ["type()", "setTimeout(type)"], ids=["key before report", "report before key"])
+def test_a_key_and_the_report_of_another_part_of_the_page_are_both_answered(page: Open, call: str) -> None:
+    opened = page("experiments")
+    opened.add_init_script(AT_THAT_MOMENT.replace("TYPE", call))
+    opened.goto(opened.url.replace("experiments", "?" + urlencode({"model": "brackets", "text": TEXT})))
+    wait_for_tokens(opened, 4)
+    assert opened.get_by_label("sentence").input_value() == "(x)"
+    opened.locator(".js-plotly-plot").wait_for(timeout=15_000)  # which the server sends once it knows
+
+
 def test_typing_the_same_again_is_drawn_again(watch: Open) -> None:
     page = watch(text="(x)" * 20)
     box = page.get_by_label("sentence")
