@@ -103,8 +103,8 @@ def test_the_share_of_unknown_tokens_stands_beside_the_perplexity(watch: Open) -
     assert "perplexity so far" in readout.inner_text() and "% <unk>" not in readout.inner_text()
 
 
-# A key in the very moment in which the readout tells the server that the map is on the screen: the page is busy from before
-# that moment until after it, as on a slow machine.
+# A key in the very moment in which the readout tells the server that the map is on the screen: the page is busy from
+# before that moment until after it, as on a slow machine.
 AT_THAT_MOMENT = """
 const type = () => {
   const input = document.querySelector(".st-key-text input");
