@@ -260,6 +260,10 @@ class NGram:
         self.counts = counts
         self.alphas, self.gammas = weights(counts)
 
+    @property
+    def name(self) -> str:
+        return f"{self.counts.n}-gram"
+
     def __call__(self, tokens: Tensor, state: list[State] | None = None, /) -> tuple[Tensor, list[State]]:
         """ln p of every token after each: ``(T, B)`` to ``(T, B, V)``, and the state; −∞ for what is impossible."""
         places, last = self._read(tokens, state)

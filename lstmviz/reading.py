@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
@@ -161,6 +162,10 @@ class Reading:
     probabilities: np.ndarray
     model: LanguageModel
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+
+    def nll_of(self, beside: NGram) -> np.ndarray:
+        """What an n-gram of the same vocabulary loses at each token, ``(T,)``; NaN where the model says none."""
+        return np.where(np.isnan(self.trace.nll), np.nan, beside.nll(np.array(self.ids)))
 
 
 def read(opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None) -> Reading | None:
