@@ -50,7 +50,8 @@ def card(checkpoint: Checkpoint) -> str:
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     rows = {
         **_of_text(checkpoint, vocabulary),
-        "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
+        "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
+        + f", {model.hidden_size} units, embedding {model.embedding_size}"
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
         + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")

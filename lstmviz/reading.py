@@ -90,7 +90,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     """A model ready to be watched.
 
     Raises:
-        CheckpointError: what it computes is no finite numbers.
+        CheckpointError: it has no gates or states, or they are no finite numbers.
     """
     model = checkpoint.build()
     vocabulary = checkpoint.vocabulary
@@ -105,6 +105,8 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         raise checkpoints.CheckpointError(
             "what the model predicts is no finite number; its weights are useless"
         ) from error
+    except ValueError as error:
+        raise checkpoints.CheckpointError(str(error)) from error
     trace, ids = build_trace(records, model.config.cell), text.tolist()
     if not all(np.isfinite(values).all() for values in trace.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")

@@ -94,12 +94,14 @@ class View:
         page: "watch", "compare" or "inside".
         models: their addresses, as in ``ui/sources.py``.
         text: to read.
+        beside: what is laid over the loss.
     """
 
     said: str
     page: str
     models: tuple[str, ...]
     text: str
+    beside: str = ""
 
 
 @dataclass(frozen=True)

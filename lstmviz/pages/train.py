@@ -276,7 +276,8 @@ def gates(seen: Snapshot) -> None:
     steps = seen.run.probes()
     if not steps or not seen.has_weights:
         with picture:
-            no_map("The gates of the probe sentence appear after the first evaluation.")
+            later = "The gates of the probe sentence appear after the first evaluation."
+            no_map("It looks at a fixed window and has no gates." if seen.config.model.window else later)
         return
     with slider:
         step = moment(seen.run.name, steps)

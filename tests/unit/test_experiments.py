@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstmviz import cli
+from lstmviz import checkpoint, cli
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import import_text
 from lstmviz.data.vocabulary import APART
@@ -36,6 +36,7 @@ from lstmviz.training.loop import held_out
 from lstmviz.training.process import execute
 from lstmviz.training.sweep import Sweep
 
+ROOT = Path(__file__).parents[2]
 TABLE = Table("loss", "epoch", ("1", "2"), ("lstm", "gru"), {"lstm": (1.5, None)}, digits=2)
 LINES = "the cat sat on the mat\na dog sat\nthe dog saw a cat on a mat\n"
 
@@ -211,3 +212,37 @@ def test_the_means_of_the_gates_are_of_all_windows(home: Home) -> None:
     means = {figure.column: figure for figure in _gate_means(model, corpus, config.train, "untrained")}
     assert means.keys() == {"i, untrained", "f, untrained"} <= {*GATES.columns}
     assert all(0.3 < figure.value < 0.7 and figure.row == "1" for figure in means.values())
+
+
+def test_what_comes_with_the_project_is_not_trained_again(home: Home) -> None:
+    experiment = EXPERIMENTS["baselines-words"]
+    setting = experiment.setting(str(home.folder / "text.txt"))
+    assert {*experiment.grids(setting)} == {"windows", "networks"}
+    kept = checkpoint.load(ROOT / "checkpoints" / "wikitext2-word-lstm.safetensors")
+    corpus = replace(setting.corpus, vocabulary=kept.vocabulary, sha256=kept.corpus_sha256)
+    windows, networks = experiment.grids(replace(setting, corpus=corpus)).values()
+    assert windows.over == {"model.window": (2, 4, 8)} and networks.over == {"model.cell": ("rnn",)}
+    assert windows.base.model.adaptive_softmax
+    *_, lstm = experiment.untrained(replace(setting, corpus=corpus))
+    (perplexity,) = [f.value for f in lstm.figures if f.column == "perplexity"]
+    assert lstm.name == "LSTM" and perplexity == pytest.approx(math.exp(kept.results["valid_nll"]))
+
+
+def test_windows_and_n_grams_that_see_as_many_tokens_stand_side_by_side(home: Home, make_checkpoint: Callable) -> None:
+    experiment = EXPERIMENTS["baselines-characters"]
+    setting = experiment.setting(str(home.folder / "text.txt"))
+    table = experiment.tables[1]
+    best = make_checkpoint(cell="rnn", window=4, vocabulary=setting.corpus.vocabulary)
+    seen = Member(
+        "window",
+        0,
+        1,
+        figures=(*experiment.figures(Trained(RunConfig(best.train, best.model), (), best, setting.corpus)),),
+    )
+    ngrams = experiment.untrained(setting)
+    result = Result(experiment.name, "", "", "", 9, (seen, *ngrams))
+    measured, models = result.measured(table), result.measured(experiment.tables[0])
+    assert (
+        measured["fixed window"].count() == 1 and models["perplexity"]["window of 4"] == measured["fixed window"]["4"]
+    )
+    assert measured["n-gram"].count() == 3 and measured["n-gram"]["4"] == models["perplexity"]["5-gram"]

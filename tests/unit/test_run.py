@@ -22,13 +22,14 @@ import safetensors.torch
 import torch
 
 from lstmviz import cli
-from lstmviz.checkpoint import load, save
+from lstmviz.checkpoint import CheckpointError, load, save
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.disk import reason
 from lstmviz.home import Home
 from lstmviz.model import LanguageModel
+from lstmviz.reading import prepare
 from lstmviz.trace import trace_tokens
 from lstmviz.training import children, process, trainings
 from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs
@@ -104,6 +105,23 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     assert np.array_equal(probe.likely, likely.ids[-6:])
     np.testing.assert_allclose(probe.probabilities, likely.probabilities[-6:], rtol=0, atol=near)
     assert not np.array_equal(seen.probe(30).trace.forget_gate, seen.probe(60).trace.forget_gate)
+
+
+def test_a_fixed_window_is_trained_and_gone_on_with_as_any_model_and_has_no_gates(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, model=ModelConfig("rnn", embedding_size=3, hidden_size=8, window=4))
+    whole, twin = (Run.create(tmp_path / name, config) for name in ("whole", "twin"))
+    (*_, last) = execute(whole)
+    for record in (begun := execute(twin)):
+        if record.valid_nll is not None:
+            break
+    begun.close()
+    assert 0 < twin.records()[-1].step < 60
+    assert [*execute(twin)][-1].valid_nll == last.valid_nll
+    best = load(whole.folder / "best.safetensors")
+    assert whole.probes() == [] and best.hidden_variable is None
+    assert "| window of 4, 8 units" in (whole.folder / "card.md").read_text()
+    with pytest.raises(CheckpointError, match="a window of 4 tokens keeps nothing"):
+        prepare(best)
 
 
 def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
