@@ -129,7 +129,7 @@ def charts(name: str, table: Table, result: Result, same: bool) -> None:
             dark=is_dark(),
         )
         with place:
-            draw(figure, key_of("chart", f"{name} {title}"))
+            draw(figure, key_of("chart", f"{name} {table.title} {title}"))
     if beside:
         lines_are = "Lines: as measured here. " if result.members else ""
         st.caption(f"{lines_are}Open circles: {'as published' if table.published else 'before training'}.")
