@@ -205,8 +205,9 @@ def experiment(
         if not follow_all(lineup, workers, ray, again=asked.command(setting), may_fail=asked.may_fail):
             break
     result = asked.result(setting, begun)
+    say(f"\n{side_by_side(asked, result)}\n")  # before a full disk may say no
     result.save(path)
-    say(f"\n{side_by_side(asked, result)}\n\nsaved {path}")
+    say(f"saved {path}")
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
