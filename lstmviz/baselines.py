@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -85,7 +85,7 @@ class Counts:
 
     def up_to(self, n: int) -> Counts:
         """Only the runs of up to n tokens; from 1 to what was counted."""
-        return self if n >= self.n else Counts(self.vocab_size, self.keys[:n], self.times[:n])
+        return Counts(self.vocab_size, self.keys[:n], self.times[:n])
 
     @property
     def size(self) -> int:
@@ -146,7 +146,6 @@ class Counts:
         """For each run of k tokens the place of its first k - 1, ``(N_k,)``."""
         return self.keys[k - 1] // self.vocab_size
 
-    @cached_property
     def ends(self) -> list[np.ndarray]:
         """For each level, where each run stands without its first token in the level before, ``(N_k,)``."""
         ends = [np.zeros_like(self.keys[0])]
@@ -208,7 +207,7 @@ def kneser_ney(counts: Counts, discount: float | None = None) -> Weights:
     """
     if discount is not None and not 0 <= discount <= 1:
         raise ValueError(f"discount is {discount}; it must be from 0 to 1")
-    alphas, gammas, ends = [], [], counts.ends
+    alphas, gammas, ends = [], [], counts.ends()
     for k, times in enumerate(counts.times, start=1):
         if k < counts.n:
             times = np.bincount(ends[k], minlength=len(times))  # N1+(· run)

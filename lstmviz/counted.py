@@ -247,7 +247,7 @@ def _counts(columns: bytes, runs: tuple[int, ...], vocab_size: int) -> Counts | 
         alone = found.times[k - 2] - found.summed(k, found.times[k - 1])
         if alone.min() < 0 or alone.sum() != 1:
             return None
-    return None if any((ends < 0).any() for ends in found.ends) else found
+    return None if any((ends < 0).any() for ends in found.ends()) else found
 
 
 def _is_sane(about: About) -> bool:
