@@ -377,6 +377,7 @@ def keep(experiment: Experiment, setting: Setting, standing: Standing, home: Hom
             result.save(path)
     except (OSError, ValueError) as error:
         st.error(f"Its figures cannot be kept: {plain(reason(error))}.")
+        st.button("try again", key="keep")
         return
     st.rerun()
 

@@ -1,5 +1,6 @@
 """Published experiments, measured again."""
 
+import errno
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from lstmviz import checkpoint, cli
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import import_text
 from lstmviz.data.vocabulary import APART
+from lstmviz.disk import reason
 from lstmviz.experiments.base import (
     EXPERIMENTS,
     Experiment,
@@ -103,6 +105,25 @@ def test_one_that_was_stopped_keeps_what_is_done_and_says_what_was_not_run(
     assert capsys.readouterr().out.count("not run") == 4
     half = replace(result, members=(Member("gru", 0, 9, figures=(Figure("loss", "1", "gru", 2.0),)),))
     assert side_by_side(TINY, half).count("not run") == 3 and "2.00" in side_by_side(TINY, half)
+
+
+def test_on_a_full_disk_the_figures_are_printed_and_the_earlier_result_stays(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = Result("tiny", "an earlier command", "text", "0" * 64, 9)
+    earlier.save(own("tiny", home))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "follow_all", lambda *_, **__: monkeypatch.setattr("os.fsync", full))  # meanwhile
+    with pytest.raises(OSError, match="No space left") as error:
+        cli.experiment("tiny", str(home.folder / "text.txt"))
+    assert reason(error.value).startswith("the disk is full; make room and try again")
+    said = capsys.readouterr().out
+    assert "ours" in said and "saved" not in said
+    assert result_of("tiny", home) == (earlier, "")
+    assert [path.name for path in own("tiny", home).parent.iterdir()] == ["tiny.json"]  # nothing half written
 
 
 def test_a_difference_is_shown_from_the_published_text_alone(home: Home) -> None:
