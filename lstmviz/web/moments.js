@@ -15,7 +15,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     for (const touch of ["pointerdown", "pointermove", "keydown"])
       slider.addEventListener(touch, () => { box.touched = performance.now(); });
   }
-  const { slider, step, name } = box;
+  const { slider, step, name } = box, send = box.teller(setTriggerValue);
   const show = () => {
     step.textContent = steps[slider.value].toLocaleString("en");
     slider.setAttribute("aria-valuetext", `after ${step.textContent} steps`);
@@ -27,7 +27,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     box.touched = performance.now();
     show();
     clearTimeout(box.timer);
-    box.timer = setTimeout(() => box.teller(setTriggerValue)("moved", steps[slider.value]), 80);
+    box.timer = setTimeout(() => send("moved", steps[slider.value]), 80);
   };
   show();
 }
