@@ -213,3 +213,20 @@ def keep(home: Home, text: str, name: str) -> None:
         path = Path(folder, "text.txt")
         path.write_text(text, encoding="utf-8")
         import_text([path], name, home.corpora)
+
+
+def forget(home: Home, name: str) -> None:
+    """Remove a text that was kept.
+
+    Raises:
+        ValueError: a training that waits or runs reads it.
+        OSError: it cannot be removed.
+    """
+    path = home.corpora / name
+    if readers := [seen.run.name for seen in look(home) if seen.is_living and seen.config.train.corpus == str(path)]:
+        raise ValueError(f"{', '.join(readers)} is trained on it; stop that first")
+    if path.is_symlink():
+        return path.unlink()
+    with suppress(FileNotFoundError):  # another page was faster
+        (path / "corpus.json").unlink()  # first, since with it a folder is a text
+        shutil.rmtree(path)

@@ -19,7 +19,6 @@ from typing import Any
 
 from streamlit.components import v2 as components
 
-from lstmviz.ui.session import report
 from lstmviz.wire import ComparisonHeader, Frame, framed, side_by_side
 
 ASSETS = Path(__file__).parents[1] / "web"
@@ -144,6 +143,4 @@ def readout(*, key: str) -> bool:
     Returns:
         Whether the first map is on the screen, or none is coming.
     """
-    heard = report(key).shown
-    _readout(data=bytes([heard]), key=key, on_shown_change=lambda: None)
-    return heard
+    return bool(_readout(key=key, on_shown_change=lambda: None).get("shown"))

@@ -26,6 +26,7 @@ from lstmviz.training.limits import LIMITS, check_text
 from lstmviz.training.loop import unknown_share
 from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, key_of, session
+from lstmviz.ui.steering import attempt
 
 OWN = "a text of your own"
 ALL = f"all {len(CELLS)}"
@@ -257,9 +258,12 @@ def choose_text(home: Home) -> Text | None:
     def label(name: str) -> str:
         return f"{missing[name].title} (fetch {missing[name].size / 1e6:.1f} MB)" if name in missing else shown(name)
 
-    name = st.selectbox(
-        "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        name = st.selectbox(
+            "corpus", [*GRAMMARS, *fetched, *missing, OWN], format_func=label, key=CORPUS.key, persist_state="session"
+        )
+        if fetched.get(name) == home.corpora / name:
+            offer_to_forget(home, name)
     if spoiled := [f"{plain(text)} ({plain(why)})" for text, why in corpora.spoiled(home.corpora).items()]:
         st.caption(f":material/warning: Of these kept texts cannot be read what they are: {', '.join(spoiled)}.")
     if name in GRAMMARS:
@@ -294,6 +298,19 @@ def choose_text(home: Home) -> Text | None:
     with second:
         times = ask(TrainConfig, "min_count")
     return Text(name, path, sha256, own, level, words, times)
+
+
+def offer_to_forget(home: Home, name: str) -> None:
+    """Behind a small button, one that removes a text of this person's."""
+
+    def forget() -> None:
+        attempt(Train, trainings.forget, home, name)
+        if name not in corpora.kept(home.corpora):
+            CORPUS.forget()
+
+    with st.popover("", icon=":material/delete:", key=key_of("ask", f"corpus {name}"), help="delete this text"):
+        st.caption(f"{plain(name)} is removed for good. Models that were trained on it stay; none can be resumed.")
+        st.button("delete the text", on_click=forget, key="text_forget")
 
 
 def offer_to_fetch(home: Home, name: str) -> None:

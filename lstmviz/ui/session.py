@@ -247,14 +247,12 @@ class Report:
         held: of a map: names of the blocks of values that the browser holds.
         pinned: of a comparison: the model that was made the reference.
         moved: of a slider: where to.
-        shown: of the readout: that the first map is on the screen, or none is coming.
     """
 
     selection: Selection | None = None
     held: tuple[str, ...] = ()
     pinned: str | None = None
     moved: int | None = None
-    shown: bool = False
 
 
 def report(key: str) -> Report:
@@ -264,8 +262,7 @@ def report(key: str) -> Report:
     if chosen := said.get("selection"):  # the gate map calls its maps layers, the comparison models
         which = chosen["layer"] if "layer" in chosen else chosen["model"]
         selection = Selection(int(chosen["time"]), int(chosen["unit"]), int(which))
-    held, shown = tuple(said.get("held") or ()), bool(said.get("shown"))
-    return Report(selection, held, said.get("pinned"), said.get("moved"), shown)
+    return Report(selection, tuple(said.get("held") or ()), said.get("pinned"), said.get("moved"))
 
 
 LINKED_MOST = 20  # names that a link is heard to say

@@ -11,7 +11,7 @@ import {
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
-import { hold, whenGone, whileHere } from "./streamlit.js";
+import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
 import { drawable, inline, missing, named, number, shortLabel } from "./words.js";
@@ -57,6 +57,7 @@ function difference(panel, other) {
 class Comparison {
   constructor(root) {
     this.here = whileHere();
+    this.teller = teller();
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => { // {time, unit, model}
@@ -98,7 +99,7 @@ class Comparison {
 
   // A header, and a gate map's message a model. Without a text there are none, and the place waits.
   receive(bytes, setStateValue) {
-    const send = this.here(setStateValue);
+    const send = this.teller(setStateValue);
     let [header, offset] = headed(bytes);
     writeNotes(this.notes, header.notes);
     this.here(tell)(header.address);

@@ -4,7 +4,6 @@
 //   window.__lstmviz          the token and unit that is selected or hovered, with its values (see `announce`); null: no map
 //   "lstmviz:readout"         event of the window: that has changed
 //   "lstmviz:select"          event of the window, {unit, layer} in its detail: select that unit
-//   "lstmviz:ask"             event of the window: let the server read the sentence once more (see `ask`)
 //   window.__lstmvizPainted   {tokens, at, draw}: how many tokens the last painted picture has, when it was painted, and how
 //                             many milliseconds that took; the comparison sets it, too
 // Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (pages/frame.py), and history.js changes it.
@@ -17,7 +16,7 @@ import { annotationOf, drawMap, mapAt, mapView, panelsOf, placeAt, rowsFrom } fr
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
-import { hold, whenGone, whileHere } from "./streamlit.js";
+import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
 import { drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
@@ -27,6 +26,7 @@ const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${na
 class GateMap {
   constructor(root) {
     this.here = whileHere();
+    this.teller = teller();
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
@@ -64,7 +64,7 @@ class GateMap {
   // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text
   // there is no map, and its place waits for one.
   receive(bytes, setStateValue) {
-    const send = this.send = this.here(setStateValue);
+    const send = this.teller(setStateValue);
     const [{ notes, height, address }, end] = headed(bytes);
     writeNotes(this.notes, notes);
     this.here(tell)(address);
@@ -76,7 +76,7 @@ class GateMap {
       // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
       data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
       data.height = height;
-      this.update(data);
+      this.update(data, send);
     }
     hold(this, [data], send);
   }
@@ -89,13 +89,9 @@ class GateMap {
     say("readout");
   }
 
-  // Streamlit sends what changed at one moment as one message, and that names one fragment: a key that is typed in the moment
-  // in which another fragment's component reports gets no answer. So whoever reports there lets the map ask, a moment later.
-  ask() { this.send?.("held", this.reported ?? []); }
-
-  update(data) { // new data or a new theme
+  update(data, send) { // new data or a new theme
     const last = data.tokens.length - 1, before = this.data, { selection } = this;
-    Object.assign(this, { data, theme: readTheme(this.box) });
+    Object.assign(this, { data, send, theme: readTheme(this.box) });
     selection.hear(data.selection, last, before && before.tokens.length - 1);
     if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
     const { time, unit, layer } = selection.at;
@@ -184,13 +180,10 @@ class GateMap {
     let grip = null; // where a press began
     const asked = ({ detail }) => this.select(detail); // by the readout
     const unfollow = follow(this);
-    const again = () => this.ask();
     window.addEventListener("lstmviz:select", asked);
-    window.addEventListener("lstmviz:ask", again);
     this.unfollow = () => {
       unfollow();
       window.removeEventListener("lstmviz:select", asked);
-      window.removeEventListener("lstmviz:ask", again);
     };
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.view.scrolled) return;

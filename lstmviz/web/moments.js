@@ -2,6 +2,7 @@
 // what it was set to a moment ago, so that one which follows the newest step would stop there.
 
 import { make } from "./dom.js";
+import { teller } from "./streamlit.js";
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const { label, steps, at } = JSON.parse(new TextDecoder().decode(data));
@@ -10,7 +11,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const slider = Object.assign(document.createElement("input"), { type: "range", min: 0 });
     const step = make("span", "step"), name = make("span", "label");
     box = parentElement.appendChild(make("label", "moments", "", [make("span", "head", "", [name, step]), slider]));
-    Object.assign(box, { slider, step, name, touched: 0 });
+    Object.assign(box, { slider, step, name, touched: 0, teller: teller() });
     for (const touch of ["pointerdown", "pointermove", "keydown"])
       slider.addEventListener(touch, () => { box.touched = performance.now(); });
   }
@@ -26,7 +27,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     box.touched = performance.now();
     show();
     clearTimeout(box.timer);
-    box.timer = setTimeout(() => setTriggerValue("moved", steps[slider.value]), 80);
+    box.timer = setTimeout(() => box.teller(setTriggerValue)("moved", steps[slider.value]), 80);
   };
   show();
 }

@@ -3,7 +3,7 @@
 import { INKS } from "./constants.js";
 import { make } from "./dom.js";
 import { paysOff, sentence } from "./say.js";
-import { loading, whenGone, whileHere } from "./streamlit.js";
+import { loading, teller, whenGone } from "./streamlit.js";
 import { inline, missing, number, shortLabel, signed, soFar } from "./words.js";
 
 const MEANINGS = {
@@ -112,26 +112,24 @@ function renew(before, after) {
   for (const node of old.slice(now.length)) node.remove();
 }
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, setStateValue }) {
   let box = parentElement.querySelector(".readout");
   if (!box) {
     const numbers = make("div", "numbers"), units = make("div", "units");
     box = parentElement.appendChild(make("div", "readout", "", [numbers, units]));
-    let waiting = 0, telling = 0;
-    const tell = whileHere()(() => {
-      if (box.heard || !box.isConnected) return;
-      clearTimeout(telling);
-      telling = setTimeout(tell, loading() ? 100 : 2000); // until it is heard
-      if (loading()) return;
-      setStateValue("shown", true);
-      setTimeout(() => window.dispatchEvent(new CustomEvent("lstmviz:ask")), 50); // see `ask` in map.js
-    });
+    let told = false, waiting = 0;
+    const send = teller()(setStateValue);
+    const tell = () => {
+      if (loading()) return void setTimeout(tell, 100);
+      if (!told) send("shown", true);
+      told = true;
+    };
     const show = () => {
       const seen = window.__lstmviz;
       renew(numbers, make("div", "", "", seen ? [cellCard(seen), ...(seen.beside ? [besideCard(seen)] : []), nextCard(seen)] : []));
       clearTimeout(waiting);
       waiting = setTimeout(() => renew(units, make("div", "", "", seen ? [findCard(seen)] : [])), 50); // the map goes first
-      if (seen && !telling) telling = setTimeout(tell, 400); // after the map has said what it holds
+      if (seen) setTimeout(tell, 400); // after the map has said what it holds
     };
     box.addEventListener("click", ({ target }) => {
       const { act, typed, level, unit, layer } = target.closest("button")?.dataset ?? {};
@@ -139,11 +137,10 @@ export default function ({ parentElement, data, setStateValue }) {
       if (act === "unit")
         window.dispatchEvent(new CustomEvent("lstmviz:select", { detail: { unit: Number(unit), layer: Number(layer) } }));
     });
-    setTimeout(() => telling || tell(), 3000); // without a text there is no map
+    setTimeout(tell, 3000); // without a text there is no map
     window.addEventListener("lstmviz:readout", show);
     box.forget = whenGone(parentElement, () => window.removeEventListener("lstmviz:readout", show));
     show();
   }
-  box.heard = data?.[0] === 1; // the server has heard that it is shown
   return box.forget;
 }

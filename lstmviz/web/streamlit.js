@@ -22,6 +22,39 @@ export function whileHere() {
   return (act) => (...said) => { if (left < begun || performance.now() > left + WAIT) act(...said); };
 }
 
+const SETTLED = 50; // milliseconds after a person did something, when Streamlit has sent what came of it
+let acted = -Infinity;
+for (const deed of ["keydown", "input", "change", "pointerup", "click"])
+  addEventListener(deed, () => { acted = performance.now(); }, true);
+
+// Streamlit sends in a timer of 0 ms what changed until then.
+function atOnce(act) {
+  const { setTimeout } = window;
+  window.setTimeout = (then, wait, ...given) => (wait ? setTimeout(then, wait, ...given) : then(...given));
+  try { act(); } finally { window.setTimeout = setTimeout; }
+}
+
+// How a component that begins now tells the server something while its page stays: in a message of its own. Streamlit sends
+// what changes at one moment as one message, and runs one fragment for it: a key or a click of the same moment, which is
+// another fragment's or the whole page's, would get no answer. Of what has to wait, the newest of each name is sent.
+export function teller() {
+  const waiting = new Map();
+  let set = null, timer = 0;
+  const speak = whileHere()(() => {
+    timer = 0;
+    if (performance.now() - acted < SETTLED) return void (timer = setTimeout(speak, SETTLED));
+    const said = [...waiting];
+    waiting.clear();
+    for (const [name, value] of said) atOnce(() => set(name, value));
+  });
+  return (setValue) => (name, value) => {
+    set = setValue;
+    waiting.delete(name);
+    waiting.set(name, value);
+    if (!timer) speak();
+  };
+}
+
 // Whether some element of the page is still on its way: Streamlit fetches each kind when it is first needed. Until then the
 // server is told nothing, since its answer would take the place of what it had put there: the sentence in its box.
 export const loading = () => document.querySelector("[data-testid=stSkeleton]") !== null;

@@ -309,6 +309,14 @@ def test_a_text_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not app.exception
     assert app.selectbox(key="corpus").value == "cats" and (folder.parent / "corpora/cats/text.txt").exists()
     assert "training tokens" in spoken(app)
+    reader = Run.create(folder / "reader", RunConfig(TrainConfig(f"{folder.parent / 'corpora/cats'}"), ModelConfig()))
+    app.button(key="text_forget").click().run()
+    assert "reader is trained on it; stop that first" in spoken(app)
+    assert app.selectbox(key="corpus").value == "cats"
+    trainings.delete(reader)
+    app.button(key="text_forget").click().run()
+    assert not app.exception
+    assert "cats" not in app.selectbox(key="corpus").options and not (folder.parent / "corpora/cats").exists()
     app.selectbox(key="corpus").select("a text of your own").run()
     assert app.text_area(key="text_pasted").value.startswith("the cat")  # nothing typed is lost
     assert app.segmented_control(key="level").value == "words" and app.number_input(key="min_count").value == 600

@@ -232,6 +232,26 @@ def test_a_page_that_is_left_says_nothing_more(web_page: Page) -> None:
     assert said == ["first after a link to where it is", "second on the next page"]
 
 
+def test_what_a_component_says_waits_for_what_a_person_does_and_goes_in_a_message_of_its_own(web_page: Page) -> None:
+    said = web_page.evaluate(
+        """async () => {
+          const { teller } = await import("/streamlit.js"), said = [];
+          const streamlit = (name, value) => setTimeout(() => said.push(`${name} ${value}`), 0);
+          const send = teller()(streamlit);
+          send("held", 1);
+          said.push("told");
+          dispatchEvent(new Event("input"));
+          setTimeout(() => said.push("typed"), 0);
+          send("held", 2);
+          send("shown", 1);
+          send("held", 3);
+          await new Promise((done) => setTimeout(done, 150));
+          return said;
+        }"""
+    )
+    assert said == ["held 1", "told", "typed", "shown 1", "held 3"]
+
+
 def test_the_address_tells_what_is_shown(web_page: Page) -> None:
     found = web_page.evaluate(
         """async () => {
