@@ -260,14 +260,14 @@ def test_a_pause_lets_another_run_have_the_turn(tmp_path: Path, monkeypatch: pyt
 
 def test_a_stop_counts_from_the_moment_it_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run.create(tmp_path / "run", LONG)
-    open_corpus = process.open_corpus
+    open_corpus = process.open_data
 
     def open_slowly(config: TrainConfig) -> Corpus:
         wait_for(run, "starting")
         run.ask("stop")
         return open_corpus(config)
 
-    monkeypatch.setattr(process, "open_corpus", open_slowly)
+    monkeypatch.setattr(process, "open_data", open_slowly)
     list(execute(run))
     wait_for(run, "stopped")
 
@@ -447,7 +447,7 @@ SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_e
 
 @pytest.fixture
 def small_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "open_corpus", lambda config: generate(config.corpus, 400))
+    monkeypatch.setattr(process, "open_data", lambda config: generate(config.corpus, 400))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "nfg", "mingru", "slstm"])
