@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Trains every shipped checkpoint, counts every table, measures every experiment: checkpoints/train.sh DATA_DIR [NAME …]
-# DATA_DIR holds tinyshakespeare/input.txt, wikitext-2/{train,valid,test}.txt and penn_small/{train,valid,test}.txt and in mnist/ the four idx files; results go to
-# runs/NAME and, with their cards, here. The last is the text of the course report and comes with nobody: leave its experiments out.
+# DATA_DIR holds tinyshakespeare/input.txt, wikitext-2/{train,valid,test}.txt, the four idx files in mnist/ and, last,
+# penn_small/{train,valid,test}.txt; results go to runs/NAME and, with their cards, here. The last is the text of the course report and
+# comes with nobody: leave its experiments out.
 set -euo pipefail
 data=$1
 shift
