@@ -5,18 +5,21 @@
 First come files, texts and links that were made to cost much, each in a process of its own: the processor time and the
 memory over the file's own size are counted until it is refused or the first map of it is made.
 
-Then files of the shipped checkpoints are altered: bits, bytes and ends of the file, its header, the values in that, its
-tensors. Half of them get a digest that fits, as somebody would write it who wants to do harm. What is altered without
-that and is still taken counts as a miss; with it, whatever is taken must be shown without an error.
+Then files of the shipped checkpoints and of tables of counts are altered: bits, bytes and ends of the file, its
+header, the values in that, its tensors or counts. Half of them get a digest that fits, as somebody would write it who
+wants to do harm. What is altered without that and is still taken counts as a miss; with it, whatever is taken must be
+shown without an error.
 
 Exits with 1 where something altered was taken, where anything but a ``CheckpointError`` (of a text, a ``ValueError``)
 came out, or where more than 2 s or 300 MB were taken. A file that is too large to be uploaded can only be put into a
-folder by whose machine it is: it may take 2 s for each 32 MB.
+folder by whose machine it is: it may take 2 s for each 32 MB; so can a table of counts, which may take 4 s.
 """
 
 import argparse
+import hashlib
 import io
 import json
+import lzma
 import os
 import pickle
 import random
@@ -30,7 +33,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +44,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 torch.set_num_threads(1)  # as in the app
 
+from lstmviz import baselines, counted  # noqa: E402
 from lstmviz import checkpoint as checkpoints  # noqa: E402
-from lstmviz.card import card  # noqa: E402
+from lstmviz.baselines import LONGEST, Counts, continuations  # noqa: E402
+from lstmviz.card import card, table_card  # noqa: E402
 from lstmviz.cells import CELLS  # noqa: E402
 from lstmviz.charts import gate_figure, lines_figure, training_figure  # noqa: E402
 from lstmviz.checkpoint import Checkpoint, CheckpointError  # noqa: E402
-from lstmviz.config import OWN_TEXT_MOST, ModelConfig, TrainConfig  # noqa: E402
+from lstmviz.config import OWN_TEXT_MOST, VOCABULARY_MOST, ModelConfig, TrainConfig  # noqa: E402
+from lstmviz.counted import About, Table  # noqa: E402
 from lstmviz.data import corpora  # noqa: E402
 from lstmviz.data.images import examples  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
@@ -65,11 +71,12 @@ from lstmviz.wire import Frame, payload, side_by_side  # noqa: E402
 SHORT = (
     "31 MB of []", "as many numbers as may be", "a corpus name of 25 MB", "700,000 rows of history", "999,000 words",
     "200,000 { in each other in the description", "1 mingru of 4,000 units", "20 layers of lstm", "chrono",
-    "a bias in an rnn of -3.4e38", "signs that nobody sees", "marks on one letter",
+    "a bias in an rnn of -3.4e38", "signs that nobody sees", "counts: 200,000 [ in each other", "marks on one letter",
 )  # fmt: skip
 SECONDS, BYTES = 2.0, 300e6  # the most that may be taken
 UPLOADED = 32 * 2**20  # bytes, at most
 SHIPPED = sorted((ROOT / "checkpoints").rglob("*.safetensors"))
+TABLES = sorted((ROOT / "checkpoints").glob("*.counts"))
 Show = Callable[[Callable[[], None]], None]  # does it, and calls what it is given once the first map is there
 
 
@@ -109,12 +116,33 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     lines_figure({"one": reach(opened)}, x="", y="", doubling=True).to_json()
 
 
+def show_table(table: Table, shown: Callable[[], None] = lambda: None) -> None:
+    """Everything that the pages do with a table of counts: its longest runs are laid over a sentence first."""
+    vocabulary, n = table.vocabulary, len(table.about.runs)
+    ids = vocabulary.encode("what is typed ((x)x)\n") * 20
+    longest = table.model(n)
+    assert not np.isnan(longest.nll(np.array(ids))).any()
+    assert baselines.told(longest.counts, np.array(ids)).run.max() <= n
+    shown()
+    table_card(table)
+    for beginning in ([], ids[:n], [*range(n)]):
+        for found in continuations(longest.counts, beginning):
+            [vocabulary.display(token) for token in (*found.context, *found.tokens)]
+    for k in range(1, n + 1):
+        with suppress(FloatingPointError):  # which the page says
+            table.model(k).sample(torch.tensor(ids[:1]), 20)
+
+
 def of_file(data: bytes, path: Path) -> Show:
     """As the pages open it: what is too large to be uploaded lies in a folder."""
     if len(data) <= UPLOADED:
         return lambda shown: show(checkpoints.loads(data), shown)
     path.write_bytes(data)
     return lambda shown: show(checkpoints.load(path), shown)
+
+
+def of_table(data: bytes) -> Show:
+    return lambda shown: show_table(counted.loads(data), shown)
 
 
 # ---- altered files ---------------------------------------------------------------------------------------------------
@@ -181,18 +209,21 @@ def edit(value: Any, chance: random.Random) -> None:
         value[last] = chance.choice(VALUES)
 
 
+def battered(data: bytes, chance: random.Random) -> bytes:
+    """A file with bits or bytes changed, cut off, added or taken out; half of the time those of its header."""
+    spot, piece = chance.randrange(len(data)), chance.randbytes(chance.choice([1, 8, 100]))
+    if chance.random() < 0.5:
+        spot %= 8 + int.from_bytes(data[:8], "little")
+    flipped, rest = bytes([data[spot] ^ 1 << chance.randrange(8)]), data[spot + len(piece) :]
+    begun, after = data[:spot], data[spot + 1 :]
+    return chance.choice(
+        [begun, data[spot:], data + piece, begun + piece + data[spot:], begun + rest, begun + piece + rest]
+        + [begun + flipped + after] * 3
+    )
+
+
 def altered(data: bytes, chance: random.Random, sign: bool) -> bytes:
-    """A file with something changed in it; with the digest that fits if ``sign``."""
-    if not sign and chance.random() < 0.5:
-        spot, piece = chance.randrange(len(data)), chance.randbytes(chance.choice([1, 8, 100]))
-        if chance.random() < 0.5:
-            spot %= 8 + int.from_bytes(data[:8], "little")
-        flipped, rest = bytes([data[spot] ^ 1 << chance.randrange(8)]), data[spot + len(piece) :]
-        begun, after = data[:spot], data[spot + 1 :]
-        return chance.choice(
-            [begun, data[spot:], data + piece, begun + piece + data[spot:], begun + rest, begun + piece + rest]
-            + [begun + flipped + after] * 3
-        )
+    """A checkpoint's file with something changed in it; with the digest that fits if ``sign``."""
     header, description, tensors = parts_of(data)
     names = list(header)
     deed = chance.random()
@@ -213,19 +244,68 @@ def altered(data: bytes, chance: random.Random, sign: bool) -> bytes:
     return signed(header, description, tensors) if sign else joined(header, description, tensors)
 
 
-def alter(count: int, seed: int) -> list[str]:
-    """Alter so many files; what should not have been."""
+def altered_table(data: bytes, chance: random.Random, sign: bool) -> bytes:
+    """A table's file with something changed in it, or one of another text; with the digest that fits if ``sign``."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    description, columns = json.loads(data[8:end]), bytearray(lzma.decompress(data[end:]))
+    deed, spot = chance.random(), chance.randrange(len(columns))
+    if deed < 0.4:
+        edit(description, chance)
+    elif deed < 0.6:
+        columns[spot] = chance.choice([0, 1, columns[spot] ^ 1, 255])
+    elif deed < 0.7:
+        columns[spot:] = bytes([chance.choice([0, 1, 255])]) * (len(columns) - spot)
+    elif deed < 0.8:
+        many = 4 * chance.randrange(100)
+        columns[spot : spot + many] = chance.choice([b"", columns[spot : spot + many][::-1]])
+    else:
+        ids = [chance.randrange(3 + chance.randrange(4)) for _ in range(chance.randrange(1, 60))]
+        table = tabled(np.array(ids), ["\u202e|", "<b>", "`"], chance.randrange(1, LONGEST + 1))
+        description, columns = vars(table.about), columns_of(table)
+    if description == json.loads(data[8:end]) and columns == lzma.decompress(data[end:]):
+        return data  # not the same in another compression
+    return sealed(description, bytes(columns), None if sign else description["digest"])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files of one kind.
+
+    Args:
+        small, large: some to be altered, and some that are altered more rarely.
+        altered: does it.
+        loads, show: what the pages do with what came out.
+    """
+
+    small: list[bytes]
+    large: list[bytes]
+    altered: Callable[[bytes, random.Random, bool], bytes]
+    loads: Callable[[bytes], Any]
+    show: Callable[[Any], None]
+
+
+def kinds() -> tuple[Kind, Kind]:
+    """Checkpoints, and tables of counts."""
     small = [path.read_bytes() for path in SHIPPED if path.stat().st_size < 1e6]
     large = [path.read_bytes() for path in SHIPPED if path.stat().st_size >= 1e6]
-    ends, problems, slowest = Counter(), [], 0.0
+    counts = [counted.dumps(tabled(np.arange(900) ** 2 % 7 + 3, [*"what is"], n)) for n in (1, 3, LONGEST)]
+    return (
+        Kind(small, large, altered, checkpoints.loads, show),
+        Kind(counts, [path.read_bytes() for path in TABLES], altered_table, counted.loads, show_table),
+    )
+
+
+def alter(count: int, seed: int) -> list[str]:
+    """Alter so many files; what should not have been."""
+    ends, problems, slowest, (weights, counts) = Counter(), [], 0.0, kinds()
     for number in range(count):
-        chance = random.Random(f"{seed} {number}")
-        data, sign = chance.choice(large if number % 50 == 0 else small), number % 2 == 1
+        chance, kind = random.Random(f"{seed} {number}"), counts if number % 5 == 0 else weights
+        data, sign = chance.choice(kind.large if chance.random() < 0.02 else kind.small), number % 2 == 1
         with suppress(Exception):  # what cannot even be written
-            mutant = altered(data, chance, sign)
+            mutant = battered(data, chance) if not sign and chance.random() < 0.5 else kind.altered(data, chance, sign)
             if mutant != data:
                 begun = time.process_time()
-                end = tried(mutant, sign)
+                end = tried(mutant, sign, kind)
                 slowest = max(slowest, time.process_time() - begun)
                 ends[end.split(":")[0]] += 1
                 if not end.startswith(("refused", "taken with a digest that fits")):
@@ -235,13 +315,13 @@ def alter(count: int, seed: int) -> list[str]:
     return problems
 
 
-def tried(mutant: bytes, sign: bool) -> str:
+def tried(mutant: bytes, sign: bool, kind: Kind) -> str:
     """How an altered file ended."""
     try:
-        checkpoint = checkpoints.loads(mutant)
+        found = kind.loads(mutant)
         if not sign:
             return "taken, though its digest cannot fit"
-        show(checkpoint)
+        kind.show(found)
         return "taken with a digest that fits, and shown"
     except CheckpointError:
         return "refused"
@@ -405,6 +485,73 @@ def blown(cell: str, value: float) -> Checkpoint:
     return checkpoint
 
 
+# ---- tables of counts that cost much ---------------------------------------------------------------------------------
+
+
+def tabled(ids: np.ndarray, tokens: list[str], n: int, level: str = "char") -> Table:
+    """The counts of a text, with figures that nobody measured."""
+    counts = Counts.of(ids, n, len(SPECIALS) + len(tokens))
+    about = About(
+        level, (*SPECIALS, *tokens), tuple(map(len, counts.keys)), corpus_name="test", corpus_sha256="0" * 64,
+        licence="none", command="none", valid_nll=(2.0,) * n, test_nll=(2.0,) * n, valid_unknown=0, test_unknown=0,
+    )  # fmt: skip
+    return Table(counts, about)
+
+
+def columns_of(table: Table) -> bytes:
+    data = counted.dumps(table)
+    return lzma.decompress(data[8 + int.from_bytes(data[:8], "little") :])
+
+
+def sealed(description: dict[str, Any], columns: bytes, digest: str | None = None) -> bytes:
+    """A table's file, as it is written, with the digest that fits or with another."""
+
+    def text(digest: str) -> bytes:
+        return json.dumps({**description, "digest": digest}, sort_keys=True).encode()
+
+    said = text(hashlib.sha256(text("") + columns).hexdigest() if digest is None else digest)
+    return len(said).to_bytes(8, "little") + said + lzma.compress(columns, preset=0)
+
+
+def with_told(columns: bytes = b"", **changes: Any) -> bytes:
+    """A small table's file with something else in its description, under a digest that fits."""
+    table = tabled(np.arange(900) ** 2 % 7 + 3, [*"what is"], 3)
+    return sealed({**vars(table.about), **changes}, columns or columns_of(table))
+
+
+def tables() -> dict[str, Callable[[], bytes]]:
+    """Tables of counts that were made to do harm, by what they are."""
+    rng, words = np.random.default_rng(0), [f"w{number}" for number in range(VOCABULARY_MOST - len(SPECIALS))]
+    few, many = words[:2_000], len(words)
+
+    def whole(table: Table) -> bytes:
+        return sealed(vars(table.about), columns_of(table))
+
+    return {
+        "counts: nothing": lambda: b"",
+        "counts: 15 MB of []": lambda: raw(b"[" + b"[]," * 5_000_000 + b"[]]"),
+        "counts: as many numbers as may be": lambda: raw(b"[" + b"1.5," * 1_990_000 + b"1]"),
+        "counts: 200,000 [ in each other": lambda: raw(b"[" * 200_000),
+        "counts: a number of 15 million digits": lambda: raw(b'{"format": ' + b"9" * 15_000_000 + b"}"),
+        "counts: a licence of 5 MB": lambda: with_told(licence="x" * 5_000_000),
+        "counts: a digest of 5 MB": lambda: with_told(corpus_sha256="0" * 5_000_000),
+        "counts: 500,000 levels": lambda: with_told(runs=[1] * 500_000),
+        "counts: a level of 10**15 runs": lambda: with_told(runs=[10**15]),
+        "counts: 15,000 tokens of 900 characters": lambda: with_told(
+            tokens=[*SPECIALS, *(f"{n:0900}" for n in range(15_000))]
+        ),
+        "counts: a bomb of 300 MB": lambda: with_told(bytes(300_000_000)),
+        "counts: a bomb of as many runs as may be": lambda: with_told(
+            bytes(4 * 9_250_001), tokens=(*SPECIALS, *words), runs=[250_000, 1_000_000, 2_750_000]
+        ),
+        "counts: an xz that asks for 1 GB": lambda: raw(counted._text(tabled(np.arange(9), [*"abcdef"], 1).about))
+        + lzma.compress(bytes(99), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**30, "mode": lzma.MODE_FAST}]),
+        "counts: 299,996 words": lambda: whole(tabled(rng.integers(3, many, 9_000), words, 2, "word")),
+        "counts: as many runs of 7 as may be": lambda: whole(tabled(rng.integers(3, many, 600_000), words, 7, "word")),
+        "counts: as many pairs as may be": lambda: whole(tabled(rng.integers(3, len(few), 12_000_000), few, 2, "word")),
+    }  # fmt: skip
+
+
 # ---- texts that cost much --------------------------------------------------------------------------------------------
 
 TEXT = OWN_TEXT_MOST  # bytes that are read as tokens; a text of the command line may be kept, which reads no tokens
@@ -503,15 +650,17 @@ def cost_much(chosen: Sequence[str], folder: Path) -> list[str]:
     def tell(what: str, size: int, held_before: int, end: str, took: float, held: float) -> None:
         nonlocal seconds, most
         over = max(0.0, held - (size - held_before))
-        bad = end.startswith("FOREIGN") or took > SECONDS * max(1, size / UPLOADED) or over > BYTES
+        allowed = SECONDS * (2 if what.startswith("counts") else max(1, size / UPLOADED))
+        bad = end.startswith("FOREIGN") or took > allowed or over > BYTES
         print(f"{'! ' if bad else '  '}{what:<42} {size / 1e6:5.1f} MB {took:6.2f} s {over / 1e6:5.0f} MB  {end:.100}")
         seconds, most = max(seconds, took), max(most, over)
         problems.extend([f"{what}: {took:.2f} s, {over / 1e6:.0f} MB, {end}"] * bad)
 
-    for what, make in files().items():
+    for what, make in (files() | tables()).items():
         if what in chosen:
             data = make()
-            size, act = len(data), of_file(data, folder / "large.safetensors")
+            size = len(data)
+            act = of_table(data) if what.startswith("counts") else of_file(data, folder / "large.safetensors")
             before = size if size <= UPLOADED else 0  # else it is read there
             del data
             tell(what, size, before, *apart(act))
@@ -536,8 +685,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="of that those with this in their name")
     arguments = parser.parse_args()
     show(checkpoints.loads(SHIPPED[0].read_bytes()))  # what is imported late is no file's doing
+    show_table(counted.loads(TABLES[0].read_bytes()))
     with tempfile.TemporaryDirectory() as folder:
-        chosen = SHORT if arguments.short else [*files(), *texts()]
+        chosen = SHORT if arguments.short else [*files(), *tables(), *texts()]
         problems = cost_much([what for what in chosen if arguments.only in what], Path(folder))
     problems += alter(arguments.mutants, arguments.seed)
     if problems:

@@ -6,18 +6,16 @@ Each is a `Predictor`, as a `LanguageModel` is one: so it can be evaluated, draw
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstmviz.cells import State
-from lstmviz.config import ModelConfig
-from lstmviz.model import LanguageModel, draw
+from lstmviz.model import draw
 
 LONGEST = 7  # tokens of a run that are counted
 FALLBACK = (0.5, 1.0, 1.5)  # discounts where too few runs were counted to estimate them, as KenLM has them
@@ -260,6 +258,10 @@ class NGram:
         self.counts = counts
         self.alphas, self.gammas = weights(counts)
 
+    @property
+    def name(self) -> str:
+        return f"{self.counts.n}-gram"
+
     def __call__(self, tokens: Tensor, state: list[State] | None = None, /) -> tuple[Tensor, list[State]]:
         """ln p of every token after each: ``(T, B)`` to ``(T, B, V)``, and the state; −∞ for what is impossible."""
         places, last = self._read(tokens, state)
@@ -317,58 +319,6 @@ class NGram:
 def _log(p: np.ndarray) -> Tensor:
     with np.errstate(divide="ignore"):
         return torch.from_numpy(np.log(p).astype(np.float32))
-
-
-# ---- the fixed window ------------------------------------------------------------------------------------------------
-
-
-class Window(nn.Module):
-    """One hidden layer over the last n vectors, in the place of a `Stack`: h_t = tanh(W [x_{t-n+1}; …; x_t] + b).
-
-    Before the first vector stand zeros. Its state is the last n - 1 of them, ``(B, n - 1, X)``.
-
-    Args:
-        input_size: X of each vector.
-        hidden_size: units H.
-        n: vectors in the window.
-        dropout: share of values dropped while training, of what goes in and of what comes out.
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, n: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.n, self.dropout = n, dropout
-        self.hidden = nn.Linear(n * input_size, hidden_size)
-
-    def forward(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """``(T, B, X)`` to ``(T, B, H)``, and the state."""
-        _, batch, size = vectors.shape
-        before = state[0]["before"] if state else vectors.new_zeros(batch, self.n - 1, size)
-        whole = torch.cat([before.transpose(0, 1), vectors])  # (n - 1 + T, B, X)
-        window = whole.unfold(0, self.n, 1).transpose(2, 3).flatten(2)  # (T, B, n · X)
-        h = self.hidden(F.dropout(window, self.dropout, self.training)).tanh()
-        return F.dropout(h, self.dropout, self.training), [{"before": whole[len(vectors) :].transpose(0, 1)}]
-
-
-class FixedWindow(LanguageModel):
-    """The neural model of a fixed window: the last n tokens' embeddings side by side, one hidden layer, a softmax.
-
-    Bengio et al. 2003, "A neural probabilistic language model", without its direct connections. It embeds, decodes,
-    learns and is drawn from as any `LanguageModel`; there are no gates to be recorded.
-
-    Args:
-        config: sizes and dropout; its cell says nothing here.
-        vocab_size: number of tokens, specials included.
-        n: tokens that it looks at.
-
-    Raises:
-        ValueError: n is less than 1.
-    """
-
-    def __init__(self, config: ModelConfig, vocab_size: int, n: int) -> None:
-        if n < 1:
-            raise ValueError(f"n is {n}; a window has 1 token at least")
-        super().__init__(replace(config, cell="rnn", num_layers=1), vocab_size)
-        self.layers = Window(config.embedding_size, config.hidden_size, n, config.dropout)
 
 
 # ---- what was counted, and what never --------------------------------------------------------------------------------

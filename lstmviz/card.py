@@ -53,7 +53,8 @@ def card(checkpoint: Checkpoint) -> str:
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     rows = {
         **_of_text(checkpoint, vocabulary),
-        "model": f"{model.num_layers} × {model.cell}, {model.hidden_size} units, embedding {model.embedding_size}"
+        "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
+        + f", {model.hidden_size} units, embedding {model.embedding_size}"
         + (f" of rows of {model.row_size} pixels" if model.row_size else "")
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")

@@ -32,7 +32,6 @@ from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
 from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.distance import accuracy_by_distance
-from lstmviz.explain.tables import as_csv
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.tasks import TASKS, fitted_to, open_data
@@ -209,8 +208,9 @@ def experiment(
         if not follow_all(lineup, workers, ray, again=asked.command(setting), may_fail=asked.may_fail):
             break
     result = asked.result(setting, begun)
+    say(f"\n{side_by_side(asked, result)}\n")  # before a full disk may say no
     result.save(path)
-    say(f"\n{side_by_side(asked, result)}\n\nsaved {path}")
+    say(f"saved {path}")
 
 
 def resume(run_dir: tyro.conf.Positional[Path]) -> None:
@@ -508,6 +508,8 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
         raise ValueError(
             f"{out} cannot be written: " + ("it is a folder" if out.is_dir() else "its folder is not there")
         )
+    from lstmviz.explain.tables import as_csv  # with pandas, as in trace.py
+
     loaded = _of_text(checkpoint)
     frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
     frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")

@@ -243,6 +243,15 @@ class ModelConfig(Options):
             later=True,
         ),
     )
+    window: int | None = field(
+        default=None,
+        metadata=option(
+            whole(1, 64),
+            "in the place of cells one hidden layer over the vectors of the last so many tokens, side by side "
+            '(Bengio et al. 2003, "A neural probabilistic language model"); needs cell rnn and one layer.',
+            later=True,
+        ),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -261,10 +270,17 @@ class ModelConfig(Options):
             raise ValueError("forget_bias and chrono both say how the forget gate begins; leave one of them out")
         if any(begins) and not cell.keeping:
             raise ValueError(f"forget_bias and chrono start a gate that {self.cell} does not have; leave them out")
+        if self.window is not None and (self.cell, self.num_layers) != ("rnn", 1):
+            raise ValueError(
+                f"window is {self.window}, a single layer without a memory; so cell must be rnn and num_layers 1, and "
+                f"they are {self.cell} and {self.num_layers}"
+            )
         if self.adaptive_softmax and self.tie_weights:
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
         if self.row_size is not None and (self.tie_weights or self.embedding_std is not None):
             raise ValueError("a model of images has no embedding matrix; leave tie_weights and embedding_std out")
+        if self.row_size is not None and self.window is not None:
+            raise ValueError("a fixed window reads tokens and no images; leave window out")
 
     def check_vocabulary(self, vocab_size: int) -> None:
         """Refuse a vocabulary that such a model cannot have.

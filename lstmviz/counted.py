@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -273,7 +273,7 @@ def _is_sane(about: About) -> bool:
 
 
 def _text(about: About) -> bytes:
-    return json.dumps(asdict(about), sort_keys=True, allow_nan=False).encode()
+    return json.dumps(vars(about), sort_keys=True, allow_nan=False).encode()
 
 
 def _digest(about: About, columns: bytes) -> str:

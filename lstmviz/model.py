@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -120,6 +120,42 @@ class Stack(nn.ModuleList):
         return F.dropout(x, self.dropout, self.training)
 
 
+class Window(nn.Module):
+    """One hidden layer over the last n vectors, in the place of a `Stack`: h_t = tanh(W [x_{t-n+1}; …; x_t] + b).
+
+    Before the first vector stand zeros. Its state is the last n - 1 of them, ``(B, n - 1, X)``.
+
+    Args:
+        input_size: X of each vector.
+        hidden_size: units H.
+        n: vectors in the window.
+        dropout: share of values dropped while training, of what goes in and of what comes out.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, n: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.n, self.dropout = n, dropout
+        self.hidden = nn.Linear(n * input_size, hidden_size)
+
+    def forward(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """``(T, B, X)`` to ``(T, B, H)``, and the state."""
+        _, batch, size = vectors.shape
+        before = state[0]["before"] if state else vectors.new_zeros(batch, self.n - 1, size)
+        whole = torch.cat([before.transpose(0, 1), vectors])  # (n - 1 + T, B, X)
+        window = whole.unfold(0, self.n, 1).transpose(2, 3).flatten(2)  # (T, B, n · X)
+        h = self.hidden(F.dropout(window, self.dropout, self.training)).tanh()
+        last = whole[len(vectors) :].transpose(0, 1).contiguous()
+        return F.dropout(h, self.dropout, self.training), [{"before": last}]
+
+    def record(self, vectors: Tensor, state: list[State] | None = None) -> NoReturn:
+        """There is nothing to be recorded.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"a window of {self.n} tokens keeps nothing, so there are no gates and no states to show")
+
+
 class Predictor(Protocol):
     """What can be asked of any model of a text: a `LanguageModel` is one, and so may be a table of counts.
 
@@ -178,8 +214,11 @@ class LanguageModel(nn.Module):
             self.embedding = nn.Embedding(vocab_size, config.embedding_size, _weight=weight)
         else:
             self.embedding = nn.Linear(config.row_size, config.embedding_size)
-        sizes = config.embedding_size, config.hidden_size, config.num_layers
-        self.layers = Stack(cell, *sizes, dropout=config.dropout)
+        sizes = config.embedding_size, config.hidden_size
+        if config.window:
+            self.layers = cast(Stack, Window(*sizes, config.window, config.dropout))
+        else:
+            self.layers = Stack(cell, *sizes, config.num_layers, dropout=config.dropout)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         if config.row_size is None:
@@ -188,7 +227,7 @@ class LanguageModel(nn.Module):
             nn.init.normal_(self.embedding.weight, std=config.embedding_std)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
-        for layer in self.layers:
+        for layer in self.layers if not config.window else ():
             if config.forget_bias is not None:
                 layer.begin_keeping(torch.full((config.hidden_size,), float(config.forget_bias)))
             if config.chrono is not None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.images import examples
@@ -93,7 +94,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     """A model ready to be watched.
 
     Raises:
-        CheckpointError: what it computes is no finite numbers.
+        CheckpointError: it has no gates or states, or they are no finite numbers.
     """
     model = checkpoint.build()
     vocabulary = checkpoint.vocabulary
@@ -114,6 +115,8 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         raise checkpoints.CheckpointError(
             "what the model predicts is no finite number; its weights are useless"
         ) from error
+    except ValueError as error:
+        raise checkpoints.CheckpointError(str(error)) from error
     ids = text.tolist()
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
     pieces, written = [vocabulary.tokens[i] for i in ids], vocabulary.decode(ids[1:61])
@@ -185,6 +188,10 @@ class Reading:
     model: LanguageModel
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     image: np.ndarray | None = None
+
+    def nll_of(self, beside: NGram) -> np.ndarray:
+        """What an n-gram of the same vocabulary loses at each token, ``(T,)``; NaN where the model says none."""
+        return np.where(np.isnan(self.trace.nll), np.nan, beside.nll(np.array(self.ids)))
 
 
 def read(opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None) -> Reading | None:

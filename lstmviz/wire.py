@@ -240,6 +240,7 @@ class ComparedModel:
         at: the model's token at each position of the axis; −1 where none stands.
         kin: a number that models share whose units correspond.
         loss: in nats, an entry a position.
+        beside: whether something is laid over it.
         equations, remark: of its cell.
         absent: row -> what stands there where the cell lacks the gate.
         differences: role -> the largest difference from the reference.
@@ -253,6 +254,7 @@ class ComparedModel:
     at: list[int]
     kin: int
     loss: list[float | None]
+    beside: bool
     equations: str
     remark: str
     absent: dict[str, str]
@@ -268,6 +270,7 @@ class Chart:
         low, high: of its axis.
         log: whether the axis is logarithmic.
         lines: a value a position for each model; no values where its cell has nothing of the kind.
+        beside: the same of what is laid over the losses; no values where nothing is.
     """
 
     title: str
@@ -276,6 +279,7 @@ class Chart:
     high: float
     log: bool
     lines: list[list[float | None]]
+    beside: list[float | None]
 
 
 @dataclass(frozen=True)
@@ -305,6 +309,7 @@ class ComparisonHeader:
         same: what is the same in all.
         note: what a person must know to read the comparison rightly.
         charts: over the maps.
+        beside: the name of what is laid over their losses; empty where nothing is.
         slots: the rows of maps.
         selection: time, unit and model.
     """
@@ -322,6 +327,7 @@ class ComparisonHeader:
     same: str
     note: str
     charts: list[Chart]
+    beside: str
     slots: list[Row]
     selection: dict[str, int]
 
@@ -505,10 +511,9 @@ def payload(
 
 def laid_over(model: NGram, reading: Reading) -> Beside:
     """What an n-gram makes of the tokens that a model read."""
-    ids = np.array(reading.ids)
-    nll, told = np.where(np.isnan(reading.trace.nll), np.nan, model.nll(ids)), counted_of(model.counts, ids)
-    counted = {name: values.tolist() for name, values in vars(told).items()}
-    return Beside(f"{model.counts.n}-gram", numbers(nll), numbers(running_mean(nll)), **counted)
+    nll = reading.nll_of(model)
+    counted = {name: told.tolist() for name, told in vars(counted_of(model.counts, np.array(reading.ids))).items()}
+    return Beside(model.name, numbers(nll), numbers(running_mean(nll)), **counted)
 
 
 def described(checkpoint: Checkpoint) -> str:

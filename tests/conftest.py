@@ -104,10 +104,12 @@ def _is_healthy(address: str) -> bool:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side with other tests, those that need a browser follow each other in one process, with one."""
+    """Side by side with other tests, those that need the app in a browser follow each other in one process, with one;
+    so do, in another process, those that need a browser alone.
+    """
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group("web" if "web" in item.path.parts[-2:] else "browser"))
 
 
 @pytest.fixture(scope="session")

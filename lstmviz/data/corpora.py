@@ -22,6 +22,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
@@ -286,12 +287,15 @@ def open_corpus(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Co
         ValueError: there is no such text, or ``vocabulary`` is not the grammar's own.
     """
     if config.corpus in GRAMMARS:
-        corpus = generate(config.corpus)
+        corpus = _generated(config.corpus)
         if vocabulary not in (None, corpus.vocabulary):
             raise ValueError(f"the model was not trained on {config.corpus}, so it does not know that grammar's tokens")
         return corpus
     cut = config.level, config.max_words, config.min_count, config.unseen_apart
     return load_corpus(find_text(config.corpus), *cut, vocabulary)
+
+
+_generated = cache(generate)  # drawn once: every training of a process, and every look at the page, opens it
 
 
 def find_text(corpus: str) -> Path:

@@ -13,9 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 import safetensors.torch
 from safetensors import SafetensorError
 
@@ -32,6 +31,9 @@ from lstmviz.training.folder import Record, Run, RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.results import thinned
 from lstmviz.training.sweep import Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 1
 EPOCH_MOST = 1_000  # steps: on a text with more, this many count as an epoch
@@ -81,6 +83,8 @@ class Table:
     @property
     def report(self) -> pd.DataFrame:
         """What was published, NaN where nothing was: the rows and columns of the table."""
+        import pandas as pd  # as in trace.py
+
         found = pd.DataFrame(self.published, index=list(self.rows), dtype=float)
         return found.reindex(columns=list(self.columns))
 
@@ -94,12 +98,14 @@ class View:
         page: "watch", "compare" or "inside".
         models: their addresses, as in ``ui/sources.py``.
         text: to read.
+        beside: what is laid over the loss.
     """
 
     said: str
     page: str
     models: tuple[str, ...]
     text: str
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -359,6 +365,8 @@ class Result:
         return self._of(table, "count").fillna(0).astype(int)
 
     def _of(self, table: Table, what: str) -> pd.DataFrame:
+        import pandas as pd
+
         figures = [asdict(f) for member in self.members for f in member.figures if f.table == table.title]
         if not figures:
             return pd.DataFrame(math.nan, index=list(table.rows), columns=list(table.columns))
@@ -446,6 +454,8 @@ def result_of(name: str, home: Home) -> tuple[Result | None, str]:
 
 def side_by_side(experiment: Experiment, result: Result) -> str:
     """Every table of an experiment as text: what was published, what was measured, and by how much they differ."""
+    import pandas as pd
+
     said, is_same = [], result.sha256 == experiment.sha256 or not experiment.sha256
     for table in experiment.tables:
         report, ours, spread = table.report, result.measured(table), result.spread(table)

@@ -7,6 +7,7 @@ from unicodedata import normalize
 
 import numpy as np
 
+from lstmviz.baselines import NGram
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, visible, well_formed
 from lstmviz.reading import OpenModel, Reading
@@ -20,12 +21,14 @@ class Compared:
         name: in the menu.
         title: as short a name as tells it from the others.
         opened, reading: the model, and the sentence as it read it.
+        beside: an n-gram of its vocabulary, which is laid over its loss.
     """
 
     name: str
     title: str
     opened: OpenModel
     reading: Reading
+    beside: NGram | None = None
 
     @property
     def checkpoint(self) -> Checkpoint:

@@ -15,7 +15,7 @@ from lstmviz.explain.alignment import Axis, Compared
 from lstmviz.explain.differences import Differences
 from lstmviz.explain.kin import largest_differences
 from lstmviz.explain.lacking import lacking
-from lstmviz.explain.measures import CHARTS, measures
+from lstmviz.explain.measures import CHARTS, GAIN, losses, measures
 from lstmviz.explain.rows import SLOTS, role_in
 from lstmviz.reading import mostly_unknown, rows_of, unknown_share
 from lstmviz.roles import SIDE_BY_SIDE
@@ -84,6 +84,7 @@ def draw(
     models, axis, layer = comparison.models, comparison.axis, view.layer
     lines = [measures(model, layer, view.gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
     drawn = [_drawn(model, layer, view.slots) for model in models]
+    beside, laid = _laid_over(comparison)
     ends = common_scales(models, layer, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
     noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
@@ -103,7 +104,8 @@ def draw(
         facts=[(fact.label, fact.values, fact.differs) for fact in comparison.facts.facts],
         same=comparison.facts.same,
         note=_note(comparison, view.difference),
-        charts=[_chart(name, view.gate, lines, axis.by) for name in view.charts],
+        charts=[_chart(name, view.gate, lines, axis.by, beside, laid.get(name)) for name in view.charts],
+        beside=beside,
         slots=[Row(slot, SLOTS[slot].label, SLOTS[slot].hint) for slot in view.slots],
         selection=selection,
     )
@@ -144,6 +146,7 @@ def _described(
         at=comparison.axis.at[k].tolist(),
         kin=comparison.kin[k],
         loss=_line(loss),
+        beside=model.beside is not None,
         equations=_equations(config.cell),
         remark=CELLS[config.cell].note(),
         absent=_absent(model, view.layer, view.slots, taken),
@@ -193,15 +196,33 @@ def _equations(cell: str) -> str:
     return re.sub(r" {3,}", "\n", CELLS[cell].equations())
 
 
-def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str) -> Chart:
+def _laid_over(comparison: Comparison) -> tuple[str, dict[str, np.ndarray]]:
+    """What is laid over the losses: its name, empty where nothing is, and its own lines.
+
+    It reads what the models of its vocabulary read, so the first of them will do.
+    """
+    for model, at in zip(comparison.models, comparison.axis.at, strict=True):
+        if model.beside:
+            return model.beside.name, losses(model.reading.nll_of(model.beside), at, comparison.axis.by)
+    return "", {}
+
+
+def _chart(
+    name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str, beside: str, laid: np.ndarray | None
+) -> Chart:
+    """A line a model; ``laid`` is what ``beside`` makes of the same."""
     unit, of_gate = CHARTS[name]
     values = [line[name] for line in lines]
-    known = np.concatenate([v[np.isfinite(v)] for v in values if v is not None] or [np.zeros(0)])
-    most = float(known.max()) if len(known) else 1.0
+    every = [v[np.isfinite(v)] for v in (*values, laid) if v is not None]
+    known = np.concatenate(every or [np.zeros(0)])
+    most = float(np.abs(known).max()) if len(known) else 1.0
     if name == "loss":
         low, high = 0, max(2, float(np.ceil(most)))
+    elif name == GAIN:
+        high = max(2, float(np.ceil(most)))
+        low, unit = -high, f"{unit} than\nthe {beside}" if beside else unit
     elif name == "perplexity":
-        settled = [v[np.isfinite(v)][-1] for v in values if v is not None and np.isfinite(v).any()]
+        settled = [v[-1] for v in every if len(v)]
         low, high = 1, max(4, float(np.ceil(3 * max(settled, default=1))))
     elif name == "half-life":
         low, high = 0.1, 1000
@@ -214,6 +235,7 @@ def _chart(name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: 
         high=high,
         log=name == "half-life",
         lines=[_line(v) for v in values],
+        beside=_line(laid),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 
 from lstmviz.cells import State
@@ -14,6 +14,9 @@ from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import Predictor, at_once
 from lstmviz.reading import OpenModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REACH = 4  # times further back than in the training text
 LONGEST = 320  # tokens of a sentence
@@ -43,6 +46,8 @@ def accuracy_by_distance(
     Returns:
         A row for each doubling of the distance: ``distance`` (the largest, in tokens), ``accuracy``, ``questions``.
     """
+    import pandas as pd  # as in trace.py
+
     language, rng = GRAMMARS[grammar], random.Random(f"{grammar} exam")
     drawn: list[list[str]] = []
     while len(drawn) < sentences:

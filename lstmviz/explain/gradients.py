@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import copy
 import random
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,6 +22,9 @@ from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.distance import REACH
 from lstmviz.model import LanguageModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def gradient_norms(model: LanguageModel, tokens: Tensor, targets: Tensor) -> Tensor:
@@ -65,6 +68,8 @@ def gradient_by_distance(
         A row for each distance k from 0 to ``furthest``, in tokens, with medians over the answers: ``gradient``, the
         norm of ∂nll_T / ∂s_{T−k}, and ``arrives``, its share of the norm at distance 0.
     """
+    import pandas as pd  # as in trace.py
+
     language, rng, longest = GRAMMARS["recall"], random.Random("recall gradients"), 2 * furthest + 2
     before: list[str] = []  # as in training, each sentence is read after others
     while len(before) < longest:

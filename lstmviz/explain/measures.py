@@ -13,8 +13,10 @@ from lstmviz.reading import running_mean
 from lstmviz.roles import ROLES
 from lstmviz.trace import kept
 
+GAIN = "memory gains"  # there where something is laid over the losses
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
     "loss": ("nats a token", False),
+    GAIN: ("nats less", False),
     "perplexity": ("so far", False),
     "mean": ("over all units", True),
     "below 0.1": ("share of units", True),
@@ -24,25 +26,20 @@ CHARTS = {  # name -> what stands below it, and whether it is of one gate
 
 
 def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:
-    """A number a position of the axis for every chart; None where the cell has nothing of the kind.
+    """A number a position of the axis for every chart; None where there is nothing of the kind.
 
     Args:
         gate: the slot whose mean and saturation are meant.
-        at: the model's token at every position, ``(A,)``.
-        by: on an axis of characters a token's loss is spread over its own.
+        at, by: as for `losses`.
     """
     trace, config = model.reading.trace, model.checkpoint.model
 
     def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
         return np.where(at >= 0, values[at], np.nan)
 
-    loss = trace.nll
-    if by == "character":
-        loss = loss / np.maximum(1, np.bincount(at[at >= 0], minlength=len(loss)))
-    loss = placed(loss)
-    found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS)
-    with np.errstate(over="ignore"):
-        found |= {"loss": loss, "perplexity": np.exp(running_mean(loss))}
+    found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS) | losses(trace.nll, at, by)
+    if model.beside:
+        found[GAIN] = losses(model.reading.nll_of(model.beside), at, by)["loss"] - losses(trace.nll, at, by)["loss"]
     if layer >= config.num_layers:
         return found
     keeps = kept(trace)
@@ -59,6 +56,21 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     if keeps is not None:
         found["half-life"] = placed(half_life(keeps[layer]))
     return found
+
+
+def losses(nll: np.ndarray, at: np.ndarray, by: str) -> dict[str, np.ndarray]:
+    """The loss at every position of the axis, and the perplexity so far, ``(A,)`` each.
+
+    Args:
+        nll: of each token, ``(T,)``.
+        at: the token at every position, ``(A,)``; −1 where none stands.
+        by: on an axis of characters a token's loss is spread over its own.
+    """
+    if by == "character":
+        nll = nll / np.maximum(1, np.bincount(at[at >= 0], minlength=len(nll)))
+    loss = np.where(at >= 0, nll[at], np.nan)
+    with np.errstate(over="ignore"):
+        return {"loss": loss, "perplexity": np.exp(running_mean(loss))}
 
 
 def half_life(share: np.ndarray) -> np.ndarray:

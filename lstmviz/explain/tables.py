@@ -11,7 +11,7 @@ import pandas as pd
 
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, shared_axis
-from lstmviz.explain.measures import CHARTS, measures
+from lstmviz.explain.measures import CHARTS, GAIN, measures
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading
 from lstmviz.trace import GateTrace
@@ -62,8 +62,9 @@ def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
     """One row for each position of the axis and each model: what the charts show, of every gate.
 
     Returns:
-        ``position``, ``token``, ``model``, ``loss`` in nats, ``perplexity`` so far, ``half-life`` of what is held in
-        tokens, and for each gate its mean and the shares of units below 0.1 and above 0.9; empty where a cell has none.
+        ``position``, ``token``, ``model``, ``loss`` in nats, where something is laid over that how much less it is,
+        ``perplexity`` so far, ``half-life`` of what is held in tokens, and for each gate its mean and the shares of
+        units below 0.1 and above 0.9; empty where a cell has none.
     """
     axis, tables = shared_axis(text, models), []
     for model, at in zip(models, axis.at, strict=True):
@@ -71,6 +72,8 @@ def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
         for gate in ("keeps", "writes", "shows"):
             found = measures(model, layer, gate, at, axis.by)
             whole = {name: found[name] for name, (_, of_gate) in CHARTS.items() if not of_gate}
+            if not any(each.beside for each in models):
+                del whole[GAIN]
             columns |= whole | {f"{gate} {name}": found[name] for name, (_, of_gate) in CHARTS.items() if of_gate}
         tables.append(pd.DataFrame({name: np.nan if value is None else value for name, value in columns.items()}))
     return pd.concat(tables, ignore_index=True).sort_values(["position", "model"], kind="stable", ignore_index=True)

@@ -7,6 +7,7 @@ from math import log
 
 import streamlit as st
 
+from lstmviz.baselines import NGram
 from lstmviz.charts import lines_figure
 from lstmviz.explain.alignment import Axis, Compared, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
@@ -21,15 +22,16 @@ from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
 from lstmviz.ui.session import SENTENCE, Compare, readings, report, session
-from lstmviz.ui.sources import Address, titles
+from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.wire import Frame, Note
 
 
 def page() -> None:
     """Which models, how they are shown, and the sentence with all that answers it."""
     st.html(STYLE)
+    home = whose()
     with st.container():  # with what is said of the choice, so that what follows stays in its place
-        opened = open_models(choose_models(whose()))
+        opened = open_models(choose_models(home))
     if len(opened) < 2:
         st.info("Choose at least two models above, up to six, or take a few of a line-up:")
         with st.container(width=420):
@@ -37,13 +39,16 @@ def page() -> None:
         return
     first, every = next(iter(opened.values())), list(opened.values())
     keep_text(f"compare {first.checkpoint.corpus_name}", first, SENTENCE)
-    view, facts = compare_bar(opened), differences(every, [reads(model) for model in every])
-    compare(opened, view, facts, kinship(every))
+    view, beside = compare_bar(opened, {address: baselines(each, home) for address, each in opened.items()})
+    facts = differences(every, [reads(model) for model in every])
+    compare(opened, beside, view, facts, kinship(every))
     figures(opened)
 
 
 @st.fragment
-def compare(opened: dict[Address, OpenModel], view: View, facts: Differences, kin: list[int]) -> None:
+def compare(
+    opened: dict[Address, OpenModel], beside: dict[Address, NGram], view: View, facts: Differences, kin: list[int]
+) -> None:
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
     memory, kept = session(Compare), readings()
     first, names = next(iter(opened.values())), [*map(str, opened)]
@@ -52,7 +57,7 @@ def compare(opened: dict[Address, OpenModel], view: View, facts: Differences, ki
         most = tokens_at_most(sum(each.width for each in opened.values()))
         pairs = zip(names, opened.values(), strict=True)
         kept.compare = {name: read(each, text, kept.compare.get(name), most) for name, each in pairs}
-        compared = side_by_side(opened, kept.compare)
+        compared = side_by_side(opened, kept.compare, beside)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
             comparison(None, [], Frame([("info", nothing)]), key="comparison")

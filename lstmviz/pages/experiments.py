@@ -29,7 +29,7 @@ from lstmviz.ui.components import style
 from lstmviz.ui.figures import figures_table
 from lstmviz.ui.form import costs
 from lstmviz.ui.people import whose
-from lstmviz.ui.session import Experiments, key_of, session
+from lstmviz.ui.session import BASELINE, BESIDE, Experiments, key_of, session
 from lstmviz.ui.steering import answering, attempt
 from lstmviz.ui.what_follows import WHAT_FOLLOWS, what_follows
 
@@ -129,7 +129,7 @@ def charts(name: str, table: Table, result: Result, same: bool) -> None:
             dark=is_dark(),
         )
         with place:
-            draw(figure, key_of("chart", f"{name} {title}"))
+            draw(figure, key_of("chart", f"{name} {table.title} {title}"))
     if beside:
         lines_are = "Lines: as measured here. " if result.members else ""
         st.caption(f"{lines_are}Open circles: {'as published' if table.published else 'before training'}.")
@@ -182,9 +182,10 @@ def meaning(experiment: Experiment, result: Result) -> None:
             st.markdown("see it live")
             with st.container(key="views", gap="small"):
                 for view in experiment.views:
-                    query = {"models": [*view.models], "sentence": view.text}
+                    query = {"models": [*view.models], "sentence": view.text, BESIDE.key: view.beside}
                     if view.page == "watch":
-                        query = {"model": view.models[0], "text": view.text}
+                        query = {"model": view.models[0], "text": view.text, BASELINE.key: view.beside}
+                    query = {name: value for name, value in query.items() if value}
                     st.page_link(f"{view.page}.py", label=view.said, icon=":material/visibility:", query_params=query)
 
 
@@ -242,13 +243,8 @@ def run_here(experiment: Experiment, home: Home) -> None:
                 setting = read_setting(experiment.name, corpus)
             line_ups = experiment.line_ups(setting, home.runs)
             standing = Standing.of(line_ups)
-            command = experiment.command(setting)
         except (OSError, ValueError) as error:
             st.error(f"It cannot be run on this text: {plain(reason(error))}.")
-            return
-        if not line_ups:
-            st.caption("All of it is counted and trained in one process, which takes some minutes:")
-            st.code(shown(command), language=None, wrap_lines=True)
             return
         if standing.done and not standing.is_living:
             keep(experiment, setting, standing, home)
@@ -381,6 +377,7 @@ def keep(experiment: Experiment, setting: Setting, standing: Standing, home: Hom
             result.save(path)
     except (OSError, ValueError) as error:
         st.error(f"Its figures cannot be kept: {plain(reason(error))}.")
+        st.button("try again", key="keep")
         return
     st.rerun()
 

@@ -43,14 +43,15 @@ def page() -> None:
     left, right = st.columns([1.15, 2.6], gap="medium")
     with left, st.container(border=True):
         form(home, seen)
+    session(Train).asked = False  # of a form that cannot be trained
 
     def tick() -> None:
         """One look at all folders, which all that is drawn in this moment is made of; the first was for the form."""
         nonlocal seen
         now, seen = trainings.look(home) if seen is None else seen, None
         live(home, now)
-        if moving != is_moving(now):
-            st.rerun()  # to look again twice a second, or no longer
+        if moving != is_moving(now) or session(Train).asked:
+            st.rerun()  # to look again twice a second, or no longer; or to ask the form
 
     with right:
         st.fragment(tick, run_every=0.5 if moving else None)()
@@ -277,7 +278,8 @@ def gates(seen: Snapshot) -> None:
     steps = seen.run.probes()
     if not steps or not seen.has_weights:
         with picture:
-            no_map("The gates of the probe sentence appear after the first evaluation.")
+            later = "The gates of the probe sentence appear after the first evaluation."
+            no_map("It looks at a fixed window and has no gates." if seen.config.model.window else later)
         return
     with slider:
         step = moment(seen.run.name, steps)

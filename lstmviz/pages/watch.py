@@ -24,10 +24,10 @@ from lstmviz.reading import (
 )
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
-from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
+from lstmviz.ui.controls import STYLE, is_grammar, keep_text, open_baseline, type_sentence
 from lstmviz.ui.people import whose
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, report, session
-from lstmviz.ui.sources import Address, Baseline, baselines
+from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Frame, Note, payload
 
@@ -86,17 +86,6 @@ def begin(address: Address, opened: OpenModel) -> None:
     if another:
         readings().watch = memory.selected = None
     memory.begun = True
-
-
-def open_baseline(baseline: Baseline | None) -> NGram | None:
-    """What is laid over the loss; where it cannot be read, it says so."""
-    with st.container():  # so that what follows stays in its place
-        try:
-            with st.spinner("Reading what was counted…"):
-                return baseline.open() if baseline else None
-        except CheckpointError as error:
-            st.error(f"The {baseline} cannot be laid over the loss: {plain(str(error))}.")
-    return None
 
 
 @st.fragment

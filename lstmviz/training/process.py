@@ -300,12 +300,14 @@ class Process:
                     ALONE.command, trainer.world.command, 1
                 ),
             )
-            if config.train.corpus in GRAMMARS:
+            if config.train.corpus in GRAMMARS and not config.model.window:
                 checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus, 1000))
             write_atomically(self.folder / "best.safetensors", checkpoints.dumps(checkpoint))
         self._trace_probe()
 
     def _trace_probe(self) -> None:
+        if self.trainer.model.config.window:  # it has no gates
+            return
         probe = Probe.of(self.trainer.model, self.trainer.corpus, self.probe)
         (self.folder / "probes").mkdir(exist_ok=True)
         write_atomically(self.folder / "probes" / f"{self.trainer.step:08d}.npz", probe.dumps())

@@ -365,11 +365,14 @@ def _in_a_process(folder: Path) -> str:
 
 
 def _fork_server() -> BaseContext:
-    """Where processes come from: one that has imported torch once for all of them, if the system can fork."""
+    """Where processes come from: one that has imported torch once for all of them, if the system can fork.
+
+    Whoever makes an optimiser needs ``torch._dynamo`` as well, the import of which takes as long as that of torch.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "torch._dynamo"])
     from multiprocessing.forkserver import ensure_running
 
     ensure_running()

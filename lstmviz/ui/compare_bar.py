@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lstmviz.baselines import NGram
 from lstmviz.explain.alignment import Compared
 from lstmviz.explain.comparison import View
-from lstmviz.explain.measures import CHARTS
+from lstmviz.explain.measures import CHARTS, GAIN
 from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, Reading
-from lstmviz.ui.controls import examples_menu, offer, order_control, units_control
-from lstmviz.ui.session import SENTENCE, readings
-from lstmviz.ui.sources import Address, titles
+from lstmviz.ui.controls import baseline_control, examples_menu, offer, open_baseline, order_control, units_control
+from lstmviz.ui.session import BESIDE, SENTENCE, readings
+from lstmviz.ui.sources import Address, Baseline, titles
 from lstmviz.units import MOST
 
 GATES = ("keeps", "writes", "shows")
 BARE = {"required": True, "bind": "query-params", "label_visibility": "collapsed"}
 
 
-def compare_bar(opened: dict[Address, OpenModel]) -> View:
-    """Examples, layer, show, units, panels, charts, export."""
+def compare_bar(
+    opened: dict[Address, OpenModel], baselines: dict[Address, dict[str, Baseline]]
+) -> tuple[View, dict[Address, NGram]]:
+    """Examples, layer, show, units, panels, charts, baseline, export.
+
+    Args:
+        baselines: of each model what can be laid over its loss, by name; offered are those of the first that has any.
+
+    Returns:
+        How the models are shown, and what is laid over the loss of each that has its vocabulary.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
         examples_menu(next(iter(opened.values())), SENTENCE)
         layer = layer_control(max(each.checkpoint.model.num_layers for each in opened.values()))
@@ -39,11 +49,15 @@ def compare_bar(opened: dict[Address, OpenModel]) -> View:
             order = order_control(only, "order_of_rows")
         with st.popover("charts"):
             charts, gate = chart_controls()
+        baseline = baseline_control(next(filter(None, baselines.values()), {}), BESIDE)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
-        if export.open:
-            with export:
-                export_controls(opened, layer)
-    return View(layer, order, [slot for slot in SLOTS if slot in slots] or ["keeps"], charts, gate, difference)
+    ngram = open_baseline(baseline)
+    beside = {address: ngram for address, has in baselines.items() if ngram and baseline in has.values()}
+    if export.open:
+        with export:
+            export_controls(opened, beside, layer)
+    charts = [chart for chart in CHARTS if chart in charts or (chart == GAIN and beside)]
+    return View(layer, order, [slot for slot in SLOTS if slot in slots] or ["keeps"], charts, gate, difference), beside
 
 
 def layer_control(deepest: int) -> int:
@@ -69,7 +83,7 @@ def chart_controls() -> tuple[list[str], str]:
     """Which charts are drawn, and of which gate those are that are of one."""
     charts = st.pills(
         "a line for every model",
-        list(CHARTS),
+        [chart for chart in CHARTS if chart != GAIN],
         selection_mode="multi",
         default=["loss", "mean"],
         key="charts",
@@ -78,13 +92,13 @@ def chart_controls() -> tuple[list[str], str]:
     gate = st.segmented_control(
         "mean and shares are of the gate that", GATES, default="keeps", required=True, key="gate", bind="query-params"
     )
-    return [chart for chart in CHARTS if chart in charts], gate
+    return charts, gate
 
 
-def export_controls(opened: dict[Address, OpenModel], layer: int) -> None:
+def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGram], layer: int) -> None:
     """The tables of what is compared; made only when asked for."""
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
-    compared, text = side_by_side(opened, readings().compare), SENTENCE.value() or ""
+    compared, text = side_by_side(opened, readings().compare, beside), SENTENCE.value() or ""
     models = {str(address): each for address, each in opened.items()}
     offer("models (Markdown)", "models.md", lambda: markdown(models_table(models)))
     offer("models (CSV)", "models.csv", lambda: as_csv(models_table(models)))
@@ -93,11 +107,13 @@ def export_controls(opened: dict[Address, OpenModel], layer: int) -> None:
         offer("every value (Parquet)", "traces.parquet", lambda: as_parquet(values_table(compared)))
 
 
-def side_by_side(opened: dict[Address, OpenModel], readings: dict[str, Reading | None]) -> list[Compared]:
-    """Those of the models that have read something."""
+def side_by_side(
+    opened: dict[Address, OpenModel], readings: dict[str, Reading | None], beside: dict[Address, NGram]
+) -> list[Compared]:
+    """Those of the models that have read something, and what is laid over their losses."""
     names = titles([(address, each.checkpoint.model.cell) for address, each in opened.items()])
     return [
-        Compared(str(address), title, each, reading)
+        Compared(str(address), title, each, reading, beside.get(address))
         for title, (address, each) in zip(names, opened.items(), strict=True)
         if (reading := readings.get(str(address)))
     ]

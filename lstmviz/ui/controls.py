@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from lstmviz.baselines import NGram
+from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.explain.examples import examples_for
 from lstmviz.reading import LONGEST, ORDERS, TELLING, OpenModel
 from lstmviz.ui.components import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
+from lstmviz.ui.sources import Baseline
 
+NOTHING = "none"
 MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 STYLE = f"<style>{style('page.css')}</style>"
 
@@ -47,6 +51,42 @@ def order_control(only_telling: bool, key: str = "order") -> str:
         required=True,
         bind="query-params",
     )
+
+
+def baseline_control(baselines: dict[str, Baseline], box: Widget[str]) -> Baseline | None:
+    """What is laid over the loss: an n-gram, which knows only the last n - 1 tokens, or nothing.
+
+    Args:
+        baselines: what there is, by name; where there is nothing, nothing is asked.
+        box: the page's.
+    """
+    if not baselines:
+        return None
+    with st.popover("baseline"):
+        st.caption(
+            "Where does memory pay off? An n-gram looks only at the n − 1 tokens before, and at how often each token "
+            "followed them in the text that it was counted in (interpolated Kneser-Ney). Lay its loss over the model's."
+        )
+        chosen = st.segmented_control(
+            "laid over the loss",
+            [NOTHING, *baselines],
+            default=NOTHING,
+            key=box.key,
+            required=True,
+            bind="query-params",
+        )
+    return baselines.get(chosen or NOTHING)
+
+
+def open_baseline(baseline: Baseline | None) -> NGram | None:
+    """What is laid over the loss; where it cannot be read, it says so."""
+    with st.container():  # so that what follows stays in its place
+        try:
+            with st.spinner("Reading what was counted…"):
+                return baseline.open() if baseline else None
+        except CheckpointError as error:
+            st.error(f"The {baseline} cannot be laid over the loss: {plain(str(error))}.")
+    return None
 
 
 MIMES = {

@@ -117,7 +117,10 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         if not trainings.room(home, trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
         several = f" {len(cells)} cells" if details.seeds == 1 else f" {grid.count} models"
-        if st.button(f"Train{several if grid.count > 1 else ''}", type="primary", width="stretch", key="train"):
+        label, memory = f"Train{several if grid.count > 1 else ''}", session(Train)
+        st.button(label, type="primary", width="stretch", key="train", on_click=memory.ask)
+        if memory.asked:
+            memory.asked = False
             start(home, grid, corpus, text)
 
 

@@ -116,6 +116,7 @@ class Train:
         moments: run -> the step whose gates are shown; none while it follows the newest.
         playing: name of the training whose slider moves by itself.
         not_kept: why a text was not kept.
+        asked: that *Train* was pressed, until the form has answered.
     """
 
     run: str | None = None
@@ -126,6 +127,13 @@ class Train:
     moments: dict[str, int] = field(default_factory=dict)
     playing: str | None = None
     not_kept: str = ""
+    asked: bool = False
+
+    def ask(self) -> None:
+        """*Train* was pressed. The form answers once it is drawn to its end: what is run for a press may be broken off,
+        or be another part of the page, which Streamlit names where both say something at one moment.
+        """
+        self.asked = True
 
     def arrive(self, run: str) -> None:
         """Somebody began or chose this training: it is the one to be shown."""
@@ -229,7 +237,7 @@ class Widget(Generic[T]):
 
 MODEL, UPLOAD = Widget[str]("model"), Widget[UploadedFile]("upload")
 MODELS = Widget[list[str]]("models")
-BASELINE = Widget[str]("baseline")
+BASELINE, BESIDE = Widget[str]("baseline"), Widget[str]("beside")  # on Watch and on Compare, as the next
 LAYER = Widget[str]("layer")  # on Watch; Compare's, which is called depth, nobody else asks
 # Pages have boxes of their own: one that they shared Streamlit would empty when the browser goes back from the one page
 # to the other.

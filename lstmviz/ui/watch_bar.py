@@ -9,12 +9,10 @@ from lstmviz.charts import gate_figure
 from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
 from lstmviz.reading import OpenModel, write_on
 from lstmviz.roles import ROLES
-from lstmviz.ui.controls import examples_menu, offer, order_control, units_control
+from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.units import MOST, drawn_roles
-
-NOTHING = "none"
 
 
 def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[int], list[str], str, Baseline | None]:
@@ -34,7 +32,7 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
         with st.popover("panels"):
             roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
             order = order_control(only)
-        baseline = baseline_control(baselines) if baselines else None
+        baseline = baseline_control(baselines, BASELINE)
         with st.popover("continue"):
             continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
@@ -42,25 +40,6 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
             with export:
                 export_controls(opened)
     return layers, roles, order, baseline
-
-
-def baseline_control(baselines: dict[str, Baseline]) -> Baseline | None:
-    """What is laid over the loss: an n-gram, which knows only the last n - 1 tokens, or nothing."""
-    with st.popover("baseline"):
-        st.caption(
-            "Where does memory pay off? An n-gram looks only at the n − 1 tokens before, and at how often each token "
-            "followed them in the text that the model learned from (interpolated Kneser-Ney). Lay its loss over the "
-            "model's."
-        )
-        chosen = st.segmented_control(
-            "laid over the loss",
-            [NOTHING, *baselines],
-            default=NOTHING,
-            key=BASELINE.key,
-            required=True,
-            bind="query-params",
-        )
-    return baselines.get(chosen or NOTHING)
 
 
 def layer_control(count: int) -> list[int]:

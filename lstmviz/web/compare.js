@@ -14,9 +14,11 @@ import { Selection, step, ZOOMS } from "./select.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
-import { drawable, inline, missing, named, number, shortLabel } from "./words.js";
+import { drawable, inline, missing, named, number, shortLabel, signed } from "./words.js";
 
 const FACTS = 3; // rows of what differs, until more are asked for
+
+const figure = ({ low }, value) => (low < 0 && !missing(value) ? signed(value) : number(value)); // of a chart
 
 // ---- the models on one axis ------------------------------------------------------------------------------------------
 
@@ -206,8 +208,11 @@ class Comparison {
   writeAhead(time) { // what each model made of a token, and what it expects after it
     const rows = [], { header, models } = this.compared, { unit, model: selected } = this.selection.at;
     const line = (label, value) => rows.push([label, models.map(value)]);
-    for (const chart of header.charts)
-      line(chart.title, (model) => make("span", "figure", number(chart.lines[model.number][time])));
+    for (const chart of header.charts) {
+      line(chart.title, (model) => make("span", "figure", figure(chart, chart.lines[model.number][time])));
+      const told = number(chart.beside[time]);
+      if (chart.beside.length) line(header.beside, ({ beside }) => make("span", "quiet", beside ? told : "has another vocabulary"));
+    }
     line(`unit ${unit}`, ({ data, number: k }) => {
       if (!isChosen(models, k, selected)) return make("span", "quiet", "has other units");
       const values = data.panels.filter((panel) => panel.slot).map((panel) =>
@@ -336,7 +341,7 @@ class Comparison {
 
   tell({ time, model, panel, units }) {
     // Where characters align the models, one that reads words has one token over several of them.
-    const { models, words } = this.compared, at = models[model]?.at ?? [];
+    const { header, models, words } = this.compared, at = models[model]?.at ?? [];
     const token = at[time] >= 0 ? words.labels.filter((_, a) => at[a] === at[time]).join("") : words.labels[time];
     const lines = [make("b", "", `“${inline(token)}” (${time})`)];
     const say = (text, colour) => {
@@ -362,8 +367,9 @@ class Comparison {
     for (const chart of this.view.charts) {
       say(chart.title);
       models.forEach((each, k) => {
-        if (chart.lines[k].length) say(`${number(chart.lines[k][time])}  ${each.title}`, each[this.theme.mode]);
+        if (chart.lines[k].length) say(`${figure(chart, chart.lines[k][time])}  ${each.title}`, each[this.theme.mode]);
       });
+      if (chart.beside.length) say(`${number(chart.beside[time])}  ${header.beside}`);
     }
     return lines;
   }

@@ -19,6 +19,12 @@ def address(app: AppTest) -> dict[str, str | None]:
     return _headed(data)[0]["address"]
 
 
+def compared(app: AppTest) -> dict:
+    """What is said of all models of the page's comparison."""
+    (data,) = _sent(app)
+    return _headed(data)[0]
+
+
 def headers(app: AppTest) -> list[dict]:
     """What is said of the values of each gate map of the page that shows some."""
     return [_headed(rest)[0] for _, rest in map(_headed, _sent(app)) if rest]

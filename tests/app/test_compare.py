@@ -4,13 +4,15 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.data.vocabulary import Vocabulary
+from lstmviz import counted
+from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.reading import MAX_TOKENS
 from lstmviz.ui import sources
-from tests.app.said import drawn, notes, spoken
+from tests.app.said import compared, drawn, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 CELLS = ("rnn", "lstm_concat", "report_concat", "nog")
@@ -173,6 +175,32 @@ def test_tables_can_be_taken_along(folder: Path) -> None:
     assert labels == ["models (Markdown)", "models (CSV)", "lines, a token a row (CSV)", "every value (Parquet)"]
     app.text_input(key="sentence").set_value("").run()
     assert not app.exception
+
+
+def test_an_n_gram_is_laid_over_the_losses_of_its_vocabulary(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint
+) -> None:
+    vocabulary = make_checkpoint().vocabulary
+    stream = torch.tensor(vocabulary.encode("abc cab bca abc " * 20))
+    counted.save(counted.count(Corpus("x", vocabulary, stream, stream, stream, "0"), 3, ""), folder / "x.counts")
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path / "home"))
+    app = open_page(models=["words", "small", "deep"], beside="3-gram", sentence="ab c ab")
+    assert not app.exception and not app.error
+    assert app.segmented_control(key="beside").options == ["none", "2-gram", "3-gram"]
+    header = compared(app)
+    assert header["beside"] == "3-gram" and [model["beside"] for model in header["models"]] == [False, True, True]
+    assert [chart["title"] for chart in header["charts"]] == ["loss", "memory gains", "keeps · mean"]
+    app.session_state["export"] = True  # as a click on it would
+    app.run()
+    assert not app.exception
+    app.segmented_control(key="beside").set_value("none").run()
+    assert [chart["title"] for chart in compared(app)["charts"]] == ["loss", "keeps · mean"]
+    app.segmented_control(key="beside").set_value("2-gram").run()
+    app.multiselect(key="models").set_value(["words", "task/rnn"]).run()
+    assert compared(app)["beside"] == "2-gram"
+    (folder / "x.counts").unlink()
+    app.multiselect(key="models").set_value(["small", "deep"]).run()
+    assert not app.exception and compared(app)["beside"] == ""
 
 
 def test_a_link_that_names_thousands_of_models_is_heard_for_a_few(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """The Experiments page without a browser."""
 
+import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +17,7 @@ from lstmviz.experiments.base import EXPERIMENTS, Experiment, Figure, Result, Se
 from lstmviz.home import Home
 from lstmviz.model import perplexity
 from lstmviz.training import trainings
-from lstmviz.training.folder import RunConfig
+from lstmviz.training.folder import Record, RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.status import LIVING, write_status
 from lstmviz.training.sweep import Sweep
@@ -93,10 +95,7 @@ def test_without_the_text_the_page_is_full_and_says_where_to_put_it(
         fetched = f"corpus fetch {experiment.corpus}" if experiment.corpus in SOURCES else ""
         assert (fetched or f"corpus import FOLDER --name {experiment.corpus}") in commands
         assert app.selectbox[0].value == "agreement"  # instead
-    if "run" in keys(app):
-        assert "models on" in spoken(app)  # what it costs
-    else:  # it has no line-ups
-        assert f"experiment {name} --corpus agreement" in commands
+    assert "run" in keys(app) and "models on" in spoken(app)  # what it costs
 
 
 def test_it_is_run_cancelled_resumed_and_its_figures_come(home: Home) -> None:
@@ -125,6 +124,33 @@ def test_it_is_run_cancelled_resumed_and_its_figures_come(home: Home) -> None:
     app.button(key="delete").click().run()
     assert not app.exception and "run" in keys(app)
     assert f"{found:.1f}" in tables(app)  # the figures stay
+
+
+def test_on_a_full_disk_the_figures_stay_as_they_were_until_there_is_room(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, path = TINY.setting("brackets"), own("tiny", home)
+    for folder, grid in TINY.line_ups(setting, home.runs).items():
+        for run in Sweep.create(folder, grid, len(setting.corpus.vocabulary)).runs():
+            records = [Record(step, 0.5, 1.0, 2.0, 1.5, True, 0.1, 1.0, 1000.0).dumps() for step in (30, 60)]
+            (run.folder / "metrics.jsonl").write_bytes(b"".join(records))
+            write_status(run.folder, "finished", 60)
+    Result("tiny", "an earlier command", "brackets", "0" * 64, 8).save(path)
+    os.utime(path, (0, 0))
+    earlier = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        app = open_page("Tiny")
+    assert "Its figures cannot be kept: the disk is full; make room and try again" in spoken(app)
+    assert path.read_bytes() == earlier
+    app.button(key="keep").click().run()
+    assert not app.exception and not app.error and "keep" not in keys(app)
+    assert {member.name for member in Result.load(path).members} == {"rnn", "gru"}
+    assert f"{perplexity(1.5):.1f}" in tables(app)
 
 
 def test_a_damaged_result_is_said_and_the_one_that_comes_with_lstmviz_is_shown(home: Home) -> None:

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,17 +32,6 @@ CASES = {  # page, models, what is typed, and the columns that it makes
 
 
 @pytest.fixture
-def busy() -> Iterator[None]:
-    """Two processes that want the processor all the time; beside other tests, which want it as well, one more."""
-    count = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    yield
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
 def training() -> Iterator[Run]:
     """A training that outlasts the test, evaluated often; it has some moments to show already."""
     train = TrainConfig(corpus="brackets", steps=10**6, eval_every=50)
@@ -60,10 +48,19 @@ def training() -> Iterator[Run]:
 
 @contextmanager
 def slowed(page: Page) -> Iterator[None]:
-    """The browser gets only a share of the processor meanwhile."""
+    """The browser gets only a share of the processor meanwhile, and so does the server: two processes want it all the
+    time; beside other tests, which want it as well, one more.
+    """
     brake = page.context.new_cdp_session(page)
     brake.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
-    yield
+    count = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
+    processes = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
     brake.send("Emulation.setCPUThrottlingRate", {"rate": 1})
 
 
@@ -95,19 +92,19 @@ def type_at(delays: Iterable[int], page: Page, text: str, columns: int) -> None:
         page.get_by_text("There is nothing to read yet").wait_for(timeout=60_000)
         with slowed(page):
             page.keyboard.type(text, delay=delay)
-        wait_for_tokens(page, columns)
+            wait_for_tokens(page, columns)
         assert at_rest(page) == before, f"at {delay} ms a key"
         assert box.input_value() == text
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_keys_leave_one_map(case: str, page: Open, busy: None) -> None:
+def test_keys_leave_one_map(case: str, page: Open) -> None:
     path, models, text, columns = CASES[case]
     name = "sentence" if path else "text"
     type_at(DELAYS, page(f"{path}?" + urlencode({**models, name: text}, doseq=True)), text, columns)
 
 
-def test_a_training_leaves_one_map(page: Open, training: Run, busy: None) -> None:
+def test_a_training_leaves_one_map(page: Open, training: Run) -> None:
     opened = page("train")
     slider = opened.locator(".moments input")
     slider.wait_for(timeout=60_000)

@@ -13,7 +13,6 @@ from lstmviz.baselines import (
     NEVER,
     SMOOTHINGS,
     Counts,
-    FixedWindow,
     NGram,
     add_k,
     continuations,
@@ -27,7 +26,7 @@ from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.grammars import generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.explain.distance import accuracy_by_distance
-from lstmviz.model import Predictor
+from lstmviz.model import LanguageModel, Predictor
 from lstmviz.training.loop import Trainer, evaluate
 
 V = 9
@@ -237,7 +236,7 @@ def test_the_longer_the_run_the_larger_the_table_and_the_more_it_lacks():
 @pytest.mark.parametrize("n", (1, 2, 5))
 def test_a_fixed_window_sees_its_tokens_and_no_others(n):
     torch.manual_seed(0)
-    model = FixedWindow(ModelConfig(embedding_size=3, hidden_size=6), V, n).eval()
+    model = LanguageModel(ModelConfig("rnn", embedding_size=3, hidden_size=6, window=n), V).eval()
     tokens = torch.tensor(HELD_OUT[:24])[:, None]  # (T, 1)
     logits, state = model(tokens)
     assert logits.shape == (24, 1, V) and state[0]["before"].shape == (1, n - 1, 3)
@@ -262,10 +261,12 @@ def test_a_fixed_window_learns_what_stands_in_it():
     found = {}
     for n in (1, 3):
         torch.manual_seed(0)
-        model = FixedWindow(ModelConfig(embedding_size=4, hidden_size=12), len(vocabulary), n)
+        model = LanguageModel(ModelConfig("rnn", embedding_size=4, hidden_size=12, window=n), len(vocabulary))
         train = TrainConfig("x", bptt=16, batch_size=4, steps=120, learning_rate=2e-2, eval_every=120)
         *_, last = filter(None, Trainer(model, corpus, train))
         found[n] = last.valid_nll
     assert found[3] < 0.05 < 0.3 < found[1]
-    with pytest.raises(ValueError, match="n is 0; a window has 1 token at least"):
-        FixedWindow(ModelConfig(), 8, 0)
+    with pytest.raises(ValueError, match="window is 0; it must be a whole number from 1"):
+        ModelConfig("rnn", window=0)
+    with pytest.raises(ValueError, match="so cell must be rnn and num_layers 1, and they are lstm and 2"):
+        ModelConfig("lstm", num_layers=2, window=4)

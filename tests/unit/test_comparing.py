@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lstmviz.baselines import Counts, NGram
 from lstmviz.checkpoint import Checkpoint, with_layout
 from lstmviz.data.vocabulary import EOS, Vocabulary
 from lstmviz.explain.alignment import Compared, shared_axis
@@ -139,6 +140,28 @@ def test_a_words_loss_is_spread_over_its_characters(make_checkpoint):
     np.testing.assert_allclose(loss, [np.nan, np.nan, np.nan, nll[1]], rtol=1e-6)
     spread = measures(two[1], 0, "keeps", np.array([0, 1, 1, 1]), "character")["loss"]
     np.testing.assert_allclose(spread, [np.nan] + [nll[1] / 3] * 3, rtol=1e-6)
+
+
+def test_an_n_gram_is_laid_over_the_losses_of_the_models_of_its_vocabulary(make_checkpoint):
+    text = "abc cab"
+    two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["abc", "cab"])))
+    ids = np.array(two[0].reading.ids)
+    ngram = NGram(Counts.of(np.tile(ids, 9), 3, len(two[0].checkpoint.vocabulary)))
+    two[0] = dataclasses.replace(two[0], beside=ngram)
+    header = drawn(text, two)[0]
+    assert header.beside == "3-gram" and [model.beside for model in header.models] == [True, False]
+    charts = {chart.title: chart for chart in header.charts}
+    laid, loss = ngram.nll(ids)[1:], two[0].reading.trace.nll[1:]  # nothing predicts the first token
+    assert charts["loss"].beside[0] is None and charts["loss"].beside[1:] == pytest.approx(laid, abs=1e-4)
+    assert charts["perplexity"].beside[-1] == pytest.approx(np.exp(laid.mean()), rel=1e-3)
+    gains, none = charts["memory gains"].lines
+    assert gains[0] is None and gains[1:] == pytest.approx(laid - loss, abs=1e-4) and none == []
+    assert charts["memory gains"].low == -charts["memory gains"].high <= min(gains[1:])
+    assert not any(chart.beside for name, chart in charts.items() if name not in ("loss", "perplexity"))
+    own = lines_table(text, two, layer=0).query("model == 'model 0'")
+    assert own["memory gains"].tolist()[1:] == pytest.approx(laid - loss, rel=1e-5)
+    header = drawn(text, [dataclasses.replace(model, beside=None) for model in two])[0]
+    assert header.beside == "" and not any(chart.beside for chart in header.charts)
 
 
 def test_half_life_is_that_of_a_decay():

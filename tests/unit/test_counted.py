@@ -20,6 +20,9 @@ CORPUS = generate("agreement")
 SHIPPED = sorted((Path(__file__).parents[2] / "checkpoints").glob("*.counts"))
 
 
+GREEDY = lzma.compress(bytes(99), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**30, "mode": lzma.MODE_FAST}])
+
+
 @pytest.fixture(scope="module")
 def table() -> Table:
     short = dataclasses.replace(CORPUS, train=CORPUS.train[:3000], valid=CORPUS.valid[:500], test=CORPUS.test[:400])
@@ -99,6 +102,14 @@ def test_a_bomb_is_not_unpacked(table):
     columns = bytes(20_000_000)
     with pytest.raises(CheckpointError, match="more or fewer counts"):
         loads(forged(table, columns))
+
+
+@pytest.mark.parametrize("spoil", [lambda xz: xz[:-1], lambda xz: xz + xz, lambda _: b"", lambda _: GREEDY])
+def test_counts_that_are_compressed_otherwise_are_refused(spoil, table):
+    data = dumps(table)
+    end = 8 + int.from_bytes(data[:8], "little")
+    with pytest.raises(CheckpointError, match=r"the counts are damaged|more or fewer counts"):
+        loads(data[:end] + spoil(data[end:]))
 
 
 def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path, make_checkpoint):

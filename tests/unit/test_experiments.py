@@ -1,5 +1,6 @@
 """Published experiments, measured again."""
 
+import errno
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lstmviz import cli
+from lstmviz import checkpoint, cli
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import import_text
 from lstmviz.data.vocabulary import APART
+from lstmviz.disk import reason
 from lstmviz.experiments.base import (
     EXPERIMENTS,
     Experiment,
@@ -36,6 +38,7 @@ from lstmviz.training.loop import held_out
 from lstmviz.training.process import execute
 from lstmviz.training.sweep import Sweep
 
+ROOT = Path(__file__).parents[2]
 TABLE = Table("loss", "epoch", ("1", "2"), ("lstm", "gru"), {"lstm": (1.5, None)}, digits=2)
 LINES = "the cat sat on the mat\na dog sat\nthe dog saw a cat on a mat\n"
 
@@ -102,6 +105,25 @@ def test_one_that_was_stopped_keeps_what_is_done_and_says_what_was_not_run(
     assert capsys.readouterr().out.count("not run") == 4
     half = replace(result, members=(Member("gru", 0, 9, figures=(Figure("loss", "1", "gru", 2.0),)),))
     assert side_by_side(TINY, half).count("not run") == 3 and "2.00" in side_by_side(TINY, half)
+
+
+def test_on_a_full_disk_the_figures_are_printed_and_the_earlier_result_stays(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = Result("tiny", "an earlier command", "text", "0" * 64, 9)
+    earlier.save(own("tiny", home))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "follow_all", lambda *_, **__: monkeypatch.setattr("os.fsync", full))  # meanwhile
+    with pytest.raises(OSError, match="No space left") as error:
+        cli.experiment("tiny", str(home.folder / "text.txt"))
+    assert reason(error.value).startswith("the disk is full; make room and try again")
+    said = capsys.readouterr().out
+    assert "ours" in said and "saved" not in said
+    assert result_of("tiny", home) == (earlier, "")
+    assert [path.name for path in own("tiny", home).parent.iterdir()] == ["tiny.json"]  # nothing half written
 
 
 def test_a_difference_is_shown_from_the_published_text_alone(home: Home) -> None:
@@ -211,3 +233,37 @@ def test_the_means_of_the_gates_are_of_all_windows(home: Home) -> None:
     means = {figure.column: figure for figure in _gate_means(model, corpus, config.train, "untrained")}
     assert means.keys() == {"i, untrained", "f, untrained"} <= {*GATES.columns}
     assert all(0.3 < figure.value < 0.7 and figure.row == "1" for figure in means.values())
+
+
+def test_what_comes_with_the_project_is_not_trained_again(home: Home) -> None:
+    experiment = EXPERIMENTS["baselines-words"]
+    setting = experiment.setting(str(home.folder / "text.txt"))
+    assert {*experiment.grids(setting)} == {"windows", "networks"}
+    kept = checkpoint.load(ROOT / "checkpoints" / "wikitext2-word-lstm.safetensors")
+    corpus = replace(setting.corpus, vocabulary=kept.vocabulary, sha256=kept.corpus_sha256)
+    windows, networks = experiment.grids(replace(setting, corpus=corpus)).values()
+    assert windows.over == {"model.window": (2, 4, 8)} and networks.over == {"model.cell": ("rnn",)}
+    assert windows.base.model.adaptive_softmax
+    *_, lstm = experiment.untrained(replace(setting, corpus=corpus))
+    (perplexity,) = [f.value for f in lstm.figures if f.column == "perplexity"]
+    assert lstm.name == "LSTM" and perplexity == pytest.approx(math.exp(kept.results["valid_nll"]))
+
+
+def test_windows_and_n_grams_that_see_as_many_tokens_stand_side_by_side(home: Home, make_checkpoint: Callable) -> None:
+    experiment = EXPERIMENTS["baselines-characters"]
+    setting = experiment.setting(str(home.folder / "text.txt"))
+    table = experiment.tables[1]
+    best = make_checkpoint(cell="rnn", window=4, vocabulary=setting.corpus.vocabulary)
+    seen = Member(
+        "window",
+        0,
+        1,
+        figures=(*experiment.figures(Trained(RunConfig(best.train, best.model), (), best, setting.corpus)),),
+    )
+    ngrams = experiment.untrained(setting)
+    result = Result(experiment.name, "", "", "", 9, (seen, *ngrams))
+    measured, models = result.measured(table), result.measured(experiment.tables[0])
+    assert (
+        measured["fixed window"].count() == 1 and models["perplexity"]["window of 4"] == measured["fixed window"]["4"]
+    )
+    assert measured["n-gram"].count() == 3 and measured["n-gram"]["4"] == models["perplexity"]["5-gram"]

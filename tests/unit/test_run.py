@@ -22,13 +22,14 @@ import safetensors.torch
 import torch
 
 from lstmviz import cli
-from lstmviz.checkpoint import load, save
+from lstmviz.checkpoint import CheckpointError, load, save
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.grammars import generate
+from lstmviz.data.grammars import GRAMMARS, generate
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.disk import reason
 from lstmviz.home import Home
 from lstmviz.model import LanguageModel
+from lstmviz.reading import prepare
 from lstmviz.trace import trace_tokens
 from lstmviz.training import children, process, trainings
 from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs
@@ -41,6 +42,19 @@ CONFIG = RunConfig(
     TrainConfig("brackets", bptt=16, batch_size=8, steps=60, eval_every=30), ModelConfig(hidden_size=8), probe="((x))"
 )
 LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), ModelConfig(hidden_size=8))
+
+
+open_data = process.open_data
+
+
+@pytest.fixture(autouse=True)
+def small_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grammars have few sentences, and so an evaluation takes a moment; not in a process of its own."""
+
+    def open_small(config: TrainConfig) -> Corpus:
+        return generate(config.corpus, 400) if config.corpus in GRAMMARS else open_data(config)
+
+    monkeypatch.setattr(process, "open_data", open_small)
 
 
 def record(step: int, train: float = 2.0, valid: float | None = None) -> Record:
@@ -93,7 +107,7 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     assert [vocabulary.tokens[i] for i in probe.ids] == list("\n((x))")  # after the lines before it
     assert trace.cell_name == "lstm"
     assert trace.sizes == {"layer": 1, "time": 6, "unit": 8}
-    valid = generate("brackets").valid[:300]
+    valid = generate("brackets", 400).valid[:300]
     context = valid[: int((valid == vocabulary.end).nonzero()[-1]) + 1]
     expected, likely = trace_tokens(model, torch.cat([context, torch.tensor(vocabulary.encode("((x))"))]))
     assert list(trace) == list(expected)
@@ -104,6 +118,23 @@ def test_the_probe_keeps_the_gates_as_they_learn(tmp_path: Path) -> None:
     assert np.array_equal(probe.likely, likely.ids[-6:])
     np.testing.assert_allclose(probe.probabilities, likely.probabilities[-6:], rtol=0, atol=near)
     assert not np.array_equal(seen.probe(30).trace.forget_gate, seen.probe(60).trace.forget_gate)
+
+
+def test_a_fixed_window_is_trained_and_gone_on_with_as_any_model_and_has_no_gates(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, model=ModelConfig("rnn", embedding_size=3, hidden_size=8, window=4))
+    whole, twin = (Run.create(tmp_path / name, config) for name in ("whole", "twin"))
+    (*_, last) = execute(whole)
+    for record in (begun := execute(twin)):
+        if record.valid_nll is not None:
+            break
+    begun.close()
+    assert 0 < twin.records()[-1].step < 60
+    assert [*execute(twin)][-1].valid_nll == last.valid_nll
+    best = load(whole.folder / "best.safetensors")
+    assert whole.probes() == [] and best.hidden_variable is None
+    assert "| window of 4, 8 units" in (whole.folder / "card.md").read_text()
+    with pytest.raises(CheckpointError, match="a window of 4 tokens keeps nothing"):
+        prepare(best)
 
 
 def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
@@ -124,9 +155,10 @@ def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
     assert all("resume" in outcome for outcome in outcomes if isinstance(outcome, str))
 
 
-def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
+def test_pause_resume_stop_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "open_data", open_data)  # as the other process does
     run = Run.create(tmp_path / "run", LONG)
-    process = process_of(run)
+    other = process_of(run)
     try:
         wait_for(run, "running")
         with pytest.raises(ValueError, match="another process is training"):
@@ -141,9 +173,9 @@ def test_pause_resume_stop_and_go_on(tmp_path: Path) -> None:
         wait_for(run, "running")
         run.ask("stop")
         wait_for(run, "stopped")
-        assert process.wait(30) == 0
+        assert other.wait(30) == 0
     finally:
-        process.kill()
+        other.kill()
     status = run.status()
     assert status is not None
     training = execute(run)
@@ -260,12 +292,11 @@ def test_a_pause_lets_another_run_have_the_turn(tmp_path: Path, monkeypatch: pyt
 
 def test_a_stop_counts_from_the_moment_it_can_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run.create(tmp_path / "run", LONG)
-    open_corpus = process.open_data
 
     def open_slowly(config: TrainConfig) -> Corpus:
         wait_for(run, "starting")
         run.ask("stop")
-        return open_corpus(config)
+        return open_data(config)
 
     monkeypatch.setattr(process, "open_data", open_slowly)
     list(execute(run))
@@ -445,16 +476,9 @@ def test_a_record_of_another_version_is_read() -> None:
 SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), ModelConfig(hidden_size=6))
 
 
-@pytest.fixture
-def small_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "open_data", lambda config: generate(config.corpus, 400))
-
-
 @pytest.mark.parametrize("cell", ["lstm", "nfg", "mingru", "slstm"])
 @pytest.mark.parametrize("rate", [1e3, 1e10, 1e20, 1e300])
-def test_a_rate_that_is_far_too_high_ends_with_a_sentence(
-    tmp_path: Path, small_texts: None, cell: str, rate: float
-) -> None:
+def test_a_rate_that_is_far_too_high_ends_with_a_sentence(tmp_path: Path, cell: str, rate: float) -> None:
     train = dataclasses.replace(SMALL.train, learning_rate=rate)
     model = dataclasses.replace(SMALL.model, cell=cell)
     run = Run.create(tmp_path / "run", dataclasses.replace(SMALL, train=train, model=model))
@@ -469,9 +493,7 @@ def test_a_rate_that_is_far_too_high_ends_with_a_sentence(
         assert load(run.folder / "best.safetensors").build()
 
 
-def test_every_place_where_numbers_may_fail_says_the_step(
-    tmp_path: Path, small_texts: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_place_where_numbers_may_fail_says_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(where: str, make: object, said: str) -> None:
         run = Run.create(tmp_path / where, SMALL)
         training = execute(run)

@@ -1,5 +1,7 @@
 """The map and the comparison on an empty page: what they read of a message is what Python writes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from playwright.sync_api import Page
@@ -109,9 +111,11 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     compared = [
         Compared(f"model {k}", each.checkpoint.model.cell, each, read(each, "abcab")) for k, each in enumerate(models)
     ]
+    counts = Counts.of(9 * compared[0].reading.ids, 2, len(models[0].checkpoint.vocabulary))
+    compared[0] = replace(compared[0], beside=NGram(counts))
     facts = differences(models, [1000.0, 2000.0, 3000.0])
     comparison = Comparison(compared, shared_axis("abcab", compared), facts, kinship(models), reference=0)
-    view = View(0, "index", ["keeps", "shows", "memory"], ["loss", "mean"], "keeps", difference=True)
+    view = View(0, "index", ["keeps", "shows", "memory"], ["loss", "memory gains", "mean"], "keeps", difference=True)
     header, parts = draw(comparison, view, {"time": 2, "unit": 0, "model": 0})
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems

@@ -7,7 +7,7 @@
 import { DASHES } from "../constants.js";
 import { chosen, clamp, columns, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
 import { missing, number, shortLabel, whole } from "../words.js";
-import { drawLine, markBeyond } from "./lines.js";
+import { barWidth, drawLine, markBeyond } from "./lines.js";
 import { drawField, drawScale, frameRow } from "./panel.js";
 import { begin, betweenGutters, setFont, write } from "./pen.js";
 import { drawTokens, lossScale, surprise, widest } from "./tokens.js";
@@ -88,12 +88,12 @@ export function drawComparison(paint, view, compared, theme) {
   }
 }
 
-function drawChart(paint, view, { header, models }, theme, { title, unit, low, high, log, lines, y }) {
+function drawChart(paint, view, { header, models }, theme, { title, unit, low, high, log, lines, beside, y }) {
   const bottom = y + CHART, place = (v) => (log ? Math.log10(Math.max(v, low)) : v);
   const [from, to] = [place(low), place(high)];
   const at = (value) => bottom - clamp((place(value) - from) / (to - from), 0, 1) * (CHART - 4);
   paint.fillStyle = theme.line;
-  paint.fillRect(view.left, bottom, view.end - view.left, 1);
+  paint.fillRect(view.left, Math.round(at(Math.max(low, 0))), view.end - view.left, 1);
   betweenGutters(paint, view, y - 2, CHART + 3, () => {
     lines.forEach((line, k) => {
       if (!line.length) return;
@@ -101,8 +101,16 @@ function drawChart(paint, view, { header, models }, theme, { title, unit, low, h
       drawLine(paint, view, line, at, { colour, width, dash: DASHES[k] });
       markBeyond(paint, view, line, high, theme, { y, colour, shift: 12 * k });
     });
+    paint.fillStyle = theme.ink; // a stroke a token, as on Watch
+    for (let t = view.from; t < view.to; t++)
+      if (!missing(beside[t])) paint.fillRect(x(view, t), at(beside[t]) - 1, barWidth(view), 2);
   });
   drawName(paint, view, theme, title, unit, y + 2);
+  if (beside.length && !view.stacked) {
+    write(paint, theme, header.beside, LEFT - 12, y + 44, { size: 11 });
+    paint.fillStyle = theme.ink;
+    paint.fillRect(LEFT - 12 - paint.measureText(header.beside).width - 20, y + 43, 14, 2);
+  }
   for (const [value, dy] of [[high, 6], [low, CHART - 5]]) {
     const text = number(value, Number.isInteger(value) ? 0 : 1);
     write(paint, theme, text, view.end + 8, y + dy, { size: 11, align: "left", alpha: 0.75, room: RIGHT - 10 });
