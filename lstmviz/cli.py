@@ -524,9 +524,7 @@ def _of_text(path: Path) -> checkpoints.Checkpoint:
     """
     loaded = checkpoints.load(path)
     if TASKS[loaded.train.task].parts:
-        raise ValueError(
-            f"{path.name} reads images and no text; python -m lstmviz app shows in Watch what it does with one"
-        )
+        raise ValueError(f"{path.name} reads images and no text; python -m lstmviz evaluate says how well")
     return loaded
 
 
