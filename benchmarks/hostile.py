@@ -54,6 +54,7 @@ from lstmviz.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from lstmviz.config import OWN_TEXT_MOST, VOCABULARY_MOST, ModelConfig, TrainConfig  # noqa: E402
 from lstmviz.counted import About, Table  # noqa: E402
 from lstmviz.data import corpora  # noqa: E402
+from lstmviz.data.images import examples  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
 from lstmviz.explain.alignment import Compared, shared_axis  # noqa: E402
 from lstmviz.explain.comparison import Comparison, View, draw  # noqa: E402
@@ -63,7 +64,7 @@ from lstmviz.explain.examples import examples_for  # noqa: E402
 from lstmviz.explain.kin import kinship  # noqa: E402
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, models_table, named_trace, trace_table  # noqa: E402
 from lstmviz.model import LanguageModel  # noqa: E402
-from lstmviz.reading import prepare, read  # noqa: E402
+from lstmviz.reading import prepare, read, read_image  # noqa: E402
 from lstmviz.units import drawn_roles  # noqa: E402
 from lstmviz.wire import Frame, payload, side_by_side  # noqa: E402
 
@@ -83,8 +84,13 @@ Show = Callable[[Callable[[], None]], None]  # does it, and calls what it is giv
 
 
 def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> None:
-    """Everything that the pages do with a checkpoint, the first map first."""
+    """Everything that is done with a checkpoint, the first map first."""
     opened = prepare(checkpoint)
+    if side := checkpoint.model.row_size:
+        read_image(opened, examples(side)[0, :, :-1].numpy())
+        shown()
+        card(checkpoint)
+        return
     text = examples_for(opened)[0].text
     reading = read(opened, text)
     assert reading is not None

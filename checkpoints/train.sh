@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Trains every shipped checkpoint, counts every table, measures every experiment: checkpoints/train.sh DATA_DIR [NAME …]
-# DATA_DIR holds tinyshakespeare/input.txt, wikitext-2/{train,valid,test}.txt and penn_small/{train,valid,test}.txt; results go to
-# runs/NAME and, with their cards, here. The last is the text of the course report and comes with nobody: leave its experiments out.
+# DATA_DIR holds tinyshakespeare/input.txt, wikitext-2/{train,valid,test}.txt, the four idx files in mnist/ and, last,
+# penn_small/{train,valid,test}.txt; results go to runs/NAME and, with their cards, here. The last is the text of the course report and
+# comes with nobody: leave its experiments out.
 set -euo pipefail
 data=$1
 shift
 names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
   shakespeare-char-6gram wikitext2-word-4gram lineups/brackets lineups/agreement lineups/recall recorded/brackets
+  classify/digits-lstm classify/digits-rnn classify/mnist-lstm-128
   experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
   experiments/baselines-words experiments/baselines-characters}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -50,6 +52,10 @@ for name in $names; do
   esac
   shakespeare=(--corpus "$data/tinyshakespeare/input.txt" --learning-rate 3e-3 --eval-every 500)
   case $name in
+    classify/mnist-lstm-128) train "$name" --task classify --corpus "$data/mnist" --hidden-size 128 --embedding-size 32 --batch-size 128 \
+      --learning-rate 3e-3 --steps 5150 --eval-every 429 ;;
+    classify/digits-*) train "$name" --task classify --corpus digits --cell "${name#classify/digits-}" --hidden-size 48 \
+      --embedding-size 16 --dropout 0.2 --learning-rate 5e-3 --steps 3000 --eval-every 100 ;;
     brackets) train "$name" --corpus brackets --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 6000 ;;
     agreement) train "$name" --corpus agreement --hidden-size 24 --embedding-size 12 --learning-rate 1e-2 --bptt 32 --steps 6000 ;;
     shakespeare-char-lstm) train "$name" "${shakespeare[@]}" --hidden-size 256 --dropout 0.2 --steps 12000 ;;
@@ -58,6 +64,7 @@ for name in $names; do
       --num-layers 2 --dropout 0.2 --tie-weights --bptt 35 --learning-rate 3e-3 --schedule plateau --bfloat16 --steps 93200 --eval-every 1864 ;;
     *) echo "no checkpoint is called $name" >&2; exit 2 ;;
   esac
+  mkdir -p "$(dirname "checkpoints/$name")"
   cp "runs/$name/best.safetensors" "checkpoints/$name.safetensors"
   cp "runs/$name/card.md" "checkpoints/$name.md"
 done

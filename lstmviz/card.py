@@ -10,17 +10,20 @@ from lstmviz.data.grammars import measure
 from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
 from lstmviz.model import parameter_count, perplexity
 
-PARTS = {"valid": "validation", "test": "test"}  # of a text, that have results
+PARTS = {"valid": "validation", "test": "test"}  # of a corpus, that have results
 
 
-def figures(nll: float, vocabulary: Vocabulary, unknown: float | None = None) -> str:
+def figures(nll: float, vocabulary: Vocabulary, unknown: float | None = None, *, accuracy: float | None = None) -> str:
     """A loss in every unit that people quote it in.
 
     Args:
-        nll: in nats per token.
-        vocabulary: of the tokens.
-        unknown: the share of ``<unk>`` among them, where it is known.
+        nll: in nats per token, or label.
+        vocabulary: of the tokens, or labels.
+        unknown: the share of ``<unk>`` among the tokens, where it is known.
+        accuracy: the share of right labels.
     """
+    if accuracy is not None:
+        return f"{accuracy:.2%} right, {nll:.4f} nats/label"
     value = perplexity(nll)
     shown = f"{value:.2f}" if value < 1e6 else f"{value:.3g}"
     bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
@@ -52,6 +55,7 @@ def card(checkpoint: Checkpoint) -> str:
         **_of_text(checkpoint, vocabulary),
         "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
         + f", {model.hidden_size} units, embedding {model.embedding_size}"
+        + (f" of rows of {model.row_size} pixels" if model.row_size else "")
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
         + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")
@@ -66,8 +70,9 @@ def card(checkpoint: Checkpoint) -> str:
     results = checkpoint.results
 
     def said(part: str) -> str:
-        unknown = results.get(f"{part}_unknown")
-        parts = figures(results[f"{part}_nll"], vocabulary, unknown), unknown_warning(unknown or 0)
+        unknown, accuracy = results.get(f"{part}_unknown"), results.get(f"{part}_accuracy")
+        loss = figures(results[f"{part}_nll"], vocabulary, unknown, accuracy=accuracy)
+        parts = loss, unknown_warning(unknown or 0)
         return "; ".join(filter(None, parts)).replace(UNK, plain(UNK))
 
     if results["valid_nll"] == results.get("test_nll"):
@@ -97,9 +102,13 @@ def table_card(table: Table) -> str:
 
 def _of_text(source: Checkpoint | About, vocabulary: Vocabulary) -> dict[str, str]:
     """What was read, by whatever learned from it or counted it."""
-    return {
+    data = {
         "data": f"{plain(source.corpus_name)} (sha256 {plain(source.corpus_sha256[:16])}…)",
         "licence of the data": plain(source.licence),
+    }
+    if vocabulary.level == "label":
+        return data | {"labels": plain(", ".join(vocabulary.tokens))}
+    return data | {
         "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
         f"and {', '.join(plain(token) for token in SPECIALS)}",
     }

@@ -22,6 +22,7 @@ from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.disk import name_of, read_bytearray, write_atomically
 from lstmviz.model import LanguageModel, shapes
+from lstmviz.tasks import TASKS
 
 FORMAT = 1
 NOT_OURS = "this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened"
@@ -42,8 +43,9 @@ class Checkpoint:
         weights: every parameter by name, float32 on the CPU.
         step: optimiser steps taken when these weights were kept.
         history: the training curves as columns of equal length: step, train_nll, valid_nll (None where not evaluated).
-        results: figures of these weights, in nats per token: valid_nll, test_nll; and the share of ``<unk>`` in what
-            they are of: valid_unknown, test_unknown (files of earlier versions lack these).
+        results: figures of these weights, in nats per token or label: valid_nll, test_nll; and the share of ``<unk>``
+            in what they are of: valid_unknown, test_unknown (files of earlier versions lack these), or of right labels:
+            valid_accuracy, test_accuracy.
         corpus_name, corpus_sha256, licence: of the text.
         command: the one that trained it.
         hidden_variable: for a grammar, ``{"name": …, "correlations": [[how much each unit carries] of each layer]}``.
@@ -139,6 +141,7 @@ def loads(data: bytes | bytearray) -> Checkpoint:
         train_config = TrainConfig(**description["train"])
         if vocab_size != len(vocabulary):
             raise CheckpointError(f"the model has {vocab_size} tokens, its vocabulary {len(vocabulary)}")
+        TASKS[train_config.task].check(model_config, vocabulary)
         _check_shapes(header, model_config, vocab_size)
         checkpoint = Checkpoint(
             model=model_config,
@@ -328,11 +331,14 @@ def _check_figures(checkpoint: Checkpoint) -> None:
         return is_number(value) and value >= 0
 
     def is_result(name: str, value: Any) -> bool:
-        if name.endswith("_unknown"):  # a share, beside its loss
-            return is_nll(value) and value <= 1 and name.replace("_unknown", "_nll") in checkpoint.results
+        part, _, what = name.partition("_")
+        if what in ("unknown", "accuracy"):  # a share, beside its loss
+            return is_nll(value) and value <= 1 and f"{part}_nll" in checkpoint.results
         return is_nll(value)
 
     history, variable = checkpoint.history, checkpoint.hidden_variable
+    share = "accuracy" if checkpoint.vocabulary.level == "label" else "unknown"
+    shares = f"valid_{share}", f"test_{share}"
     try:
         for name, most in _TEXTS.items():
             _at_most(len(getattr(checkpoint, name)), most, f"characters in its {name}")
@@ -344,7 +350,7 @@ def _check_figures(checkpoint: Checkpoint) -> None:
             and all(is_count(v) and v > 0 for v in history["step"])
             and all(is_nll(v) for v in history["train_nll"])
             and all(v is None or is_nll(v) for v in history["valid_nll"])
-            and {"valid_nll"} <= set(checkpoint.results) <= {"valid_nll", "valid_unknown", "test_nll", "test_unknown"}
+            and {"valid_nll"} <= set(checkpoint.results) <= {"valid_nll", "test_nll", *shares}
             and all(is_result(name, value) for name, value in checkpoint.results.items())
             and is_count(checkpoint.step)
             and all(type(getattr(checkpoint, name)) is str for name in _TEXTS)

@@ -34,10 +34,11 @@ from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
+from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.trace import trace_sentence
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import lineup
-from lstmviz.training.loop import Metrics, held_out, unknown_share
+from lstmviz.training.loop import Metrics, held_out, judged, unknown_share
 from lstmviz.training.parallel import World
 from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
@@ -91,13 +92,13 @@ def train(
     model: Annotated[ModelConfig, tyro.conf.arg(name="")],
     probe: str = "",
 ) -> None:
-    """Train a language model; the best weights go to RUN_DIR/best.safetensors with a card beside them.
+    """Train a model; the best weights go to RUN_DIR/best.safetensors with a card beside them.
 
     Args:
         run_dir: the run's folder; made if it is not there.
         probe: sentence whose gates are kept as they learn; else a piece of the validation text.
     """
-    train = dataclasses.replace(train, corpus=_lasting(train.corpus))
+    train = dataclasses.replace(train, corpus=_lasting(train.corpus, train.task))
     config, world, run = RunConfig(train, model, probe), World.of_torchrun(), Run(run_dir)
     with world.joined():
         # When torchrun starts a training again, the command is the same, but the run is there already.
@@ -137,11 +138,14 @@ def sweep(
             to start one for the while. SWEEP_DIR must lie on a disk that its machines share.
     """
     _check_where(workers, ray)
-    corpus = train["corpus"]
+    corpus, task = train["corpus"], train["task"]
+    if corpus and TASKS[task].parts:  # how wide the rows are, the data decide
+        corpus = _lasting(corpus, task)
+        model = {**model, "row_size": open_data(TrainConfig(corpus, task=task)).row_size}
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
     grid = lineup(
-        TrainConfig(**{**train, "corpus": corpus and _lasting(corpus)}),
+        TrainConfig(**{**train, "corpus": corpus and _lasting(corpus, task)}),
         model,
         cells=tuple(CELLS) if cells == ("all",) else cells,
         num_layers=num_layers,
@@ -157,7 +161,7 @@ def sweep(
         elif grid != lineup(TrainConfig(corpus=""), {name: getattr(ModelConfig, name) for name in model}):
             raise ValueError(f"say python -m lstmviz sweep {sweep_dir} alone, or all that the line-up was begun with")
     elif corpus:
-        vocab_size = len(corpora.open_corpus(grid.base.train).vocabulary)
+        vocab_size = len(open_data(grid.base.train).vocabulary)
         if ray is None:
             check_machine(grid.members(vocab_size), vocab_size, workers)
         asked = Sweep.create(sweep_dir, grid, vocab_size)
@@ -406,9 +410,9 @@ def _show_all(lineup: Sweep, done: int) -> None:
         print(f"\r{shown(line)[: shutil.get_terminal_size().columns - 1]}\033[K\r", end="", flush=True)
 
 
-def _lasting(corpus: str) -> str:
+def _lasting(corpus: str, task: str = "language") -> str:
     """A corpus as it can be found again wherever a training is gone on with."""
-    return corpus if corpus in GRAMMARS else str(corpora.find_text(corpus).resolve())
+    return corpus if corpus in TASKS[task].built_in else str(corpora.find_text(corpus).resolve())
 
 
 def evaluate(
@@ -416,20 +420,26 @@ def evaluate(
 ) -> None:
     """Print a checkpoint's loss and perplexity on a corpus, exactly: one stream, the state carried over.
 
-    One that was trained on windows of sentences reads such windows.
+    One that was trained on windows of sentences reads such windows. Of one that classifies it is the share of right
+    labels.
 
     Beside them stands how much of it the checkpoint's vocabulary lacks (<unk>), with a warning from 30 % on.
 
     Args:
         checkpoint: a .safetensors file of lstmviz.
-        corpus: a grammar, a text file, or a folder with train, valid and test.
+        corpus: a grammar, a text file, or a folder with train, valid and test; "digits" or a folder of MNIST.
         part: which part of it.
     """
     loaded = checkpoints.load(checkpoint)
-    opened = corpora.open_corpus(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
+    opened = open_data(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
+    fitted_to(opened, loaded.model)
     if opened.sha256 != loaded.corpus_sha256:
         say(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     tokens = getattr(opened, part)
+    if TASKS[loaded.train.task].parts:
+        nll, accuracy = judged(loaded.build(), tokens, loaded.train)
+        said = figures(nll, loaded.vocabulary, accuracy=accuracy)
+        return say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}, {len(tokens):,} images): {said}")
     nll, unknown = held_out(loaded.build(), tokens, loaded.vocabulary, loaded.train), unknown_share(tokens)
     if not math.isfinite(nll):
         raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
@@ -469,7 +479,7 @@ def count(
         raise ValueError(f"the file to write is {out.name}; its name must end in {counted.SUFFIX}")
     given, vocabulary, config = {"corpus": Path(corpus).name, "n": n}, None, TrainConfig(corpus, level, max_words)
     if like:
-        loaded = checkpoints.load(like)
+        loaded = _of_text(like)
         given |= {"like": like.name}
         vocabulary, config = loaded.vocabulary, dataclasses.replace(loaded.train, corpus=corpus)
     else:
@@ -500,10 +510,22 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
         )
     from lstmviz.explain.tables import as_csv  # with pandas, as in trace.py
 
-    loaded = checkpoints.load(checkpoint)
+    loaded = _of_text(checkpoint)
     frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
     frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")
     say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
+
+
+def _of_text(path: Path) -> checkpoints.Checkpoint:
+    """A checkpoint, if it is one of a text.
+
+    Raises:
+        ValueError: it is not.
+    """
+    loaded = checkpoints.load(path)
+    if TASKS[loaded.train.task].parts:
+        raise ValueError(f"{path.name} reads images and no text; python -m lstmviz evaluate says how well")
+    return loaded
 
 
 def _check_unfinished(run: Run) -> None:
@@ -581,7 +603,9 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
         f"{metrics.tokens_per_second:,.0f} tokens/s  {left / 60:.1f} min left"
     )
     if metrics.valid_nll is not None:
-        line += f"  valid {short(metrics.valid_nll)} (perplexity {perplexity(metrics.valid_nll):.2f})"
+        line += f"  valid {short(metrics.valid_nll)} "
+        accuracy = metrics.valid_accuracy
+        line += f"(perplexity {perplexity(metrics.valid_nll):.2f})" if accuracy is None else f"({accuracy:.2%} right)"
         line += f", {unknown_said(metrics.valid_unknown)}" if metrics.valid_unknown else ""
         line += " *" * metrics.is_best
     live = sys.stdout.isatty()

@@ -9,7 +9,7 @@ import reprlib
 import sys
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from lstmviz.cells import CELLS
 
@@ -17,6 +17,7 @@ Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
+Task = Literal["language", "classify"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -43,6 +44,10 @@ OWN_TEXT_MOST = 10_000_000  # bytes of a text that is pasted or uploaded
 COUNTED_MOST = 20_000_000  # tokens of a text that is counted; all of it is held in memory meanwhile
 RUNS_MOST = 4_000_000  # different runs of tokens in a table of counts
 TABLE_MOST = 16 * 2**20  # bytes of its file
+SIDE_MOST = 128  # pixels of an image's side
+CLASSES_MOST = 256  # labels that images have
+IMAGES_MOST = 100_000  # of one file
+IMAGES_LONG = 128 * 2**20  # bytes of one file of images, unpacked
 
 
 class Range(NamedTuple):
@@ -230,6 +235,14 @@ class ModelConfig(Options):
             later=True,
         ),
     )
+    row_size: int | None = field(
+        default=None,
+        metadata=option(
+            whole(1, SIDE_MOST),
+            "pixels in a row of the images that it reads, which are as high; None: it reads tokens. The data decide.",
+            later=True,
+        ),
+    )
     window: int | None = field(
         default=None,
         metadata=option(
@@ -264,6 +277,10 @@ class ModelConfig(Options):
             )
         if self.adaptive_softmax and self.tie_weights:
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
+        if self.row_size is not None and (self.tie_weights or self.embedding_std is not None):
+            raise ValueError("a model of images has no embedding matrix; leave tie_weights and embedding_std out")
+        if self.row_size is not None and self.window is not None:
+            raise ValueError("a fixed window reads tokens and no images; leave window out")
 
     def check_vocabulary(self, vocab_size: int) -> None:
         """Refuse a vocabulary that such a model cannot have.
@@ -291,7 +308,8 @@ class TrainConfig(Options):
         metadata=option(
             Range(f"text of at most {TEXT_MOST:,} characters", lambda v: type(v) is str and len(v) <= TEXT_MOST),
             'a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, '
-            "or the path of a text file or of a folder with train, valid and test.",
+            "or the path of a text file or of a folder with train, valid and test; to classify, "
+            '"digits" or a folder with the four idx files of MNIST.',
         )
     )
     level: Level = field(
@@ -404,6 +422,14 @@ class TrainConfig(Options):
             SWITCH,
             "words that the training part lacks are ``<unseen>``, of which nothing is learned, and not the ``<unk>`` "
             "that may stand in the text.",
+            later=True,
+        ),
+    )
+    task: Task = field(
+        default="language",
+        metadata=option(
+            Range(f"one of {', '.join(get_args(Task))}", lambda value: value in get_args(Task)),
+            '"language": the next token of a text; or "classify": an image, read row by row, to its label.',
             later=True,
         ),
     )

@@ -95,6 +95,9 @@ def count(corpus: Corpus, n: int, command: str) -> Table:
         )
     models = [NGram(counts.up_to(k)) for k in range(1, n + 1)]
 
+    level = corpus.vocabulary.level
+    assert level != "label"  # it is of a text
+
     def results(part: Tensor) -> tuple[tuple[float, ...], float]:
         ids = np.asarray(part, np.int64)
         return tuple(float(model.nll(ids)[1:].mean()) for model in models), float(
@@ -103,7 +106,7 @@ def count(corpus: Corpus, n: int, command: str) -> Table:
 
     (valid_nll, valid_unknown), (test_nll, test_unknown) = results(corpus.valid), results(corpus.test)
     about = About(
-        level=corpus.vocabulary.level,
+        level=level,
         tokens=corpus.vocabulary.tokens,
         runs=tuple(map(len, counts.keys)),
         corpus_name=corpus.name,

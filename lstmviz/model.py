@@ -188,11 +188,13 @@ class Predictor(Protocol):
 class LanguageModel(nn.Module):
     """Predicts every next token of a sequence: embeds it, runs over it, decodes.
 
-    At each of the three something else can enter than what the one before gave.
+    At each of the three something else can enter than what the one before gave. Where it reads rows of an image
+    (``config.row_size``) they enter at the first, by a linear map in the embedding's place, and what it predicts is a
+    label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence.
 
     Args:
         config: sizes and cell.
-        vocab_size: number of tokens, specials included.
+        vocab_size: number of tokens, specials included, or of labels.
 
     Raises:
         ValueError: such a model cannot have so many tokens.
@@ -206,8 +208,12 @@ class LanguageModel(nn.Module):
         output_size = cell.output_of(config.hidden_size)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
-        weight = torch.empty(vocab_size, config.embedding_size).uniform_()
-        self.embedding = nn.Embedding(vocab_size, config.embedding_size, _weight=weight)
+        self.vocab_size = vocab_size
+        if config.row_size is None:
+            weight = torch.empty(vocab_size, config.embedding_size).uniform_()
+            self.embedding = nn.Embedding(vocab_size, config.embedding_size, _weight=weight)
+        else:
+            self.embedding = nn.Linear(config.row_size, config.embedding_size)
         sizes = config.embedding_size, config.hidden_size
         if config.window:
             self.layers = cast(Stack, Window(*sizes, config.window, config.dropout))
@@ -215,8 +221,9 @@ class LanguageModel(nn.Module):
             self.layers = Stack(cell, *sizes, config.num_layers, dropout=config.dropout)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        if config.embedding_std is not None and not weight.is_meta:
+        if config.row_size is None:
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        if config.embedding_std is not None and not self.embedding.weight.is_meta:
             nn.init.normal_(self.embedding.weight, std=config.embedding_std)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
@@ -273,7 +280,7 @@ class LanguageModel(nn.Module):
         hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()  # (N, H), (N,)
         if torch.is_grad_enabled():  # a backward pass needs the scores of all
             return self._nll(hidden, targets), last
-        pieces = zip(*(values.split(at_once(len(self.embedding.weight))) for values in (hidden, targets)), strict=True)
+        pieces = zip(*(values.split(at_once(self.vocab_size)) for values in (hidden, targets)), strict=True)
         total = torch.stack([self._nll(h, t).double() * len(t) for h, t in pieces]).sum()
         return (total / len(targets)).float(), last
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.images import examples
 from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
-from lstmviz.trace import GateTrace, build_trace, held, trace_tokens
+from lstmviz.trace import GateTrace, build_trace, held, trace_rows, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
@@ -29,6 +32,7 @@ FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
 MANY = 8  # tokens, so that one or two of them are no large share
+LOOKED_AT = 100  # images that a model reads when it is opened
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
 
@@ -52,7 +56,7 @@ class OpenModel:
         checkpoint, model: what was loaded.
         signs: tokens of the vocabulary as a person should see them, by id.
         typed: and as they are typed; None where one cannot be.
-        usual: for each layer how its units move in a text that the model wrote itself.
+        usual: for each layer how its units move in a text that the model wrote itself, or in images of the test.
         similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
         scales: for each layer, role -> (low, high), the ends of its colours, from that text.
         written: that text's beginning.
@@ -94,6 +98,12 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     """
     model = checkpoint.build()
     vocabulary = checkpoint.vocabulary
+    if checkpoint.model.row_size:
+        images = examples(checkpoint.model.row_size)[:LOOKED_AT]  # (N, W, W + 1)
+        with torch.no_grad():
+            _, records = model.record(images[..., :-1].transpose(0, 1) / 255)  # name -> (W, N, H)
+        records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
+        return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
     start = torch.tensor([vocabulary.end])
@@ -107,10 +117,24 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         ) from error
     except ValueError as error:
         raise checkpoints.CheckpointError(str(error)) from error
-    trace, ids = build_trace(records, model.config.cell), text.tolist()
+    ids = text.tolist()
+    context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
+    pieces, written = [vocabulary.tokens[i] for i in ids], vocabulary.decode(ids[1:61])
+    return _ready(checkpoint, model, records, pieces, written, context)
+
+
+def _ready(
+    checkpoint: Checkpoint,
+    model: LanguageModel,
+    records: list[dict[str, Tensor]],
+    pieces: list[str],
+    written: str = "",
+    context: Sequence[int] = (),
+) -> OpenModel:
+    """The model, its units in order and its colours' ends, by what it did at these pieces, name -> ``(T, 1, H)``."""
+    vocabulary, trace = checkpoint.vocabulary, build_trace(records, model.config.cell)
     if not all(np.isfinite(values).all() for values in trace.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
-    pieces = [vocabulary.tokens[i] for i in ids]
     similar, moves, scales = [], [], []
     for layer in range(checkpoint.model.num_layers):
         # A projection's values belong to no unit: the map cannot draw them.
@@ -120,15 +144,13 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
         moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
-    context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
-    written = vocabulary.decode(ids[1:61])
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
-    return OpenModel(checkpoint, model, signs, typed, moves, similar, scales, written, context)
+    return OpenModel(checkpoint, model, signs, typed, moves, similar, scales, written, [*context])
 
 
 def written_at_most(model: LanguageModel) -> int:
     """How many tokens a model writes when it is opened: 300, or what takes about half a second of a larger one."""
-    config, vocab_size = model.config, model.embedding.num_embeddings
+    config, vocab_size = model.config, model.vocab_size
     values = config.hidden_size * config.num_layers * len(CELLS[config.cell].recorded())  # a token
     numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
     costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
@@ -154,6 +176,7 @@ class Reading:
         probabilities: theirs, ``(T, 5)``.
         model: that read it.
         chosen: (layer, number of tokens) -> the units that `telling` chose on so many of them.
+        image: of which the rows were read, uint8 ``(T, W)``; then ``likely`` are labels, and ids only tell rows apart.
     """
 
     pieces: list[str]
@@ -164,6 +187,7 @@ class Reading:
     probabilities: np.ndarray
     model: LanguageModel
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
+    image: np.ndarray | None = None
 
     def nll_of(self, beside: NGram) -> np.ndarray:
         """What an n-gram of the same vocabulary loses at each token, ``(T,)``; NaN where the model says none."""
@@ -208,6 +232,36 @@ def read(opened: OpenModel, text: str, before: Reading | None = None, most: int 
     assert trace is not None  # there is a token at least
     chosen = {where: units for where, units in before.chosen.items() if where[1] <= same} if before else {}
     return Reading(pieces, ids, dropped, trace, likely, probabilities, model, chosen)
+
+
+def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -> Reading:
+    """Let a model read an image row by row.
+
+    Args:
+        image: greys, uint8 ``(W, W)``, of the size that the model reads.
+        label: what it shows, as the model numbers its labels; where that is known, losses are of it.
+
+    Raises:
+        ValueError: it has another size, or other values.
+    """
+    side = opened.checkpoint.model.row_size
+    if image.shape != (side, side) or image.dtype != np.uint8:
+        found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
+        raise ValueError(f"the image is {found}; the model reads images of {side} × {side} greys, from 0 to 255")
+    trace, likely = trace_rows(opened.model, torch.tensor(image / 255, dtype=torch.float32), label)
+    names = rows_named(len(image))
+    return Reading(names, row_ids(image), 0, trace, likely.ids, likely.probabilities, opened.model, image=image)
+
+
+def rows_named(count: int) -> list[str]:
+    """What the rows of an image are called."""
+    return [f"row {t + 1}" for t in range(count)]
+
+
+def row_ids(image: np.ndarray) -> list[int]:
+    """A number for each row of an image, by its pixels: what a browser holds of the same rows is not sent again."""
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in image)
+    return [int.from_bytes(digest, "little", signed=True) for digest in digests]
 
 
 def _last_column(opened: OpenModel) -> Reading:

@@ -441,6 +441,29 @@ def trace_tokens(
     return replace(trace, nll=np.concatenate([before, read])), likely
 
 
+@torch.no_grad()
+def trace_rows(
+    model: LanguageModel, rows: Tensor, label: int | None = None, *, best: int = 5
+) -> tuple[GateTrace, Likeliest]:
+    """As ``trace_tokens``, of an image that is read row by row from nothing.
+
+    Args:
+        rows: greys from 0 to 1, ``(T, W)``.
+        label: what the image shows, where that is known.
+        best: how many of the likeliest labels are kept.
+
+    Returns:
+        The trace, whose ``nll[t]`` in nats is -ln p(label | rows up to t), NaN without a label; and the likeliest
+        labels after each row.
+    """
+    hidden, records = model.record(rows[:, None].to(model.device))  # (T, 1, H)
+    log_p = model.decode(hidden[:, 0]).log_softmax(-1).float().cpu()  # (T, V)
+    nll = np.full(len(rows), np.nan, np.float32) if label is None else -log_p[:, label].numpy()
+    found = log_p.topk(min(best, model.vocab_size), dim=-1)
+    likely = Likeliest(found.indices.numpy(), found.values.exp().numpy())
+    return replace(build_trace(records, model.config.cell), nll=nll), likely
+
+
 def kept(trace: GateTrace) -> np.ndarray | None:
     """The share of what it holds that every unit keeps at every step.
 

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 from unicodedata import normalize
 
 import regex
 from torch import Tensor
 
-from lstmviz.config import TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Level
+from lstmviz.config import CLASSES_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Level
 from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
@@ -111,26 +112,28 @@ class Vocabulary:
     """The tokens a model knows; a token's id is its place in ``tokens``.
 
     Args:
-        level: "char" or "word".
-        tokens: all different, specials first: ``<pad> <unk> <sos> <eos>``.
+        level: "char" or "word"; "label" where they are the labels of what is read, and no text is made of them.
+        tokens: all different, specials first: ``<pad> <unk> <sos> <eos>``, but of labels.
 
     Raises:
         ValueError: the level is unknown, a token is repeated, the specials are not first, or there is too much of it.
     """
 
-    level: Level
+    level: Level | Literal["label"]
     tokens: tuple[str, ...]
     ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.level not in ("char", "word"):
-            raise ValueError(f'level is {self.level!r}; it must be "char" or "word"')
-        if self.tokens[: len(SPECIALS)] != SPECIALS:
+        if self.level not in ("char", "word", "label"):
+            raise ValueError(f'level is {self.level!r}; it must be "char", "word" or "label"')
+        if self.level == "label":
+            _at_most(len(self.tokens), CLASSES_MOST, "labels")
+        elif self.tokens[: len(SPECIALS)] != SPECIALS:
             raise ValueError(f"tokens must begin with {' '.join(SPECIALS)}")
         if not all(isinstance(token, str) and token for token in self.tokens):
             raise ValueError("tokens must be strings that are not empty")
         _at_most(len(self.tokens), VOCABULARY_MOST, "tokens")
-        _at_most(max(map(len, self.tokens)), TOKEN_MOST, "characters in one of its tokens")
+        _at_most(max(map(len, self.tokens), default=0), TOKEN_MOST, "characters in one of its tokens")
         _at_most(sum(map(len, self.tokens)), TOKENS_LONG, "characters in all its tokens")
         object.__setattr__(self, "ids", {token: i for i, token in enumerate(self.tokens)})
         if len(self.ids) != len(self.tokens):
@@ -370,7 +373,8 @@ class Corpus:
     Args:
         name: how the user named it.
         vocabulary: built from the training stream alone.
-        train, valid, test: ids, each ``(N,)``; int32 where they lie on the disk.
+        train, valid, test: ids, each ``(N,)``; int32 where they lie on the disk. Of images, ``(N, W, W + 1)`` of uint8:
+            each row's pixels, and last what is to be said after it.
         sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
         licence: of the text, where known.
     """
@@ -382,6 +386,11 @@ class Corpus:
     test: Tensor
     sha256: str
     licence: str = "not stated"
+
+    @property
+    def row_size(self) -> int | None:
+        """Pixels of a row, where it is of images: see ModelConfig."""
+        return self.train.shape[1] if self.vocabulary.level == "label" else None
 
 
 def is_tokenised(text: str) -> bool:

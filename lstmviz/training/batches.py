@@ -1,14 +1,13 @@
-"""What a step of a training reads: a window of streams side by side, or windows slid over sentences."""
+"""What a step of a training reads: a window of streams side by side, windows over sentences, or whole sequences."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.vocabulary import PAD, SOS, Vocabulary
+from lstmviz.tasks import TASKS
 
 
 class Streams:
@@ -26,7 +25,6 @@ class Streams:
     """
 
     carries = True  # the state, from each batch to the next
-    predicted: ClassVar = slice(1, None)  # of a batch's rows
 
     def __init__(self, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> None:
         self.bptt, self.streams = config.bptt, parallel_streams(tokens, config.batch_size)  # (N // B, B)
@@ -46,6 +44,10 @@ class Streams:
         start = self.starts[batch]
         return self.streams[start : start + self.bptt + 1]
 
+    def parts(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """What is read, and what is predicted after it."""
+        return batch[:-1], batch[1:]
+
 
 class Windows:
     """Every window of ``bptt`` tokens slid over each sentence, ``batch_size`` a batch, and the one token after it.
@@ -62,10 +64,9 @@ class Windows:
     """
 
     carries = False
-    predicted: ClassVar = slice(-1, None)
 
     def __init__(self, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> None:
-        self.batch_size = config.batch_size
+        self.batch_size, self.bptt = config.batch_size, config.bptt
         pad, sos = vocabulary.ids[PAD], vocabulary.ids[SOS]
         ends = (tokens == vocabulary.end).nonzero().flatten() + 1
         lengths = torch.cat([torch.tensor([0]), ends, torch.tensor([len(tokens)])]).unique_consecutive().diff()  # (S,)
@@ -92,13 +93,51 @@ class Windows:
         """``(T + 1, B)``."""
         return self.tokens[self.starts[batch * self.batch_size : (batch + 1) * self.batch_size] + self.offsets]
 
+    def parts(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """What is read, and what is predicted after it."""
+        return batch[:-1], batch[-1:]
 
-def batches_of(tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> Streams | Windows:
-    """What a training with this objective reads of a text.
+
+class Sequences:
+    """Whole sequences, ``batch_size`` a batch, each read from nothing. The last batch is left out where it is not full.
+
+    Args:
+        sequences: ``(N, T, X + 1)``: see `lstmviz.tasks`.
+        config: batch_size (B), and the task, which says what of them is read and what is predicted.
 
     Raises:
-        ValueError: the text is too short.
+        ValueError: there are fewer than a batch has.
     """
+
+    carries = False
+
+    def __init__(self, sequences: Tensor, config: TrainConfig) -> None:
+        parts = TASKS[config.task].parts
+        assert parts is not None  # else it is a text
+        self.sequences, self.batch_size, self.bptt, self.parts = sequences, config.batch_size, sequences.shape[1], parts
+        if not len(self):
+            raise ValueError(
+                f"the training part has {len(sequences):,} sequences, fewer than a batch of {config.batch_size}; take "
+                "a smaller batch_size"
+            )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.sequences) // self.batch_size
+
+    def __getitem__(self, batch: int) -> Tensor:
+        """``(T, B, X + 1)``."""
+        return self.sequences[batch * self.batch_size : (batch + 1) * self.batch_size].transpose(0, 1)
+
+
+def batches_of(tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig) -> Streams | Windows | Sequences:
+    """What a training with this task and objective reads of a part of a corpus.
+
+    Raises:
+        ValueError: that is too short.
+    """
+    if TASKS[config.task].parts:
+        return Sequences(tokens, config)
     return (Windows if config.objective == "windows" else Streams)(tokens, vocabulary, config)
 
 

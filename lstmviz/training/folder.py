@@ -70,7 +70,8 @@ class RunConfig:
     def command(self) -> str:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=name_of(self.train.corpus))
-        given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), self.model)
+        model = dataclasses.replace(self.model, row_size=None)  # the data decide it
+        given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), model)
         flags: list[str] = []
         for name, value in given.items():
             flag = name.replace("_", "-")
@@ -104,7 +105,8 @@ class Record(Metrics):
 
     def dumps(self) -> bytes:
         """As a line of JSON."""
-        said = {name: value for name, value in vars(self).items() if name != "sample" or value}
+        if_any = "sample", "valid_accuracy"
+        said = {name: value for name, value in vars(self).items() if name not in if_any or value not in ("", None)}
         return json.dumps(said).encode() + b"\n"
 
 

@@ -19,6 +19,8 @@ from lstmviz.cells import State
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, Vocabulary
 from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count
+from lstmviz.tasks import TASKS, Judgement
+from lstmviz.tasks.base import judge
 from lstmviz.training.batches import batches_of, parallel_streams
 from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
@@ -46,6 +48,7 @@ class Metrics:
         tokens_per_second: since the last record.
         zero_gradients: names of parameters that the first backward pass gave a gradient of exactly zero.
         valid_unknown: the share of ``<unk>`` in what the validation nll is of.
+        valid_accuracy: the share of right labels, where labels are said and this record ends with an evaluation.
     """
 
     step: int
@@ -59,6 +62,7 @@ class Metrics:
     tokens_per_second: float
     zero_gradients: tuple[str, ...] = ()
     valid_unknown: float = 0.0
+    valid_accuracy: float | None = None
 
 
 class Trainer:
@@ -91,7 +95,8 @@ class Trainer:
             )
         self.mine = slice(share * world.rank, share * (world.rank + 1))
         self.batches = batches_of(corpus.train, corpus.vocabulary, config)
-        self.valid_unknown = unknown_share(corpus.valid)
+        self.labelled = TASKS[config.task].parts is not None
+        self.valid_unknown = 0.0 if self.labelled else unknown_share(corpus.valid)
         optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[config.optimizer]
         self.optimizer = optimizer(model.parameters(), lr=config.learning_rate, fused=True)
         self.passes = self._passes
@@ -148,7 +153,7 @@ class Trainer:
     def _passes(self, window: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
         """Forward and backward: the loss and the state after the window; the gradients are at the parameters."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            loss, state = self.model.loss(window[:-1], window[self.batches.predicted], state)
+            loss, state = self.model.loss(*self.batches.parts(window), state)
         self.optimizer.zero_grad()
         loss.backward()
         # Without its history: gradients stop at the window's edge.
@@ -167,11 +172,13 @@ class Trainer:
                 first = self.step - self.steps + 1
                 when = f"between step {first:,} and step {self.step:,}" if first < self.step else f"at step {first:,}"
                 raise diverged(f"the {what} became {value} {when}")
-        model, config, valid_nll = self.model, self.config, None
+        model, config, valid_nll, accuracy = self.model, self.config, None, None
         if evaluating:
-            if self.world.rank == 0:
+            if self.world.rank == 0 and self.labelled:
+                valid_nll, accuracy = judged(model, self.corpus.valid, config)
+            elif self.world.rank == 0:
                 valid_nll = held_out(model, self.corpus.valid, self.corpus.vocabulary, config, config.batch_size)
-            valid_nll = self.world.broadcast(valid_nll)
+            valid_nll, accuracy = self.world.broadcast((valid_nll, accuracy))
             if not math.isfinite(valid_nll):
                 raise diverged(f"the validation loss became {valid_nll} at step {self.step:,}")
         is_best = valid_nll is not None and valid_nll < self.best
@@ -191,9 +198,10 @@ class Trainer:
             is_best=is_best,
             learning_rate=rate,
             gradient_norm=norm,
-            tokens_per_second=self.steps * config.bptt * config.batch_size / elapsed,
+            tokens_per_second=self.steps * self.batches.bptt * config.batch_size / elapsed,
             zero_gradients=tuple(unlearning),
             valid_unknown=self.valid_unknown,
+            valid_accuracy=accuracy,
         )
         self.steps = 0
         self.loss.zero_()
@@ -335,7 +343,7 @@ def evaluate(model: Predictor, tokens: Tensor, batch_size: int = 1) -> float:
 def held_out(
     model: LanguageModel, tokens: Tensor, vocabulary: Vocabulary, config: TrainConfig, batch_size: int = 1
 ) -> float:
-    """Mean nll in nats of what a training with this objective predicts, of a text that it was not trained on.
+    """Mean nll in nats of what a training with this task and objective predicts, of what it was not trained on.
 
     Of windows it is the mean over the full batches, as in training.
 
@@ -345,13 +353,29 @@ def held_out(
         config: of the training.
         batch_size: of streams, as for ``evaluate``.
     """
+    if TASKS[config.task].parts:
+        return judged(model, tokens, config).nll
     if config.objective == "stream":
         return evaluate(model, tokens, batch_size)
     batches = batches_of(tokens, vocabulary, config)
     with _evaluating(model):
         on_device = (batches[k].to(model.device) for k in range(len(batches)))  # (T + 1, B)
-        losses = [model.loss(batch[:-1], batch[batches.predicted])[0].item() for batch in on_device]
+        losses = [model.loss(*batches.parts(batch))[0].item() for batch in on_device]
     return sum(losses) / len(losses)
+
+
+def judged(model: LanguageModel, part: Tensor, config: TrainConfig) -> Judgement:
+    """How well a model says the labels of a part of a corpus.
+
+    Args:
+        model: put into eval mode meanwhile.
+        part: all of it counts.
+        config: of the training; its task is one with labels.
+    """
+    parts = TASKS[config.task].parts
+    assert parts is not None
+    with _evaluating(model):
+        return judge(model, part, parts)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import torch
 
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading
-from lstmviz.trace import GateTrace, trace_tokens
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
+from lstmviz.trace import GateTrace, trace_rows, trace_tokens
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 
@@ -26,22 +26,28 @@ class Probe:
         ids: of the tokens, ``(T,)``.
         likely: the ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
         probabilities: theirs, ``(T, 5)``.
+        image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
     """
 
     trace: GateTrace
     ids: list[int]
     likely: np.ndarray
     probabilities: np.ndarray
+    image: np.ndarray | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
-        token of those lines comes first.
+        token of those lines comes first. Of images it is the first of the validation part.
 
         Args:
             model: put into eval mode.
             sentence: empty for a piece of the validation text.
         """
+        if corpus.row_size:
+            rows, label = corpus.valid[0, :, :-1], int(corpus.valid[0, 0, -1])
+            trace, likely = trace_rows(model.eval(), rows / 255, label)
+            return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy())
         vocabulary, text = corpus.vocabulary, corpus.valid[:300]
         ends = (text == vocabulary.end).nonzero()
         cut = int(ends[-1]) + 1 if len(ends) else len(text)
@@ -57,9 +63,10 @@ class Probe:
         return cls(replace(trace, nll=nll), read[shown].tolist(), likely.ids[shown], likely.probabilities[shown])
 
     def dumps(self) -> bytes:
-        """As an npz file: the arrays of the trace by their names, and beside them nll, ids, likely, probabilities."""
+        """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
+        beside |= {} if self.image is None else {"image": self.image}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
         return buffer.getvalue()
@@ -81,7 +88,8 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            return cls(GateTrace(arrays, cell, nll=nll), list(ids.tolist()), likely, probabilities)
+            image = arrays.pop("image", None)
+            return cls(GateTrace(arrays, cell, nll=nll), list(ids.tolist()), likely, probabilities, image)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -99,18 +107,26 @@ class Probe:
         Raises:
             ValueError: it is not; another model was at work.
         """
-        count, known = len(self.ids), len(opened.checkpoint.vocabulary)
-        one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
+        count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.checkpoint.model.row_size
+        if side:
+            one, _ = trace_rows(opened.model, torch.zeros(1, side))
+        else:
+            one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
         shapes = {name: (len(values), count, values.shape[-1]) for name, values in one.items()}
-        ids = [self.ids, *self.likely.T.tolist()]
+        ids = [*([] if side else [self.ids]), *self.likely.T.tolist()]
+        of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
             and self.trace.nll.shape == (count,)
             and all(values.dtype.kind == "f" for values in (*self.trace.values(), self.trace.nll, self.probabilities))
             and self.likely.shape == self.probabilities.shape == (count, min(5, known))
             and all(type(each) is int and 0 <= each < known for row in ids for each in row)
+            and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
         if not good:
             raise ValueError("they are of another model than the one in best.safetensors")
-        pieces = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids]
-        return Reading(pieces, self.ids, 0, self.trace, self.likely, self.probabilities, opened.model)
+        if self.image is not None:
+            pieces, ids = rows_named(count), row_ids(self.image)
+        else:
+            pieces, ids = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids], self.ids
+        return Reading(pieces, ids, 0, self.trace, self.likely, self.probabilities, opened.model, image=self.image)

@@ -17,10 +17,10 @@ from torch import Tensor
 from lstmviz import checkpoint as checkpoints
 from lstmviz.card import card
 from lstmviz.checkpoint import Checkpoint, digest_of
-from lstmviz.data.corpora import open_corpus
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.disk import name_of, read_bytes, reason, write_atomically
 from lstmviz.model import LanguageModel
+from lstmviz.tasks import fitted_to, open_data
 from lstmviz.training.folder import Record, Run, RunConfig
 from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged
 from lstmviz.training.meeting import Word, hear, say, steps_together
@@ -95,17 +95,20 @@ def _trainer(asked: RunConfig | None, world: World) -> Trainer:
         asked: of the run, on rank 0.
     """
     config: RunConfig = world.broadcast(asked)
-    corpus = world.agree(lambda: open_corpus(config.train))
-    train = dataclasses.replace(config.train, level=corpus.vocabulary.level)
+    corpus = world.agree(lambda: open_data(config.train))
+    model_config = world.agree(lambda: fitted_to(corpus, config.model))
+    train = config.train
+    if corpus.vocabulary.level != "label":
+        train = dataclasses.replace(train, level=corpus.vocabulary.level)
 
     def make() -> Trainer:
         if world.broadcast(corpus.sha256) != corpus.sha256:
             raise ValueError(f"the text at {train.corpus} is not the same on every machine")
         vocab_size = len(corpus.vocabulary)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        check_memory(config.model, vocab_size, train, device)
+        check_memory(model_config, vocab_size, train, device)
         torch.manual_seed(train.seed)
-        model = LanguageModel(config.model, vocab_size).to(device)
+        model = LanguageModel(model_config, vocab_size).to(device)
         if world.rank:
             torch.manual_seed(train.seed + world.rank)  # the same weights everywhere, but dropout of its own
         return Trainer(model, corpus, train, world)
@@ -284,7 +287,12 @@ class Process:
                 weights=weights,
                 step=record.step,
                 history=thinned(history_of(self.records)),
-                results={"valid_nll": float(record.valid_nll or 0), "valid_unknown": trainer.valid_unknown},
+                results={"valid_nll": float(record.valid_nll or 0)}
+                | (
+                    {"valid_unknown": trainer.valid_unknown}
+                    if record.valid_accuracy is None
+                    else {"valid_accuracy": record.valid_accuracy}
+                ),
                 corpus_name=corpus.name,
                 corpus_sha256=corpus.sha256,
                 licence=corpus.licence,
@@ -346,8 +354,13 @@ def _finite(when: str) -> Iterator[None]:
 
 
 def _sample(trainer: Trainer) -> str:
-    """What the model writes now, always from the same random numbers, so that only the learning shows."""
+    """What the model writes now, always from the same random numbers, so that only the learning shows.
+
+    One that says labels writes nothing.
+    """
     vocabulary = trainer.corpus.vocabulary
+    if trainer.labelled:
+        return ""
     trainer.model.eval()
     count = 120 if vocabulary.level == "char" else 30
     start = torch.tensor([vocabulary.end], device=trainer.device)

@@ -12,13 +12,17 @@ from lstmviz.data.grammars import GRAMMARS, hidden_variable
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.explain.correlations import unit_correlations
 from lstmviz.model import LanguageModel
+from lstmviz.tasks import TASKS
 from lstmviz.trace import held, trace_tokens
-from lstmviz.training.loop import held_out, unknown_share
+from lstmviz.training.loop import held_out, judged, unknown_share
 
 
 def results_on(model: LanguageModel, corpus: Corpus, train: TrainConfig) -> dict[str, float]:
-    """A checkpoint's results: the exact losses on what was not trained on, and the share of ``<unk>`` there."""
+    """A checkpoint's results: exact losses on what was not trained on; the share of ``<unk>`` or of right labels."""
     parts = {"valid": corpus.valid, "test": corpus.test}
+    if TASKS[train.task].parts:
+        judgements = {part: judged(model, images, train) for part, images in parts.items()}
+        return {f"{part}_{name}": value for part, it in judgements.items() for name, value in it._asdict().items()}
     losses = {f"{part}_nll": held_out(model, tokens, corpus.vocabulary, train) for part, tokens in parts.items()}
     return losses | {f"{part}_unknown": unknown_share(tokens) for part, tokens in parts.items()}
 

@@ -27,11 +27,13 @@ from lstmviz import counted
 from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
-from lstmviz.checkpoint import CheckpointError
+from lstmviz.checkpoint import Checkpoint, CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.reading import OpenModel, prepare
+from lstmviz.tasks import TASKS
 from lstmviz.training import trainings
+from lstmviz.training.folder import RunConfig
 from lstmviz.training.limits import UPLOADS
 from lstmviz.ui.session import Uploads, session
 
@@ -115,7 +117,7 @@ class Trained:
     @classmethod
     def every(cls, home: Home) -> list[Trained]:
         """Of the trainings that have been evaluated, the newest first, and one's own before the machine's."""
-        every = ((each, run) for each in home.read for run in trainings.every(each))
+        every = ((each, run) for each in home.read for run in trainings.every(each) if is_of_text(run.config()))
         return [cls(run.name, each.person) for each, run in every if (run.folder / "best.safetensors").exists()]
 
     def open(self) -> OpenModel:
@@ -326,7 +328,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: bytes, changed: int) -> OpenModel:
-    return prepare(checkpoints.load(Path(os.fsdecode(path))))
+    return _of_text(checkpoints.load(Path(os.fsdecode(path))))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # each of some 100 MB, where its text had two million words
@@ -341,4 +343,17 @@ def _look_at_table(path: bytes, changed: int) -> counted.About:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _prepare(data: bytes) -> OpenModel:
-    return prepare(checkpoints.loads(data))
+    return _of_text(checkpoints.loads(data))
+
+
+def is_of_text(asked: RunConfig | Checkpoint) -> bool:
+    """Whether a model reads a text: the pages show no others yet."""
+    return TASKS[asked.train.task].parts is None
+
+
+def _of_text(checkpoint: Checkpoint) -> OpenModel:
+    if not is_of_text(checkpoint):
+        raise CheckpointError(
+            "it reads images, and the pages show models of a text; python -m lstmviz evaluate says how good it is"
+        )
+    return prepare(checkpoint)

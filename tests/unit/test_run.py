@@ -44,7 +44,7 @@ CONFIG = RunConfig(
 LONG = RunConfig(TrainConfig("brackets", bptt=16, batch_size=8, steps=10**6), ModelConfig(hidden_size=8))
 
 
-open_corpus = process.open_corpus
+open_data = process.open_data
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +52,9 @@ def small_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grammars have few sentences, and so an evaluation takes a moment; not in a process of its own."""
 
     def open_small(config: TrainConfig) -> Corpus:
-        return generate(config.corpus, 400) if config.corpus in GRAMMARS else open_corpus(config)
+        return generate(config.corpus, 400) if config.corpus in GRAMMARS else open_data(config)
 
-    monkeypatch.setattr(process, "open_corpus", open_small)
+    monkeypatch.setattr(process, "open_data", open_small)
 
 
 def record(step: int, train: float = 2.0, valid: float | None = None) -> Record:
@@ -156,7 +156,7 @@ def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
 
 
 def test_pause_resume_stop_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "open_corpus", open_corpus)  # as the other process does
+    monkeypatch.setattr(process, "open_data", open_data)  # as the other process does
     run = Run.create(tmp_path / "run", LONG)
     other = process_of(run)
     try:
@@ -296,9 +296,9 @@ def test_a_stop_counts_from_the_moment_it_can_be_asked_for(tmp_path: Path, monke
     def open_slowly(config: TrainConfig) -> Corpus:
         wait_for(run, "starting")
         run.ask("stop")
-        return open_corpus(config)
+        return open_data(config)
 
-    monkeypatch.setattr(process, "open_corpus", open_slowly)
+    monkeypatch.setattr(process, "open_data", open_slowly)
     list(execute(run))
     wait_for(run, "stopped")
 

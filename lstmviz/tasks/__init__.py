@@ -1,0 +1,53 @@
+"""Shapes of sequence: what a recurrent network is asked, on one `Stack`, one `Trainer`, one map and one checkpoint.
+
+A task is its data, what of a batch goes in, and what is to be said: a file here and a line in ``TASKS``. Its name is
+a field of TrainConfig, so the command line, a run's folder and a checkpoint say it. At its default it is in no
+checkpoint: what earlier versions wrote is of the task ``language``, byte for byte.
+
+Every corpus but a text is one tensor ``(N, T, X + 1)`` a part: N sequences of T steps, each with the X numbers that are
+read and, last, what is to be said after it. Which of it counts is the task's: ``loss`` takes targets ``(S, B)`` for the
+last S steps, so S is 1 for N–1 (`classify`) and T for N–N. Another head or encoder is another module at one of the
+model's three doors (embed, run, decode), as the rows of an image enter by a linear map; a label that begins one (1–N)
+is a state for ``run``; only two models with attention between them, and a tree, need another model. Whoever stands
+above does not ask which task it is, but for what it needs: labels, rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.tasks.base import Judgement, Task
+from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.language import LANGUAGE
+
+TASKS = {task.name: task for task in (LANGUAGE, CLASSIFY)}
+
+
+def open_data(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
+    """What a training configuration names, for its task.
+
+    Args:
+        vocabulary: the tokens or labels of a model that exists already.
+
+    Raises:
+        ValueError: there are no such data, or they are not for that model.
+    """
+    return TASKS[config.task].open(config, vocabulary)
+
+
+def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
+    """The model for these data, which decide how wide what it reads is.
+
+    Raises:
+        ValueError: it is for others.
+    """
+    if model.row_size not in (None, corpus.row_size):
+        has = f"images of {corpus.row_size} × {corpus.row_size} pixels" if corpus.row_size else "no images"
+        reads = f"{model.row_size} × {model.row_size}"
+        raise ValueError(f"the model reads images of {reads} pixels; {corpus.name} has {has}")
+    return replace(model, row_size=corpus.row_size)
+
+
+__all__ = ["TASKS", "Judgement", "Task", "fitted_to", "open_data"]

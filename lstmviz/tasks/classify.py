@@ -1,0 +1,22 @@
+"""N–1: an image, read row by row, to its label."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lstmviz.config import TrainConfig
+from lstmviz.data.images import DIGITS, open_images
+from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.tasks.base import Task
+
+
+def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor]:
+    """Of images ``(T, B, W + 1)`` the rows, greys from 0 to 1, ``(T, B, W)``; the label after the last, ``(1, B)``."""
+    return batch[..., :-1].float() / 255, batch[-1:, :, -1]
+
+
+def _open(config: TrainConfig, labels: Vocabulary | None) -> Corpus:
+    return open_images(config.corpus, labels)
+
+
+CLASSIFY = Task("classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label)
