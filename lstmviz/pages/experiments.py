@@ -141,6 +141,8 @@ def curves(experiment: Experiment, result: Result) -> None:
     if not experiment.curves or not members:
         return
     first = min(member.seed for member in members)
+    drawn = experiment.tables[0].columns  # in this order, so that a member has one colour in both charts
+    members.sort(key=lambda member: drawn.index(name) if (name := member.figures[0].column) in drawn else len(drawn))
     named = {member.figures[0].column: member for member in members if member.seed == first}
     epochs = max(member.epoch[-1] for member in members) > 2
     with st.container(border=True, gap="small"):
