@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,10 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint, weights_of
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.home import Home
 from lstmviz.model import LanguageModel
+from lstmviz.training import trainings
+from lstmviz.training.status import LIVING
 from tests.minimal_gated_unit import MinimalGatedUnit
 
 ROOT = Path(__file__).parent.parent
@@ -59,15 +63,18 @@ def minimal_gated_unit(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @contextmanager
-def serving(log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The app's address and its process, started as ``streamlit run app.py`` does it; gone at the end."""
+def serving(home: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app's address and its process, started as ``streamlit run app.py`` does it; gone at the end. What people
+    train there lies in ``home``: a test sees no training of another one, nor of who runs the tests.
+    """
+    log = home / "log.txt"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"]
     with log.open("w") as output:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "LSTMVIZ_HOME": str(home)}
         server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
         give_up = time.monotonic() + 60
@@ -84,14 +91,23 @@ def serving(log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the app, served by a process of its own."""
-    with serving(tmp_path_factory.mktemp("server") / "log.txt") as (address, _):
+    with serving(tmp_path_factory.mktemp("server")) as (address, _):
         yield address
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Callable[[], AbstractContextManager[tuple[str, subprocess.Popen]]]:
     """Starts another server, which the test may kill."""
-    return lambda: serving(tmp_path / "log.txt")
+    return lambda: serving(tmp_path)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """What is made on the servers that ``serve`` starts; its trainings end with the test."""
+    yield Home(tmp_path)
+    for run in trainings.every(Home(tmp_path)):
+        if (status := run.status()) and status.state in LIVING and status.pid:
+            os.kill(status.pid, signal.SIGKILL)
 
 
 def _is_healthy(address: str) -> bool:

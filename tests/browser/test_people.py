@@ -27,7 +27,6 @@ def says(page: Page, text: str) -> None:
 def test_two_browsers_see_each_their_own_and_a_link_shows_one_model(
     browser: Browser, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_checkpoint
 ) -> None:
-    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
     monkeypatch.setenv("LSTMVIZ_CLASS", "1")
     one, other = browser.new_context(), browser.new_context()
     first, second = one.new_page(), other.new_page()

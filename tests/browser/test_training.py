@@ -1,11 +1,11 @@
 """The Train page in a real browser: a training outlives whatever happens to the page and the server."""
 
 import os
-import shutil
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from subprocess import Popen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,24 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from lstmviz.home import Home
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run
-from lstmviz.training.status import LIVING
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def started() -> Iterator[list[Run]]:
-    """The runs that a test starts; stopped and removed after it."""
-    found: list[Run] = []
-    yield found
-    for run in found:
-        for _ in range(80):  # until its process has said that it is there
-            if run.status() or not run.folder.exists():
-                break
-            time.sleep(0.25)
-        if (status := run.status()) and status.state in LIVING:
-            os.kill(status.pid, signal.SIGKILL)
-        shutil.rmtree(run.folder, ignore_errors=True)
+Serve = Callable[[], AbstractContextManager[tuple[str, Popen]]]
 
 
 def step_of(run: Run) -> int:
@@ -69,8 +53,7 @@ def press(page: Page, name: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
-def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, started: list[Run]) -> None:
-    before = {run.folder for run in trainings.every(Home(ROOT))}
+def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve: Serve, home: Home) -> None:
     with serve() as (address, server):
         page = open_train(browser, address)
         page.get_by_text("5 minutes", exact=True).click()
@@ -78,8 +61,7 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, st
         settles(page)  # until the new budget stands in the form
         press(page, "Train")
         says(page, "running ·")
-        (run,) = (run for run in trainings.every(Home(ROOT)) if run.folder not in before)
-        started.append(run)
+        (run,) = trainings.every(home)
         page.locator("canvas").first.wait_for(timeout=40_000)  # the gates of the probe sentence
 
         first = step_of(run)
@@ -119,40 +101,38 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve, st
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
 @pytest.mark.parametrize("size", [(390, 844), (1440, 500)], ids=["phone", "scrolled"])
-def test_what_was_just_begun_comes_into_view(
-    browser: Browser, app_server: str, started: list[Run], size: tuple[int, int]
-) -> None:
-    before = {run.folder for run in trainings.every(Home(ROOT))}
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    page.goto(f"{app_server}/train")
-    main, heading = page.locator("[data-testid=stMain]"), page.locator(".heading")
-    page.get_by_text("5 minutes", exact=True).click()
-    says(page, "steps or")
-    settles(page)  # until the new budget stands in the form
-    if size[0] > 800:  # on a wide screen the trainings stand beside the form, and leave the window when it is scrolled
-        page.get_by_text("more", exact=True).click()
-        page.wait_for_timeout(500)
-        main.evaluate("main => { main.scrollTop = document.querySelector('.st-key-train').offsetTop + 380; }")
-        assert main.evaluate("main => main.scrollTop") > 300
-    press(page, "Train")
-    heading.wait_for(timeout=40_000)
-    started.extend(run for run in trainings.every(Home(ROOT)) if run.folder not in before)
-    expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
-    expect(heading).to_be_focused()
-    says(page, "running ·")
-    page.wait_for_timeout(2500)  # some looks at the training later
-    expect(heading).to_be_in_viewport(ratio=1)
-    page.locator(".map canvas").first.wait_for(timeout=40_000)  # until it stands there is no way down to it
-    heading.hover()  # over a chart or a map the wheel may turn something else
-    page.mouse.wheel(0, 3000)  # where a person goes then, the page stays
-    expect(heading).not_to_be_in_viewport(timeout=10_000)
-    page.wait_for_timeout(1500)
-    expect(heading).not_to_be_in_viewport(timeout=100)
-    press(page, "stop")
-    says(page, "stopped ·")
-    press(page, "resume")
-    expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
-    page.context.close()
+def test_what_was_just_begun_comes_into_view(browser: Browser, serve: Serve, home: Home, size: tuple[int, int]) -> None:
+    with serve() as (address, _):
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page.goto(f"{address}/train")
+        main, heading = page.locator("[data-testid=stMain]"), page.locator(".heading")
+        page.get_by_text("5 minutes", exact=True).click()
+        says(page, "steps or")
+        settles(page)  # until the new budget stands in the form
+        if size[0] > 800:  # on a wide screen the trainings stand beside the form, and scroll away
+            page.get_by_text("more", exact=True).click()
+            page.wait_for_timeout(500)
+            main.evaluate("main => { main.scrollTop = document.querySelector('.st-key-train').offsetTop + 380; }")
+            assert main.evaluate("main => main.scrollTop") > 300
+        press(page, "Train")
+        heading.wait_for(timeout=40_000)
+        expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
+        expect(heading).to_be_focused()
+        says(page, "running ·")
+        page.wait_for_timeout(2500)  # some looks at the training later
+        expect(heading).to_be_in_viewport(ratio=1)
+        page.locator(".map canvas").first.wait_for(timeout=40_000)  # until it stands there is no way down to it
+        heading.hover()  # over a chart or a map the wheel may turn something else
+        page.mouse.wheel(0, 3000)  # where a person goes then, the page stays
+        expect(heading).not_to_be_in_viewport(timeout=10_000)
+        page.wait_for_timeout(1500)
+        expect(heading).not_to_be_in_viewport(timeout=100)
+        press(page, "stop")
+        says(page, "stopped ·")
+        press(page, "resume")
+        expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
+        says(page, "running ·")  # its process is one that can be ended
+        page.context.close()
 
 
 # A press in the very moment in which the slider over the recorded training says where it was moved to: Streamlit sends
@@ -168,17 +148,16 @@ AT_THAT_MOMENT = """
 
 
 def test_a_press_is_answered_whatever_else_is_said_and_what_is_in_view_stays_where_it_is(
-    browser: Browser, app_server: str, started: list[Run]
+    browser: Browser, serve: Serve, home: Home
 ) -> None:
-    before = {run.folder for run in trainings.every(Home(ROOT))}
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(f"{app_server}/train")
-    says(page, "steps or")
-    settles(page)
-    page.locator(".moments input").evaluate(AT_THAT_MOMENT)
-    expect(page.locator(".heading")).to_be_focused(timeout=40_000)
-    started.extend(run for run in trainings.every(Home(ROOT)) if run.folder not in before)
-    says(page, "running ·")
-    page.wait_for_timeout(2500)
-    assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop") == 0
-    page.context.close()
+    with serve() as (address, _):
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{address}/train")
+        says(page, "steps or")
+        settles(page)
+        page.locator(".moments input").evaluate(AT_THAT_MOMENT)
+        expect(page.locator(".heading")).to_be_focused(timeout=40_000)
+        says(page, "running ·")
+        page.wait_for_timeout(2500)
+        assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop") == 0
+        page.context.close()

@@ -1,12 +1,10 @@
 """Keys that come faster than a busy machine can draw: one map is left, in its place, with all that was typed."""
 
 import os
-import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlencode
 
 import pytest
@@ -15,10 +13,10 @@ from playwright.sync_api import Page, expect
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.home import Home
 from lstmviz.training import trainings
-from lstmviz.training.folder import Run, RunConfig
-from lstmviz.training.status import LIVING
+from lstmviz.training.folder import RunConfig
 
 Open = Callable[..., Page]
+Serve = Callable[[], AbstractContextManager[tuple[str, subprocess.Popen]]]
 DELAYS = (60, 25, 12)  # ms from key to key
 SLOWED = 6  # times; the browser's own brake, since a fast machine draws between the messages even beside busy processes
 BRACKETS = "((x)x(xx)x)"
@@ -32,18 +30,14 @@ CASES = {  # page, models, what is typed, and the columns that it makes
 
 
 @pytest.fixture
-def training() -> Iterator[Run]:
+def training(home: Home) -> None:
     """A training that outlasts the test, evaluated often; it has some moments to show already."""
     train = TrainConfig(corpus="brackets", steps=10**6, eval_every=50)
-    run = trainings.begin(Home.here(), RunConfig(train, ModelConfig(hidden_size=8)), "typing")
+    run = trainings.begin(home, RunConfig(train, ModelConfig(hidden_size=8)), "typing")
     for _ in range(480):
         if len(run.probes()) > 9 and (run.folder / "best.safetensors").exists():
             break
         time.sleep(0.25)
-    yield run
-    if (status := run.status()) and status.state in LIVING:
-        os.kill(status.pid, signal.SIGKILL)
-    shutil.rmtree(run.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -104,20 +98,24 @@ def test_keys_leave_one_map(case: str, page: Open) -> None:
     type_at(DELAYS, page(f"{path}?" + urlencode({**models, name: text}, doseq=True)), text, columns)
 
 
-def test_a_training_leaves_one_map(page: Open, training: Run) -> None:
-    opened = page("train")
-    slider = opened.locator(".moments input")
-    slider.wait_for(timeout=60_000)
-    for delay in DELAYS:
-        slider.focus()
-        with slowed(opened):
-            for _ in range(12):
-                opened.keyboard.press("ArrowLeft", delay=delay)
-            opened.wait_for_timeout(1500)  # a few looks at the training
-    opened.wait_for_timeout(2000)
-    assert left(opened) == {"map": 1, "moments": 1, "readout": 0}
-    _, models, text, columns = CASES["grammar"]
-    type_at(DELAYS[-1:], page("?" + urlencode({**models, "text": text})), text, columns)
+@pytest.mark.usefixtures("training")
+def test_a_training_leaves_one_map(page: Open, serve: Serve) -> None:
+    opened = page("_stcore/health")
+    with serve() as (address, _):
+        opened.goto(f"{address}/train")
+        slider = opened.locator(".moments input")
+        slider.wait_for(timeout=60_000)
+        for delay in DELAYS:
+            slider.focus()
+            with slowed(opened):
+                for _ in range(12):
+                    opened.keyboard.press("ArrowLeft", delay=delay)
+                opened.wait_for_timeout(1500)  # a few looks at the training
+        opened.wait_for_timeout(2000)
+        assert left(opened) == {"map": 1, "moments": 1, "readout": 0}
+        _, models, text, columns = CASES["grammar"]
+        opened.goto(f"{address}/?" + urlencode({**models, "text": text}))
+        type_at(DELAYS[-1:], opened, text, columns)
 
 
 def test_a_box_that_comes_late_has_its_sentence(page: Open, app_server: str) -> None:
