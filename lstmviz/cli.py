@@ -143,7 +143,7 @@ def sweep(
     corpus, task = train["corpus"], train["task"]
     corpus = corpus and _lasting(corpus, task)
     if corpus and TASKS[task].parts:
-        model |= decided_by(open_data(TrainConfig(**{**train, "corpus": corpus})))
+        model |= decided_by(open_data(TrainConfig(**{**train, "corpus": corpus})), model.get("attention"))
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
     grid = lineup(
@@ -533,6 +533,9 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     loaded = checkpoints.load(checkpoint)
     if loaded.model.row_size:
         raise ValueError(f"{checkpoint.name} reads images and no text; python -m lstmviz evaluate says how well")
+    if loaded.model.attention:
+        where = "lstmviz.translation.trace_translation gives both to Python"
+        raise ValueError(f"{checkpoint.name} is two networks, which no table of one text holds; {where}")
     if loaded.reads:
         ids = torch.tensor(loaded.reads.encode(text), dtype=torch.int64)
         found, likely = trace_labels(loaded.build(), ids)

@@ -17,7 +17,8 @@ Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
-Task = Literal["language", "classify", "classify_text", "tag"]
+Attention = Literal["luong", "none"]
+Task = Literal["language", "classify", "classify_text", "tag", "translate"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -249,7 +250,8 @@ class ModelConfig(Options):
         default=None,
         metadata=option(
             whole(1, VOCABULARY_MOST),
-            "tokens that it reads, where what it says is labels; None: those that it says. The data decide.",
+            "tokens that it reads, where what it says are labels or another text; None: those that it says. The data "
+            "decide.",
             later=True,
         ),
     )
@@ -258,6 +260,15 @@ class ModelConfig(Options):
         metadata=option(
             SWITCH,
             "read in both directions, by so many units in each: what it says of a step may depend on what follows.",
+            later=True,
+        ),
+    )
+    attention: Attention | None = field(
+        default=None,
+        metadata=option(
+            either("luong", "none"),
+            'how one that says a sequence for another looks back at it: "luong", by the general score of Luong et al. '
+            '2015, which is what None comes to; or "none": all that it says comes from one vector.',
             later=True,
         ),
     )
@@ -304,6 +315,11 @@ class ModelConfig(Options):
             raise ValueError("a model reads images or tokens; leave row_size or tokens_read out")
         if self.tie_weights and (self.bidirectional or self.tokens_read is not None):
             raise ValueError("a model that says labels has no embedding of them to decode with; leave tie_weights out")
+        if self.attention is not None and (self.bidirectional or self.row_size or self.adaptive_softmax):
+            raise ValueError(
+                "a model that says one text for another reads it in both directions anyway, and decodes by a softmax; "
+                "leave bidirectional and adaptive_softmax out"
+            )
         if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional):
             raise ValueError("a fixed window reads a text, from the left, and says its next token; leave window out")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -195,6 +195,94 @@ class Window(nn.Module):
         raise ValueError(f"a window of {self.n} tokens keeps nothing, so there are no gates and no states to show")
 
 
+class Source(NamedTuple):
+    """Sequences that were read, and are to be said as others.
+
+    Args:
+        memory: what the reader says of each place, ``(S, B, 2H)``.
+        there: which places are not behind a sequence's end, ``(B, S)``.
+    """
+
+    memory: Tensor
+    there: Tensor
+
+
+class Attending(nn.Module):
+    """In the place of a `Stack`: one that reads a sequence, another that says one, and looks at any place of the first.
+
+    ::
+
+        m_1 … m_S                                   the reader, in both directions
+        h_0  = W_b [m→_S, m←_1] + b_b               what it says at either end; all other states begin at zero
+        h_1 … h_T                                   the speaker, each step over the token that was said before
+        α_ts = softmax_s(h_tᵀ W_a m_s)              how much step t looks at place s
+        h̃_t  = tanh(W_c [Σ_s α_ts m_s, h_t] + b_c)  what it says
+
+    The score is the "general" one of Luong, Pham & Manning 2015, "Effective approaches to attention-based neural
+    machine translation", without their input feeding, so that all steps of a known sequence are taken at once. Without
+    attention h̃_t is h_t, and what is to be known of the source must fit into h_0 (Sutskever, Vinyals & Le 2014).
+
+    Args:
+        cell, input_size, hidden_size, layers, dropout: as of a `Stack`, of both.
+        looks: whether there is attention.
+    """
+
+    def __init__(
+        self, cell: type[Cell], input_size: int, hidden_size: int, layers: int, *, dropout: float, looks: bool
+    ) -> None:
+        super().__init__()
+        size = cell.output_of(hidden_size)  # H
+        self.reader = Stack(cell, input_size, hidden_size, layers, dropout=dropout, bidirectional=True)
+        self.speaker = Stack(cell, input_size, hidden_size, layers, dropout=dropout)
+        self.begin = nn.Linear(2 * size, layers * size)
+        self.score = nn.Linear(size, 2 * size, bias=False) if looks else None
+        self.combine = nn.Linear(3 * size, size) if looks else None
+
+    def __iter__(self) -> Iterator[Cell]:
+        yield from self.reader
+        yield from self.speaker
+
+    def forward(
+        self, vectors: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """Read, and say what is known already.
+
+        Args:
+            vectors: ``(T, B, 2, X)``: of the tokens that are read, and of those said before.
+            state: none, since it comes from the source.
+            lengths: ``(B,)`` of the sources; by default T.
+
+        Returns:
+            h̃ ``(T, B, H)`` and the state of the speaker.
+        """
+        heard, before = vectors.unbind(2)
+        source, state = self.read(heard, lengths)
+        hidden, last = self.speaker(before, state)
+        return self.look(hidden, source)[0], last
+
+    def read(self, vectors: Tensor, lengths: Tensor | None = None) -> tuple[Source, list[State]]:
+        """Sequences ``(S, B, X)``, and the state in which the speaker begins."""
+        places, batch = vectors.shape[:2]
+        if lengths is None:
+            lengths = torch.full((batch,), places, device=vectors.device)
+        memory, _ = self.reader(vectors, None, lengths)  # (S, B, 2H)
+        forward, reverse = memory.chunk(2, dim=-1)
+        ends = torch.cat([forward[lengths - 1, torch.arange(batch)], reverse[0]], dim=-1)  # (B, 2H)
+        zeros = self.speaker.initial_state(batch)
+        begins = self.begin(ends).chunk(len(zeros), dim=-1)
+        there = torch.arange(places, device=vectors.device) < lengths[:, None]
+        return Source(memory, there), [{**zero, "hidden": h} for zero, h in zip(zeros, begins, strict=True)]
+
+    def look(self, hidden: Tensor, source: Source) -> tuple[Tensor, Tensor | None]:
+        """What is said, ``(T, B, H)``, given h ``(T, B, H)``; and α ``(B, T, S)`` where there is attention."""
+        if self.score is None or self.combine is None:
+            return hidden, None
+        scores = torch.einsum("tbh,sbh->bts", self.score(hidden), source.memory)
+        looks = scores.masked_fill(~source.there[:, None], -torch.inf).softmax(-1)  # (B, T, S)
+        seen = torch.einsum("bts,sbh->tbh", looks, source.memory)  # (T, B, 2H)
+        return self.combine(torch.cat([seen, hidden], dim=-1)).tanh(), looks
+
+
 class Predictor(Protocol):
     """What can be asked of any model of a text: a `LanguageModel` is one, and so may be a table of counts.
 
@@ -230,7 +318,9 @@ class LanguageModel(nn.Module):
     At each of the three something else can enter than what the one before gave. Where it reads rows of an image
     (``config.row_size``) they enter at the first, by a linear map in the embedding's place, and what it predicts is a
     label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence. Where it reads tokens of
-    another vocabulary than it predicts (``config.tokens_read``), those are labels, too.
+    another vocabulary than it predicts (``config.tokens_read``), those are labels, too; or, where one sequence is said
+    for another (``config.attention``), ``(T, B)`` is ``(T, B, 2)``: a token that is read, and one that was said before,
+    whose number comes after those of all that are read.
 
     Args:
         config: sizes and cell.
@@ -251,6 +341,8 @@ class LanguageModel(nn.Module):
         self.vocab_size = vocab_size
         if config.row_size is None:
             known = config.tokens_read or vocab_size
+            if config.attention:  # what is read, and what is said
+                known += vocab_size
             weight = torch.empty(known, config.embedding_size).uniform_()
             self.embedding = nn.Embedding(known, config.embedding_size, _weight=weight)
         else:
@@ -258,6 +350,10 @@ class LanguageModel(nn.Module):
         sizes = config.embedding_size, config.hidden_size
         if config.window:
             self.layers = cast(Stack, Window(*sizes, config.window, config.dropout))
+        elif config.attention:
+            looks = config.attention != "none"
+            told = Attending(cell, *sizes, config.num_layers, dropout=config.dropout, looks=looks)
+            self.layers = cast(Stack, told)
         else:
             options = {"dropout": config.dropout, "bidirectional": config.bidirectional}
             self.layers = Stack(cell, *sizes, config.num_layers, **options)

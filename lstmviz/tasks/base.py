@@ -45,6 +45,7 @@ class Task:
             to be said after the last S steps, ``(S, B)``; and where they differ the lengths ``(B,)``: see
             `LanguageModel.loss`. None: of text, see `lstmviz.training.batches`.
         reads: what.
+        says: what; tokens of a task with ``parts`` are another sequence than that which is read.
         one_way: why a model reads from the left only; empty where it may read in both directions.
         known: what is known of built-in data, by their names: for the card of whoever learned from them.
     """
@@ -55,6 +56,7 @@ class Task:
     open: Open
     parts: Parts | None = None
     reads: Literal["tokens", "images"] = "tokens"
+    says: Literal["labels", "tokens"] = "labels"
     one_way: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,11 +70,12 @@ class Task:
             ValueError: so it is.
         """
         found = "images" if model.row_size is not None else "tokens"
-        labels = vocabulary.level == "label"
-        if (found, labels) != (self.reads, self.parts is not None):
-            says = "labels" if labels else "tokens"
+        says = "labels" if vocabulary.level == "label" else "tokens"
+        if (found, says) != (self.reads, self.says):
             raise ValueError(f"a model that reads {found} and says {says} is not for the task {self.name}")
-        own = labels and found == "tokens"  # it reads others than it says
+        own = self.parts is not None and found == "tokens"  # it reads others than it says
+        if (model.attention is not None) != (own and says == "tokens"):
+            raise ValueError(f"attention is {model.attention}: such a model is not for the task {self.name}")
         if own != (reads is not None) or model.tokens_read != (len(reads) if reads else None):
             known = f"{len(reads):,}" if reads else "no"
             raise ValueError(f"the model reads {model.tokens_read or 'no'} tokens of its own; {known} are named")

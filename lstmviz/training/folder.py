@@ -75,6 +75,8 @@ class RunConfig:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=name_of(self.train.corpus))
         model = dataclasses.replace(self.model, **dict.fromkeys(DECIDED))  # by the data
+        if model.attention == "luong":  # by default, where there is any
+            model = dataclasses.replace(model, attention=None)
         given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), model)
         flags: list[str] = []
         for name, value in given.items():
