@@ -536,16 +536,12 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     if loaded.model.attention:
         where = "lstmviz.translation.trace_translation gives both to Python"
         raise ValueError(f"{checkpoint.name} is two networks, which no table of one text holds; {where}")
+    model, reads = loaded.build(), loaded.reads or loaded.vocabulary
+    frame = trace_sentence(model, reads, text).to_dataframe()
     if loaded.reads:
-        ids = torch.tensor(loaded.reads.encode(text), dtype=torch.int64)
-        found, likely = trace_labels(loaded.build(), ids)
-        nobody_knows = found.nll[:0]
-        tokens = [loaded.reads.tokens[i] for i in ids]
-        frame = dataclasses.replace(found, nll=nobody_knows, tokens=tokens).to_dataframe()
+        _, likely = trace_labels(model, torch.tensor(reads.encode(text)), best=1)
         frame["label"] = np.array(loaded.vocabulary.tokens, dtype=object)[likely.ids[frame["time"], 0]]
         frame["probability"] = likely.probabilities[frame["time"], 0]
-    else:
-        frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
     frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")
     say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 

@@ -30,7 +30,7 @@ ORDINALS = (
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
     "sixteenth seventeenth eighteenth nineteenth"
 ).split()
-MONTHS = "january february march april may june july august september october november december".split()
+MONTHS: list[str] = "january february march april may june july august september october november december".split()
 ONES = "one two three four five six seven eight nine".split()
 TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
@@ -148,18 +148,24 @@ def _tensor(what: str, pairs: Sequence[Pair], says: Vocabulary, reads: Vocabular
     longest = max(max(len(pair.source), len(pair.said) + 1) for pair in pairs)
     if longest > SEQUENCE_MOST:
         raise ValueError(f"{what} has a sequence of {longest:,} tokens; at most {SEQUENCE_MOST:,} are read: cut it")
-    found = torch.empty(len(pairs), longest, 3, dtype=torch.int32)
-    found[...] = torch.tensor([PADDING, PADDING, IGNORED])
-    for row, pair in zip(found, pairs, strict=True):
-        source = torch.tensor(reads.encode_tokens(pair.source))
-        said = torch.tensor([says.ids[SOS], *says.encode_tokens(pair.said), says.ids[EOS]])
-        source[source == PADDING] = reads.ids[UNK]  # a text may have <pad> in it
-        row[: len(source), 0], row[: len(said) - 1, 1], row[: len(said) - 1, 2] = (
-            source,
-            said[:-1] + len(reads),
-            said[1:],
+    unknown, begin, end = reads.ids[UNK], says.ids[SOS], says.ids[EOS]
+    rows: list[list[int]] = []
+    for pair in pairs:
+        source = [
+            unknown if i == PADDING else i for i in reads.encode_tokens(pair.source)
+        ]  # a text may have <pad> in it
+        said = says.encode_tokens(pair.said)
+        before = [len(reads) + i for i in (begin, *said)]
+        rows += (
+            _padded(source, PADDING, longest),
+            _padded(before, PADDING, longest),
+            _padded([*said, end], IGNORED, longest),
         )
-    return found
+    return torch.tensor(rows, dtype=torch.int32).view(len(pairs), 3, longest).transpose(1, 2).contiguous()
+
+
+def _padded(ids: list[int], behind: int, longest: int) -> list[int]:
+    return ids + [behind] * (longest - len(ids))
 
 
 def open_pairs(config: TrainConfig, says: Vocabulary | None, reads: Vocabulary | None) -> Corpus:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from functools import cache
+from functools import cache, partial
 
 from torch import Tensor
 
 from lstmviz.config import TrainConfig
-from lstmviz.data.labelled import split
+from lstmviz.data.labelled import known_to, split
 from lstmviz.data.pairs import GENERATED, corpus_of, open_pairs
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus, Vocabulary
 from lstmviz.tasks.base import Task
@@ -28,13 +28,14 @@ def source_and_said(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @cache
 def _generated(name: str, says: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     rng, generated = random.Random(0), GENERATED[name]
-    return corpus_of(
-        name, split([generated.of(generated.draw(rng)) for _ in range(PAIRS)]), generated.levels, says, reads
-    )
+    pairs = [generated.of(generated.draw(rng)) for _ in range(PAIRS)]
+    return corpus_of(name, split(pairs), generated.levels, says, reads)
 
 
 def _open(config: TrainConfig, says: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
-    return _generated(config.corpus, says, reads) if config.corpus in GENERATED else open_pairs(config, says, reads)
+    if config.corpus in GENERATED:
+        return known_to(partial(_generated, config.corpus), says, reads)
+    return open_pairs(config, says, reads)
 
 
 TRANSLATE = Task(
