@@ -100,7 +100,8 @@ def test_a_model_learns_to_reverse_and_where_to_look(trained: Checkpoint) -> Non
     assert trained.reads
     told = by_length(trained.build(), pairs_of("reverse"), trained.reads, trained.vocabulary)
     right, found = told["right"].to_dict(), told["found"].to_dict()
-    assert right[2] > 0.9 and found[2] > 0.9 and right[24] < 0.1  # of a length that it never saw
+    assert found[4] > 0.9  # it looks at the right place before it says it right
+    assert right[2] > 0.2 and right[24] < 0.1  # of a length that it never saw
     assert set(told["count"]) == {200}
 
 
