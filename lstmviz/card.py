@@ -114,7 +114,7 @@ def _of_text(source: Checkpoint | About, vocabulary: Vocabulary, reads: Vocabula
         data["labels"] = plain(", ".join(vocabulary.tokens))
     else:
         data["says" if reads else "vocabulary"] = _tokens(vocabulary)
-    return data | ({"reads": _tokens(reads)} if reads else {})
+    return data | ({"vocabulary": _tokens(reads)} if reads else {})
 
 
 def _tokens(vocabulary: Vocabulary) -> str:

@@ -195,6 +195,9 @@ class Window(nn.Module):
         raise ValueError(f"a window of {self.n} tokens keeps nothing, so there are no gates and no states to show")
 
 
+BEGUN = ("hidden", "cell")  # states of a speaker that depend on what was read
+
+
 class Source(NamedTuple):
     """Sequences that were read, and are to be said as others.
 
@@ -213,14 +216,15 @@ class Attending(nn.Module):
     ::
 
         m_1 … m_S                                   the reader, in both directions
-        h_0  = W_b [m→_S, m←_1] + b_b               what it says at either end; all other states begin at zero
+        h_0, c_0 = W_b [m→_S, m←_1] + b_b           from what it says at either end; all other states begin at zero
         h_1 … h_T                                   the speaker, each step over the token that was said before
         α_ts = softmax_s(h_tᵀ W_a m_s)              how much step t looks at place s
         h̃_t  = tanh(W_c [Σ_s α_ts m_s, h_t] + b_c)  what it says
 
     The score is the "general" one of Luong, Pham & Manning 2015, "Effective approaches to attention-based neural
     machine translation", without their input feeding, so that all steps of a known sequence are taken at once. Without
-    attention h̃_t is h_t, and what is to be known of the source must fit into h_0 (Sutskever, Vinyals & Le 2014).
+    attention h̃_t is h_t, and what is to be known of the source must fit into one vector, [m→_S, m←_1] (Sutskever,
+    Vinyals & Le 2014).
 
     Args:
         cell, input_size, hidden_size, layers, dropout: as of a `Stack`, of both.
@@ -234,7 +238,10 @@ class Attending(nn.Module):
         size = cell.output_of(hidden_size)  # H
         self.reader = Stack(cell, input_size, hidden_size, layers, dropout=dropout, bidirectional=True)
         self.speaker = Stack(cell, input_size, hidden_size, layers, dropout=dropout)
-        self.begin = nn.Linear(2 * size, layers * size)
+        self.sizes = {
+            name: value.shape[-1] for name, value in self.speaker[0].initial_state(1).items() if name in BEGUN
+        }
+        self.begin = nn.Linear(2 * size, layers * sum(self.sizes.values()))
         self.score = nn.Linear(size, 2 * size, bias=False) if looks else None
         self.combine = nn.Linear(3 * size, size) if looks else None
 
@@ -269,9 +276,12 @@ class Attending(nn.Module):
         forward, reverse = memory.chunk(2, dim=-1)
         ends = torch.cat([forward[lengths - 1, torch.arange(batch)], reverse[0]], dim=-1)  # (B, 2H)
         zeros = self.speaker.initial_state(batch)
-        begins = self.begin(ends).chunk(len(zeros), dim=-1)
+        begins = (part.split([*self.sizes.values()], dim=-1) for part in self.begin(ends).chunk(len(zeros), dim=-1))
+        state = [
+            {**zero, **dict(zip(self.sizes, begun, strict=True))} for zero, begun in zip(zeros, begins, strict=True)
+        ]
         there = torch.arange(places, device=vectors.device) < lengths[:, None]
-        return Source(memory, there), [{**zero, "hidden": h} for zero, h in zip(zeros, begins, strict=True)]
+        return Source(memory, there), state
 
     def look(self, hidden: Tensor, source: Source) -> tuple[Tensor, Tensor | None]:
         """What is said, ``(T, B, H)``, given h ``(T, B, H)``; and α ``(B, T, S)`` where there is attention."""

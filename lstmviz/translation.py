@@ -14,6 +14,7 @@ from lstmviz.model import Attending, LanguageModel
 from lstmviz.trace import GateTrace, Likeliest, build_trace
 
 BEGIN, END = SPECIALS.index(SOS), SPECIALS.index(EOS)
+NEVER = torch.tensor([i for i in range(len(SPECIALS)) if i != END])  # said
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Translation:
 
 @torch.no_grad()
 def say(model: LanguageModel, source: Tensor, most: int) -> tuple[Tensor, Tensor | None]:
-    """The likeliest next token, again and again, until it ends.
+    """The likeliest next token, again and again, until it ends; of the specials only <eos> is said.
 
     Args:
         model: with attention or without, in eval mode.
@@ -55,7 +56,8 @@ def say(model: LanguageModel, source: Tensor, most: int) -> tuple[Tensor, Tensor
     while len(said) < most and going.any():
         hidden, state = layers.speaker(model.embed(_as_said(model, token)), state)
         hidden, look = layers.look(hidden, read)
-        token = model.decode(hidden).argmax(-1).where(going, PADDING)  # (1, B)
+        scores = model.decode(hidden).index_fill(-1, NEVER.to(hidden.device), -torch.inf)  # (1, B, V)
+        token = scores.argmax(-1).where(going, PADDING)  # (1, B)
         going = going & (token != END)
         said.append(token)
         looks.append(look)

@@ -109,7 +109,7 @@ def test_a_checkpoint_of_it_says_what_it_is(trained: Checkpoint) -> None:
     loaded = loads(dumps(trained))
     assert loaded.model == trained.model and loaded.digest == trained.digest
     said = card(loaded)
-    assert "attention: luong" in said and "nats/character" in said and "| reads | 10 characters" in said
+    assert "attention: luong" in said and "nats/character" in said and "| says | 10 characters" in said
     for wrong in ({"attention": None}, {"tokens_read": 5}):
         other = dataclasses.replace(trained, model=dataclasses.replace(trained.model, **wrong))
         with pytest.raises(CheckpointError):
