@@ -93,12 +93,13 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
 GateTrace.plot = gate_figure  # from here, since a trace lies below the file that knows Plotly
 
 
-def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
+def training_figure(history: dict[str, list], dark: bool = False, *, of_labels: bool = False) -> go.Figure:
     """Loss while training, with perplexity = exp(loss) as the right-hand axis.
 
     Args:
         history: a checkpoint's: step, train_nll, valid_nll.
         dark: colours for a dark page.
+        of_labels: it is of labels, whose perplexity nobody quotes.
     """
     orange, violet = LOSS[dark], PERPLEXITY[dark]
     text, grid = INKS[dark]
@@ -142,6 +143,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
             "showgrid": False,
             "ticktext": [f"{perplexity(t):.3g}" for t in ticks],
             "tickfont": {"color": violet},
+            "visible": not of_labels,
         },
         hovermode="x",
     )

@@ -176,7 +176,7 @@ def axis() -> str:
 
 def to_compare(home: Home, chosen: list[Snapshot]) -> None:
     """A button that opens those that have weights side by side."""
-    shown_there = (seen for seen in chosen if seen.has_weights and sources.is_of_text(seen.config))
+    shown_there = (seen for seen in chosen if seen.has_weights and sources.is_shown(seen.config))
     ready = [str(Trained(seen.run.name, home.person)) for seen in shown_there][:MOST]
     if len(ready) > 1:
         count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
@@ -248,7 +248,7 @@ def steer(home: Home, seen: Snapshot) -> None:
             st.button("stop", on_click=attempt, args=(Train, run.ask, "stop"), key="stop")
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(Train, trainings.go_on, home, run), key="restart")
-        if seen.has_weights and sources.is_of_text(seen.config) and st.button("open in Watch", key="open"):
+        if seen.has_weights and sources.is_shown(seen.config) and st.button("open in Watch", key="open"):
             st.switch_page("watch.py", query_params={"model": shown(str(Trained(run.name, home.person)))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=key_of("ask", run.name)):  # another one's is another, and closed

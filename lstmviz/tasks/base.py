@@ -41,6 +41,8 @@ class Task:
         open: the data that a configuration names; with the tokens or labels of a model that exists already.
         parts: of a batch of sequences ``(T, B, X + 1)``, integers, what is read, ``(T, B, X)`` or ``(T, B)``, and what
             is to be said after the last S steps, ``(S, B)``. None: of text, see `lstmviz.training.batches`.
+        column: what is read at a step.
+        label: what a label says.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Task:
     built_in: tuple[str, ...]
     open: Callable[[TrainConfig, Vocabulary | None], Corpus]
     parts: Parts | None = None
+    column: str = "token"
+    label: str = "label"
 
     def check(self, model: ModelConfig, vocabulary: Vocabulary) -> None:
         """Refuse a model or a vocabulary that is for something else.

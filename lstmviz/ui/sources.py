@@ -31,7 +31,8 @@ from lstmviz.checkpoint import Checkpoint, CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.reading import OpenModel, prepare
-from lstmviz.tasks import TASKS
+from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.limits import UPLOADS
@@ -40,6 +41,7 @@ from lstmviz.ui.session import Uploads, session
 FOLDER = SHIPPED / "checkpoints"
 _uploads: WeakSet[Uploads] = WeakSet()  # of all pages that are open
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
+SHOWN = (LANGUAGE.name, CLASSIFY.name)  # tasks whose models the pages show
 _FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
 
 
@@ -58,12 +60,18 @@ class Shipped:
 
     @classmethod
     def every(cls) -> list[Shipped]:
-        """The one to open first in front."""
-        names = sorted(name_of(path.stem) for path in FOLDER.glob("*.safetensors"))
-        return [cls(name) for name in sorted(names, key=lambda name: name != _FIRST)]
+        """The one to open first in front, and those of a text before the others."""
+        found = sorted((where, name_of(path.stem)) for where in SHOWN for path in _folder(where).glob("*.safetensors"))
+        return [cls(name) for _, name in sorted(found, key=lambda each: (each[1] != _FIRST, SHOWN.index(each[0])))]
+
+    @property
+    def task(self) -> str:
+        """By the folder that it is in; a file's name is in one of them."""
+        file = named(self.name) + ".safetensors"
+        return next((task for task in SHOWN if os.path.lexists(_folder(task) / file)), LANGUAGE.name)
 
     def open(self) -> OpenModel:
-        return _open_below(FOLDER, [f"{self.name}.safetensors"], self)
+        return _open_below(_folder(self.task), [f"{self.name}.safetensors"], self)
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ class Trained:
     @classmethod
     def every(cls, home: Home) -> list[Trained]:
         """Of the trainings that have been evaluated, the newest first, and one's own before the machine's."""
-        every = ((each, run) for each in home.read for run in trainings.every(each) if is_of_text(run.config()))
+        every = ((each, run) for each in home.read for run in trainings.every(each) if is_shown(run.config()))
         return [cls(run.name, each.person) for each, run in every if (run.folder / "best.safetensors").exists()]
 
     def open(self) -> OpenModel:
@@ -328,7 +336,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: bytes, changed: int) -> OpenModel:
-    return _of_text(checkpoints.load(Path(os.fsdecode(path))))
+    return _shown(checkpoints.load(Path(os.fsdecode(path))))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # each of some 100 MB, where its text had two million words
@@ -343,17 +351,23 @@ def _look_at_table(path: bytes, changed: int) -> counted.About:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _prepare(data: bytes) -> OpenModel:
-    return _of_text(checkpoints.loads(data))
+    return _shown(checkpoints.loads(data))
 
 
-def is_of_text(asked: RunConfig | Checkpoint) -> bool:
-    """Whether a model reads a text: the pages show no others yet."""
-    return TASKS[asked.train.task].parts is None
+def _folder(task: str) -> Path:
+    """Where those of a task lie that come with the project."""
+    return FOLDER if task == LANGUAGE.name else FOLDER / task
 
 
-def _of_text(checkpoint: Checkpoint) -> OpenModel:
-    if not is_of_text(checkpoint):
+def is_shown(asked: RunConfig | Checkpoint) -> bool:
+    """Whether the pages show models of its task."""
+    return asked.train.task in SHOWN
+
+
+def _shown(checkpoint: Checkpoint) -> OpenModel:
+    if not is_shown(checkpoint):
+        task = checkpoint.train.task
         raise CheckpointError(
-            "it reads images, and the pages show models of a text; python -m lstmviz evaluate says how good it is"
+            f"its task is {task}, which the pages do not show; python -m lstmviz evaluate says how good it is"
         )
     return prepare(checkpoint)

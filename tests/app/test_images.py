@@ -1,0 +1,109 @@
+"""Models that read an image row by row, on the pages and without a browser."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lstmviz import checkpoint as checkpoints
+from lstmviz.data.images import as_code, examples
+from lstmviz.ui import sources
+from lstmviz.ui.session import Picture
+from tests.app.said import address, drawn, headers, notes, spoken
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints/classify").glob("*.safetensors"))
+
+
+def open_page(page: str = "watch", **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run() if page == "watch" else app.switch_page(f"{page}.py").run()
+
+
+def take(app: AppTest, **picture: str) -> AppTest:
+    """Choose an image, or draw one."""
+    app.session_state["Pictures"].shown = Picture(**picture)
+    return app.run()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_model_of_images_opens_with_the_first_test_image(name: str) -> None:
+    app = open_page(model=name)
+    assert not app.exception and not app.error and not app.text_input
+    (header,) = headers(app)
+    side = 28 if "mnist" in name else 8
+    assert header["tokens"] == [f"row {t}" for t in range(1, side + 1)]
+    assert header["image"] == as_code(examples(side)[0, :, :-1].numpy())
+    assert header["answer"]["known"] and header["answer"]["labels"][0] == f"{examples(side)[0, 0, -1]}"
+    assert any("Many inputs, one answer" in note for note in notes(app))
+    assert not [button for button in app.button if button.key == "write"]  # nothing goes on
+
+
+def test_a_link_brings_the_image_back() -> None:
+    app = open_page(model="digits-lstm", image="7", time="3")
+    assert headers(app)[0]["image"] == as_code(examples(8)[7, :, :-1].numpy())
+    assert address(app)["image"] == "7" and address(app)["drawn"] is None and address(app)["time"] == "3"
+    code = as_code(np.eye(8, dtype=np.uint8) * 255)
+    app = open_page(model="digits-lstm", drawn=code)
+    assert headers(app)[0]["image"] == code and not headers(app)[0]["answer"]["known"]
+    assert address(app)["drawn"] == code and address(app)["image"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"image": "299"}, "there is no test image '299'; they are numbered from 0 to 298"),
+        ({"image": "-1"}, "there is no test image '-1'"),
+        ({"image": "²"}, "there is no test image"),
+        ({"image": "1" * 5000}, "there is no test image"),
+        ({"drawn": "0" * 784}, "it has 28 × 28 pixels; the model reads images of 8 × 8"),
+        ({"drawn": "<b>"}, "it is no image"),
+    ],
+)
+def test_an_image_that_cannot_be_read_gets_a_sentence(query: dict[str, str], said: str) -> None:
+    app = open_page(model="digits-lstm", **query)
+    assert not app.exception
+    assert said in spoken(app) and "This is the first of the test images" in spoken(app)
+    assert headers(app)[0]["image"] == as_code(examples(8)[0, :, :-1].numpy())
+    assert said not in spoken(take(app, image="1"))
+
+
+def test_a_label_that_the_model_does_not_know_gets_a_sentence(monkeypatch, tmp_path, classifier) -> None:
+    few = dataclasses.replace(classifier(labels="012").vocabulary)
+    checkpoints.save(classifier(labels="012"), tmp_path / "few.safetensors")
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
+    shown = next(k for k, label in enumerate(examples(8)[:, 0, -1].tolist()) if f"{label}" not in few.ids)
+    app = open_page(model="few", image=f"{shown}")
+    assert not app.exception and "which the model does not know; it knows 0, 1, 2" in spoken(app)
+    assert not headers(app)[0]["answer"]["known"]
+
+
+def test_whatever_is_drawn_the_same_elements_are_drawn_anew_and_the_row_stays() -> None:
+    app = open_page(model="digits-lstm", time="2")
+    before = drawn(app, "bidi_component")
+    for picture in ({"image": "5"}, {"drawn": "f" * 64}, {"drawn": "0" * 64}, {"image": "9999"}):
+        assert drawn(take(app, **picture), "bidi_component") == before
+        assert app.session_state["Watch"].selected.selection.time == 2
+
+
+def test_text_and_image_are_kept_when_the_model_changes() -> None:
+    app = open_page(model="brackets", text="(x)")
+    app.selectbox(key="model").select("digits-lstm").run()
+    take(app, image="12")
+    app.selectbox(key="model").select("brackets").run()
+    assert not app.exception and app.text_input(key="text").value == "(x)"
+    app.selectbox(key="model").select("mnist-lstm-128").run()
+    assert headers(app)[0]["image"] == as_code(examples(28)[12, :, :-1].numpy())
+
+
+def test_the_values_of_an_image_can_be_saved() -> None:
+    from lstmviz.explain.tables import trace_table
+
+    app = open_page(model="digits-lstm")
+    reading = app.session_state["Readings"].watch
+    table = trace_table(reading, sources.parse("digits-lstm").open().checkpoint.vocabulary)
+    assert table["token"].unique().tolist() == [f"row {t}" for t in range(1, 9)]
