@@ -44,9 +44,11 @@ function painted(strokes, side, scale, [left, top]) {
 export function trace(paint, strokes, place, width) {
   Object.assign(paint, { lineWidth: width, lineCap: "round", lineJoin: "round" });
   for (const stroke of strokes) {
+    const [x, y] = place(stroke[0]);
     paint.beginPath();
-    paint.moveTo(...place(stroke[0]));
-    for (const point of stroke) paint.lineTo(...place(point)); // the first once more, so that a dot is seen
+    paint.moveTo(x, y);
+    paint.lineTo(x + 0.1, y); // so that a dot is seen
+    for (const point of stroke) paint.lineTo(...place(point));
     paint.stroke();
   }
 }
