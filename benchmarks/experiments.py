@@ -1,13 +1,14 @@
 """How long the report's table of three LSTMs takes: our line-up beside the report's own way of working.
 
-    python benchmarks/experiments.py FOLDER [--epochs 9] [--steps 603] [--processor]
+    python benchmarks/experiments.py FOLDER [--epochs 9] [--steps 603] [--processor] [--floor]
 
 FOLDER holds the train, valid and test part of the report's text, or of any other. The report's way is written afresh
 here: a linear map or two for each gate, Python over the tokens, torch's default Adam and as many threads as torch
 takes, one model after another. Ours is the line-up of ``python -m lstmviz experiment three-lstms`` with the same three
 cells: its processes, run folders, records, saves and figures are in its time. The two take turns, and the ratio is of
 neighbours. On a machine that others use, too, ``--processor`` compares what both take of the processor: then both train
-one model after another on one thread of this process.
+one model after another on one thread of this process. ``--floor`` times besides the products of matrices alone that the
+training steps cannot do without, forward and backward: what no way of working can be faster than.
 """
 
 from __future__ import annotations
@@ -139,13 +140,26 @@ def our_way(setting: Setting, grid: Grid, alone: bool = False) -> list[float]:
     return [math.exp(ends[cell]) for cell in CELLS]
 
 
+def products(setting: Setting, grid: Grid) -> list[float]:
+    """What the steps of the three multiply, as few and as large as they can be: 4 gates at once, all weights in one."""
+    train, V = grid.base.train, len(setting.corpus.vocabulary)
+    T, B = train.bptt, train.batch_size
+    recurrent = torch.rand(B, E + H), torch.rand(E + H, 4 * H)  # of each token
+    decoder = torch.rand(B, H), torch.rand(H, V)
+    for _ in range(len(CELLS) * train.steps):
+        for x, w in [*[recurrent] * T, decoder]:
+            y = x @ w
+            x.t() @ y, y @ w.t()  # the gradients of w and x
+    return [math.nan] * len(CELLS)
+
+
 def timed(way: Callable[[], list[float]], clock: Callable[[], float], name: str) -> float:
     """Seconds that it takes by a clock."""
     begun = clock()
     ends = way()
     seconds = clock() - begun
-    said = ", ".join(f"{cell} {end:.1f}" for cell, end in zip(CELLS, ends, strict=True))
-    print(f"{name:<16} {seconds:7.1f} s; perplexity {said}", flush=True)
+    said = ", ".join(f"{cell} {end:.1f}" for cell, end in zip(CELLS, ends, strict=True) if not math.isnan(end))
+    print(f"{name:<18} {seconds:7.1f} s{said and '; perplexity '}{said}", flush=True)
     return seconds
 
 
@@ -155,6 +169,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--steps", type=int, help="of each model, in place of epochs")
     parser.add_argument("--processor", action="store_true")
+    parser.add_argument("--floor", action="store_true")
     parser.add_argument("--repeats", type=int, default=1)
     args = parser.parse_args()
     experiment = EXPERIMENTS["three-lstms"]
@@ -168,12 +183,17 @@ def main() -> None:
     if args.processor:
         torch.set_num_threads(1)
         clock = time.process_time
-    ratios = []
+    ways = {"ours": lambda: our_way(setting, grid, args.processor)}
+    if args.floor:
+        ways["the products alone"] = lambda: products(setting, grid)
+    ratios: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(args.repeats):
         theirs = timed(lambda: the_reports_way(setting, grid), clock, "the report's way")
-        ratios.append(theirs / timed(lambda: our_way(setting, grid, args.processor), clock, "our way"))
+        for name, way in ways.items():
+            ratios[name].append(theirs / timed(way, clock, name))
     what = "takes the processor" if args.processor else "takes"
-    print(f"the report's way {what} {statistics.median(ratios):.2f} × as long as ours")
+    for name, found in ratios.items():
+        print(f"the report's way {what} {statistics.median(found):.2f} × as long as {name}")
 
 
 if __name__ == "__main__":

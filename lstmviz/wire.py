@@ -702,8 +702,9 @@ def annotation(checkpoint, layer: int) -> dict[str, str]:
 
 def numbers(values: np.ndarray) -> list[float | None]:
     """As JSON takes them: None where there is no finite number."""
-    rounded = values.astype(float).round(4).tolist()
-    return [v if known else None for v, known in zip(rounded, np.isfinite(values).tolist(), strict=True)]
+    with np.errstate(over="ignore"):  # the largest numbers cannot be rounded
+        rounded = values.astype(float).round(4)
+    return [v if known else None for v, known in zip(rounded.tolist(), np.isfinite(rounded).tolist(), strict=True)]
 
 
 if __name__ == "__main__":

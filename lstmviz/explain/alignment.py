@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from unicodedata import normalize
 
 import numpy as np
@@ -33,6 +34,11 @@ class Compared:
     @property
     def checkpoint(self) -> Checkpoint:
         return self.opened.checkpoint
+
+    @cached_property
+    def beside_nll(self) -> np.ndarray | None:
+        """What ``beside`` loses at each token, ``(T,)``."""
+        return self.reading.nll_of(self.beside) if self.beside else None
 
 
 @dataclass(frozen=True)

@@ -202,8 +202,8 @@ def _laid_over(comparison: Comparison) -> tuple[str, dict[str, np.ndarray]]:
     It reads what the models of its vocabulary read, so the first of them will do.
     """
     for model, at in zip(comparison.models, comparison.axis.at, strict=True):
-        if model.beside:
-            return model.beside.name, losses(model.reading.nll_of(model.beside), at, comparison.axis.by)
+        if model.beside and model.beside_nll is not None:
+            return model.beside.name, losses(model.beside_nll, at, comparison.axis.by)
     return "", {}
 
 

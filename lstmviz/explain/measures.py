@@ -37,9 +37,10 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
         return np.where(at >= 0, values[at], np.nan)
 
-    found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS) | losses(trace.nll, at, by)
-    if model.beside:
-        found[GAIN] = losses(model.reading.nll_of(model.beside), at, by)["loss"] - losses(trace.nll, at, by)["loss"]
+    own = losses(trace.nll, at, by)
+    found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS) | own
+    if model.beside_nll is not None:
+        found[GAIN] = losses(model.beside_nll, at, by)["loss"] - own["loss"]
     if layer >= config.num_layers:
         return found
     keeps = kept(trace)

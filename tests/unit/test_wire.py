@@ -120,3 +120,8 @@ def test_what_is_no_finite_number_is_null() -> None:
     found = json.loads(text[4:])
     assert (found["notes"], found["height"]) == ([["note", "NaN"]], None)
     assert found["more"] == {"a": [1.5, None, ["b", None]]}
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_cannot_be_rounded_are_none() -> None:
+    assert wire.numbers(np.array([1.23456, 1e308, np.inf, np.nan])) == [1.2346, None, None, None]
