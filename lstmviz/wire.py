@@ -557,13 +557,13 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     task = opened.task
     if reading.image is None:
         noun = NOUNS[level := opened.checkpoint.vocabulary.level]
-        return Columns(level=level, column=task.column, noun=noun, whole="sentence", asks=f"next {noun}")
+        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=f"next {noun}")
     shows = "A drawing" if reading.label is None else f"A {opened.signs[reading.label]}"
     return Columns(
         level="row",
         column=task.column,
         noun="row",
-        whole="image",
+        whole=task.whole,
         asks=f"which {task.label}, after this row",
         headline=f"{shows}, read row by row",
         image=as_code(reading.image),

@@ -42,6 +42,7 @@ class Task:
         parts: of a batch of sequences ``(T, B, X + 1)``, integers, what is read, ``(T, B, X)`` or ``(T, B)``, and what
             is to be said after the last S steps, ``(S, B)``. None: of text, see `lstmviz.training.batches`.
         column: what is read at a step.
+        whole: all that is read.
         label: what a label says.
     """
 
@@ -51,6 +52,7 @@ class Task:
     open: Callable[[TrainConfig, Vocabulary | None], Corpus]
     parts: Parts | None = None
     column: str = "token"
+    whole: str = "sentence"
     label: str = "label"
 
     def check(self, model: ModelConfig, vocabulary: Vocabulary) -> None:

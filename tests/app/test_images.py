@@ -8,7 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.images import as_code, examples
+from lstmviz.model import parameter_count
+from lstmviz.training import trainings
+from lstmviz.training.folder import Run, RunConfig
+from lstmviz.training.process import execute
 from lstmviz.ui import sources
 from lstmviz.ui.session import Picture
 from tests.app.said import address, drawn, headers, notes, spoken
@@ -107,3 +112,79 @@ def test_the_values_of_an_image_can_be_saved() -> None:
     reading = app.session_state["Readings"].watch
     table = trace_table(reading, sources.parse("digits-lstm").open().checkpoint.vocabulary)
     assert table["token"].unique().tolist() == [f"row {t}" for t in range(1, 9)]
+
+
+# ---- Train -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_a_task_is_offered_first_and_the_form_follows_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    monkeypatch.setattr(trainings, "begin", lambda home, config, name, text: begun.append((config, name)))
+    app = open_page("train")
+    task = app.selectbox(key="task")
+    assert task.options == ["a text: the next token", "an image: which digit it is"]
+    task.select("classify").run()
+    assert not app.exception and not app.error
+    assert app.selectbox(key="images").options == ["digits", "a folder of idx files (MNIST)"]
+    asked_for = {widget.key for widget in (*app.text_input, *app.number_input, *app.toggle)}
+    assert not asked_for & {"bptt", "adaptive_softmax", "probe_brackets"}
+    assert "1,199 images to learn from, 299 to validate, 299 to test: 8 × 8 pixels, 10 labels" in spoken(app)
+    app.selectbox(key="begins").select("chrono").run()
+    app.button(key="train").click().run()
+    ((config, name),) = begun
+    assert name == "digits-lstm" and config.train.task == "classify" and config.train.corpus == "digits"
+    assert (config.model.row_size, config.model.chrono, config.probe) == (8, 8, "")
+    assert "--task classify" in config.command and "row-size" not in config.command
+    task.select("language").run()
+    assert app.selectbox(key="corpus").value == "brackets" and "training tokens" in spoken(app)
+
+
+def test_cells_of_one_size_are_so_with_the_rows_they_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    monkeypatch.setattr(trainings, "begin_lineup", lambda home, grid, *rest: begun.append(grid))
+    app = open_page("train")
+    app.selectbox(key="task").select("classify").run()
+    app.multiselect(key="cells").set_value(["lstm", "rnn"]).run()
+    app.button(key="train").click().run()
+    lstm, rnn = begun[0].members(10).values()
+    counts = [parameter_count(member.model, 10) for member in (lstm, rnn)]
+    assert 0 <= counts[0] - counts[1] < 200 and rnn.model.row_size == 8
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_a_folder_without_images_gets_a_sentence(folder: str, home: Path) -> None:
+    (home / "empty").mkdir()
+    app = open_page("train")
+    app.selectbox(key="task").select("classify").run()
+    app.selectbox(key="images").select("a folder of idx files (MNIST)").run()
+    assert "Name a folder with the four idx files of MNIST" in spoken(app)
+    app.text_input(key="images_folder").set_value(str(home / folder)).run()
+    assert not app.exception and "This cannot be trained: there is no" in spoken(app)
+
+
+def test_a_training_of_images_is_shown_by_its_accuracy(home: Path) -> None:
+    train = TrainConfig("digits", task="classify", learning_rate=3e-2, steps=40, eval_every=20)
+    run = Run.create(home / "runs/images", RunConfig(train, ModelConfig(hidden_size=8, embedding_size=4)))
+    list(execute(run))
+    app = open_page("train")
+    assert not app.exception and not app.error
+    table = app.dataframe[0].value
+    accuracy = run.records()[-1].valid_accuracy
+    assert accuracy is not None and table["accuracy"].tolist() == [pytest.approx(100 * accuracy, abs=30)]
+    assert "best perplexity" not in table and "rows/s" in app.get("progress")[0].proto.text
+    assert "% right" in app.get("progress")[0].proto.text
+    (header,) = headers(app)
+    assert header["noun"] == "row" and header["answer"]["known"] and header["image"]
+    text = Run.create(
+        home / "runs/text",
+        RunConfig(TrainConfig("brackets", bptt=8, steps=2, eval_every=2), ModelConfig(hidden_size=4)),
+    )
+    list(execute(text))
+    table = open_page("train").dataframe[0].value
+    assert {"best perplexity", "accuracy"} <= set(table) and table["accuracy"].isna().sum() == 1
