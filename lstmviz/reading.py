@@ -388,7 +388,8 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
     """The share of ``<unk>`` among the tokens that were predicted, whose losses make the perplexity."""
     predicted = np.array(reading.ids)[np.isfinite(reading.trace.nll)]
-    return float((predicted == opened.checkpoint.vocabulary.ids[UNK]).sum() / max(1, len(predicted)))
+    unknown = opened.checkpoint.vocabulary.ids.get(UNK)  # no label is
+    return float((predicted == unknown).sum() / max(1, len(predicted)))
 
 
 def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:

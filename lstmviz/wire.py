@@ -331,13 +331,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ComparisonHeader:
+class ComparisonHeader(Columns):
     """What is said of several models that read one sentence.
 
     Args:
         height: of the picture, in CSS pixels.
-        level: "char" or "word".
-        noun: what a position is.
         labels: a sign a position.
         count: how many of them were typed.
         unknown: whether some model reads ``<unk>`` there.
@@ -354,8 +352,6 @@ class ComparisonHeader:
     """
 
     height: int
-    level: str
-    noun: str
     labels: list[str]
     count: int
     unknown: list[bool]

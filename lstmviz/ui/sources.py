@@ -34,7 +34,7 @@ from lstmviz.reading import OpenModel, prepare
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
-from lstmviz.training.folder import RunConfig
+from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.limits import UPLOADS
 from lstmviz.ui.session import Uploads, session
 
@@ -65,13 +65,13 @@ class Shipped:
         return [cls(name) for _, name in sorted(found, key=lambda each: (each[1] != _FIRST, SHOWN.index(each[0])))]
 
     @property
-    def task(self) -> str:
-        """By the folder that it is in; a file's name is in one of them."""
+    def of(self) -> str:
+        """The task of its model, by the folder that it is in; a file's name is in one of them."""
         file = named(self.name) + ".safetensors"
         return next((task for task in SHOWN if os.path.lexists(_folder(task) / file)), LANGUAGE.name)
 
     def open(self) -> OpenModel:
-        return _open_below(_folder(self.task), [f"{self.name}.safetensors"], self)
+        return _open_below(_folder(self.of), [f"{self.name}.safetensors"], self)
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ class Member:
     def parse(cls, text: str) -> Member | None:
         task, slash, cell = text.partition("/")
         return cls(task, cell) if slash else None
+
+    @property
+    def of(self) -> str:
+        """The task of its model, as TrainConfig calls it; ``task`` is the line-up's."""
+        return LANGUAGE.name
 
     @classmethod
     def every(cls) -> list[Member]:
@@ -122,6 +127,14 @@ class Trained:
             run, person = text.removeprefix("run "), ""
         return cls(_as_it_is(run), person)
 
+    @property
+    def of(self) -> str:
+        """The task of its model; the usual one where there is none."""
+        try:
+            return Run(Home.here().of(self.person).runs.joinpath(*map(named, self.run.split("/")))).config().train.task
+        except (ValueError, OSError):
+            return LANGUAGE.name
+
     @classmethod
     def every(cls, home: Home) -> list[Trained]:
         """Of the trainings that have been evaluated, the newest first, and one's own before the machine's."""
@@ -144,6 +157,12 @@ class Uploaded:
     @classmethod
     def parse(cls, text: str) -> Uploaded | None:
         return cls(text.removeprefix("uploaded ")) if text.startswith("uploaded ") else None
+
+    @property
+    def of(self) -> str:
+        """The task of its model; the usual one where there is none."""
+        opened = session(Uploads).opened.get(self.name)
+        return opened.task.name if opened else LANGUAGE.name
 
     @classmethod
     def every(cls) -> list[Uploaded]:
@@ -197,6 +216,11 @@ class Copy:
         # Of a copy there is no copy; and a link that says "as" a thousand times is not gone into.
         return cls(parse(original, (Uploaded, Trained, Member, Shipped)), cell) if original and cell in CELLS else None
 
+    @property
+    def of(self) -> str:
+        """The task of its model."""
+        return self.original.of
+
     @classmethod
     def every(cls, original: Address) -> list[Copy]:
         """All that can be made of a model.
@@ -233,6 +257,15 @@ def shared(names: list[str]) -> list[str]:
         for address in dict.fromkeys(originals)
         if isinstance(address, Trained) and address.person and is_there(address)
     ]
+
+
+def of_images() -> dict[str, list[Shipped]]:
+    """What learned the same images with several cells, among those that come with the project."""
+    found: dict[str, list[Shipped]] = {}
+    for each in Shipped.every():
+        if each.of == CLASSIFY.name:
+            found.setdefault(each.name.partition("-")[0], []).append(each)
+    return {data: models for data, models in found.items() if len(models) > 1}
 
 
 def line_ups() -> dict[str, list[Member]]:

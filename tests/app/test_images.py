@@ -10,19 +10,20 @@ from streamlit.testing.v1 import AppTest
 from lstmviz import checkpoint as checkpoints
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.images import as_code, examples
+from lstmviz.explain.tables import models_table, trace_table
 from lstmviz.model import parameter_count
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.process import execute
 from lstmviz.ui import sources
 from lstmviz.ui.session import Picture
-from tests.app.said import address, drawn, headers, notes, spoken
+from tests.app.said import address, compared, drawn, headers, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints/classify").glob("*.safetensors"))
 
 
-def open_page(page: str = "watch", **query: str) -> AppTest:
+def open_page(page: str = "watch", **query: str | list[str]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
@@ -106,7 +107,6 @@ def test_text_and_image_are_kept_when_the_model_changes() -> None:
 
 
 def test_the_values_of_an_image_can_be_saved() -> None:
-    from lstmviz.explain.tables import trace_table
 
     app = open_page(model="digits-lstm")
     reading = app.session_state["Readings"].watch
@@ -188,3 +188,59 @@ def test_a_training_of_images_is_shown_by_its_accuracy(home: Path) -> None:
     list(execute(text))
     table = open_page("train").dataframe[0].value
     assert {"best perplexity", "accuracy"} <= set(table) and table["accuracy"].isna().sum() == 1
+
+
+# ---- Compare ---------------------------------------------------------------------------------------------------------
+
+
+def test_models_of_images_are_compared_on_one_image() -> None:
+    app = open_page("compare", models=["digits-lstm", "digits-rnn"], image="7")
+    assert not app.exception and not app.error and not app.warning and not app.text_input
+    header = compared(app)
+    assert header["noun"] == "row" and header["image"] == as_code(examples(8)[7, :, :-1].numpy())
+    assert header["labels"] == [f"row {t}" for t in range(1, 9)]
+    probability, mean = header["charts"]
+    readings = app.session_state["Readings"].compare
+    for line, reading in zip(probability["lines"], readings.values(), strict=True):
+        np.testing.assert_allclose(line, np.exp(-reading.trace.nll), atol=1e-3)
+    assert (probability["title"], mean["title"]) == ("probability", "keeps · mean")
+    facts = {label: values for label, values, _ in header["facts"]}
+    assert facts["right"] == ["98.66%", "97.99%"] and "perplexity" not in facts
+    assert all(value.endswith("rows/s") for value in facts["reads here"])
+    assert address(app)["image"] == "7"
+    assert compared(take(app, drawn="f" * 64))["charts"][0]["unit"] == "of what each\nsays at last"
+    tables = models_table({name: sources.parse(name).open() for name in ("digits-lstm", "digits-rnn")})
+    assert tables["validation accuracy"].tolist() == [pytest.approx(0.9866, abs=1e-4), pytest.approx(0.9799, abs=1e-4)]
+
+
+def test_models_of_another_task_are_not_offered_beside_those_chosen() -> None:
+    app = open_page("compare")
+    menu = app.multiselect(key="models")
+    assert "brackets" in menu.options and "digits-lstm" not in menu.options
+    menu.set_value([]).run()
+    assert {"brackets", "digits-lstm"} <= set(app.multiselect(key="models").options)
+    app.multiselect(key="models").set_value(["digits-lstm"]).run()
+    menu = app.multiselect(key="models")
+    assert menu.value == ["digits-lstm"] and "digits-rnn" in menu.options and "brackets" not in menu.options
+    menu.set_value(["digits-lstm", "digits-rnn"]).run()
+    assert not app.exception and compared(app)["noun"] == "row"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("brackets", "brackets reads a text, and digits-lstm images of 8 × 8 pixels: nothing can be read by both"),
+        ("mnist-lstm-128", "mnist-lstm-128 reads images of 28 × 28 pixels, and digits-lstm images of 8 × 8 pixels"),
+    ],
+)
+def test_a_link_with_mixed_tasks_says_why_not(other: str, said: str) -> None:
+    app = open_page("compare", models=["digits-lstm", other, "digits-rnn"])
+    assert not app.exception and said in spoken(app).replace("\\", "")
+    assert len(compared(app)["models"]) == 2
+
+
+def test_what_was_drawn_on_watch_is_read_on_compare() -> None:
+    app = take(open_page(model="digits-lstm"), drawn="0f" * 32)
+    app.query_params["models"] = ["digits-lstm", "digits-rnn"]
+    app.switch_page("compare.py").run()
+    assert not app.exception and compared(app)["image"] == "0f" * 32

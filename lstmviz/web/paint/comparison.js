@@ -75,7 +75,7 @@ export function drawComparison(paint, view, compared, theme) {
   begin(paint, view, theme);
   const { loss } = models[header.reference], most = lossScale(header.level);
   drawTokens(paint, view, words, theme, 0, (t) => surprise(theme, loss[t], most));
-  if (!view.stacked) write(paint, theme, "token", LEFT - 12, view.strip - 12, { alpha: 0.65 });
+  if (!view.stacked) write(paint, theme, header.column, LEFT - 12, view.strip - 12, { alpha: 0.65 });
   for (const chart of view.charts) drawChart(paint, view, compared, theme, chart);
   frame(paint, view, theme, 0, view.mapsTop - 18);
   for (const { slot, y } of view.slots) drawName(paint, view, theme, slot.label, slot.hint, y);
