@@ -19,4 +19,13 @@ def _open(config: TrainConfig, labels: Vocabulary | None) -> Corpus:
     return open_images(config.corpus, labels)
 
 
-CLASSIFY = Task("classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label, "row", "image", "digit")
+CLASSIFY = Task(
+    "classify",
+    "an image: which digit it is",
+    (DIGITS,),
+    _open,
+    rows_and_label,
+    column="row",
+    whole="image",
+    label="digit",
+)

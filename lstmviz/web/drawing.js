@@ -14,7 +14,7 @@ export const penOf = (side) => Math.max(1.1, 0.09 * side);
 export function rendered(strokes, side) {
   const points = strokes.flat(), pen = penOf(side), inner = side === 8 ? side : (side * 5) / 7;
   const ends = [0, 1].map((axis) => points.map((point) => point[axis]).reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [1, 0]));
-  const size = ends.map(([low, high]) => high - low), scale = Math.min((inner - pen) / Math.max(...size, 1e-6), ENLARGED * inner);
+  const size = ends.map(([low, high]) => high - low), scale = Math.min(Math.max(0, inner - pen) / Math.max(...size, 1e-6), ENLARGED * inner);
   const middle = ends.map(([low, high]) => side / 2 - (scale * (low + high)) / 2);
   const greys = painted(strokes, side, scale, middle), mass = greys.reduce((sum, grey) => sum + grey, 0);
   const shift = [0, 1].map((axis) => {

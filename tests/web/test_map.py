@@ -149,3 +149,21 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 5 and found["painted"] > 0
+
+
+def test_all_that_the_comparison_of_an_image_reads_is_in_its_header(web_page: Page, classifier) -> None:
+    problems = []
+    web_page.on("pageerror", lambda error: problems.append(str(error)))
+    image, models = examples(8)[0, :, :-1].numpy(), [prepare(classifier(cell=cell)) for cell in ("lstm", "rnn")]
+    compared = [Compared(f"{k}", f"{k}", each, read_image(each, image)) for k, each in enumerate(models)]
+    axis, facts = shared_axis("", compared), differences(models, [1000.0, 2000.0])
+    view = View(0, "index", ["keeps", "memory"], ["probability", "loss"], "keeps", difference=False)
+    header, parts = draw(
+        Comparison(compared, axis, facts, kinship(models), 0), view, {"time": 7, "unit": 0, "model": 0}
+    )
+    found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
+    assert found["missing"] == [] and not problems
+    assert found["tokens"] == 8 and found["painted"] > 0
+    probability, loss = header.charts
+    assert not any(p is None for line in probability.lines for p in line)  # of what each says at last
+    assert all(p is None for line in loss.lines for p in line)  # nobody knows what it shows

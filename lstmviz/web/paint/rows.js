@@ -37,7 +37,7 @@ export function drawRows(paint, view, { image }, theme, y) {
       paint.globalAlpha = 1;
       part(0, t + 1, begin, y, size, read);
       paint.fillStyle = theme.primary; // how far it has been read
-      paint.fillRect(begin, y + read - 1, size, 1);
+      if (size >= 20) paint.fillRect(begin, y + read - 1, size, 1);
       paint.globalAlpha = 0.06;
       paint.fillStyle = theme.ink;
       paint.fillRect(left, below, view.column - 1, PIXELS);

@@ -25,7 +25,7 @@ function widest(paint, theme, { level, labels }) {
 // How wide each column is, and how high the strip over them: see `columns`.
 export function laidOut(paint, theme, words, room, zoom, dpr) {
   if (!words.image) return columns(words.labels.length, widest(paint, theme, words), room, zoom, dpr);
-  const { column } = columns(words.labels.length, WIDEST, room, zoom, dpr);
+  const count = words.labels.length, { column } = columns(count, Math.min(WIDEST, room / count - 4), room, zoom, dpr);
   return { column, strip: stripOf({ column }), lean: 0 };
 }
 
