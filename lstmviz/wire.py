@@ -545,7 +545,7 @@ def payload(
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
 
-NOUNS = {"char": "character", "word": "word", "row": "row"}
+NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a model says
 
 
 def columns_of(opened: OpenModel, reading: Reading) -> Columns:
@@ -581,10 +581,12 @@ def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
     """What the model should say after each row of an image; nothing where it reads a text."""
     if reading.image is None:
         return None
-    label = int(reading.likely[-1, 0]) if reading.label is None else reading.label
-    given = np.where(reading.likely == label, reading.probabilities, 0).max(-1)  # (T,)
-    given = np.where((reading.likely == label).any(-1), given, np.nan)  # it is not among the few that are known
-    return Answer([opened.signs[label]] * len(given), reading.label is not None, numbers(given))
+    if known := reading.label is not None:
+        label, given = reading.label, np.exp(-reading.trace.nll)  # (T,)
+    else:
+        label = int(reading.likely[-1, 0])
+        given = np.where(reading.likely == label, reading.probabilities, 0).sum(-1)
+    return Answer([opened.signs[label]] * len(given), known, numbers(given))
 
 
 def laid_over(model: NGram, reading: Reading) -> Beside:

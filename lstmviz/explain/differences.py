@@ -43,14 +43,8 @@ class Differences:
     same: str
 
 
-ALWAYS = (
-    "cell",
-    "parameters",
-    "validation",
-    "perplexity",
-    "right",
-    "reads here",
-)  # are said also where they do not differ
+# Are said also where they do not differ.
+ALWAYS = ("cell", "parameters", "validation", "perplexity", "right", "reads here")
 USUAL = {"tied weights no", "adaptive softmax no", "forget bias as drawn", "chrono no", "dropout 0"}  # need no word
 
 

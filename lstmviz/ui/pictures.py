@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -37,16 +38,12 @@ class Chosen:
 
     def notes(self, opened: OpenModel) -> list[Note]:
         """What a person should know of it and of the model."""
-        label = opened.task.label
-        notes: list[Note] = [
-            (
-                "note",
-                f"Many inputs, one answer (N–1): the model reads the image row by row, from the top, and remembers; "
-                f"what it says after the last row is which {label} it is. A column is a row.",
-            )
-        ]
-        if self.note:
-            notes.insert(0, ("warning", self.note))
+        guide = (
+            "Many inputs, one answer (N–1): the model reads the image row by row, from the top, and remembers; what it "
+            f"says after the last row is which {opened.task.label} it is. A column is a row."
+        )
+        notes: list[Note] = [("warning", self.note)] if self.note else []
+        notes.append(("note", guide))
         if self.shows is not None and self.label(opened) is None:
             known = ", ".join(opened.checkpoint.vocabulary.tokens)
             notes.append(("warning", f"The image shows {self.shows}, which the model does not know; it knows {known}."))
@@ -99,5 +96,6 @@ def _found(shown: Picture, side: int) -> tuple[int | None, np.ndarray]:
     return int(shown.image), tests[int(shown.image), :, :-1].numpy()
 
 
+@cache
 def _thumbs() -> list[str]:
     return [as_code(image[:, :-1].numpy()) for image in examples(THUMB)]
