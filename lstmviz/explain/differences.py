@@ -61,17 +61,17 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
         unknown = model.checkpoint.results.get("valid_unknown", 0)
         accuracy = model.checkpoint.results.get("valid_accuracy")
-        good = {"perplexity": f"{perplexity(nll):.2f}"} if accuracy is None else {"right": f"{accuracy:.2%}"}
         window = f"{model.side} rows" if model.side else f"{train.bptt} tokens"
         window += f" × {train.batch_size}" + (", each read from nothing" if train.objective == "windows" else "")
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
+            "right": None if accuracy is None else f"{accuracy:.2%}",
             "validation": f"{nll:.4f} nats/{level}" + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": inline(model.checkpoint.corpus_name),
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
-            **good,
+            "perplexity": f"{perplexity(nll):.2f}" if accuracy is None else None,
             "embedding": f"{config.embedding_size}",
             "seed": f"{train.seed}",
             "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
@@ -84,7 +84,8 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
             "chrono": "no" if config.chrono is None else f"{config.chrono}",
             "reads here": f"{fast:,.0f} {model.task.column}s/s",
         }.items():
-            table.setdefault(label, []).append(value)
+            if value is not None:  # of labels nobody quotes a perplexity, and of tokens no share of right ones
+                table.setdefault(label, []).append(value)
     if len(set(table["cell"])) == len(models):
         del table["cell"]  # each is called by it
     facts = [Fact(label, values) for label, values in table.items()]
