@@ -21,7 +21,7 @@ from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.tasks import TASKS, Task
-from lstmviz.trace import GateTrace, build_trace, held, trace_rows, trace_tokens
+from lstmviz.trace import GateTrace, build_trace, held, trace_labels, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
@@ -268,7 +268,7 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
         found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
         raise ValueError(f"the image is {found}; the model reads images of {side} × {side} greys, from 0 to 255")
     rows, labels = torch.tensor(image / 255, dtype=torch.float32), len(opened.checkpoint.vocabulary)
-    trace, (likely, probabilities) = trace_rows(opened.model, rows, label, best=labels)
+    trace, (likely, probabilities) = trace_labels(opened.model, rows, label, best=labels)
     names, ids = rows_named(len(image)), row_ids(image)
     return Reading(names, ids, 0, trace, likely, probabilities, opened.model, image=image, label=label)
 

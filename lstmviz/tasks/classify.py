@@ -7,15 +7,15 @@ from torch import Tensor
 from lstmviz.config import TrainConfig
 from lstmviz.data.images import DIGITS, open_images
 from lstmviz.data.vocabulary import Corpus, Vocabulary
-from lstmviz.tasks.base import Task
+from lstmviz.tasks.base import READ_TO_THE_END, Task
 
 
-def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor]:
+def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor, None]:
     """Of images ``(T, B, W + 1)`` the rows, greys from 0 to 1, ``(T, B, W)``; the label after the last, ``(1, B)``."""
-    return batch[..., :-1].float() / 255, batch[-1:, :, -1]
+    return batch[..., :-1].float() / 255, batch[-1:, :, -1], None
 
 
-def _open(config: TrainConfig, labels: Vocabulary | None) -> Corpus:
+def _open(config: TrainConfig, labels: Vocabulary | None, _: Vocabulary | None) -> Corpus:
     return open_images(config.corpus, labels)
 
 
@@ -28,4 +28,6 @@ CLASSIFY = Task(
     column="row",
     whole="image",
     label="digit",
+    reads="images",
+    one_way=READ_TO_THE_END,
 )

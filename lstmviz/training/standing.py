@@ -143,7 +143,7 @@ def health(records: Sequence[Record], clip_norm: float) -> list[str]:
     losses = [(r.valid_nll, r.train_nll, r.valid_accuracy) for r in records if r.valid_nll is not None][-4:]
     rises = all(before[0] < after[0] for before, after in pairwise(losses))
     if len(losses) == 4 and rises and losses[-1][1] < losses[0][1]:
-        what = "text" if losses[-1][2] is None else "images"
+        what = "text" if losses[-1][2] is None else "data"
         remarks.append(
             f"The validation loss rises while the training loss falls: the model is learning the {what} by heart."
         )
