@@ -49,6 +49,9 @@ class Task:
         says: what; tokens of a task with ``parts`` are another sequence than that which is read.
         one_way: why a model reads from the left only; empty where it may read in both directions.
         known: what is known of built-in data, by their names: for the card of whoever learned from them.
+        column: what is read at a step.
+        whole: all that is read.
+        label: what a label says.
     """
 
     name: str
@@ -60,6 +63,9 @@ class Task:
     says: Literal["labels", "tokens"] = "labels"
     one_way: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
+    column: str = "token"
+    whole: str = "sentence"
+    label: str = "label"
 
     def check(self, model: ModelConfig, vocabulary: Vocabulary, reads: Vocabulary | None) -> None:
         """Refuse a model or a vocabulary that is for something else.
