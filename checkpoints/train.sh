@@ -61,7 +61,7 @@ for name in $names; do
       $(case $name in *-bidirectional) echo --hidden-size 16 --bidirectional ;; *) echo --hidden-size 24 ;; esac) ;; # as many parameters
     classify_text/*) text=${name#classify_text/}; train "$name" --task classify_text --corpus "${text%-*}" --cell "${text#*-}" \
       --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 1000 --eval-every 100 ;;
-    translate/*) text=${name#translate/}; train "$name" --task translate --corpus "${text%%-*}" --embedding-size 32 --hidden-size 48 \
+    translate/*) text=${name#translate/}; train "$name" --task translate --corpus "${text%%-*}" --embedding-size 32 --hidden-size 64 \
       --batch-size 64 --learning-rate 3e-3 --steps 2000 --eval-every 200 $(case $name in *-bottleneck) echo --attention none ;; esac) ;;
     brackets) train "$name" --corpus brackets --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 6000 ;;
     agreement) train "$name" --corpus agreement --hidden-size 24 --embedding-size 12 --learning-rate 1e-2 --bptt 32 --steps 6000 ;;

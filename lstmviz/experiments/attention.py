@@ -44,7 +44,7 @@ def _grids(setting: Setting) -> dict[str, Grid]:
         eval_every=300,
         unseen_apart=False,
     )
-    model = ModelConfig(embedding_size=32, hidden_size=48, tokens_read=setting.corpus.tokens_read)
+    model = ModelConfig(embedding_size=32, hidden_size=64, tokens_read=setting.corpus.tokens_read)
     return {"": Grid(RunConfig(train, model), {"model.attention": tuple(HOW), "train.seed": setting.seeds})}
 
 
