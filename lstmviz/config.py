@@ -243,6 +243,22 @@ class ModelConfig(Options):
             later=True,
         ),
     )
+    tokens_read: int | None = field(
+        default=None,
+        metadata=option(
+            whole(1, VOCABULARY_MOST),
+            "tokens that it reads, where what it says is labels; None: those that it says. The data decide.",
+            later=True,
+        ),
+    )
+    bidirectional: bool = field(
+        default=False,
+        metadata=option(
+            SWITCH,
+            "read in both directions, by so many units in each: what it says of a step may depend on what follows.",
+            later=True,
+        ),
+    )
     window: int | None = field(
         default=None,
         metadata=option(
@@ -255,8 +271,11 @@ class ModelConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (units := self.hidden_size * self.num_layers) > UNITS_MOST:
-            raise ValueError(f"hidden_size times num_layers is {units:,}; it must be at most {UNITS_MOST:,} units")
+        if (units := self.directions * self.hidden_size * self.num_layers) > UNITS_MOST:
+            both = ", in both directions," if self.bidirectional else ""
+            raise ValueError(
+                f"hidden_size times num_layers{both} is {units:,}; it must be at most {UNITS_MOST:,} units"
+            )
         cell = CELLS[self.cell]
         output_size = cell.output_of(self.hidden_size)
         if self.tie_weights and self.embedding_size != output_size:
@@ -279,8 +298,17 @@ class ModelConfig(Options):
             raise ValueError("adaptive_softmax cannot decode with the embedding matrix; leave it or tie_weights out")
         if self.row_size is not None and (self.tie_weights or self.embedding_std is not None):
             raise ValueError("a model of images has no embedding matrix; leave tie_weights and embedding_std out")
-        if self.row_size is not None and self.window is not None:
-            raise ValueError("a fixed window reads tokens and no images; leave window out")
+        if self.row_size is not None and self.tokens_read is not None:
+            raise ValueError("a model reads images or tokens; leave row_size or tokens_read out")
+        if self.tie_weights and (self.bidirectional or self.tokens_read is not None):
+            raise ValueError("a model that says labels has no embedding of them to decode with; leave tie_weights out")
+        if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional):
+            raise ValueError("a fixed window reads a text, from the left, and says its next token; leave window out")
+
+    @property
+    def directions(self) -> int:
+        """How many cells a layer has: one for each direction in which it is read."""
+        return 2 if self.bidirectional else 1
 
     def check_vocabulary(self, vocab_size: int) -> None:
         """Refuse a vocabulary that such a model cannot have.

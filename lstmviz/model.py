@@ -12,12 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells import CELLS, Cell, State, chrono
+from lstmviz.cells.native import backwards
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 T = TypeVar("T")
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
+Turn = Callable[[Tensor], Tensor]  # of time: values (T, B, ·) in the order in which a cell reads them, and back
+IGNORED = -100  # the target where nothing is asked, as in F.cross_entropy
 SCORES = 2**22  # held at once where a text is read (16 MB), however long it is and whatever the vocabulary
+
+
+def _as_it_is(values: Tensor) -> Tensor:
+    return values
 
 
 def at_once(vocab_size: int) -> int:
@@ -56,65 +63,96 @@ class AdaptiveSoftmax(nn.Module):
 
 
 class Stack(nn.ModuleList):
-    """Cells one over another: each reads what the one below it says.
+    """Cells one over another: each reads what those below it say.
+
+    In both directions (Schuster & Paliwal 1997, "Bidirectional recurrent neural networks") a layer has two cells of its
+    own, D = 2: one reads from the left, one from the right, and what they say of a step stands side by side. They follow
+    each other, layer by layer, forward before reverse, wherever there is something for each cell: here, in a state and in
+    what is recorded.
 
     Args:
         cell: of every layer.
         input_size: size X of the vectors that it reads.
-        hidden_size: units H a layer.
+        hidden_size: units H a cell.
         layers: how many.
         dropout: share of values dropped while training: of what each layer reads, and of what the last one says.
+        bidirectional: read in both directions.
     """
 
     def __init__(
-        self, cell: type[Cell], input_size: int, hidden_size: int, layers: int = 1, *, dropout: float = 0.0
+        self,
+        cell: type[Cell],
+        input_size: int,
+        hidden_size: int,
+        layers: int = 1,
+        *,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
     ) -> None:
-        sizes = [input_size] + [cell.output_of(hidden_size)] * (layers - 1)
-        super().__init__(cell(size, hidden_size) for size in sizes)
+        self.directions = 2 if bidirectional else 1
+        sizes = [input_size] + [self.directions * cell.output_of(hidden_size)] * (layers - 1)
+        super().__init__(cell(size, hidden_size) for size in sizes for _ in range(self.directions))
         self.dropout = dropout
 
     def __iter__(self) -> Iterator[Cell]:
         return cast(Iterator[Cell], super().__iter__())  # what a type checker cannot see in a ModuleList
 
     def initial_state(self, batch: int) -> list[State]:
-        """Zeros for every layer."""
+        """Zeros for every cell."""
         return [cell.initial_state(batch) for cell in self]
 
-    def forward(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+    def forward(
+        self, vectors: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
         """Run over time.
 
         Args:
             vectors: ``(T, B, X)``.
-            state: one a layer, before the first of them; zeros by default.
+            state: one a cell, before the first step that it reads; zeros by default.
+            lengths: ``(B,)`` true length of each sequence. What follows it is padding, of which nothing that is said
+                of the sequence depends; the states after it do.
 
         Returns:
-            What the last layer says, ``(T, B, H)``, and the state after the last step.
+            What the last layer says, ``(T, B, D·H)``, and the state of each cell after the last step that it read.
         """
-        x, last = self._through(lambda cell, x, before: cell(self._drop(x), before), vectors, state)
-        return self._drop(x), last
+
+        def said(cell: Cell, x: Tensor, before: State, turn: Turn) -> tuple[Tensor, State]:
+            hidden, last = cell(turn(x), before)
+            return turn(hidden), last
+
+        return self._through(said, self._drop, vectors, state, lengths)
 
     def record(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[dict[str, Tensor]]]:
-        """As ``forward`` in eval mode, keeping every gate and state of every layer.
+        """As ``forward`` in eval mode, keeping every gate and state of every cell.
 
         Returns:
-            What the last layer says, and one dict a layer, name -> ``(T, B, H)``; its last step is the state after it.
+            What the last layer says, and one dict a cell, name -> ``(T, B, H)``, in the order of the vectors in both
+            directions: the step that a cell read last is the last one, or in reverse the first, and the state after it.
         """
 
-        def recorded(cell: Cell, x: Tensor, before: State) -> tuple[Tensor, dict[str, Tensor]]:
-            record = cell.record(x, before)
+        def recorded(cell: Cell, x: Tensor, before: State, turn: Turn) -> tuple[Tensor, dict[str, Tensor]]:
+            record = {name: turn(values) for name, values in cell.record(turn(x), before).items()}
             return record["hidden"], record
 
-        return self._through(recorded, vectors, state)
+        return self._through(recorded, _as_it_is, vectors, state)
 
     def _through(
-        self, read: Callable[[Cell, Tensor, State], tuple[Tensor, T]], x: Tensor, state: list[State] | None
+        self,
+        read: Callable[[Cell, Tensor, State, Turn], tuple[Tensor, T]],
+        between: Turn,
+        x: Tensor,
+        state: list[State] | None,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, list[T]]:
-        """From layer to layer, each as ``read`` says."""
-        found = []
-        for cell, before in zip(self, state or self.initial_state(x.shape[1]), strict=True):
-            x, told = read(cell, x, before)  # (T, B, H)
-            found.append(told)
-        return x, found
+        """From layer to layer, each cell as ``read`` says; what goes into a layer or comes out by way of ``between``."""
+        turns: list[Turn] = [_as_it_is, lambda values: backwards(values, lengths)][: self.directions]
+        cells, found = zip(self, state or self.initial_state(x.shape[1]), strict=True), []
+        for layer in zip(*[cells] * self.directions, strict=True):
+            x = between(x)
+            told = [read(cell, x, before, turn) for (cell, before), turn in zip(layer, turns, strict=True)]
+            x = torch.cat([hidden for hidden, _ in told], dim=-1) if len(told) > 1 else told[0][0]  # (T, B, D·H)
+            found += [each for _, each in told]
+        return between(x), found
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
@@ -137,8 +175,10 @@ class Window(nn.Module):
         self.n, self.dropout = n, dropout
         self.hidden = nn.Linear(n * input_size, hidden_size)
 
-    def forward(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """``(T, B, X)`` to ``(T, B, H)``, and the state."""
+    def forward(
+        self, vectors: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """``(T, B, X)`` to ``(T, B, H)``, and the state, as a `Stack`; nothing depends on what follows a sequence."""
         _, batch, size = vectors.shape
         before = state[0]["before"] if state else vectors.new_zeros(batch, self.n - 1, size)
         whole = torch.cat([before.transpose(0, 1), vectors])  # (n - 1 + T, B, X)
@@ -190,11 +230,12 @@ class LanguageModel(nn.Module):
 
     At each of the three something else can enter than what the one before gave. Where it reads rows of an image
     (``config.row_size``) they enter at the first, by a linear map in the embedding's place, and what it predicts is a
-    label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence.
+    label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence. Where it reads tokens of
+    another vocabulary than it predicts (``config.tokens_read``), those are labels, too.
 
     Args:
         config: sizes and cell.
-        vocab_size: number of tokens, specials included, or of labels.
+        vocab_size: number of tokens that it predicts, specials included, or of labels.
 
     Raises:
         ValueError: such a model cannot have so many tokens.
@@ -205,20 +246,22 @@ class LanguageModel(nn.Module):
         config.check_vocabulary(vocab_size)
         self.config = config
         cell = CELLS[config.cell]
-        output_size = cell.output_of(config.hidden_size)
+        output_size = config.directions * cell.output_of(config.hidden_size)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
         self.vocab_size = vocab_size
         if config.row_size is None:
-            weight = torch.empty(vocab_size, config.embedding_size).uniform_()
-            self.embedding = nn.Embedding(vocab_size, config.embedding_size, _weight=weight)
+            known = config.tokens_read or vocab_size
+            weight = torch.empty(known, config.embedding_size).uniform_()
+            self.embedding = nn.Embedding(known, config.embedding_size, _weight=weight)
         else:
             self.embedding = nn.Linear(config.row_size, config.embedding_size)
         sizes = config.embedding_size, config.hidden_size
         if config.window:
             self.layers = cast(Stack, Window(*sizes, config.window, config.dropout))
         else:
-            self.layers = Stack(cell, *sizes, config.num_layers, dropout=config.dropout)
+            options = {"dropout": config.dropout, "bidirectional": config.bidirectional}
+            self.layers = Stack(cell, *sizes, config.num_layers, **options)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         if config.row_size is None:
@@ -244,12 +287,18 @@ class LanguageModel(nn.Module):
         """The vectors ``(T, B, E)`` of tokens ``(T, B)``."""
         return self.embedding(tokens)
 
-    def run(self, vectors: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """What the layers make of vectors ``(T, B, E)``: what the last one says, ``(T, B, H)``, and their state."""
-        return self.layers(vectors, state)
+    def run(
+        self, vectors: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """What the layers make of vectors ``(T, B, E)``: what the last one says, ``(T, B, D·H)``, and their state.
+
+        Args:
+            lengths: as for `Stack`.
+        """
+        return self.layers(vectors, state, lengths)
 
     def decode(self, hidden: Tensor) -> Tensor:
-        """Logits ``(…, V)`` of what the last layer says, ``(…, H)``. Those of an adaptive softmax are ln p."""
+        """Logits ``(…, V)`` of what the last layer says, ``(…, D·H)``. Those of an adaptive softmax are ln p."""
         return self.decoder(hidden)
 
     def forward(self, tokens: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
@@ -265,19 +314,25 @@ class LanguageModel(nn.Module):
         hidden, last = self.run(self.embed(tokens), state)
         return self.decode(hidden), last
 
-    def loss(self, tokens: Tensor, targets: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+    def loss(
+        self, tokens: Tensor, targets: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
         """How badly the token after each token is predicted, without what only a reader of all logits needs.
 
         Args:
             tokens: int64 ``(T, B)``.
-            targets: int64 ``(S, B)``, after each of the last S of them.
+            targets: int64 ``(S, B)``, after each of the last S of them; with lengths, `IGNORED` where nothing is asked.
             state: as for ``forward``.
+            lengths: ``(B,)``, where those of the sequences differ: what follows is padding.
 
         Returns:
-            Mean nll in nats, float32 under autocast too, and the state after the last token.
+            Mean nll in nats of what is asked, float32 under autocast too, and the state after the last token.
         """
-        hidden, last = self.run(self.embed(tokens), state)
-        hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()  # (N, H), (N,)
+        hidden, last = self.run(self.embed(tokens), state, lengths)
+        hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()  # (N, D·H), (N,)
+        if lengths is not None:
+            asked = targets != IGNORED
+            hidden, targets = hidden[asked], targets[asked]
         if torch.is_grad_enabled():  # a backward pass needs the scores of all
             return self._nll(hidden, targets), last
         pieces = zip(*(values.split(at_once(self.vocab_size)) for values in (hidden, targets)), strict=True)
@@ -295,8 +350,7 @@ class LanguageModel(nn.Module):
         """As ``run`` does with embedded tokens, in eval mode and without gradients, keeping every gate and state.
 
         Returns:
-            What the last layer says, ``(T, B, H)``, and one dict a layer, name -> ``(T, B, H)``; the last step holds
-            the state after it.
+            What the last layer says, ``(T, B, D·H)``, and one dict a cell, name -> ``(T, B, H)``, as `Stack.record`.
         """
         return self.layers.record(self.embed(tokens), state)
 

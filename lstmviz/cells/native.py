@@ -71,7 +71,7 @@ def record_native(
     them.
     """
     if reverse:
-        inputs = _backwards(inputs, lengths)
+        inputs = backwards(inputs, lengths)
 
     if kind == "lstm":
         record = _record_lstm(inputs, state["hidden"], state["cell"], weights)
@@ -81,7 +81,7 @@ def record_native(
         record = {"hidden": _run(kind, inputs, state["hidden"][None], weights)[0]}
 
     if reverse:
-        record = {name: _backwards(values, lengths) for name, values in record.items()}
+        record = {name: backwards(values, lengths) for name, values in record.items()}
     if lengths is not None:
         padding = torch.arange(len(inputs), device=inputs.device)[:, None] >= lengths.to(inputs.device)  # (T, B)
         record = {name: values.masked_fill(padding[..., None], torch.nan) for name, values in record.items()}
@@ -209,7 +209,7 @@ def _stepped_cell(inputs: Tensor, hidden: Tensor, cell: Tensor, weights: Sequenc
     return torch.cat(cells)  # (T, B, H)
 
 
-def _backwards(values: Tensor, lengths: Tensor | None) -> Tensor:
+def backwards(values: Tensor, lengths: Tensor | None) -> Tensor:
     """``(T, B, ·)`` with each sequence's own steps reversed and its padding left in place; undoes itself."""
     if lengths is None:
         return values.flip(0)
