@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import CELLS, TREE_CELLS, cell_called
 
 Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
@@ -46,6 +46,8 @@ RUNS_MOST = 4_000_000  # different runs of tokens in a table of counts
 TABLE_MOST = 16 * 2**20  # bytes of its file
 SIDE_MOST = 128  # pixels of an image's side
 CLASSES_MOST = 256  # labels that images have
+DEEP_MOST = 200  # operations of an expression, one within the other
+NODES_MOST = 2_000  # digits and operations of an expression
 IMAGES_MOST = 100_000  # of one file
 IMAGES_LONG = 128 * 2**20  # bytes of one file of images, unpacked
 
@@ -168,8 +170,11 @@ class ModelConfig(Options):
     cell: str = field(
         default="lstm",
         metadata=option(
-            Range(f"one of {', '.join(CELLS)}", lambda value: type(value) is str and value in CELLS),
-            "a name in ``CELLS``.",
+            Range(
+                f"one of {', '.join([*CELLS, *TREE_CELLS])}",
+                lambda value: type(value) is str and value in CELLS | TREE_CELLS,
+            ),
+            "a name in ``CELLS`` or, for the task tree, in ``TREE_CELLS``.",
         ),
     )
     embedding_size: int = field(
@@ -276,7 +281,7 @@ class ModelConfig(Options):
             raise ValueError(
                 f"hidden_size times num_layers{both} is {units:,}; it must be at most {UNITS_MOST:,} units"
             )
-        cell = CELLS[self.cell]
+        cell = cell_called(self.cell)
         output_size = cell.output_of(self.hidden_size)
         if self.tie_weights and self.embedding_size != output_size:
             projected = "" if output_size == self.hidden_size else f", projected to {output_size}"

@@ -22,6 +22,8 @@ from lstmviz.cells.equations import Equations, Value
 from lstmviz.cells.lstm import LSTMNames
 from lstmviz.cells.product import linear
 
+PLACES = 3  # children of a node of an N-ary Tree-LSTM
+
 
 class Levels(NamedTuple):
     """The nodes of all trees of a batch, level by level: a node's level is the length of the longest way down from it.
@@ -232,24 +234,28 @@ class Nary(TreeCell):
     Paper: Tai, Socher & Manning 2015.
     """
 
-    most = 3
+    most = PLACES
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.U = nn.Parameter(torch.empty((3 + self.most) * hidden_size, self.most * hidden_size))
+        self.U = nn.Parameter(torch.empty((3 + PLACES) * hidden_size, PLACES * hidden_size))
         init_uniform(self, hidden_size)
 
+    def weights(self, k: str) -> tuple[Tensor, Tensor]:
+        U = self.U.split([self.hidden_size * (PLACES if row == "f" else 1) for row in self.rows])
+        return self._row(self.W, k), U[self.rows.index(k)]
+
     def by_symbol(self) -> dict[str, Tensor]:
-        found = dict(zip(("W_i", "W_f", "W_g", "W_o"), self.W.chunk(4), strict=True))
-        found |= zip(("b_i", "b_f", "b_g", "b_o"), self.b.chunk(4), strict=True)
-        rows = ("i", *(f"f{k + 1}" for k in range(self.most)), "g", "o")
-        for row, of_all in zip(rows, self.U.chunk(len(rows)), strict=True):
-            found |= {f"U_{row}{k}": U for k, U in enumerate(of_all.chunk(self.most, dim=1), start=1)}  # (H, H) each
+        found = super().by_symbol()
+        for k in self.rows:
+            for child, U in enumerate(found.pop(f"U_{k}").split(self.hidden_size), start=1):  # (H, N·H) each
+                gate = f"U_f{child}" if k == "f" else f"U_{k}"
+                found |= {f"{gate}{other}": each for other, each in enumerate(U.chunk(PLACES, dim=1), start=1)}
         return found
 
     def step(self, Wx: Tensor, children: State) -> tuple[State, Gates]:
         x_i, x_f, x_g, x_o = Wx.chunk(4, dim=-1)  # (B, H) each: W_k x + b_k
         side_by_side = children["hidden"].flatten(1)  # (B, N·H)
-        u_i, *u_f, u_g, u_o = linear(side_by_side, self.U).chunk(3 + self.most, dim=-1)  # (B, H) each
+        u_i, *u_f, u_g, u_o = linear(side_by_side, self.U).chunk(3 + PLACES, dim=-1)  # (B, H) each
         a_f = x_f[:, None] + torch.stack(u_f, dim=1)  # (B, N, H)
         return tree_update(x_i + u_i, a_f, x_g + u_g, x_o + u_o, children["cell"])
