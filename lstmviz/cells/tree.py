@@ -23,16 +23,17 @@ from lstmviz.cells.lstm import LSTMNames
 from lstmviz.cells.product import linear
 
 PLACES = 3  # children of a node of an N-ary Tree-LSTM
+ROOT, NOTHING = -1, -2  # in the place of a parent: of what has none, and of what is padding and no node
 
 
 class Levels(NamedTuple):
     """The nodes of all trees of a batch, level by level: a node's level is the length of the longest way down from it.
 
     Args:
-        nodes: all of them, as t · B + b, in the order of their levels, ``(M,)``.
+        nodes: all M of them, as t · B + b, in the order of their levels, ``(M,)``.
         children: of the nodes of each level where in that order each child stands, counted from 1, ``(n, N)``; 0 where
             there is none. Level 0 has none at all.
-        places: where in that order each node stands, counted from 1, ``(T, B)``.
+        places: where in that order each node stands, counted from 1, ``(T, B)``; 0 where there is no node.
     """
 
     nodes: Tensor
@@ -44,36 +45,33 @@ class Levels(NamedTuple):
         """Sort nodes that come in post-order: each behind its children, and these as they stand in the expression.
 
         Args:
-            parents: the time of each node's parent, which is later than its own; -1 where it has none, ``(T, B)``.
+            parents: the time of each node's parent, which is later than its own, `ROOT` or `NOTHING`; ``(T, B)``.
             most: children that a node has places for; None for as many as it has.
 
         Raises:
             ValueError: a node has more.
         """
-        time, batch = parents.shape
-        count = parents.numel()  # M; a node's parent that there is not is called so, too
-        parent = torch.where(parents < 0, count, parents * batch + torch.arange(batch, device=parents.device)).flatten()
-        level = parent.new_zeros(count + 1)
+        (time, batch), count = parents.shape, parents.numel()
+        is_child, index = (parents >= 0).flatten(), torch.arange(count, device=parents.device)
+        child, parent = index[is_child], (parents * batch + index[:batch]).flatten()[is_child]
+        level = torch.zeros_like(index)
         for _ in range(time):  # until each stands above all its children
-            above = torch.zeros_like(level).scatter_reduce(0, parent, level[:-1] + 1, "amax")
+            above = torch.zeros_like(index).scatter_reduce(0, parent, level[child] + 1, "amax")
             if torch.equal(above, level):
                 break
             level = above
-        nodes = level[:-1].argsort(stable=True)
-        places = torch.empty_like(nodes)
-        places[nodes] = torch.arange(1, count + 1, device=nodes.device)
+        nodes = level.masked_fill(parents.flatten() == NOTHING, -1).argsort(stable=True)
+        nodes = nodes[int((parents == NOTHING).sum()) :]
+        places = torch.zeros_like(index).index_copy(0, nodes, index[: len(nodes)] + 1)
         siblings = parent.argsort(stable=True)  # side by side
-        sorted_parents = parent[siblings]
-        number = torch.empty_like(nodes)  # of each child among its siblings, from 0
-        number[siblings] = torch.arange(count, device=nodes.device) - torch.searchsorted(sorted_parents, sorted_parents)
-        child = parent < count
-        widest = int(number[child].max()) + 1 if child.any() else 1
+        child, parent = child[siblings], parent[siblings]
+        number = index[: len(child)] - torch.searchsorted(parent, parent)  # of each among its siblings, from 0
+        widest = int(number.max()) + 1 if len(child) else 1
         if most is not None and widest > most:
             raise ValueError(f"a node has {widest} children; the model has places for {most}")
         children = places.new_zeros(count, most or widest)
-        children[parent[child], number[child]] = places[child]
-        sizes = level[:-1].bincount().tolist()
-        return cls(nodes, children[nodes].split(sizes), places.view(time, batch))
+        children[parent, number] = places[child]
+        return cls(nodes, children[nodes].split(level[nodes].bincount().tolist()), places.view(time, batch))
 
 
 class TreeCell(LSTMNames, Taught):
@@ -137,7 +135,7 @@ class TreeCell(LSTMNames, Taught):
         raise NotImplementedError
 
     def project(self, inputs: Tensor) -> Tensor:
-        """The part of every step that depends on the input alone, ``(T, B, X)`` to ``(T, B, 4H)``."""
+        """The part of every step that depends on the input alone, ``(…, X)`` to ``(…, 4H)``."""
         return linear(inputs, self.W, self.b)
 
     def forward(self, inputs: Tensor, levels: Levels) -> Tensor:
@@ -162,6 +160,7 @@ class TreeCell(LSTMNames, Taught):
         kept = torch.full_like(state["hidden"], torch.nan)
         for children, gates in zip(levels.children, steps, strict=True):
             kept[children] = gates.pop("forget_gate")
+        kept[0] = torch.nan  # of a child that there is not
         gates = {name: torch.cat([kept[:1], *(gates[name] for gates in steps)]) for name in steps[0]}
         found = {**gates, "forget_gate": kept, **state}
         return {name: F.embedding(levels.places, found[name]) for name in self.recorded()}
@@ -169,8 +168,9 @@ class TreeCell(LSTMNames, Taught):
     def _grown(self, inputs: Tensor, levels: Levels) -> tuple[State, list[Gates]]:
         """The states of all nodes by their places, ``(1 + M, H)``, behind that of no child, 0; the gates by level."""
         state, gates = self.initial_state(1), []
-        Wx = self.project(inputs).flatten(0, 1)[levels.nodes].split([len(children) for children in levels.children])
-        for Wx_of_level, children in zip(Wx, levels.children, strict=True):
+        Wx = self.project(inputs.flatten(0, 1).index_select(0, levels.nodes))  # (M, 4H)
+        sizes = [len(children) for children in levels.children]
+        for Wx_of_level, children in zip(Wx.split(sizes), levels.children, strict=True):
             below = {name: F.embedding(children, values) for name, values in state.items()}  # (n, N, H)
             new, told = self.step(Wx_of_level, below)
             state = {name: torch.cat([values, new[name]]) for name, values in state.items()}

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from lstmviz.cells import CELLS, TREE_CELLS, Levels, State, TreeCell
 from lstmviz.cells.equations import Equations, text
+from lstmviz.cells.tree import NOTHING
 from lstmviz.data.expressions import Expression, generate
 from lstmviz.roles import ROLES
 
 X, H = 5, 7
 every_cell = pytest.mark.parametrize("name", TREE_CELLS)
 # Two trees side by side, of six nodes and of four with padding behind them; a node may have no child, or up to three.
-PARENTS = torch.tensor([[2, 3], [2, 3], [5, 3], [5, -1], [5, -1], [-1, -1]])
+PARENTS = torch.tensor([[2, 3], [2, 3], [5, 3], [5, -1], [5, -2], [-1, -2]])
 INNER = [(2, 0, [0, 1]), (5, 0, [2, 3, 4]), (3, 1, [0, 1, 2])]  # time, tree, children
 
 
@@ -59,7 +60,7 @@ def grown_by_hand(cell: TreeCell, name: str, inputs: Tensor, parents: Tensor) ->
     """Node by node, each behind its children, by the equations above."""
     found: dict[tuple[int, int], dict] = {}
     for b in range(parents.shape[1]):
-        for t in range(len(parents)):
+        for t in range(int((parents[:, b] != NOTHING).sum())):
             below = [found[s, b] for s in range(t) if parents[s, b] == t]
             found[t, b] = BY_HAND[name](cell, inputs[t, b], [n["h"] for n in below], [n["c"] for n in below])
     return found
@@ -180,7 +181,7 @@ def node_by_node(cell: TreeCell, inputs: Tensor, expressions: list[Expression]) 
 def test_level_by_level_is_node_by_node_in_loss_and_gradient(name):
     cell, expressions = make_cell(name), generate(12, seed=3)
     longest = max(len(each.parents) for each in expressions)
-    parents = torch.tensor([[*each.parents, *[-1] * (longest - len(each.parents))] for each in expressions]).T
+    parents = torch.tensor([[*each.parents, *[NOTHING] * (longest - len(each.parents))] for each in expressions]).T
     inputs, weight = torch.randn(longest, 12, X, dtype=torch.float64), torch.randn(12, H, dtype=torch.float64)
     losses, gradients = [], []
     for batched in (True, False):
@@ -204,8 +205,10 @@ def test_what_follows_a_tree_changes_nothing_in_it():
 
 def test_levels_are_as_many_as_the_highest_tree_has():
     levels = Levels.of(PARENTS)
-    assert [len(children) for children in levels.children] == [9, 2, 1]
-    assert levels.nodes[levels.places.flatten() - 1].tolist() == list(range(12))
+    assert [len(children) for children in levels.children] == [7, 2, 1]
+    assert (levels.places == 0).equal(PARENTS == NOTHING)
+    nodes = (PARENTS != NOTHING).flatten().nonzero().flatten()
+    assert torch.equal(levels.nodes[levels.places.flatten()[nodes] - 1], nodes)
     with pytest.raises(ValueError, match="a node has 3 children; the model has places for 2"):
         Levels.of(PARENTS, most=2)
 
