@@ -9,6 +9,7 @@ from lstmviz.counted import About, Table
 from lstmviz.data.grammars import measure
 from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
 from lstmviz.model import parameter_count, perplexity
+from lstmviz.tasks import TASKS
 
 PARTS = {"valid": "validation", "test": "test"}  # of a corpus, that have results
 
@@ -52,9 +53,9 @@ def card(checkpoint: Checkpoint) -> str:
     """What a person should know of a checkpoint before trusting it, as Markdown."""
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     rows = {
-        **_of_text(checkpoint, vocabulary),
+        **_of_text(checkpoint, vocabulary, checkpoint.reads),
         "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
-        + f", {model.hidden_size} units, embedding {model.embedding_size}"
+        + f", {model.hidden_size} units{' in each direction' * model.bidirectional}, embedding {model.embedding_size}"
         + (f" of rows of {model.row_size} pixels" if model.row_size else "")
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
@@ -79,6 +80,8 @@ def card(checkpoint: Checkpoint) -> str:
         rows["validation"] = f"{said('valid')}; the data have no other test part"
     else:
         rows |= {label: said(part) for part, label in PARTS.items() if f"{part}_nll" in results}
+    if known := TASKS[checkpoint.train.task].known.get(checkpoint.corpus_name):
+        rows["known of the data"] = known
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint)
     return _rows(rows)
@@ -100,14 +103,17 @@ def table_card(table: Table) -> str:
     return _rows(rows)
 
 
-def _of_text(source: Checkpoint | About, vocabulary: Vocabulary) -> dict[str, str]:
+def _of_text(source: Checkpoint | About, vocabulary: Vocabulary, reads: Vocabulary | None = None) -> dict[str, str]:
     """What was read, by whatever learned from it or counted it."""
     data = {
         "data": f"{plain(source.corpus_name)} (sha256 {plain(source.corpus_sha256[:16])}…)",
         "licence of the data": plain(source.licence),
     }
     if vocabulary.level == "label":
-        return data | {"labels": plain(", ".join(vocabulary.tokens))}
+        data["labels"] = plain(", ".join(vocabulary.tokens))
+        if not reads:
+            return data
+        vocabulary = reads
     return data | {
         "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
         f"and {', '.join(plain(token) for token in SPECIALS)}",

@@ -39,7 +39,7 @@ class Checkpoint:
     Args:
         model: its sizes.
         train: how it was trained.
-        vocabulary: the tokens it knows.
+        vocabulary: the tokens it knows, or the labels that it says.
         weights: every parameter by name, float32 on the CPU.
         step: optimiser steps taken when these weights were kept.
         history: the training curves as columns of equal length: step, train_nll, valid_nll (None where not evaluated).
@@ -49,6 +49,7 @@ class Checkpoint:
         corpus_name, corpus_sha256, licence: of the text.
         command: the one that trained it.
         hidden_variable: for a grammar, ``{"name": …, "correlations": [[how much each unit carries] of each layer]}``.
+        reads: the tokens that it reads, where it says labels of a text; None: those that it says.
     """
 
     model: ModelConfig
@@ -63,6 +64,7 @@ class Checkpoint:
     licence: str
     command: str
     hidden_variable: dict[str, Any] | None = field(default=None)
+    reads: Vocabulary | None = None
 
     def build(self) -> LanguageModel:
         """The model with these weights, in eval mode."""
@@ -137,16 +139,18 @@ def loads(data: bytes | bytearray) -> Checkpoint:
         sizes = dict(description["model"])
         vocab_size = sizes.pop("vocab_size")
         model_config = ModelConfig(**sizes)
-        vocabulary = Vocabulary(description["vocabulary"]["level"], tuple(description["vocabulary"]["tokens"]))
+        vocabulary = _read_vocabulary(description["vocabulary"])
+        reads = _read_vocabulary(description["reads"]) if "reads" in description else None
         train_config = TrainConfig(**description["train"])
         if vocab_size != len(vocabulary):
             raise CheckpointError(f"the model has {vocab_size} tokens, its vocabulary {len(vocabulary)}")
-        TASKS[train_config.task].check(model_config, vocabulary)
+        TASKS[train_config.task].check(model_config, vocabulary, reads)
         _check_shapes(header, model_config, vocab_size)
         checkpoint = Checkpoint(
             model=model_config,
             train=train_config,
             vocabulary=vocabulary,
+            reads=reads,
             weights=_read_weights(header, data),
             **{name: description[name] for name in _PLAIN_FIELDS},
         )
@@ -211,7 +215,8 @@ def _description(checkpoint: Checkpoint) -> dict[str, Any]:
         "format": FORMAT,
         "model": {**_written(checkpoint.model), "vocab_size": len(checkpoint.vocabulary)},
         "train": _written(checkpoint.train),
-        "vocabulary": {"level": checkpoint.vocabulary.level, "tokens": list(checkpoint.vocabulary.tokens)},
+        "vocabulary": _written_vocabulary(checkpoint.vocabulary),
+        **({"reads": _written_vocabulary(checkpoint.reads)} if checkpoint.reads else {}),
         **{name: getattr(checkpoint, name) for name in _PLAIN_FIELDS},
     }
 
@@ -223,6 +228,14 @@ def _written(config: ModelConfig | TrainConfig) -> dict[str, Any]:
         for name, (default, known) in options_of(type(config)).items()
         if (value := getattr(config, name)) != default or not known.later
     }
+
+
+def _written_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
+    return {"level": vocabulary.level, "tokens": list(vocabulary.tokens)}
+
+
+def _read_vocabulary(written: dict[str, Any]) -> Vocabulary:
+    return Vocabulary(written["level"], tuple(written["tokens"]))
 
 
 def digest_of(description: dict[str, Any], weights: dict[str, Tensor]) -> str:

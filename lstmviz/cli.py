@@ -19,6 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
+import numpy as np
+import torch
 import tyro
 
 from lstmviz import checkpoint as checkpoints
@@ -34,8 +36,8 @@ from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.tasks import TASKS, fitted_to, open_data
-from lstmviz.trace import trace_sentence
+from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
+from lstmviz.trace import trace_labels, trace_sentence
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import lineup
 from lstmviz.training.loop import Metrics, held_out, judged, unknown_share
@@ -139,13 +141,13 @@ def sweep(
     """
     _check_where(workers, ray)
     corpus, task = train["corpus"], train["task"]
-    if corpus and TASKS[task].parts:  # how wide the rows are, the data decide
-        corpus = _lasting(corpus, task)
-        model = {**model, "row_size": open_data(TrainConfig(corpus, task=task)).row_size}
+    corpus = corpus and _lasting(corpus, task)
+    if corpus and TASKS[task].parts:
+        model |= decided_by(open_data(TrainConfig(**{**train, "corpus": corpus})))
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
     grid = lineup(
-        TrainConfig(**{**train, "corpus": corpus and _lasting(corpus, task)}),
+        TrainConfig(**{**train, "corpus": corpus}),
         model,
         cells=tuple(CELLS) if cells == ("all",) else cells,
         num_layers=num_layers,
@@ -275,7 +277,8 @@ def _standing(seen: Snapshot) -> str:
     """How a run stands, in one line of a list."""
     best = "not evaluated yet"
     if seen.best_nll is not None:
-        best = f"best perplexity {perplexity(seen.best_nll):.2f}"
+        accuracy = next((r.valid_accuracy for r in seen.records if r.valid_nll == seen.best_nll), None)
+        best = f"best {_how_good(seen.best_nll, accuracy)}"
         if unknown := seen.records[-1].valid_unknown:
             best += f", {unknown_said(unknown)}"
     state, step, message = (s.state, s.step, s.message) if (s := seen.status) else ("not begun", 0, "")
@@ -283,6 +286,11 @@ def _standing(seen: Snapshot) -> str:
     if state == "unreadable":
         return f"{state:<10} {said.strip()}"
     return f"{state:<10} step {step:>7,}/{seen.config.train.steps:,}  {best}{said}"
+
+
+def _how_good(nll: float, accuracy: float | None) -> str:
+    """What a loss comes to: of tokens their perplexity, of labels the share that is right."""
+    return f"perplexity {perplexity(nll):.2f}" if accuracy is None else f"{accuracy:.2%} right"
 
 
 def follow(run: Run, world: World, place: Place | None = None) -> None:
@@ -361,8 +369,9 @@ def follow_all(lineup: Sweep, workers: int | None, ray: str | None, *, again: st
         done.append(outcome)
         said = outcome.state
         if outcome.digest:
-            nll = checkpoints.load(outcome.run.folder / "best.safetensors").results["valid_nll"]
-            said += f", valid {short(nll)} (perplexity {perplexity(nll):.2f})"
+            results = checkpoints.load(outcome.run.folder / "best.safetensors").results
+            nll = results["valid_nll"]
+            said += f", valid {short(nll)} ({_how_good(nll, results.get('valid_accuracy'))})"
         said += f": {outcome.reason}" * bool(outcome.reason)
         say(f"{name}: {said}; {len(done)} of {len(members)} done", flush=True)
     say(f"\n{standings(done)}", flush=True)
@@ -382,13 +391,15 @@ def standings(outcomes: list[Outcome]) -> str:
             best = checkpoints.load(outcome.run.folder / "best.safetensors")
             count, records = parameter_count(best.model, len(best.vocabulary)), outcome.run.records()
             seconds = records[-1].seconds if records else math.nan
-            rows.append((best.results["valid_nll"], count, seconds, outcome))
+            rows.append((best.results["valid_nll"], best.results.get("valid_accuracy"), count, seconds, outcome))
     rows.sort(key=lambda row: row[0])
     width = max(6, *(len(outcome.run.folder.name) for outcome in outcomes))
-    lines = [f"{'member':<{width}}  parameters  valid nll  perplexity  seconds  digest"]
-    for nll, count, seconds, outcome in rows:
+    measure = "right" if any(accuracy is not None for _, accuracy, *_ in rows) else "perplexity"
+    lines = [f"{'member':<{width}}  parameters  valid nll  {measure:>10}  seconds  digest"]
+    for nll, accuracy, count, seconds, outcome in rows:
         name = outcome.run.folder.name
-        figures = f"{count:>10,}  {short(nll):>9}  {perplexity(nll):>10.2f}  {seconds:>7.1f}"
+        good = f"{perplexity(nll):.2f}" if accuracy is None else f"{accuracy:.2%}"
+        figures = f"{count:>10,}  {short(nll):>9}  {good:>10}  {seconds:>7.1f}"
         lines.append(f"{name:<{width}}  {figures}  {outcome.digest[:12]}")
     lines += [f"{o.run.folder.name:<{width}}  {o.state}" for o in outcomes if not o.digest]
     return "\n".join(lines)
@@ -427,11 +438,11 @@ def evaluate(
 
     Args:
         checkpoint: a .safetensors file of lstmviz.
-        corpus: a grammar, a text file, or a folder with train, valid and test; "digits" or a folder of MNIST.
+        corpus: as for train, with the checkpoint's own task.
         part: which part of it.
     """
     loaded = checkpoints.load(checkpoint)
-    opened = open_data(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary)
+    opened = open_data(dataclasses.replace(loaded.train, corpus=corpus), loaded.vocabulary, loaded.reads)
     fitted_to(opened, loaded.model)
     if opened.sha256 != loaded.corpus_sha256:
         say(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
@@ -439,7 +450,11 @@ def evaluate(
     if TASKS[loaded.train.task].parts:
         nll, accuracy = judged(loaded.build(), tokens, loaded.train)
         said = figures(nll, loaded.vocabulary, accuracy=accuracy)
-        return say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}, {len(tokens):,} images): {said}")
+        what = "texts" if loaded.reads else "images"
+        say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}, {len(tokens):,} {what}): {said}")
+        if known := TASKS[loaded.train.task].known.get(corpus):
+            say(known)
+        return
     nll, unknown = held_out(loaded.build(), tokens, loaded.vocabulary, loaded.train), unknown_share(tokens)
     if not math.isfinite(nll):
         raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
@@ -479,7 +494,9 @@ def count(
         raise ValueError(f"the file to write is {out.name}; its name must end in {counted.SUFFIX}")
     given, vocabulary, config = {"corpus": Path(corpus).name, "n": n}, None, TrainConfig(corpus, level, max_words)
     if like:
-        loaded = _of_text(like)
+        loaded = checkpoints.load(like)
+        if TASKS[loaded.train.task].parts:
+            raise ValueError(f"{like.name} says labels and no tokens; name a checkpoint of the task language")
         given |= {"like": like.name}
         vocabulary, config = loaded.vocabulary, dataclasses.replace(loaded.train, corpus=corpus)
     else:
@@ -497,6 +514,9 @@ def count(
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
     """Write every gate and state of a sentence to a Parquet or CSV file.
 
+    Of a model that says labels of texts there stand beside them the likeliest label at each token and its probability;
+    of one that reads in both directions the values of each, at the tokens of which they are.
+
     Args:
         checkpoint: a .safetensors file of lstmviz.
         text: the sentence.
@@ -510,22 +530,21 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
         )
     from lstmviz.explain.tables import as_csv  # with pandas, as in trace.py
 
-    loaded = _of_text(checkpoint)
-    frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
+    loaded = checkpoints.load(checkpoint)
+    if loaded.model.row_size:
+        raise ValueError(f"{checkpoint.name} reads images and no text; python -m lstmviz evaluate says how well")
+    if loaded.reads:
+        ids = torch.tensor(loaded.reads.encode(text), dtype=torch.int64)
+        found, likely = trace_labels(loaded.build(), ids)
+        nobody_knows = found.nll[:0]
+        tokens = [loaded.reads.tokens[i] for i in ids]
+        frame = dataclasses.replace(found, nll=nobody_knows, tokens=tokens).to_dataframe()
+        frame["label"] = np.array(loaded.vocabulary.tokens, dtype=object)[likely.ids[frame["time"], 0]]
+        frame["probability"] = likely.probabilities[frame["time"], 0]
+    else:
+        frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
     frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")
     say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
-
-
-def _of_text(path: Path) -> checkpoints.Checkpoint:
-    """A checkpoint, if it is one of a text.
-
-    Raises:
-        ValueError: it is not.
-    """
-    loaded = checkpoints.load(path)
-    if TASKS[loaded.train.task].parts:
-        raise ValueError(f"{path.name} reads images and no text; python -m lstmviz evaluate says how well")
-    return loaded
 
 
 def _check_unfinished(run: Run) -> None:
@@ -603,9 +622,7 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
         f"{metrics.tokens_per_second:,.0f} tokens/s  {left / 60:.1f} min left"
     )
     if metrics.valid_nll is not None:
-        line += f"  valid {short(metrics.valid_nll)} "
-        accuracy = metrics.valid_accuracy
-        line += f"(perplexity {perplexity(metrics.valid_nll):.2f})" if accuracy is None else f"({accuracy:.2%} right)"
+        line += f"  valid {short(metrics.valid_nll)} ({_how_good(metrics.valid_nll, metrics.valid_accuracy)})"
         line += f", {unknown_said(metrics.valid_unknown)}" if metrics.valid_unknown else ""
         line += " *" * metrics.is_best
     live = sys.stdout.isatty()

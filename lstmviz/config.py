@@ -17,7 +17,7 @@ Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
-Task = Literal["language", "classify"]
+Task = Literal["language", "classify", "classify_text", "tag"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -49,6 +49,8 @@ CLASSES_MOST = 256  # labels that images have
 DEEP_MOST = 200  # operations of an expression, one within the other
 NODES_MOST = 2_000  # digits and operations of an expression
 IMAGES_MOST = 100_000  # of one file
+SEQUENCE_MOST = 2_000  # tokens of a labelled text
+LABELLED_LONG = 32 * 2**20  # bytes of labelled texts
 IMAGES_LONG = 128 * 2**20  # bytes of one file of images, unpacked
 
 
@@ -342,7 +344,9 @@ class TrainConfig(Options):
             Range(f"text of at most {TEXT_MOST:,} characters", lambda v: type(v) is str and len(v) <= TEXT_MOST),
             'a grammar ("brackets", "agreement", "recall"), the name of a text in corpora/, '
             "or the path of a text file or of a folder with train, valid and test; to classify, "
-            '"digits" or a folder with the four idx files of MNIST.',
+            '"digits" or a folder with the four idx files of MNIST; to classify_text, "recall", "agreement" or such '
+            'files with a label, a tab and a text a line; to tag, "between" or such files with a token, a tab and its '
+            "label a line and an empty line after each sequence.",
         )
     )
     level: Level = field(
@@ -462,7 +466,8 @@ class TrainConfig(Options):
         default="language",
         metadata=option(
             Range(f"one of {', '.join(get_args(Task))}", lambda value: value in get_args(Task)),
-            '"language": the next token of a text; or "classify": an image, read row by row, to its label.',
+            '"language": the next token of a text; "classify": an image, read row by row, to its label; '
+            '"classify_text": a text to its label; or "tag": every token of a text to its label.',
             later=True,
         ),
     )

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from lstmviz.cells import CELLS, Cell, Levels, State, TreeCell, cell_called, chrono
 from lstmviz.cells.native import backwards
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
+from lstmviz.data.vocabulary import IGNORED
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 T = TypeVar("T")
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
 Turn = Callable[[Tensor], Tensor]  # of time: values (T, B, ·) in the order in which a cell reads them, and back
-IGNORED = -100  # the target where nothing is asked, as in F.cross_entropy
 SCORES = 2**22  # held at once where a text is read (16 MB), however long it is and whatever the vocabulary
 
 
@@ -65,10 +65,9 @@ class AdaptiveSoftmax(nn.Module):
 class Stack(nn.ModuleList):
     """Cells one over another: each reads what those below it say.
 
-    In both directions (Schuster & Paliwal 1997, "Bidirectional recurrent neural networks") a layer has two cells of its
-    own, D = 2: one reads from the left, one from the right, and what they say of a step stands side by side. They follow
-    each other, layer by layer, forward before reverse, wherever there is something for each cell: here, in a state and in
-    what is recorded.
+    In both directions (Schuster & Paliwal 1997, "Bidirectional recurrent neural networks") a layer has D = 2 cells: one
+    reads from the left, one from the right, and what they say of a step stands side by side. Layer by layer, forward
+    before reverse: so cells follow each other here, in a state and in what is recorded.
 
     Args:
         cell: of every layer.
@@ -144,7 +143,7 @@ class Stack(nn.ModuleList):
         state: list[State] | None,
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, list[T]]:
-        """From layer to layer, each cell as ``read`` says; what goes into a layer or comes out by way of ``between``."""
+        """From layer to layer, each cell as ``read`` says; what goes into a layer, or out, by way of ``between``."""
         turns: list[Turn] = [_as_it_is, lambda values: backwards(values, lengths)][: self.directions]
         cells, found = zip(self, state or self.initial_state(x.shape[1]), strict=True), []
         for layer in zip(*[cells] * self.directions, strict=True):
@@ -375,16 +374,27 @@ class LanguageModel(nn.Module):
         Returns:
             Mean nll in nats of what is asked, float32 under autocast too, and the state after the last token.
         """
-        hidden, last = self.run(self.embed(tokens), state, lengths)
-        hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()  # (N, D·H), (N,)
-        if lengths is not None:
-            asked = targets != IGNORED
-            hidden, targets = hidden[asked], targets[asked]
+        hidden, targets, last = self.asked(tokens, targets, state, lengths)
         if torch.is_grad_enabled():  # a backward pass needs the scores of all
             return self._nll(hidden, targets), last
         pieces = zip(*(values.split(at_once(self.vocab_size)) for values in (hidden, targets)), strict=True)
         total = torch.stack([self._nll(h, t).double() * len(t) for h, t in pieces]).sum()
         return (total / len(targets)).float(), last
+
+    def asked(
+        self, tokens: Tensor, targets: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[State]]:
+        """Where something is asked: what is to be decoded there, ``(N, D·H)``, and its target, ``(N,)``; and the state.
+
+        Args:
+            tokens, targets, state, lengths: as for ``loss``.
+        """
+        hidden, last = self.run(self.embed(tokens), state, lengths)
+        hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()
+        if lengths is not None:
+            some = targets != IGNORED
+            hidden, targets = hidden[some], targets[some]
+        return hidden, targets, last
 
     def _nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Mean nll of ``targets`` ``(N,)`` after ``hidden`` ``(N, H)``."""

@@ -20,7 +20,7 @@ from lstmviz.data.images import examples
 from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
-from lstmviz.trace import GateTrace, build_trace, held, trace_rows, trace_tokens
+from lstmviz.trace import GateTrace, build_trace, held, trace_labels, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
@@ -248,7 +248,7 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     if image.shape != (side, side) or image.dtype != np.uint8:
         found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
         raise ValueError(f"the image is {found}; the model reads images of {side} × {side} greys, from 0 to 255")
-    trace, likely = trace_rows(opened.model, torch.tensor(image / 255, dtype=torch.float32), label)
+    trace, likely = trace_labels(opened.model, torch.tensor(image / 255, dtype=torch.float32), label)
     names = rows_named(len(image))
     return Reading(names, row_ids(image), 0, trace, likely.ids, likely.probabilities, opened.model, image=image)
 

@@ -442,26 +442,34 @@ def trace_tokens(
 
 
 @torch.no_grad()
-def trace_rows(
-    model: LanguageModel, rows: Tensor, label: int | None = None, *, best: int = 5
+def trace_labels(
+    model: LanguageModel, inputs: Tensor, labels: Tensor | int | None = None, *, best: int = 5
 ) -> tuple[GateTrace, Likeliest]:
-    """As ``trace_tokens``, of an image that is read row by row from nothing.
+    """As ``trace_tokens``, of a sequence that is read from nothing by a model that says labels.
 
     Args:
-        rows: greys from 0 to 1, ``(T, W)``.
-        label: what the image shows, where that is known.
+        inputs: the rows of an image, greys from 0 to 1, ``(T, W)``; or the tokens of a text, integers ``(T,)``. T ≥ 1.
+        labels: what is right at each step, integers ``(T,)``, or at the end; None where nobody knows.
         best: how many of the likeliest labels are kept.
 
     Returns:
-        The trace, whose ``nll[t]`` in nats is -ln p(label | rows up to t), NaN without a label; and the likeliest
-        labels after each row.
+        The trace, whose ``nll[t]`` in nats is -ln p(label | inputs up to t), or with a model that reads in both
+        directions -ln p(label | all inputs), NaN without a label; and the likeliest labels at each step. In the reverse
+        direction, too, values stand at the step of which they are.
+
+    Raises:
+        ValueError: there are no inputs.
     """
-    hidden, records = model.record(rows[:, None].to(model.device))  # (T, 1, H)
+    if not len(inputs):
+        raise ValueError("there is nothing to read; a sequence must not be empty")
+    hidden, records = model.record(inputs[:, None].to(model.device))  # (T, 1, D·H)
     log_p = model.decode(hidden[:, 0]).log_softmax(-1).float().cpu()  # (T, V)
-    nll = np.full(len(rows), np.nan, np.float32) if label is None else -log_p[:, label].numpy()
+    nll = np.full(len(inputs), np.nan, np.float32)
+    if labels is not None:
+        nll = -log_p.gather(1, torch.as_tensor(labels).long().expand(len(inputs))[:, None])[:, 0].numpy()
     found = log_p.topk(min(best, model.vocab_size), dim=-1)
     likely = Likeliest(found.indices.numpy(), found.values.exp().numpy())
-    return replace(build_trace(records, model.config.cell), nll=nll), likely
+    return replace(build_trace(records, model.config.cell, directions=model.config.directions), nll=nll), likely
 
 
 def kept(trace: GateTrace) -> np.ndarray | None:

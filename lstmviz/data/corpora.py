@@ -213,7 +213,7 @@ def import_text(
     taken = ValueError(f"there is a text called {name} already; choose another name, or delete {Path(folder, name)}")
     if Path(folder, name).exists():
         raise taken
-    parts = _parts(paths)
+    parts = files_by_part(paths)
     files = [path for part in parts.values() for path in part]
     total, done, characters = sum(path.stat().st_size for path in files), 0, 0
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ def import_text(
             raise ValueError(f"there is no text in {paths[0].name}")
         if progress:
             progress(total, total)
-        digest = _digest(files)
+        digest = digest_of_files(files)
         title, licence = KNOWN_TEXTS.get(digest, (title or name, licence))
         described = About(title, licence, digest, characters)
         (copy / "corpus.json").write_text(json.dumps(asdict(described)), encoding="utf-8")
@@ -339,7 +339,7 @@ def load_corpus(
         ValueError: nothing is there, it is no text, or a stream has fewer than two tokens.
     """
     path = Path(path)
-    files = [file for part in _parts([path]).values() for file in part]
+    files = [file for part in files_by_part([path]).values() for file in part]
     described = about(path)
     if described and vocabulary is None:
         vocabulary, bounds, ids = _kept_ids(path, files, level, max_words, min_count, unseen_apart)
@@ -350,7 +350,7 @@ def load_corpus(
     train, valid, test = (torch.from_numpy(ids[first:last]) for first, last in bounds)
     if described:
         return Corpus(described.name, vocabulary, train, valid, test, described.sha256, described.licence)
-    digest = _digest(files)
+    digest = digest_of_files(files)
     name, licence = KNOWN_TEXTS.get(digest, (name_of(path.stem), "not stated"))
     return Corpus(name, vocabulary, train, valid, test, digest, licence)
 
@@ -378,8 +378,15 @@ def read_pieces(path: Path) -> Iterator[str]:
             ) from error
 
 
-def _parts(paths: list[Path]) -> dict[str, list[Path]]:
-    """The files of each part, or all of them as one text."""
+def files_by_part(paths: list[Path]) -> dict[str, list[Path]]:
+    """The files of train, valid and test, or all of them as one text, by the part.
+
+    Args:
+        paths: one folder, or files.
+
+    Raises:
+        ValueError: a folder has not just one file for each part, or a file is not there.
+    """
     if len(paths) == 1 and paths[0].is_dir():
         (folder,) = paths
         if about(folder) and (folder / "text.txt").is_file():
@@ -402,7 +409,8 @@ def _by_part(paths: list[Path]) -> dict[str, list[Path]]:
     return {part: [path for path in paths if part in re.split(r"[\W_]+", path.name)] for part in PARTS}
 
 
-def _digest(files: list[Path]) -> str:
+def digest_of_files(files: list[Path]) -> str:
+    """sha256 of what they hold, one after the other."""
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

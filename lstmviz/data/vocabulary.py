@@ -17,6 +17,8 @@ from lstmviz.config import CLASSES_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOS
 from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
+PADDING = SPECIALS.index(PAD)  # what stands behind a sequence that is shorter than others
+IGNORED = -100  # the label of a step at which none is asked, as in F.cross_entropy
 APART = "<unseen>"  # in a vocabulary that has it: what it lacks, in place of <unk>
 
 NEWLINE_SIGNS, SPACE_SIGNS = "⏎␤↵", "␣␠⎵"  # of each the first that no token of a vocabulary has
@@ -372,11 +374,13 @@ class Corpus:
 
     Args:
         name: how the user named it.
-        vocabulary: built from the training stream alone.
+        vocabulary: built from the training stream alone; of what has labels, those.
         train, valid, test: ids, each ``(N,)``; int32 where they lie on the disk. Of images, ``(N, W, W + 1)`` of uint8:
-            each row's pixels, and last what is to be said after it.
+            each row's pixels, and last what is to be said after it. Of labelled texts ``(N, T, 2)`` of int32: each
+            token and its label, `IGNORED` where none is asked; behind a shorter text stands `PADDING`.
         sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
         licence: of the text, where known.
+        reads: of labelled texts, the vocabulary of the tokens.
     """
 
     name: str
@@ -386,11 +390,17 @@ class Corpus:
     test: Tensor
     sha256: str
     licence: str = "not stated"
+    reads: Vocabulary | None = None
 
     @property
     def row_size(self) -> int | None:
         """Pixels of a row, where it is of images: see ModelConfig."""
-        return self.train.shape[1] if self.vocabulary.level == "label" else None
+        return self.train.shape[1] if self.vocabulary.level == "label" and self.reads is None else None
+
+    @property
+    def tokens_read(self) -> int | None:
+        """How many tokens there are, where what is said are labels: see ModelConfig."""
+        return len(self.reads) if self.reads else None
 
 
 def is_tokenised(text: str) -> bool:

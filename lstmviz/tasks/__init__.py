@@ -6,35 +6,48 @@ checkpoint: what earlier versions wrote is of the task ``language``, byte for by
 
 Every corpus but a text is one tensor ``(N, T, X + 1)`` a part: N sequences of T steps, each with the X numbers that are
 read and, last, what is to be said after it. Which of it counts is the task's: ``loss`` takes targets ``(S, B)`` for the
-last S steps, so S is 1 for N–1 (`classify`) and T for N–N. Another head or encoder is another module at one of the
-model's three doors (embed, run, decode), as the rows of an image enter by a linear map; a label that begins one (1–N)
-is a state for ``run``; only two models with attention between them, and a tree, need another model. Whoever stands
-above does not ask which task it is, but for what it needs: labels, rows.
+last S steps, so S is 1 for N–1 of images (`classify`). Texts differ in length: behind a shorter one stands padding, on
+which nothing depends, and a label is `IGNORED` where none is asked; so N–1 (`classify_text`) asks one at the last token
+of each and N–N (`tag`) one at every token, by the same function. Who says labels of tokens has two vocabularies: what
+it says, and what it reads. Another head or encoder is another module at one of the model's three doors (embed, run,
+decode), as the rows of an image enter by a linear map; a label that begins one (1–N) is a state for ``run``; only two
+models with attention between them, and a tree, need another model. Whoever stands above does not ask which task it is,
+but for what it needs: labels, rows, tokens to read.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Judgement, Task
 from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
+from lstmviz.tasks.tag import TAG
 
-TASKS = {task.name: task for task in (LANGUAGE, CLASSIFY)}
+TASKS = {task.name: task for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG)}
+DECIDED = "row_size", "tokens_read"  # of a model by its data, which have them under the same names
 
 
-def open_data(config: TrainConfig, vocabulary: Vocabulary | None = None) -> Corpus:
+def open_data(config: TrainConfig, vocabulary: Vocabulary | None = None, reads: Vocabulary | None = None) -> Corpus:
     """What a training configuration names, for its task.
 
     Args:
-        vocabulary: the tokens or labels of a model that exists already.
+        vocabulary: the tokens or labels that a model says, where it exists already.
+        reads: the tokens that it reads, where those are others.
 
     Raises:
         ValueError: there are no such data, or they are not for that model.
     """
-    return TASKS[config.task].open(config, vocabulary)
+    return TASKS[config.task].open(config, vocabulary, reads)
+
+
+def decided_by(corpus: Corpus) -> dict[str, Any]:
+    """Those fields of a ModelConfig that these data decide."""
+    return {name: getattr(corpus, name) for name in DECIDED}
 
 
 def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
@@ -47,7 +60,10 @@ def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
         has = f"images of {corpus.row_size} × {corpus.row_size} pixels" if corpus.row_size else "no images"
         reads = f"{model.row_size} × {model.row_size}"
         raise ValueError(f"the model reads images of {reads} pixels; {corpus.name} has {has}")
-    return replace(model, row_size=corpus.row_size)
+    if model.tokens_read not in (None, corpus.tokens_read):
+        has = f"labelled texts of {corpus.tokens_read:,}" if corpus.tokens_read else "none with labels of their own"
+        raise ValueError(f"the model reads texts of {model.tokens_read:,} tokens; {corpus.name} has {has}")
+    return replace(model, **decided_by(corpus))
 
 
-__all__ = ["TASKS", "Judgement", "Task", "fitted_to", "open_data"]
+__all__ = ["DECIDED", "TASKS", "Judgement", "Task", "decided_by", "fitted_to", "open_data"]

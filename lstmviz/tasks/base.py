@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
 from lstmviz.model import LanguageModel
 
 AT_ONCE = 8192  # steps that are judged at once
-Parts = Callable[[Tensor], tuple[Tensor, Tensor]]
+Open = Callable[[TrainConfig, Vocabulary | None, Vocabulary | None], Corpus]
+Parts = Callable[[Tensor], tuple[Tensor, Tensor, Tensor | None]]
 
 
 class Judgement(NamedTuple):
@@ -38,27 +39,64 @@ class Task:
         name: as TrainConfig calls it.
         title: for a menu.
         built_in: names of data that come without a file.
-        open: the data that a configuration names; with the tokens or labels of a model that exists already.
-        parts: of a batch of sequences ``(T, B, X + 1)``, integers, what is read, ``(T, B, X)`` or ``(T, B)``, and what
-            is to be said after the last S steps, ``(S, B)``. None: of text, see `lstmviz.training.batches`.
+        open: the data that a configuration names; with the tokens or labels that a model says, and the tokens that it
+            reads, of a model that exists already.
+        parts: of a batch of sequences ``(T, B, X + 1)``, integers, what is read, ``(T, B, X)`` or ``(T, B)``; what is
+            to be said after the last S steps, ``(S, B)``; and where they differ the lengths ``(B,)``: see
+            `LanguageModel.loss`. None: of text, see `lstmviz.training.batches`.
+        reads: what.
+        one_way: why a model reads from the left only; empty where it may read in both directions.
+        known: what is known of built-in data, by their names: for the card of whoever learned from them.
     """
 
     name: str
     title: str
     built_in: tuple[str, ...]
-    open: Callable[[TrainConfig, Vocabulary | None], Corpus]
+    open: Open
     parts: Parts | None = None
+    reads: Literal["tokens", "images"] = "tokens"
+    one_way: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
 
-    def check(self, model: ModelConfig, vocabulary: Vocabulary) -> None:
+    def check(self, model: ModelConfig, vocabulary: Vocabulary, reads: Vocabulary | None) -> None:
         """Refuse a model or a vocabulary that is for something else.
+
+        Args:
+            vocabulary, reads: of what is said, and of what is read where that is something else: as in a Corpus.
 
         Raises:
             ValueError: so it is.
         """
-        of_images, says_labels = model.row_size is not None, vocabulary.level == "label"
-        if not of_images == says_labels == (self.parts is not None):
-            reads, says = "images" if of_images else "tokens", "labels" if says_labels else "tokens"
-            raise ValueError(f"a model that reads {reads} and says {says} is not for the task {self.name}")
+        found = "images" if model.row_size is not None else "tokens"
+        labels = vocabulary.level == "label"
+        if (found, labels) != (self.reads, self.parts is not None):
+            says = "labels" if labels else "tokens"
+            raise ValueError(f"a model that reads {found} and says {says} is not for the task {self.name}")
+        own = labels and found == "tokens"  # it reads others than it says
+        if own != (reads is not None) or model.tokens_read != (len(reads) if reads else None):
+            known = f"{len(reads):,}" if reads else "no"
+            raise ValueError(f"the model reads {model.tokens_read or 'no'} tokens of its own; {known} are named")
+        if reads and reads.level == "label":
+            raise ValueError("the tokens that the model reads are called labels")
+        self.check_directions(model)
+
+    def check_directions(self, model: ModelConfig) -> None:
+        """Refuse a model that reads in both directions where that makes no sense.
+
+        Raises:
+            ValueError: so it is.
+        """
+        if model.bidirectional and self.one_way:
+            why = f"a model for the task {self.name} reads in one direction, since {self.one_way}"
+            raise ValueError(f"{why}; leave bidirectional out")
+
+
+def tokens_and_labels(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of labelled texts ``(T, B, 2)`` tokens and labels ``(T', B)``, up to the end of the longest, and the lengths."""
+    tokens, labels = batch.unbind(-1)
+    lengths = (tokens != PADDING).sum(0)
+    longest = int(lengths.max())
+    return tokens[:longest], labels[:longest], lengths
 
 
 @torch.no_grad()
@@ -71,10 +109,10 @@ def judge(model: LanguageModel, part: Tensor, parts: Parts) -> Judgement:
     """
     nll, right, count = 0.0, 0, 0
     for piece in part.split(max(1, AT_ONCE // part.shape[1])):
-        inputs, targets = parts(piece.transpose(0, 1).to(model.device, torch.int64))  # (T, B, X), (S, B)
-        hidden, _ = model.run(model.embed(inputs))
-        scores = model.decode(hidden[-len(targets) :]).float()  # (S, B, V)
-        nll += F.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum").item()
+        inputs, targets, lengths = parts(piece.transpose(0, 1).to(model.device, torch.int64))  # (T, B, X), (S, B), (B,)
+        hidden, targets, _ = model.asked(inputs, targets, None, lengths)  # (N, D·H), (N,)
+        scores = model.decode(hidden).float()  # (N, V)
+        nll += F.cross_entropy(scores, targets, reduction="sum").item()
         right += int((scores.argmax(-1) == targets).sum())
-        count += targets.numel()
+        count += len(targets)
     return Judgement(nll / count, right / count)

@@ -9,14 +9,18 @@ from lstmviz.data.images import DIGITS, open_images
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task
 
+READ_TO_THE_END = "it is asked when it has read all"
 
-def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor]:
+
+def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor, None]:
     """Of images ``(T, B, W + 1)`` the rows, greys from 0 to 1, ``(T, B, W)``; the label after the last, ``(1, B)``."""
-    return batch[..., :-1].float() / 255, batch[-1:, :, -1]
+    return batch[..., :-1].float() / 255, batch[-1:, :, -1], None
 
 
-def _open(config: TrainConfig, labels: Vocabulary | None) -> Corpus:
+def _open(config: TrainConfig, labels: Vocabulary | None, _: Vocabulary | None) -> Corpus:
     return open_images(config.corpus, labels)
 
 
-CLASSIFY = Task("classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label)
+CLASSIFY = Task(
+    "classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label, "images", one_way=READ_TO_THE_END
+)

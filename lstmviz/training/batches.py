@@ -44,9 +44,9 @@ class Streams:
         start = self.starts[batch]
         return self.streams[start : start + self.bptt + 1]
 
-    def parts(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """What is read, and what is predicted after it."""
-        return batch[:-1], batch[1:]
+    def parts(self, batch: Tensor) -> tuple[Tensor, Tensor, None]:
+        """What is read, and what is predicted after it; all are of one length."""
+        return batch[:-1], batch[1:], None
 
 
 class Windows:
@@ -93,9 +93,9 @@ class Windows:
         """``(T + 1, B)``."""
         return self.tokens[self.starts[batch * self.batch_size : (batch + 1) * self.batch_size] + self.offsets]
 
-    def parts(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """What is read, and what is predicted after it."""
-        return batch[:-1], batch[-1:]
+    def parts(self, batch: Tensor) -> tuple[Tensor, Tensor, None]:
+        """What is read, and what is predicted after it; all are of one length."""
+        return batch[:-1], batch[-1:], None
 
 
 class Sequences:
@@ -114,7 +114,9 @@ class Sequences:
     def __init__(self, sequences: Tensor, config: TrainConfig) -> None:
         parts = TASKS[config.task].parts
         assert parts is not None  # else it is a text
-        self.sequences, self.batch_size, self.bptt, self.parts = sequences, config.batch_size, sequences.shape[1], parts
+        self.sequences, self.batch_size, self.parts = sequences, config.batch_size, parts
+        read, _, lengths = parts(sequences[:1000].transpose(0, 1))
+        self.bptt = len(read) if lengths is None else lengths.float().mean().item()  # steps, without padding
         if not len(self):
             raise ValueError(
                 f"the training part has {len(sequences):,} sequences, fewer than a batch of {config.batch_size}; take "

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.disk import fitted, name_of, parsed, read_bytes, read_json, reason, write_atomically
+from lstmviz.tasks import DECIDED, TASKS
 from lstmviz.training.loop import Metrics
 from lstmviz.training.probe import Probe
 from lstmviz.training.status import LINEUP, LIVING, Status, read_status
@@ -51,6 +52,9 @@ class RunConfig:
     model: ModelConfig
     probe: str = ""
 
+    def __post_init__(self) -> None:
+        TASKS[self.train.task].check_directions(self.model)
+
     @classmethod
     def loads(cls, asked: object) -> RunConfig:
         """From parsed JSON.
@@ -70,7 +74,7 @@ class RunConfig:
     def command(self) -> str:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=name_of(self.train.corpus))
-        model = dataclasses.replace(self.model, row_size=None)  # the data decide it
+        model = dataclasses.replace(self.model, **dict.fromkeys(DECIDED))  # by the data
         given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), model)
         flags: list[str] = []
         for name, value in given.items():

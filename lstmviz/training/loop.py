@@ -153,7 +153,8 @@ class Trainer:
     def _passes(self, window: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
         """Forward and backward: the loss and the state after the window; the gradients are at the parameters."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            loss, state = self.model.loss(*self.batches.parts(window), state)
+            read, said, lengths = self.batches.parts(window)
+            loss, state = self.model.loss(read, said, state, lengths)
         self.optimizer.zero_grad()
         loss.backward()
         # Without its history: gradients stop at the window's edge.
@@ -290,7 +291,7 @@ def memory_needed(config: ModelConfig, vocab_size: int, train: TrainConfig) -> i
     """
     scores = 3 * (SHORTLIST if config.adaptive_softmax else vocab_size)
     scored = 1 if train.objective == "windows" else train.bptt  # tokens of a window
-    window = scored * scores + train.bptt * 8 * config.hidden_size * config.num_layers
+    window = scored * scores + train.bptt * 8 * config.hidden_size * config.num_layers * config.directions
     return 16 * parameter_count(config, vocab_size) + 4 * train.batch_size * window
 
 
@@ -360,7 +361,7 @@ def held_out(
     batches = batches_of(tokens, vocabulary, config)
     with _evaluating(model):
         on_device = (batches[k].to(model.device) for k in range(len(batches)))  # (T + 1, B)
-        losses = [model.loss(*batches.parts(batch))[0].item() for batch in on_device]
+        losses = [model.loss(*batches.parts(batch)[:2])[0].item() for batch in on_device]
     return sum(losses) / len(losses)
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from lstmviz.data.vocabulary import Corpus
+from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
-from lstmviz.trace import GateTrace, trace_rows, trace_tokens
+from lstmviz.trace import GateTrace, trace_labels, trace_tokens
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 
@@ -24,7 +24,8 @@ class Probe:
     Args:
         trace: every gate and state, and nll, NaN for the first token.
         ids: of the tokens, ``(T,)``.
-        likely: the ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
+        likely: the ids of the five likeliest next tokens after each, or labels, ``(T, 5)``; fewer where the vocabulary
+            is smaller.
         probabilities: theirs, ``(T, 5)``.
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
     """
@@ -38,7 +39,8 @@ class Probe:
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
-        token of those lines comes first. Of images it is the first of the validation part.
+        token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
+        or the first of the validation part.
 
         Args:
             model: put into eval mode.
@@ -46,8 +48,15 @@ class Probe:
         """
         if corpus.row_size:
             rows, label = corpus.valid[0, :, :-1], int(corpus.valid[0, 0, -1])
-            trace, likely = trace_rows(model.eval(), rows / 255, label)
+            trace, likely = trace_labels(model.eval(), rows / 255, label)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy())
+        if corpus.reads:
+            tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
+            labels = torch.where(labels == IGNORED, labels[-1], labels)  # of a label of the whole, what it is all along
+            if typed := corpus.reads.encode(sentence):
+                tokens, labels = torch.tensor(typed), None
+            trace, likely = trace_labels(model.eval(), tokens, labels)
+            return cls(trace, tokens.tolist(), likely.ids, likely.probabilities)
         vocabulary, text = corpus.vocabulary, corpus.valid[:300]
         ends = (text == vocabulary.end).nonzero()
         cut = int(ends[-1]) + 1 if len(ends) else len(text)
@@ -89,7 +98,9 @@ class Probe:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
             image = arrays.pop("image", None)
-            return cls(GateTrace(arrays, cell, nll=nll), list(ids.tolist()), likely, probabilities, image)
+            both = next(iter(arrays.values())).ndim == 4
+            outer = ("layer", "direction", "time") if both else ("layer", "time")
+            return cls(GateTrace(arrays, cell, outer, nll), list(ids.tolist()), likely, probabilities, image)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -109,7 +120,7 @@ class Probe:
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.checkpoint.model.row_size
         if side:
-            one, _ = trace_rows(opened.model, torch.zeros(1, side))
+            one, _ = trace_labels(opened.model, torch.zeros(1, side))
         else:
             one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
         shapes = {name: (len(values), count, values.shape[-1]) for name, values in one.items()}

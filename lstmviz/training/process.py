@@ -98,8 +98,8 @@ def _trainer(asked: RunConfig | None, world: World) -> Trainer:
     corpus = world.agree(lambda: open_data(config.train))
     model_config = world.agree(lambda: fitted_to(corpus, config.model))
     train = config.train
-    if corpus.vocabulary.level != "label":
-        train = dataclasses.replace(train, level=corpus.vocabulary.level)
+    if (level := (corpus.reads or corpus.vocabulary).level) != "label":
+        train = dataclasses.replace(train, level=level)
 
     def make() -> Trainer:
         if world.broadcast(corpus.sha256) != corpus.sha256:
@@ -284,6 +284,7 @@ class Process:
                 # With no path of this machine.
                 train=dataclasses.replace(config.train, corpus=name_of(config.train.corpus)),
                 vocabulary=corpus.vocabulary,
+                reads=corpus.reads,
                 weights=weights,
                 step=record.step,
                 history=thinned(history_of(self.records)),
@@ -300,7 +301,7 @@ class Process:
                     ALONE.command, trainer.world.command, 1
                 ),
             )
-            if config.train.corpus in GRAMMARS and not config.model.window:
+            if not trainer.labelled and config.train.corpus in GRAMMARS and not config.model.window:
                 checkpoint = dataclasses.replace(checkpoint, hidden_variable=carried_variable(checkpoint, corpus, 1000))
             write_atomically(self.folder / "best.safetensors", checkpoints.dumps(checkpoint))
         self._trace_probe()

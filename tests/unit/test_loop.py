@@ -124,10 +124,10 @@ def test_windows_follow_each_other_and_wrap_around():
     seen = []
 
     class Spy(LanguageModel):
-        def loss(self, tokens, targets, state=None):
+        def loss(self, tokens, targets, state=None, lengths=None):
             if self.training:
                 seen.append((tokens, state))
-            return super().loss(tokens, targets, state)
+            return super().loss(tokens, targets, state, lengths)
 
     corpus = dataclasses.replace(CORPUS, train=CORPUS.train[: 8 * 50])  # three windows of 16 in each of 8 streams
     list(train(Spy(ModelConfig(hidden_size=8), len(CORPUS.vocabulary)), corpus, dataclasses.replace(CONFIG, steps=4)))
@@ -230,7 +230,7 @@ class Unigram:
     def __call__(self, tokens, state=None):
         return self.log_p.expand(*tokens.shape, -1), []
 
-    def loss(self, tokens, targets, state=None):
+    def loss(self, tokens, targets, state=None, lengths=None):
         return -self.log_p[targets].mean(), []
 
 

@@ -80,7 +80,9 @@ def test_a_model_of_images_comes_back_whole_in_every_cell(cell, classifier):
 
 def test_a_task_that_is_not_known_is_refused_in_a_sentence(classifier):
     data = dumps(classifier()).replace(b"classify", b"classify"[:-1] + b"x")
-    with pytest.raises(CheckpointError, match="task is 'classifx'; it must be one of language, classify"):
+    with pytest.raises(
+        CheckpointError, match="task is 'classifx'; it must be one of language, classify, classify_text, tag"
+    ):
         loads(data)
 
 
@@ -315,11 +317,12 @@ def test_examples_are_enlarged_for_a_model_of_larger_images():
 
 
 def test_every_task_says_what_it_is_and_has_data_of_its_own():
-    assert [*TASKS] == ["language", "classify"]
+    assert [*TASKS] == ["language", "classify", "classify_text", "tag"]
     for name, task in TASKS.items():
         assert task.name == name and task.title and task.built_in
-        corpus = open_data(TrainConfig(task.built_in[0], task=name))  # pyright: ignore[reportArgumentType]
-        task.check(fitted_to(corpus, ModelConfig()), corpus.vocabulary)
+        for data in task.built_in:
+            corpus = open_data(TrainConfig(data, task=name))  # pyright: ignore[reportArgumentType]
+            task.check(fitted_to(corpus, ModelConfig()), corpus.vocabulary, corpus.reads)
 
 
 def test_pages_offer_no_model_of_images_and_refuse_one_in_a_sentence(classifier, tmp_path):

@@ -1,0 +1,49 @@
+"""N–1: a text, read token by token, to its label.
+
+Of the grammars `recall` and `agreement` it is the beginning of a sentence, up to where it asks for something (`?`; the
+verb): the label is what may come there. In `recall` that is one of four symbols, which stands up to 64 tokens back; in
+`agreement` the forms of the verb, and what decides is the number of a noun before others. Both can always be known.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+from lstmviz.config import TrainConfig
+from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.labelled import Labelled, corpus_of, open_labelled, split
+from lstmviz.data.vocabulary import Corpus, Vocabulary
+from lstmviz.tasks.base import Task, tokens_and_labels
+from lstmviz.tasks.classify import READ_TO_THE_END
+
+SENTENCES = 20_000
+ASKING = ("recall", "agreement")  # grammars whose answers are words or symbols
+
+
+def begun(grammar: str, rng: random.Random, reach: int = 1) -> Labelled:
+    """A sentence up to one of its questions, and what may come next, each a part of the label.
+
+    Args:
+        reach: as for a Grammar's sentence.
+    """
+    sentence = GRAMMARS[grammar].sentence(rng, reach)
+    question = rng.choice([*GRAMMARS[grammar].questions(sentence)])
+    return Labelled(sentence[: question.time + 1], ["/".join(sorted(question.right))])
+
+
+@cache
+def _asking(grammar: str, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    rng, config = random.Random(0), TrainConfig(grammar, GRAMMARS[grammar].level)
+    return corpus_of(grammar, split([begun(grammar, rng) for _ in range(SENTENCES)]), config, labels, reads)
+
+
+def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    if config.corpus in ASKING:
+        return _asking(config.corpus, labels, reads)
+    return open_labelled(config, labels, reads, each_token=False)
+
+
+CLASSIFY_TEXT = Task(
+    "classify_text", "a text: which label it has", ASKING, _open, tokens_and_labels, one_way=READ_TO_THE_END
+)
