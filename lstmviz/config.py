@@ -17,7 +17,7 @@ Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
-Task = Literal["language", "classify", "classify_text", "tag"]
+Task = Literal["language", "classify", "classify_text", "tag", "tree"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -346,7 +346,8 @@ class TrainConfig(Options):
             "or the path of a text file or of a folder with train, valid and test; to classify, "
             '"digits" or a folder with the four idx files of MNIST; to classify_text, "recall", "agreement" or such '
             'files with a label, a tab and a text a line; to tag, "between" or such files with a token, a tab and its '
-            "label a line and an empty line after each sequence.",
+            'label a line and an empty line after each sequence; "expressions" to tag, or, as such a file with one a '
+            "line, to tree.",
         )
     )
     level: Level = field(
@@ -467,7 +468,8 @@ class TrainConfig(Options):
         metadata=option(
             Range(f"one of {', '.join(get_args(Task))}", lambda value: value in get_args(Task)),
             '"language": the next token of a text; "classify": an image, read row by row, to its label; '
-            '"classify_text": a text to its label; or "tag": every token of a text to its label.',
+            '"classify_text": a text to its label; "tag": every token of a text to its label; '
+            'or "tree": an expression, as a tree, to the value of each of its operations.',
             later=True,
         ),
     )

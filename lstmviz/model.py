@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, Cell, Levels, State, TreeCell, cell_called, chrono
+from lstmviz.cells import CELLS, TREE_CELLS, Cell, Levels, State, TreeCell, cell_called, chrono
 from lstmviz.cells.native import backwards
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 from lstmviz.data.vocabulary import IGNORED
@@ -482,8 +482,8 @@ def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
         wide = {"embedding_size": CELLS[options.get("cell", "lstm")].output_of(units)} if tied else {}
         return ModelConfig(**{**options, **wide, "hidden_size": units})
 
-    if (cell := options.get("cell", "lstm")) not in CELLS:
-        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join(CELLS)}")
+    if (cell := options.get("cell", "lstm")) not in CELLS | TREE_CELLS:
+        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join([*CELLS, *TREE_CELLS])}")
     if (least := parameter_count(of(1), vocab_size)) > parameters:
         raise ValueError(
             f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "

@@ -27,11 +27,11 @@ class Labelled(NamedTuple):
 
     Args:
         tokens: of the text.
-        labels: one to each token, or a single one, which is said after the last.
+        labels: one to each token, or a single one, which is said after the last; None where none is asked.
     """
 
     tokens: Sequence[str]
-    labels: Sequence[str]
+    labels: Sequence[str | None]
 
 
 def split(sequences: Sequence[Labelled]) -> list[Sequence[Labelled]]:
@@ -64,7 +64,7 @@ def corpus_of(
         ValueError: a part or a sequence is empty, a sequence is too long, or it has a label that is not known.
     """
     tokens = chain.from_iterable(sequence.tokens for sequence in parts[0])
-    known = sorted({label for sequence in parts[0] for label in sequence.labels})
+    known = sorted({label for sequence in parts[0] for label in sequence.labels if label is not None})
     reads = reads or Vocabulary.of(config.level, tokens, config.max_words, config.min_count)
     labels = labels or Vocabulary("label", tuple(known))
     made = [
@@ -84,7 +84,9 @@ def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads:
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")
     if (longest := max(lengths)) > SEQUENCE_MOST:
         raise ValueError(f"{what} has a sequence of {longest:,} tokens; at most {SEQUENCE_MOST:,} are read: cut it")
-    if strange := next((label for each in sequences for label in each.labels if label not in labels.ids), None):
+    if strange := next(
+        (label for each in sequences for label in each.labels if label not in {None, *labels.ids}), None
+    ):
         raise ValueError(f"{what} has the label {strange}, which is not known; known are {', '.join(labels.tokens)}")
     found = torch.empty(len(sequences), longest, 2, dtype=torch.int32)
     found[..., 0], found[..., 1] = PADDING, IGNORED
@@ -92,7 +94,9 @@ def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads:
         ids = torch.tensor(reads.encode_tokens(tokens), dtype=torch.int32)
         ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
         row[: len(ids), 0] = ids
-        row[len(ids) - len(said) : len(ids), 1] = torch.tensor([labels.ids[label] for label in said])
+        row[len(ids) - len(said) : len(ids), 1] = torch.tensor(
+            [IGNORED if label is None else labels.ids[label] for label in said]
+        )
     return found
 
 

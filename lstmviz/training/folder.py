@@ -53,7 +53,7 @@ class RunConfig:
     probe: str = ""
 
     def __post_init__(self) -> None:
-        TASKS[self.train.task].check_directions(self.model)
+        TASKS[self.train.task].check_model(self.model)
 
     @classmethod
     def loads(cls, asked: object) -> RunConfig:
