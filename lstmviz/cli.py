@@ -524,9 +524,10 @@ def count(
 def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
     """Write every gate and state of a sentence to a Parquet or CSV file.
 
-    Of a model of trees it is an expression, as "max(3, min(7, 2), 5)": time runs over its nodes, each behind its children,
-    and the forget gate at a node is what its parent keeps of it. Of a model that says labels of texts there stand beside them the likeliest label at each token and its probability;
-    of one that reads in both directions the values of each, at the tokens of which they are.
+    Of a model that says labels of texts there stand beside them the likeliest label at each token and its probability;
+    of one that reads in both directions the values of each, at the tokens of which they are. A model of trees takes an
+    expression, as "max(3, min(7, 2), 5)": time runs over its nodes, each behind its children, and the forget gate of a
+    node is what its parent keeps of it.
 
     Args:
         checkpoint: a .safetensors file of lstmviz.

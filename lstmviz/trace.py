@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, overload
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from lstmviz.cells import cell_called
 from lstmviz.cells.native import record_native
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.model import LanguageModel, at_once
+from lstmviz.model import LanguageModel, TreeStack, at_once
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
 
 if TYPE_CHECKING:
@@ -481,12 +481,12 @@ def trace_tree(
 
     Returns:
         The trace, and the likeliest values at each node. ``forget_gate`` stands at the child: it is what the parent
-        keeps of it, NaN at the root; ``trace.forget_gate[0, expression.children[t]]`` are those of node t. ``nll[t]`` in
-        nats is -ln p(value of the node | all below it), NaN at a digit, of which nothing is asked.
+        keeps of it, NaN at the root; ``trace.forget_gate[0, expression.children[t]]`` are those of node t.
+        ``nll[t]`` in nats is -ln p(value of the node | all below it), NaN at a digit, of which nothing is asked.
     """
     symbols = torch.tensor(reads.encode_tokens(expression.symbols), device=model.device)[:, None]  # (T, 1)
     parents = torch.tensor(expression.parents, device=model.device)[:, None]
-    hidden, records = model.layers.record(model.embed(symbols), parents)  # (T, 1, H)
+    hidden, records = cast(TreeStack, model.layers).record(model.embed(symbols), parents)  # (T, 1, H)
     values = torch.tensor([labels.ids[value] for value in expression.values])
     trace, likely = _labelled(model, hidden, records, values, best)
     asked = [bool(children) for children in expression.children]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lstmviz.cells.tree import NOTHING
@@ -23,7 +24,7 @@ from lstmviz.data.labelled import Labelled, corpus_of, split
 from lstmviz.data.vocabulary import SPECIALS, Corpus, Vocabulary
 from lstmviz.disk import name_of
 
-EXPRESSIONS, COUNT = "expressions", 20_000
+EXPRESSIONS, COUNT = "expressions", 10_000
 DIGITS = tuple("0123456789")
 OPERATIONS = {"max": max, "min": min, "first": lambda arguments: arguments[0]}
 LABELS, SYMBOLS = Vocabulary("label", DIGITS), Vocabulary("word", (*SPECIALS, *DIGITS, *OPERATIONS))
@@ -177,6 +178,26 @@ def generate(count: int, seed: int = 0) -> list[Expression]:
     return list(dict.fromkeys(draw(rng, 1 + k % DEEPEST, LONGEST) for k in range(count)))
 
 
+def without_order(expression: Expression) -> list[float]:
+    """How often at most who does not see the order of arguments is right of the value of each operation, in post-order.
+
+    All orders are equally likely, so that the first of them may be any. That is known best by who says the value that
+    most orders have.
+    """
+    chances: list[np.ndarray] = []  # of each node, that of every digit, (10,)
+    for symbol, children in zip(expression.symbols, expression.children, strict=True):
+        below = np.array([chances[child] for child in children])  # (N, 10)
+        if not children:
+            found = np.eye(10)[int(symbol)]
+        elif symbol == "first":
+            found = below.mean(0)
+        else:  # all are at most (at least) a digit
+            turn = -1 if symbol == "min" else 1
+            found = np.diff(below[:, ::turn].cumsum(1).prod(0), prepend=0)[::turn]
+        chances.append(found)
+    return [found.max() for found, children in zip(chances, expression.children, strict=True) if children]
+
+
 # ---- as they are read ------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +237,7 @@ def trees_of(
 def texts_of(
     name: str, parts: Sequence[Sequence[Expression]], labels: Vocabulary | None = None, reads: Vocabulary | None = None
 ) -> Corpus:
-    """The same as text, token by token, ``(N, T, 2)``: the value of every operation is asked where its bracket closes."""
+    """The same as text, token by token, ``(N, T, 2)``: the value of an operation is asked where its bracket closes."""
 
     def tokens(expression: Expression) -> Labelled:
         found = [(token, node if token == ")" else None) for token, node in expression.tokens()]
@@ -254,10 +275,11 @@ def open_file(name: str) -> tuple[str, list[Sequence[Expression]]]:
         ValueError: there is no such file, or a line is no expression; the sentence says which, and where.
     """
     path = find_text(name)
-    parts = [[each for file in files for each in _lines(file)] for files in files_by_part([path]).values()]
-    if len(parts) == 1:
-        random.Random(0).shuffle(parts[0])
-    return name_of(path), split(parts[0]) if len(parts) == 1 else [*parts]
+    first, *others = ([each for file in files for each in _lines(file)] for files in files_by_part([path]).values())
+    if others:
+        return name_of(path), [first, *others]
+    random.Random(0).shuffle(first)
+    return name_of(path), split(first)
 
 
 def _lines(path: Path) -> Iterator[Expression]:

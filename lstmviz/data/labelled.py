@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from lstmviz.config import LABELLED_LONG, SEQUENCE_MOST, Level, TrainConfig
 from lstmviz.data.corpora import PARTS, about, digest_of_files, files_by_part, find_text, read_pieces
 from lstmviz.data.vocabulary import IGNORED, PADDING, SPECIALS, UNK, Corpus, Vocabulary, tokenise
 from lstmviz.disk import name_of
+
+T = TypeVar("T")
 
 
 class Labelled(NamedTuple):
@@ -34,7 +36,7 @@ class Labelled(NamedTuple):
     labels: Sequence[str | None]
 
 
-def split(sequences: Sequence[Labelled]) -> list[Sequence[Labelled]]:
+def split(sequences: Sequence[T]) -> list[Sequence[T]]:
     """Train, valid and test: 80, 10 and 10 % of them, in their order."""
     first, second = len(sequences) * 8 // 10, len(sequences) * 9 // 10
     return [sequences[:first], sequences[first:second], sequences[second:]]

@@ -69,11 +69,16 @@ def _between(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     return corpus_of(BETWEEN, parts, TrainConfig(BETWEEN), labels, reads)
 
 
+@cache
+def _expressions(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    return texts_of(EXPRESSIONS, drawn(), labels, reads)
+
+
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus == BETWEEN:
         return _between(labels, reads)
     if config.corpus == EXPRESSIONS:
-        return texts_of(EXPRESSIONS, drawn(), labels, reads)
+        return _expressions(labels, reads)
     return open_labelled(config, labels, reads, each_token=True)
 
 

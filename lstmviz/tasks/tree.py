@@ -11,12 +11,17 @@ token, with the same values asked at the closing brackets, are data of the task 
 
 from __future__ import annotations
 
+from functools import cache
+
 from torch import Tensor
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.expressions import EXPRESSIONS, drawn, open_file, trees_of
 from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
 from lstmviz.tasks.base import Task
+
+# As `without_order` says of the test part; a child-sum cell sees no order.
+KNOWN = "without the order of the arguments, which first(3, 9) asks for, at most 76.68% of the test part can be right"
 
 
 def nodes_and_values(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -25,9 +30,14 @@ def nodes_and_values(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return symbols, values, parents
 
 
+@cache
+def _drawn(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    return trees_of(EXPRESSIONS, drawn(), labels, reads)
+
+
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus == EXPRESSIONS:
-        return trees_of(EXPRESSIONS, drawn(), labels, reads)
+        return _drawn(labels, reads)
     name, parts = open_file(config.corpus)
     return trees_of(name, parts, labels, reads, licence="not stated")
 
@@ -40,4 +50,5 @@ TREE = Task(
     nodes_and_values,
     reads="trees",
     one_way="a tree grows from its leaves to its root",
+    known={EXPRESSIONS: KNOWN},
 )
