@@ -68,7 +68,6 @@ class Task:
         Raises:
             ValueError: so it is.
         """
-        self.check_model(model)
         found = "images" if model.row_size is not None else "trees" if model.cell in TREE_CELLS else "tokens"
         labels = vocabulary.level == "label"
         if (found, labels) != (self.reads, self.parts is not None):
@@ -80,6 +79,7 @@ class Task:
             raise ValueError(f"the model reads {model.tokens_read or 'no'} tokens of its own; {known} are named")
         if reads and reads.level == "label":
             raise ValueError("the tokens that the model reads are called labels")
+        self.check_model(model)
 
     @property
     def cells(self) -> Mapping[str, type[Taught]]:
