@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.expressions import EXPRESSIONS, Expression
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.data.vocabulary import Vocabulary, shown, unknown_said
+from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
 from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
@@ -39,7 +39,7 @@ from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
-from lstmviz.trace import Likeliest, trace_labels, trace_sentence, trace_tree
+from lstmviz.trace import trace_labels, trace_sentence, trace_tree
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import lineup
 from lstmviz.training.loop import Metrics, held_out, judged, unknown_share
@@ -50,9 +50,6 @@ from lstmviz.training.standing import short
 from lstmviz.training.status import LINEUP, LIVING, read_status
 from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
 from lstmviz.training.turn import Place
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def _without(config: type[Options], *names: str, **defaults: object) -> Callable[..., dict[str, Any]]:
@@ -545,30 +542,21 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     loaded = checkpoints.load(checkpoint)
     if loaded.model.row_size:
         raise ValueError(f"{checkpoint.name} reads images and no text; python -m lstmviz evaluate says how well")
-    if loaded.reads and loaded.model.cell in TREE_CELLS:
+    model, reads = loaded.build(), loaded.reads or loaded.vocabulary
+    if loaded.model.cell in TREE_CELLS:
         tree = Expression.parse(text)
-        found, likely = trace_tree(loaded.build(), tree, loaded.reads, loaded.vocabulary)
+        found, likely = trace_tree(model, tree, reads, loaded.vocabulary, best=1)
         frame = found.to_dataframe()
         frame["parent"] = np.array(tree.parents)[frame["time"]]
         frame["value"] = np.array(tree.values, dtype=object)[frame["time"]]
-        _say_labels(frame, likely, loaded.vocabulary)
-    elif loaded.reads:
-        ids = torch.tensor(loaded.reads.encode(text), dtype=torch.int64)
-        found, likely = trace_labels(loaded.build(), ids)
-        nobody_knows = found.nll[:0]
-        tokens = [loaded.reads.tokens[i] for i in ids]
-        frame = dataclasses.replace(found, nll=nobody_knows, tokens=tokens).to_dataframe()
-        _say_labels(frame, likely, loaded.vocabulary)
     else:
-        frame = trace_sentence(loaded.build(), loaded.vocabulary, text).to_dataframe()
+        frame = trace_sentence(model, reads, text).to_dataframe()
+        likely = trace_labels(model, torch.tensor(reads.encode(text)), best=1)[1] if loaded.reads else None
+    if likely:
+        frame["label"] = np.array(loaded.vocabulary.tokens, dtype=object)[likely.ids[frame["time"], 0]]
+        frame["probability"] = likely.probabilities[frame["time"], 0]
     frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")
     say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
-
-
-def _say_labels(frame: pd.DataFrame, likely: Likeliest, labels: Vocabulary) -> None:
-    """Put the likeliest label of each step, and its probability, beside what was recorded."""
-    frame["label"] = np.array(labels.tokens, dtype=object)[likely.ids[frame["time"], 0]]
-    frame["probability"] = likely.probabilities[frame["time"], 0]
 
 
 def _check_unfinished(run: Run) -> None:

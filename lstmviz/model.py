@@ -489,7 +489,7 @@ def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
             f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "
             f"{least:,} already; allow more, or choose a smaller embedding or fewer layers"
         )
-    fits, too_many = 1, min(WIDE_MOST, UNITS_MOST // of(1).num_layers) + 1
+    fits, too_many = 1, min(WIDE_MOST, UNITS_MOST // (of(1).directions * of(1).num_layers)) + 1
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
         fits, too_many = (middle, too_many) if parameter_count(of(middle), vocab_size) <= parameters else (fits, middle)

@@ -366,18 +366,23 @@ def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> G
 
     Args:
         model: trained model; left unchanged, run in eval mode without gradients.
-        vocabulary: the one the model was trained with.
+        vocabulary: the tokens that the model reads.
         text: at least one token; unknown tokens become ``<unk>``.
 
     Returns:
         Values ``(layer, time, unit)`` in the model's dtype, with ``tokens`` and ``nll``: ``nll[t]`` in nats is
-        -ln p(token[t] | earlier), ``nll[0]`` NaN.
+        -ln p(token[t] | earlier), ``nll[0]`` NaN. Of a model that says labels there is no ``nll``; where it reads in
+        both directions, ``direction`` stands before ``time``, as in ``trace_module``.
 
     Raises:
         ValueError: ``text`` has no tokens.
     """
     ids = torch.tensor(vocabulary.encode(text), dtype=torch.int64)
-    trace, _ = trace_tokens(model, ids)
+    if model.config.tokens_read:
+        trace, _ = trace_labels(model, ids)
+        trace = replace(trace, nll=trace.nll[:0])
+    else:
+        trace, _ = trace_tokens(model, ids)
     return replace(trace, tokens=[vocabulary.tokens[i] for i in ids])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -86,20 +86,27 @@ def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads:
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")
     if (longest := max(lengths)) > SEQUENCE_MOST:
         raise ValueError(f"{what} has a sequence of {longest:,} tokens; at most {SEQUENCE_MOST:,} are read: cut it")
-    if strange := next(
-        (label for each in sequences for label in each.labels if label not in {None, *labels.ids}), None
-    ):
+    label_ids = {None: IGNORED, **labels.ids}
+    if strange := next((label for each in sequences for label in each.labels if label not in label_ids), None):
         raise ValueError(f"{what} has the label {strange}, which is not known; known are {', '.join(labels.tokens)}")
-    found = torch.empty(len(sequences), longest, 2, dtype=torch.int32)
-    found[..., 0], found[..., 1] = PADDING, IGNORED
-    for row, (tokens, said) in zip(found, sequences, strict=True):
-        ids = torch.tensor(reads.encode_tokens(tokens), dtype=torch.int32)
-        ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
-        row[: len(ids), 0] = ids
-        row[len(ids) - len(said) : len(ids), 1] = torch.tensor(
-            [IGNORED if label is None else labels.ids[label] for label in said]
-        )
+    ids = torch.tensor(reads.encode_tokens([token for each in sequences for token in each.tokens]), dtype=torch.int32)
+    ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
+    said = torch.tensor([label_ids[label] for each in sequences for label in each.labels], dtype=torch.int32)
+    step, end = torch.arange(longest), torch.tensor(lengths)[:, None]  # (T,), (N, 1)
+    first = end - torch.tensor([len(each.labels) for each in sequences])[:, None]  # that has a label
+    found = torch.tensor([PADDING, IGNORED], dtype=torch.int32).repeat(len(sequences), longest, 1)
+    found[..., 0][step < end] = ids
+    found[..., 1][(first <= step) & (step < end)] = said
     return found
+
+
+def known_to(
+    make: Callable[[Vocabulary | None, Vocabulary | None], Corpus], labels: Vocabulary | None, reads: Vocabulary | None
+) -> Corpus:
+    """What ``make`` makes for these labels and tokens; where they are the data's own, the same as without them."""
+    corpus = make(None, None)
+    is_own = labels in (None, corpus.vocabulary) and reads in (None, corpus.reads)
+    return corpus if is_own else make(labels, reads)
 
 
 def open_labelled(

@@ -1,6 +1,6 @@
 """N–1: a text, read token by token, to its label.
 
-Of the grammars `recall` and `agreement` it is the beginning of a sentence, up to where it asks for something (`?`; the
+Of the grammars `recall` and `agreement` it is a sentence up to where it asks for something the last time (`?`; the
 verb): the label is what may come there. In `recall` that is one of four symbols, which stands up to 64 tokens back; in
 `agreement` the forms of the verb, and what decides is the number of a noun before others. Both can always be known.
 """
@@ -8,27 +8,27 @@ verb): the label is what may come there. In `recall` that is one of four symbols
 from __future__ import annotations
 
 import random
-from functools import cache
+from functools import cache, partial
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.grammars import GRAMMARS
-from lstmviz.data.labelled import Labelled, corpus_of, open_labelled, split
+from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled, split
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task, tokens_and_labels
 from lstmviz.tasks.classify import READ_TO_THE_END
 
-SENTENCES = 20_000
+SENTENCES = 10_000
 ASKING = ("recall", "agreement")  # grammars whose answers are words or symbols
 
 
 def begun(grammar: str, rng: random.Random, reach: int = 1) -> Labelled:
-    """A sentence up to one of its questions, and what may come next, each a part of the label.
+    """A sentence up to its last question, and what may come next, all of it in one label.
 
     Args:
         reach: as for a Grammar's sentence.
     """
     sentence = GRAMMARS[grammar].sentence(rng, reach)
-    question = rng.choice([*GRAMMARS[grammar].questions(sentence)])
+    *_, question = GRAMMARS[grammar].questions(sentence)
     return Labelled(sentence[: question.time + 1], ["/".join(sorted(question.right))])
 
 
@@ -40,7 +40,7 @@ def _asking(grammar: str, labels: Vocabulary | None, reads: Vocabulary | None) -
 
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus in ASKING:
-        return _asking(config.corpus, labels, reads)
+        return known_to(partial(_asking, config.corpus), labels, reads)
     return open_labelled(config, labels, reads, each_token=False)
 
 

@@ -22,7 +22,7 @@ from itertools import product
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.expressions import EXPRESSIONS, drawn, texts_of
-from lstmviz.data.labelled import Labelled, corpus_of, open_labelled
+from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task, tokens_and_labels
 
@@ -76,9 +76,9 @@ def _expressions(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
 
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus == BETWEEN:
-        return _between(labels, reads)
+        return known_to(_between, labels, reads)
     if config.corpus == EXPRESSIONS:
-        return _expressions(labels, reads)
+        return known_to(_expressions, labels, reads)
     return open_labelled(config, labels, reads, each_token=True)
 
 

@@ -114,6 +114,19 @@ def test_both_directions_learn_what_one_cannot():
     assert 0.4 < found[False] <= float(one_direction()) < 0.99 < found[True]
 
 
+def test_what_is_shipped_is_as_good_as_its_card_says():
+    folder = Path(__file__).parents[2] / "checkpoints"
+    for name, accuracy in {
+        "tag/between-lstm": float(one_direction()),
+        "tag/between-lstm-bidirectional": 1.0,
+        "classify_text/recall-lstm": 1.0,
+        "classify_text/agreement-lstm": 1.0,
+    }.items():
+        shipped = checkpoints.load(folder / f"{name}.safetensors")
+        test = open_data(shipped.train, shipped.vocabulary, shipped.reads).test
+        assert judged(shipped.build(), test, shipped.train).accuracy == shipped.results["test_accuracy"] == accuracy
+
+
 # ---- different lengths -----------------------------------------------------------------------------------------------
 
 
