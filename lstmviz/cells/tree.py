@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from lstmviz.cells.base import Gates, State, Taught, init_uniform
 from lstmviz.cells.equations import Equations, Value
 from lstmviz.cells.lstm import LSTMNames
-from lstmviz.cells.product import linear
 
 PLACES = 3  # children of a node of an N-ary Tree-LSTM
 ROOT, NOTHING = -1, -2  # in the place of a parent: of what has none, and of what is padding and no node
@@ -32,7 +31,7 @@ class Levels(NamedTuple):
     Args:
         nodes: all M of them, as t · B + b, in the order of their levels, ``(M,)``.
         children: of the nodes of each level where in that order each child stands, counted from 1, ``(n, N)``; 0 where
-            there is none. Level 0 has none at all.
+            there is none. In level 0 nothing has any, and N is 0; else it is the number that the widest node has.
         places: where in that order each node stands, counted from 1, ``(T, B)``; 0 where there is no node.
     """
 
@@ -69,9 +68,10 @@ class Levels(NamedTuple):
         widest = int(number.max()) + 1 if len(child) else 1
         if most is not None and widest > most:
             raise ValueError(f"a node has {widest} children; the model has places for {most}")
-        children = places.new_zeros(count, most or widest)
+        children = places.new_zeros(count, widest)
         children[parent, number] = places[child]
-        return cls(nodes, children[nodes].split(level[nodes].bincount().tolist()), places.view(time, batch))
+        leaves, *others = children[nodes].split(level[nodes].bincount().tolist())
+        return cls(nodes, (leaves[:, :0], *others), places.view(time, batch))
 
 
 class TreeCell(LSTMNames, Taught):
@@ -127,7 +127,7 @@ class TreeCell(LSTMNames, Taught):
 
         Args:
             Wx: what ``project`` made of its input, ``(B, 4H)``: W_k x + b_k of i, f, g and o.
-            children: their states, ``(B, N, H)`` each; zeros where there is no child.
+            children: their states, ``(B, N, H)`` each, behind each other; zeros where there is no child.
 
         Returns:
             The node's state, and its gates: ``(B, H)``, but ``forget_gate`` ``(B, N, H)``, one for each child.
@@ -136,7 +136,7 @@ class TreeCell(LSTMNames, Taught):
 
     def project(self, inputs: Tensor) -> Tensor:
         """The part of every step that depends on the input alone, ``(…, X)`` to ``(…, 4H)``."""
-        return linear(inputs, self.W, self.b)
+        return F.linear(inputs, self.W, self.b)
 
     def forward(self, inputs: Tensor, levels: Levels) -> Tensor:
         """Let all trees grow.
@@ -212,11 +212,9 @@ class ChildSum(TreeCell):
 
     def step(self, Wx: Tensor, children: State) -> tuple[State, Gates]:
         x_i, x_f, x_g, x_o = Wx.chunk(4, dim=-1)  # (B, H) each: W_k x + b_k
-        U_i, U_f, U_g, U_o = self.U.chunk(4)  # (H, H) each
-        h, total = children["hidden"], children["hidden"].sum(1)  # (B, N, H), (B, H)
-        a_f = x_f[:, None] + linear(h, U_f)  # (B, N, H)
-        u_i, u_g, u_o = (linear(total, U) for U in (U_i, U_g, U_o))
-        return tree_update(x_i + u_i, a_f, x_g + u_g, x_o + u_o, children["cell"])
+        u_i, u_f, u_g, u_o = F.linear(children["hidden"], self.U).chunk(4, dim=-1)  # (B, N, H) each, U h_k: in all, U h̃
+        a_i, a_g, a_o = x_i + u_i.sum(1), x_g + u_g.sum(1), x_o + u_o.sum(1)  # (B, H) each
+        return tree_update(a_i, x_f[:, None] + u_f, a_g, a_o, children["cell"])
 
 
 class Nary(TreeCell):
@@ -255,7 +253,9 @@ class Nary(TreeCell):
 
     def step(self, Wx: Tensor, children: State) -> tuple[State, Gates]:
         x_i, x_f, x_g, x_o = Wx.chunk(4, dim=-1)  # (B, H) each: W_k x + b_k
+        _, count, size = children["hidden"].shape  # B, N, H
         side_by_side = children["hidden"].flatten(1)  # (B, N·H)
-        u_i, *u_f, u_g, u_o = linear(side_by_side, self.U).chunk(3 + PLACES, dim=-1)  # (B, H) each
-        a_f = x_f[:, None] + torch.stack(u_f, dim=1)  # (B, N, H)
+        of_children = F.linear(side_by_side, self.U[:, : count * size])  # (B, 6H)
+        u_i, u_f, u_g, u_o = of_children.split([size, PLACES * size, size, size], dim=-1)
+        a_f = x_f[:, None] + u_f.unflatten(-1, (PLACES, size))[:, :count]  # (B, N, H)
         return tree_update(x_i + u_i, a_f, x_g + u_g, x_o + u_o, children["cell"])

@@ -94,10 +94,12 @@ def test_the_equations_that_are_shown_are_the_step(name, count):
     cell = make_cell(name)
     x = torch.randn(4, X, dtype=torch.float64)
     children = {state: torch.randn(4, count, H, dtype=torch.float64) for state in cell.states}
-    places = {state: torch.zeros(4, cell.most or count, H, dtype=torch.float64) for state in cell.states}
-    for state, values in children.items():
-        places[state][:, :count] = values  # where there is no child stand zeros
-    state, gates = cell.step(cell.project(x[None])[0], places)
+    state, gates = cell.step(cell.project(x[None])[0], children)
+    if count < 3:  # where there is no child stand zeros
+        beside = {key: torch.cat([values, torch.zeros_like(values)], dim=1) for key, values in children.items()}
+        other, _ = cell.step(cell.project(x[None])[0], beside)
+        for key, values in state.items():
+            torch.testing.assert_close(other[key], values, atol=1e-12, rtol=0)
     values = cell.by_equations(x, children)
     found = {**{symbol: {**gates, **state}[key] for key, symbol in cell.symbols.items()}}
     found |= {f"f_{k + 1}": found["f_k"][:, k] for k in range(count)}
@@ -169,7 +171,7 @@ def node_by_node(cell: TreeCell, inputs: Tensor, expressions: list[Expression]) 
         for t, children in enumerate(expression.children):
             below = [states[child] for child in children]
             places = {
-                key: torch.cat([s[key] for s in below] + [zero] * ((cell.most or 1) - len(below)))[None]
+                key: torch.cat([zero[:0], *(s[key] for s in below)])[None]
                 for key, zero in cell.initial_state(1).items()
             }
             states.append(cell.step(cell.project(inputs[t, b][None, None])[0], places)[0])
