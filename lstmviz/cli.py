@@ -145,7 +145,7 @@ def sweep(
     corpus, task = train["corpus"], train["task"]
     corpus = corpus and _lasting(corpus, task)
     if corpus and TASKS[task].parts:
-        model |= decided_by(open_data(TrainConfig(**{**train, "corpus": corpus})))
+        model = {**model, **decided_by(open_data(TrainConfig(**{**train, "corpus": corpus})))}
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
     grid = lineup(

@@ -413,8 +413,10 @@ def trace_tokens(
         The trace, of the earlier tokens too, and the likeliest next ones: row t was expected after ``tokens[t]``.
 
     Raises:
-        ValueError: there are no tokens.
+        ValueError: there are no tokens, or it is a model that says labels.
     """
+    if model.config.tokens_read or model.config.row_size:
+        raise ValueError("what a model says that says labels is traced by trace_labels")
     if not len(tokens):
         raise ValueError("there are no tokens to read; the text must have at least one")
     like = model.embedding.weight

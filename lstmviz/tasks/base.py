@@ -15,6 +15,7 @@ from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
 from lstmviz.model import LanguageModel
 
+READ_TO_THE_END = "it is asked when it has read all"  # why one direction is enough
 AT_ONCE = 8192  # steps that are judged at once
 Open = Callable[[TrainConfig, Vocabulary | None, Vocabulary | None], Corpus]
 Parts = Callable[[Tensor], tuple[Tensor, Tensor, Tensor | None]]

@@ -7,9 +7,7 @@ from torch import Tensor
 from lstmviz.config import TrainConfig
 from lstmviz.data.images import DIGITS, open_images
 from lstmviz.data.vocabulary import Corpus, Vocabulary
-from lstmviz.tasks.base import Task
-
-READ_TO_THE_END = "it is asked when it has read all"
+from lstmviz.tasks.base import READ_TO_THE_END, Task
 
 
 def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -22,5 +20,5 @@ def _open(config: TrainConfig, labels: Vocabulary | None, _: Vocabulary | None) 
 
 
 CLASSIFY = Task(
-    "classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label, "images", one_way=READ_TO_THE_END
+    "classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label, reads="images", one_way=READ_TO_THE_END
 )

@@ -14,8 +14,7 @@ from lstmviz.config import TrainConfig
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled, split
 from lstmviz.data.vocabulary import Corpus, Vocabulary
-from lstmviz.tasks.base import Task, tokens_and_labels
-from lstmviz.tasks.classify import READ_TO_THE_END
+from lstmviz.tasks.base import READ_TO_THE_END, Task, tokens_and_labels
 
 SENTENCES = 10_000
 ASKING = ("recall", "agreement")  # grammars whose answers are words or symbols

@@ -63,7 +63,8 @@ class Probe:
             tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
             labels = torch.where(labels == IGNORED, labels[-1], labels)  # of a label of the whole, what it is all along
             if typed := corpus.reads.encode(sentence):
-                tokens, labels = torch.tensor(typed), None
+                trace, likely = trace_labels(model.eval(), torch.tensor(typed))
+                return cls(replace(trace, nll=trace.nll[:0]), typed, likely.ids, likely.probabilities)
             trace, likely = trace_labels(model.eval(), tokens, labels)
             return cls(trace, tokens.tolist(), likely.ids, likely.probabilities)
         vocabulary, text = corpus.vocabulary, corpus.valid[:300]
