@@ -339,7 +339,7 @@ class LanguageModel(nn.Module):
         """What the layers make of vectors ``(T, B, E)``: what the last one says, ``(T, B, D·H)``, and their state.
 
         Args:
-            lengths: as for `Stack`.
+            lengths: as for `Stack`; of trees, as for `TreeStack`, each node's parent, ``(T, B)``.
         """
         return self.layers(vectors, state, lengths)
 
@@ -369,7 +369,7 @@ class LanguageModel(nn.Module):
             tokens: int64 ``(T, B)``.
             targets: int64 ``(S, B)``, after each of the last S of them; with lengths, `IGNORED` where nothing is asked.
             state: as for ``forward``.
-            lengths: ``(B,)``, where those of the sequences differ: what follows is padding.
+            lengths: ``(B,)``, where those of the sequences differ: what follows is padding. As for ``run``.
 
         Returns:
             Mean nll in nats of what is asked, float32 under autocast too, and the state after the last token.

@@ -355,6 +355,11 @@ def test_a_probe_of_a_tree_comes_back(sentence, grower):
     assert all(np.array_equal(back.trace[name], expected[name], equal_nan=True) for name in expected)
 
 
+def test_a_probe_that_is_no_expression_is_refused_before_anything_is_trained():
+    with pytest.raises(ValueError, match="comes its end in place of"):
+        RunConfig(TREE, model_of().config, "max(3, 5")
+
+
 def test_how_deep_a_model_can_go_is_asked_of_trees_and_of_text_alike(grower, monkeypatch):
     monkeypatch.setattr("lstmviz.explain.depth.DEPTHS", (1, 6))
     text = open_data(dataclasses.replace(TREE, task="tag"))
