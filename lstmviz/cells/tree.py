@@ -227,7 +227,7 @@ class Nary(TreeCell):
         c = Σ_k f_k ⊙ c_k + i ⊙ g                h = o ⊙ tanh(c)
 
     Which child it is decides which weights its h meets, so their order counts; and the forget gate of each sees all of
-    them: where one is the largest, the others can be forgotten.
+    them.
     Parameters: 18h² + 4hx + 4h, of U the rows in the order i, f_1, f_2, f_3, g, o, the columns child by child.
     Paper: Tai, Socher & Manning 2015.
     """

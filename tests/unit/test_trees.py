@@ -410,3 +410,19 @@ def test_a_line_up_of_all_is_one_of_all_cells_of_trees(tmp_path, monkeypatch):
     cli.sweep(tmp_path / "s", train, model, cells=("all",), parameters=8000, workers=1)
     assert [member.model.cell for member in made] == [*TREE_CELLS] == [*TASKS["tree"].cells]
     assert made[0].model.hidden_size > made[1].model.hidden_size > 10
+
+
+# ---- what is shipped -------------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_tree_lstm_knows_the_value_of_every_operation_and_keeps_the_first_of_first():
+    shipped = checkpoints.load(Path(__file__).parents[2] / "checkpoints/tree/expressions-nary.safetensors")
+    model = shipped.build()
+    for typed in (TYPED, "first(9, 2, max(1, 4))", "min(8, first(min(6, 7), 3), 9)"):
+        tree = Expression.parse(typed)
+        _, likely = trace_tree(model, tree, SYMBOLS, LABELS)
+        said = [LABELS.tokens[i] for i in likely.ids[:, 0]]
+        assert all(s == v for s, v, children in zip(said, tree.values, tree.children, strict=True) if children)
+    trace, _ = trace_tree(model, Expression.parse("first(5, 5, 5)"), SYMBOLS, LABELS)
+    first, second, third = trace.forget_gate[0, :3].mean(-1)
+    assert first > 1.5 * max(second, third)
