@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lstmviz.cells.tree import NOTHING
+from lstmviz.cells.tree import NOTHING, ROOT
 from lstmviz.config import DEEP_MOST, NODES_MOST, TrainConfig
 from lstmviz.data.corpora import files_by_part, find_text, read_pieces
 from lstmviz.data.labelled import Labelled, corpus_of, split
@@ -40,7 +40,7 @@ class Expression:
 
     Args:
         symbols: of every node, a digit or an operation.
-        parents: where the parent of every node stands; -1 for the root.
+        parents: where the parent of every node stands; `ROOT` for the root.
     """
 
     symbols: tuple[str, ...]
@@ -132,7 +132,7 @@ class _Parser:
         if len(self.symbols) == NODES_MOST:
             raise self.error(f"there are more than {NODES_MOST:,} digits and operations")
         self.symbols.append(symbol)
-        self.parents.append(-1)
+        self.parents.append(ROOT)
         for child in children:
             self.parents[child] = len(self.symbols) - 1
         return len(self.symbols) - 1
