@@ -238,6 +238,7 @@ IMAGES, BYTES = np.zeros((24, 4, 4)), idx(np.zeros((24, 4, 4)))
         ("t10k_images", idx(np.zeros((6, 5, 5))), "have 4 and 5 rows"),
         ("train_labels", idx(IMAGES), "is no idx file of 1 axes"),
     ],
+    ids=lambda given: f"{len(given)} bytes" if isinstance(given, bytes) else None,  # else the test is named by them
 )
 def test_a_damaged_file_is_refused_in_a_sentence(file, data, said, tmp_path):
     folder = write_mnist(tmp_path / "images", **{file: data})
