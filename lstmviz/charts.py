@@ -93,12 +93,13 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
 GateTrace.plot = gate_figure  # from here, since a trace lies below the file that knows Plotly
 
 
-def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
+def training_figure(history: dict[str, list], dark: bool = False, *, of_labels: bool = False) -> go.Figure:
     """Loss while training, with perplexity = exp(loss) as the right-hand axis.
 
     Args:
         history: a checkpoint's: step, train_nll, valid_nll.
         dark: colours for a dark page.
+        of_labels: it is of labels, whose perplexity nobody quotes.
     """
     orange, violet = LOSS[dark], PERPLEXITY[dark]
     text, grid = INKS[dark]
@@ -142,6 +143,7 @@ def training_figure(history: dict[str, list], dark: bool = False) -> go.Figure:
             "showgrid": False,
             "ticktext": [f"{perplexity(t):.3g}" for t in ticks],
             "tickfont": {"color": violet},
+            "visible": not of_labels,
         },
         hovermode="x",
     )
@@ -277,8 +279,13 @@ def runs_figure(
         x: "step", "epoch" or "seconds".
         log: the vertical axes of loss and perplexity are logarithmic.
         dark: colours for a dark page.
+
+    Where all of them say labels, the share of right ones stands in the place of the perplexity.
     """
     text, grid = INKS[dark]
+    every = [record for records in runs.values() for record in records]
+    evaluations = [record for record in every if record.valid_nll is not None]
+    of_labels = bool(evaluations) and all(record.valid_accuracy is not None for record in evaluations)
     figure = make_subplots(
         rows=2,
         cols=3,
@@ -303,7 +310,14 @@ def runs_figure(
             "name": html.escape(shown(name), quote=False) if several else "training, averaged",
             "legendgroup": group,
         }
-        for column, change in ((1, lambda nll: nll), (2, perplexity)):
+        if of_labels:
+            right = [(getattr(record, x), record.valid_accuracy) for record in records if record.valid_nll is not None]
+            figure.add_scatter(
+                x=[when for when, _ in right], y=[share for _, share in right], mode="lines+markers", name="accuracy",
+                line={"color": colour, "width": 2}, marker={"size": 5}, legendgroup=group, showlegend=False,
+                row=1, col=2,
+            )  # fmt: skip
+        for column, change in ((1, lambda nll: nll), (2, perplexity))[: 1 if of_labels else 2]:
             place = {"row": 1, "col": column}
             line = {"color": colour, "width": 1}
             raw = [*map(change, train)]
@@ -331,12 +345,16 @@ def runs_figure(
     if clip_norm is not None:
         figure.add_hline(y=clip_norm, line={"color": text, "dash": "dash", "width": 1}, row=1, col=3)  # pyright: ignore[reportArgumentType]
     kind = "log" if log else "linear"
-    for row, column, title in ((1, 1, "loss (nats/token)"), (1, 2, "perplexity")):
-        figure.update_yaxes(title=title, type=kind, gridcolor=grid, row=row, col=column)
-    every = [record for records in runs.values() for record in records]
+    figure.update_yaxes(
+        title=f"loss (nats/{'label' if of_labels else 'token'})", type=kind, gridcolor=grid, row=1, col=1
+    )
+    if of_labels:
+        figure.update_yaxes(title="right in validation", tickformat=".0%", gridcolor=grid, row=1, col=2)
+    else:
+        figure.update_yaxes(title="perplexity", type=kind, gridcolor=grid, row=1, col=2)
     evaluated = [perplexity(record.valid_nll) for record in every if record.valid_nll is not None]
     learning = [perplexity(record.train_nll) for record in every]
-    if evaluated and not log and max(learning) > 4 * max(evaluated):
+    if evaluated and not of_labels and not log and max(learning) > 4 * max(evaluated):
         low, high = min(*learning, *evaluated), max(evaluated)
         figure.update_yaxes(range=[0.9 * low, 1.1 * high], row=1, col=2)
     for row, title in ((1, "gradient norm"), (2, "learning rate")):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from lstmviz.data.images import examples
 from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
+from lstmviz.tasks import TASKS, Task
 from lstmviz.trace import GateTrace, build_trace, held, trace_labels, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
@@ -73,6 +74,16 @@ class OpenModel:
     scales: list[dict[str, tuple[float, float]]]
     written: str
     context: list[int]
+
+    @property
+    def task(self) -> Task:
+        """What the model is asked."""
+        return TASKS[self.checkpoint.train.task]
+
+    @property
+    def side(self) -> int | None:
+        """Of the images that it reads, in pixels; None where it reads a text."""
+        return self.checkpoint.model.row_size
 
     @property
     def width(self) -> int:
@@ -176,7 +187,9 @@ class Reading:
         probabilities: theirs, ``(T, 5)``.
         model: that read it.
         chosen: (layer, number of tokens) -> the units that `telling` chose on so many of them.
-        image: of which the rows were read, uint8 ``(T, W)``; then ``likely`` are labels, and ids only tell rows apart.
+        image: of which the rows were read, uint8 ``(T, W)``; then ``likely`` are labels, of a reading by `read_image`
+            all of them, and ids only tell rows apart.
+        label: what it shows, as the model numbers its labels; None where nobody knows.
     """
 
     pieces: list[str]
@@ -188,6 +201,12 @@ class Reading:
     model: LanguageModel
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     image: np.ndarray | None = None
+    label: int | None = None
+
+    @property
+    def tokens(self) -> list[str] | list[int]:
+        """By what two readings differ where a selection goes: all images have the same rows."""
+        return self.ids if self.image is None else self.pieces
 
     def nll_of(self, beside: NGram) -> np.ndarray:
         """What an n-gram of the same vocabulary loses at each token, ``(T,)``; NaN where the model says none."""
@@ -248,9 +267,10 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     if image.shape != (side, side) or image.dtype != np.uint8:
         found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
         raise ValueError(f"the image is {found}; the model reads images of {side} × {side} greys, from 0 to 255")
-    trace, likely = trace_labels(opened.model, torch.tensor(image / 255, dtype=torch.float32), label)
-    names = rows_named(len(image))
-    return Reading(names, row_ids(image), 0, trace, likely.ids, likely.probabilities, opened.model, image=image)
+    rows, labels = torch.tensor(image / 255, dtype=torch.float32), len(opened.checkpoint.vocabulary)
+    trace, (likely, probabilities) = trace_labels(opened.model, rows, label, best=labels)
+    names, ids = rows_named(len(image)), row_ids(image)
+    return Reading(names, ids, 0, trace, likely, probabilities, opened.model, image=image, label=label)
 
 
 def rows_named(count: int) -> list[str]:
@@ -368,7 +388,8 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
     """The share of ``<unk>`` among the tokens that were predicted, whose losses make the perplexity."""
     predicted = np.array(reading.ids)[np.isfinite(reading.trace.nll)]
-    return float((predicted == opened.checkpoint.vocabulary.ids[UNK]).sum() / max(1, len(predicted)))
+    unknown = opened.checkpoint.vocabulary.ids.get(UNK)  # no label is
+    return float((predicted == unknown).sum() / max(1, len(predicted)))
 
 
 def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
@@ -379,7 +400,7 @@ def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
     return len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
 
 
-def rows_of(opened: OpenModel, reading: Reading, layers: list[int], order: str) -> dict[str, list]:
+def rows_of(opened: OpenModel, reading: Reading, layers: list[int], order: str) -> dict[str, Any]:
     """For each of these layers all units in the order of their rows and, if only some are shown, which go first."""
     several = order == TELLING and opened.checkpoint.model.hidden_size > MOST
     return {

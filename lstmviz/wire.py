@@ -24,6 +24,7 @@ from lstmviz.cells import CELLS
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
+from lstmviz.data.images import as_code
 from lstmviz.data.vocabulary import NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
@@ -135,6 +136,44 @@ class Likely:
     probabilities: list[list[float]]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a model should say after each column, where it says labels.
+
+    Args:
+        labels: one a column.
+        known: whether these are right; else they are what it says in the end, of what nobody knows.
+        probability: what it gives each.
+    """
+
+    labels: list[str]
+    known: bool
+    probability: list[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the columns of a map are.
+
+    Args:
+        level: "char" or "word", or "row" of an image.
+        column: in general, "token" for instance.
+        noun: and what it is.
+        whole: all of them.
+        asks: over what may follow one.
+        headline: of a picture to show; empty where that is the columns' own text.
+        image: the pixels whose rows they are, as `lstmviz.data.images.as_code` writes them; empty where they are none.
+    """
+
+    level: str
+    column: str
+    noun: str
+    whole: str
+    asks: str
+    headline: str = ""
+    image: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """What is said of the values of one model that travel with it.
@@ -144,7 +183,7 @@ class Header:
         units: of each layer all units in the order of their rows.
         telling: of each layer the units that go first where not all are shown; empty where all are.
         panels: of each layer all gates and states.
-        top: what may come next.
+        top: what may come next; where that are labels, what it says.
     """
 
     layers: list[int]
@@ -190,17 +229,17 @@ class Beside:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapHeader(Header):
+class MapHeader(Header, Columns):
     """All that the gate map says and draws, beside the values; a list has an entry a token.
 
     Args:
         title: the model in a few words.
-        level: "char" or "word".
         tokens: as the vocabulary writes them.
         unknown: whether the model reads ``<unk>``.
         typed: as they were typed.
         generated_from: time of the first token that the model wrote itself.
         nll, running_nll: the loss in nats, and its mean so far; None where there is none.
+        answer: where it says labels, those that it should.
         beside: what is laid over the loss.
         selection: time, unit and layer.
         annotation: unit -> what there is to say of it, on the selected layer.
@@ -212,13 +251,13 @@ class MapHeader(Header):
     """
 
     title: str
-    level: str
     tokens: list[str]
     unknown: list[bool]
     typed: list[str]
     generated_from: int | None
     nll: list[float | None]
     running_nll: list[float | None]
+    answer: Answer | None
     beside: Beside | None
     selection: dict[str, int]
     annotation: dict[str, str]
@@ -292,13 +331,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ComparisonHeader:
+class ComparisonHeader(Columns):
     """What is said of several models that read one sentence.
 
     Args:
         height: of the picture, in CSS pixels.
-        level: "char" or "word".
-        noun: what a position is.
         labels: a sign a position.
         count: how many of them were typed.
         unknown: whether some model reads ``<unk>`` there.
@@ -315,8 +352,6 @@ class ComparisonHeader:
     """
 
     height: int
-    level: str
-    noun: str
     labels: list[str]
     count: int
     unknown: list[bool]
@@ -449,6 +484,7 @@ def pack(
 
 # ---- of a model and what it read -------------------------------------------------------------------------------------
 
+FEW_LABELS = 12  # that are all listed
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 
 
@@ -481,20 +517,20 @@ def payload(
         beside: what is laid over its loss, of the same vocabulary.
     """
     checkpoint, nll = opened.checkpoint, reading.trace.nll
-    vocabulary, cell = checkpoint.vocabulary, CELLS[checkpoint.model.cell]
+    cell = CELLS[checkpoint.model.cell]
     panels, planes = panels_of(opened, reading.trace, layers, roles)
-    unknown, typed = vocabulary.ids[UNK], [visible(piece) for piece in reading.pieces]
     header = MapHeader(
         title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
-        level=vocabulary.level,
-        tokens=[opened.signs[i] for i in reading.ids],
-        unknown=[i == unknown for i in reading.ids],
-        typed=typed,
+        **vars(columns_of(opened, reading)),
+        tokens=signs_of(opened, reading),
+        unknown=unknown_in(opened, reading),
+        typed=[visible(piece) for piece in reading.pieces],
         generated_from=generated_from,
         nll=numbers(nll),
         running_nll=numbers(running_mean(nll)),
+        answer=answer_of(opened, reading),
         beside=laid_over(beside, reading) if beside else None,
-        top=likeliest(opened, reading, 5),
+        top=said_after(opened, reading),
         panels=panels,
         **rows_of(opened, reading, layers, order),
         layers=layers,
@@ -509,6 +545,50 @@ def payload(
     return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
 
 
+NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a model says
+
+
+def columns_of(opened: OpenModel, reading: Reading) -> Columns:
+    """What the columns of a reading are."""
+    task = opened.task
+    if reading.image is None:
+        noun = NOUNS[level := opened.checkpoint.vocabulary.level]
+        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=f"next {noun}")
+    shows = "A drawing" if reading.label is None else f"A {opened.signs[reading.label]}"
+    return Columns(
+        level="row",
+        column=task.column,
+        noun="row",
+        whole=task.whole,
+        asks=f"which {task.label}, after this row",
+        headline=f"{shows}, read row by row",
+        image=as_code(reading.image),
+    )
+
+
+def signs_of(opened: OpenModel, reading: Reading) -> list[str]:
+    """What was read as a person should see it, column by column."""
+    return reading.pieces if reading.image is not None else [opened.signs[i] for i in reading.ids]
+
+
+def unknown_in(opened: OpenModel, reading: Reading) -> list[bool]:
+    """Which columns the model reads as ``<unk>``; of an image it knows every row."""
+    unknown = opened.checkpoint.vocabulary.ids.get(UNK)
+    return [i == unknown for i in reading.ids]
+
+
+def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
+    """What the model should say after each row of an image; nothing where it reads a text."""
+    if reading.image is None:
+        return None
+    if known := reading.label is not None:
+        label, given = reading.label, np.exp(-reading.trace.nll)  # (T,)
+    else:
+        label = int(reading.likely[-1, 0])
+        given = np.where(reading.likely == label, reading.probabilities, 0).sum(-1)
+    return Answer([opened.signs[label]] * len(given), known, numbers(given))
+
+
 def laid_over(model: NGram, reading: Reading) -> Beside:
     """What an n-gram makes of the tokens that a model read."""
     nll = reading.nll_of(model)
@@ -518,10 +598,13 @@ def laid_over(model: NGram, reading: Reading) -> Beside:
 
 def described(checkpoint: Checkpoint) -> str:
     """A model in a few words: its cell, its size, and how good it is."""
-    config, unit = checkpoint.model, "character" if checkpoint.vocabulary.level == "char" else "word"
+    config, results = checkpoint.model, checkpoint.results
     layers = f"{config.num_layers} × " if config.num_layers > 1 else ""
-    nll = checkpoint.results["valid_nll"]
-    return f"{config.cell}, {layers}{config.hidden_size:,} units · validation perplexity {perplexity(nll):.2f} a {unit}"
+    if (accuracy := results.get("valid_accuracy")) is not None:
+        good = f"{accuracy:.1%} right in validation"
+    else:
+        good = f"validation perplexity {perplexity(results['valid_nll']):.2f} a {NOUNS[checkpoint.vocabulary.level]}"
+    return f"{config.cell}, {layers}{config.hidden_size:,} units · {good}"
 
 
 def panels_of(
@@ -579,13 +662,27 @@ def panels_of(
 
 
 def likeliest(opened: OpenModel, reading: Reading, count: int) -> Likely:
-    """So many of the tokens that may come after each token."""
-    rows = reading.likely[:, :count].tolist()
-    signs, typed = opened.signs, opened.typed
+    """So many of the tokens that may come after each token, or of the labels that may be right."""
+    return _likely(opened, reading, reading.likely[:, :count], reading.probabilities[:, :count])
+
+
+def said_after(opened: OpenModel, reading: Reading) -> Likely:
+    """The five likeliest; but where there are few labels, all in their own order: so each grows in its place."""
+    if reading.image is None or not reading.likely.shape[1] == len(opened.checkpoint.vocabulary) <= FEW_LABELS:
+        return likeliest(opened, reading, 5)
+    order = reading.likely.argsort(-1)
+    ids, probabilities = (np.take_along_axis(of, order, -1) for of in (reading.likely, reading.probabilities))
+    return _likely(opened, reading, ids, probabilities)
+
+
+def _likely(opened: OpenModel, reading: Reading, ids: np.ndarray, probabilities: np.ndarray) -> Likely:
+    rows, signs = ids.tolist(), opened.signs
+    known = {i for row in rows for i in row}
+    typed = {i: opened.typed[i] if reading.image is None else None for i in known}  # no label is typed
     return Likely(
         tokens=[[signs[i] for i in row] for row in rows],
-        typed={signs[i]: typed[i] for i in {i for row in rows for i in row} if signs[i] != typed[i]},
-        probabilities=reading.probabilities[:, :count].astype(float).round(4).tolist(),
+        typed={signs[i]: typed[i] for i in known if signs[i] != typed[i]},
+        probabilities=probabilities.astype(float).round(4).tolist(),
     )
 
 

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,25 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
             corpus_sha256="0" * 64,
             licence="none",
             command="python -m lstmviz train runs/test --corpus test",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def classifier(make_checkpoint) -> Callable[..., Checkpoint]:
+    """Makes an untrained checkpoint that reads 8 × 8 digits: ``classifier(cell="gru", labels="012", …)``."""
+
+    def make(labels: str = "0123456789", **options) -> Checkpoint:
+        config = ModelConfig(**{"embedding_size": 8, "hidden_size": 12, "row_size": 8, **options})
+        torch.manual_seed(0)
+        return replace(
+            make_checkpoint(),
+            model=config,
+            train=TrainConfig("digits", task="classify", batch_size=32, learning_rate=3e-2, steps=80, eval_every=40),
+            vocabulary=Vocabulary("label", tuple(labels)),
+            weights=weights_of(LanguageModel(config, len(labels))),
+            results={"valid_nll": 2.3, "valid_accuracy": 0.125, "test_nll": 2.4, "test_accuracy": 0.25},
         )
 
     return make

@@ -48,7 +48,7 @@ class Axis:
     Args:
         labels: one a position.
         at: for each model the token that stands at each position, ``(A,)``; −1 where none does.
-        by: "token" or "character".
+        by: "token", "character" or "row".
         typed: how many of the positions a person wrote.
     """
 
@@ -59,7 +59,15 @@ class Axis:
 
 
 def shared_axis(text: str, models: list[Compared]) -> Axis:
-    """Align what the models read; past the last token that each of them read, nothing is shown."""
+    """Align what the models read; past the last token that each of them read, nothing is shown.
+
+    Args:
+        text: that they read; where they read an image it says nothing, and all have the same rows.
+        models: of one task, and of images of one size.
+    """
+    if models[0].reading.image is not None:
+        rows = models[0].reading.pieces
+        return Axis(rows, [np.arange(len(rows))] * len(models), "row", len(rows))
     splits = [model.checkpoint.vocabulary.split(text) for model in models]
     # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after.
     begun = [

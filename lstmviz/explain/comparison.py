@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from lstmviz.cells import CELLS
-from lstmviz.data.vocabulary import UNK, inline, unknown_said
+from lstmviz.data.vocabulary import inline, unknown_said
 from lstmviz.explain.alignment import Axis, Compared
 from lstmviz.explain.differences import Differences
 from lstmviz.explain.kin import largest_differences
 from lstmviz.explain.lacking import lacking
-from lstmviz.explain.measures import CHARTS, GAIN, losses, measures
+from lstmviz.explain.measures import CHARTS, GAIN, PROBABILITY, losses, measures
 from lstmviz.explain.rows import SLOTS, role_in
 from lstmviz.reading import mostly_unknown, rows_of, unknown_share
 from lstmviz.roles import SIDE_BY_SIDE
-from lstmviz.wire import Chart, ComparedModel, ComparisonHeader, Header, Row, likeliest, numbers, pack, panels_of
+from lstmviz.wire import (
+    Chart,
+    ComparedModel,
+    ComparisonHeader,
+    Header,
+    Row,
+    columns_of,
+    likeliest,
+    numbers,
+    pack,
+    panels_of,
+    unknown_in,
+)
 
 MOST = 6  # models side by side
 
@@ -87,11 +99,12 @@ def draw(
     beside, laid = _laid_over(comparison)
     ends = common_scales(models, layer, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
-    noun = "characters" if axis.by == "character" or models[0].checkpoint.vocabulary.level == "char" else "words"
+    columns = columns_of(models[0].opened, models[0].reading)
+    if axis.by == "character":
+        columns = replace(columns, level="char", noun="character")
     header = ComparisonHeader(
+        **vars(columns),
         height=760,
-        level="char" if noun == "characters" else "word",
-        noun=noun[:-1],
         labels=axis.labels,
         count=axis.typed,
         unknown=_unknown(comparison),
@@ -104,7 +117,9 @@ def draw(
         facts=[(fact.label, fact.values, fact.differs) for fact in comparison.facts.facts],
         same=comparison.facts.same,
         note=_note(comparison, view.difference),
-        charts=[_chart(name, view.gate, lines, axis.by, beside, laid.get(name)) for name in view.charts],
+        charts=[
+            _chart(name, view.gate, lines, _below(comparison, name), beside, laid.get(name)) for name in view.charts
+        ],
         beside=beside,
         slots=[Row(slot, SLOTS[slot].label, SLOTS[slot].hint) for slot in view.slots],
         selection=selection,
@@ -207,11 +222,19 @@ def _laid_over(comparison: Comparison) -> tuple[str, dict[str, np.ndarray]]:
     return "", {}
 
 
+def _below(comparison: Comparison, name: str) -> str:
+    """What stands below a chart's name."""
+    unit, by, reading = CHARTS[name][0], comparison.axis.by, comparison.models[0].reading
+    if name == "loss" and by != "token":
+        return "nats a label" if by == "row" else f"nats a {by}"
+    return "of what each\nsays at last" if name == PROBABILITY and reading.label is None else unit
+
+
 def _chart(
-    name: str, gate: str, lines: list[dict[str, np.ndarray | None]], by: str, beside: str, laid: np.ndarray | None
+    name: str, gate: str, lines: list[dict[str, np.ndarray | None]], unit: str, beside: str, laid: np.ndarray | None
 ) -> Chart:
     """A line a model; ``laid`` is what ``beside`` makes of the same."""
-    unit, of_gate = CHARTS[name]
+    of_gate = CHARTS[name][1]
     values = [line[name] for line in lines]
     every = [v[np.isfinite(v)] for v in (*values, laid) if v is not None]
     known = np.concatenate(every or [np.zeros(0)])
@@ -230,7 +253,7 @@ def _chart(
         low, high = 0, 1
     return Chart(
         title=f"{gate} · {name}" if of_gate else name,
-        unit=f"nats a {by}" if name == "loss" and by == "character" else unit,
+        unit=unit,
         low=low,
         high=high,
         log=name == "half-life",
@@ -243,8 +266,7 @@ def _unknown(comparison: Comparison) -> list[bool]:
     """Which positions some model reads as <unk>."""
     unknown = np.zeros(len(comparison.axis.labels), bool)
     for model, at in zip(comparison.models, comparison.axis.at, strict=True):
-        ids = np.array(model.reading.ids)
-        unknown |= (at >= 0) & (ids[at] == model.checkpoint.vocabulary.ids[UNK])
+        unknown |= (at >= 0) & np.array(unknown_in(model.opened, model.reading))[at]
     return unknown.tolist()
 
 
@@ -259,11 +281,12 @@ def _note(comparison: Comparison, difference: bool) -> str:
             "character"
         )
     elif len({model.checkpoint.corpus_sha256 for model in models}) > 1:
-        notes.append("trained on different texts: their losses here say how well each knows this one")
+        data = "texts" if models[0].reading.image is None else "images"
+        notes.append(f"trained on different {data}: their losses here say how well each knows this one")
     if unknown := [
         f"{inline(model.title)} ({unknown_said(unknown_share(model.opened, model.reading))})"
         for model in models
-        if model.checkpoint.vocabulary.ids[UNK] in model.reading.ids
+        if any(unknown_in(model.opened, model.reading))
     ]:
         notes.append(f"dashed: not in the vocabulary of {', '.join(unknown)}")
     if difference:

@@ -43,7 +43,8 @@ class Differences:
     same: str
 
 
-ALWAYS = ("cell", "parameters", "validation", "perplexity", "reads here")  # are said also where they do not differ
+# Are said also where they do not differ.
+ALWAYS = ("cell", "parameters", "validation", "perplexity", "right", "reads here")
 USUAL = {"tied weights no", "adaptive softmax no", "forget bias as drawn", "chrono no", "dropout 0"}  # need no word
 
 
@@ -59,29 +60,32 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         config, train = model.checkpoint.model, model.checkpoint.train
         nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
         unknown = model.checkpoint.results.get("valid_unknown", 0)
+        accuracy = model.checkpoint.results.get("valid_accuracy")
+        window = f"{model.side} rows" if model.side else f"{train.bptt} tokens"
+        window += f" × {train.batch_size}" + (", each read from nothing" if train.objective == "windows" else "")
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
-            "validation": f"{nll:.4f} nats/{'char' if level == 'char' else 'word'}"
-            + (f", {unknown_said(unknown)}" if unknown else ""),
+            "right": None if accuracy is None else f"{accuracy:.2%}",
+            "validation": f"{nll:.4f} nats/{level}" + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": inline(model.checkpoint.corpus_name),
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
-            "perplexity": f"{perplexity(nll):.2f}",
+            "perplexity": f"{perplexity(nll):.2f}" if accuracy is None else None,
             "embedding": f"{config.embedding_size}",
             "seed": f"{train.seed}",
             "best at step": f"{model.checkpoint.step:,} of {model.checkpoint.history['step'][-1]:,}",
             "learning rate": f"{train.learning_rate:g}, {train.schedule}",
-            "window": f"{train.bptt} tokens × {train.batch_size}"
-            + (", each read from nothing" if train.objective == "windows" else ""),
+            "window": window,
             "dropout": f"{config.dropout:g}",
             "tied weights": "yes" if config.tie_weights else "no",
             "adaptive softmax": "yes" if config.adaptive_softmax else "no",
             "forget bias": "as drawn" if config.forget_bias is None else f"{config.forget_bias:g}",
             "chrono": "no" if config.chrono is None else f"{config.chrono}",
-            "reads here": f"{fast:,.0f} tokens/s",
+            "reads here": f"{fast:,.0f} {model.task.column}s/s",
         }.items():
-            table.setdefault(label, []).append(value)
+            if value is not None:  # of labels nobody quotes a perplexity, and of tokens no share of right ones
+                table.setdefault(label, []).append(value)
     if len(set(table["cell"])) == len(models):
         del table["cell"]  # each is called by it
     facts = [Fact(label, values) for label, values in table.items()]
@@ -93,13 +97,19 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
 
 
 def speed(opened: OpenModel) -> float:
-    """Tokens a second of a plain forward pass over 64 tokens (or one piece), on this machine; the median of five."""
-    count = min(64, at_once(len(opened.checkpoint.vocabulary)))
-    tokens = torch.full((count, 1), opened.checkpoint.vocabulary.end)
+    """Tokens a second of a plain forward pass over 64 tokens (or one piece), on this machine; the median of five.
+
+    Of images it is the rows of one.
+    """
+    if opened.side:
+        tokens = torch.zeros(opened.side, 1, opened.side)
+    else:
+        count = min(64, at_once(len(opened.checkpoint.vocabulary)))
+        tokens = torch.full((count, 1), opened.checkpoint.vocabulary.end)
     times = []
     with torch.no_grad():
         for _ in range(6):
             begun = time.perf_counter()
             opened.model(tokens)
             times.append(time.perf_counter() - begun)
-    return count / statistics.median(times[1:])
+    return len(tokens) / statistics.median(times[1:])

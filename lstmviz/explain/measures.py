@@ -12,12 +12,16 @@ from lstmviz.explain.rows import role_in
 from lstmviz.reading import running_mean
 from lstmviz.roles import ROLES
 from lstmviz.trace import kept
+from lstmviz.wire import answer_of
 
 GAIN = "memory gains"  # there where something is laid over the losses
+PROBABILITY = "probability"  # there where labels are said
+OF_TEXT, OF_LABELS = ("perplexity", GAIN), (PROBABILITY,)  # charts that there are of the one only
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
     "loss": ("nats a token", False),
     GAIN: ("nats less", False),
     "perplexity": ("so far", False),
+    PROBABILITY: ("of the right one", False),
     "mean": ("over all units", True),
     "below 0.1": ("share of units", True),
     "above 0.9": ("share of units", True),
@@ -41,6 +45,8 @@ def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) ->
     found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS) | own
     if model.beside_nll is not None:
         found[GAIN] = losses(model.beside_nll, at, by)["loss"] - own["loss"]
+    if answer := answer_of(model.opened, model.reading):
+        found["perplexity"], found[PROBABILITY] = None, placed(np.array(answer.probability, float))
     if layer >= config.num_layers:
         return found
     keeps = kept(trace)

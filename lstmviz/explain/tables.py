@@ -11,7 +11,7 @@ import pandas as pd
 
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, shared_axis
-from lstmviz.explain.measures import CHARTS, GAIN, measures
+from lstmviz.explain.measures import CHARTS, GAIN, OF_LABELS, OF_TEXT, measures
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading
 from lstmviz.trace import GateTrace
@@ -43,6 +43,12 @@ def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:
                 "test loss": results.get("test_nll"),
             }
         )
+        if "valid_accuracy" in results:
+            del rows[-1]["validation perplexity"]
+            rows[-1] |= {
+                "validation accuracy": results["valid_accuracy"],
+                "test accuracy": results.get("test_accuracy"),
+            }
     return pd.DataFrame(rows)
 
 
@@ -72,8 +78,10 @@ def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
         for gate in ("keeps", "writes", "shows"):
             found = measures(model, layer, gate, at, axis.by)
             whole = {name: found[name] for name, (_, of_gate) in CHARTS.items() if not of_gate}
+            for name in OF_TEXT if model.reading.image is not None else OF_LABELS:
+                del whole[name]
             if not any(each.beside for each in models):
-                del whole[GAIN]
+                whole.pop(GAIN, None)
             columns |= whole | {f"{gate} {name}": found[name] for name, (_, of_gate) in CHARTS.items() if of_gate}
         tables.append(pd.DataFrame({name: np.nan if value is None else value for name, value in columns.items()}))
     return pd.concat(tables, ignore_index=True).sort_values(["position", "model"], kind="stable", ignore_index=True)
@@ -91,8 +99,9 @@ def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
 
 
 def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
-    """The trace of what was read, with its tokens."""
-    return replace(reading.trace, tokens=[vocabulary.tokens[i] for i in reading.ids])
+    """The trace of what was read, with its tokens or rows."""
+    of_image = reading.image is not None
+    return replace(reading.trace, tokens=reading.pieces if of_image else [vocabulary.tokens[i] for i in reading.ids])
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -15,12 +15,13 @@ from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
 from lstmviz.explain.examples import SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
-from lstmviz.reading import OpenModel, Selected, Selection, read, select, telling_unit, tokens_at_most
+from lstmviz.reading import OpenModel, Selected, Selection, read, read_image, select, telling_unit, tokens_at_most
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
 from lstmviz.ui.people import whose
+from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import SENTENCE, Compare, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.wire import Frame, Note
@@ -53,10 +54,16 @@ def compare(
     memory, kept = session(Compare), readings()
     first, names = next(iter(opened.values())), [*map(str, opened)]
     with st.container(key="compare"):
-        text = type_sentence(first, SENTENCE)
-        most = tokens_at_most(sum(each.width for each in opened.values()))
         pairs = zip(names, opened.values(), strict=True)
-        kept.compare = {name: read(each, text, kept.compare.get(name), most) for name, each in pairs}
+        if first.side:
+            chosen, text = choose_image(first), ""
+            kept.compare = {name: read_image(each, chosen.image, chosen.label(each)) for name, each in pairs}
+            said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
+        else:
+            text = type_sentence(first, SENTENCE)
+            most = tokens_at_most(sum(each.width for each in opened.values()))
+            kept.compare = {name: read(each, text, kept.compare.get(name), most) for name, each in pairs}
+            said_of, link = [], no_image()
         compared = side_by_side(opened, kept.compare, beside)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
@@ -67,12 +74,13 @@ def compare(
         memory.selected, memory.among = Selected(selection, axis.labels, said.selection), names
         shown = Comparison(compared, axis, facts, kin, refer(names, kin, said.pinned))
         address = {
+            **link,
             **selection.linked(len(axis.labels) - 1),
             "of": names[selection.of] if selection.of else None,
             "reference": memory.reference if memory.reference in names else None,
         }
         header, parts = draw(shown, view, selection.said("model"), said.held)
-        comparison(header, parts, Frame(notes_on(compared), address=address), key="comparison")
+        comparison(header, parts, Frame([*said_of, *notes_on(compared)], address=address), key="comparison")
 
 
 def notes_on(compared: list[Compared]) -> list[Note]:
@@ -98,11 +106,12 @@ def figures(opened: dict[Address, OpenModel]) -> None:
         points = [(s, v) for s, v in zip(history["step"], history["valid_nll"], strict=True) if v is not None]
         learned[title] = [s for s, _ in points], [v for _, v in points]
     left, right = st.columns(2, gap="medium")
+    of = "label" if next(iter(opened.values())).side else "token"
     most = 1.5 * max(log(len(each.checkpoint.vocabulary)) for each in opened.values())
     with left, st.container(border=True, gap="small"):
         st.markdown("**how they learned**")
         st.plotly_chart(
-            lines_figure(learned, x="optimiser steps", y="validation loss (nats/token)", most=most, dark=dark),
+            lines_figure(learned, x="optimiser steps", y=f"validation loss (nats/{of})", most=most, dark=dark),
             key="learned",
             **plain_chart,
         )

@@ -16,6 +16,7 @@ from lstmviz.explain.correlations import follows
 from lstmviz.home import Home
 from lstmviz.model import perplexity
 from lstmviz.reading import Selected, Selection, select, telling_unit
+from lstmviz.tasks import TASKS
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot
 from lstmviz.training.parallel import World
@@ -81,9 +82,12 @@ def table(every: list[Snapshot]) -> list[Snapshot]:
     memory = session(Train)
     default = every[names.index(memory.run) if memory.run in names else 0]
     together = any(seen.run.lineup for seen in every)
-    headings = {"perplexity": "best perplexity", "tokens_per_second": "tokens/s"}
+    shown_rows = pd.DataFrame([asdict(row(seen)) for seen in every]).rename(columns={"perplexity": "best perplexity"})
+    tasks = {seen.config.train.task for seen in every}
+    of_labels = {task for task in tasks if TASKS[task].parts}
+    lacking = ["best perplexity"] * (tasks == of_labels) + ["accuracy"] * (not of_labels)
     picked = st.dataframe(
-        pd.DataFrame([asdict(row(seen)) for seen in every]).rename(columns=headings),
+        shown_rows.drop(columns=lacking),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
@@ -97,8 +101,16 @@ def table(every: list[Snapshot]) -> list[Snapshot]:
             "best perplexity": st.column_config.NumberColumn(
                 "perplexity", format="%.2f", width=75, help="the best, on the validation part"
             ),
+            "accuracy": st.column_config.NumberColumn(
+                format="%.2f %%", width=80, help="the share of right labels in the validation part, at the lowest loss"
+            ),
             "parameters": st.column_config.NumberColumn(format="localized", width=85),
-            "tokens/s": st.column_config.NumberColumn(format="localized", width=75, help="the median"),
+            "per_second": st.column_config.NumberColumn(
+                " or ".join(sorted({f"{TASKS[task].column}s/s" for task in tasks}, reverse=True)),
+                format="localized",
+                width=75 if len(tasks) == 1 else 120,
+                help="the median",
+            ),
             "seconds": st.column_config.NumberColumn(format="localized", width=70),
         },
     )
@@ -176,7 +188,8 @@ def axis() -> str:
 
 def to_compare(home: Home, chosen: list[Snapshot]) -> None:
     """A button that opens those that have weights side by side."""
-    shown_there = (seen for seen in chosen if seen.has_weights and sources.is_of_text(seen.config))
+    there = (seen for seen in chosen if seen.has_weights and sources.is_shown(seen.config))
+    shown_there = [seen for seen in there if seen.config.train.task == chosen[0].config.train.task]
     ready = [str(Trained(seen.run.name, home.person)) for seen in shown_there][:MOST]
     if len(ready) > 1:
         count = "" if len(ready) == len(chosen) else f"{len(ready)} of {len(chosen)} "
@@ -194,6 +207,8 @@ def draw_curves(named: dict[str, Snapshot], x: str, *, log: bool) -> None:
     with st.container(key="figures"):
         st.plotly_chart(figure, key="curves", theme=None, config={"displayModeBar": False})
     most = max(each[-1].valid_unknown for each in records.values() if each)
+    if len({seen.config.train.task for seen in named.values()}) > 1:
+        st.caption("These are of several tasks: a loss a label and one a token are not comparable.")
     unknown = f" (its text has {plain(unknown_said(most))})" if most else ""
     st.caption(
         f"With dots: the validation loss{unknown}. Dotted: the training loss, averaged; pale: as it is. "
@@ -248,7 +263,7 @@ def steer(home: Home, seen: Snapshot) -> None:
             st.button("stop", on_click=attempt, args=(Train, run.ask, "stop"), key="stop")
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(Train, trainings.go_on, home, run), key="restart")
-        if seen.has_weights and sources.is_of_text(seen.config) and st.button("open in Watch", key="open"):
+        if seen.has_weights and sources.is_shown(seen.config) and st.button("open in Watch", key="open"):
             st.switch_page("watch.py", query_params={"model": shown(str(Trained(run.name, home.person)))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=key_of("ask", run.name)):  # another one's is another, and closed
@@ -273,22 +288,27 @@ def remarks(named: dict[str, Snapshot]) -> None:
 
 
 def gates(seen: Snapshot) -> None:
-    """The probe sentence's gates at any moment of the training: the newest, until somebody moves the slider."""
+    """The gates of the probe at any moment of the training: the newest, until somebody moves the slider."""
     slider, picture, sample = (st.container() for _ in range(3))
     steps = seen.run.probes()
     if not steps or not seen.has_weights:
         with picture:
-            later = "The gates of the probe sentence appear after the first evaluation."
+            later = f"The gates of the probe {whole_of(seen)} appear after the first evaluation."
             no_map("It looks at a fixed window and has no gates." if seen.config.model.window else later)
         return
     with slider:
-        step = moment(seen.run.name, steps)
+        step = moment(seen.run.name, steps, whole_of(seen))
     with picture:
         probe(seen, step)
     if earlier := [record for record in seen.records if record.sample and record.step <= step]:
         with sample:
             st.caption(f"What it writes after {earlier[-1].step:,} steps:")
             st.code(shown(earlier[-1].sample), language=None, wrap_lines=True)
+
+
+def whole_of(seen: Snapshot) -> str:
+    """What a model of that training reads as one."""
+    return TASKS[seen.config.train.task].whole
 
 
 def no_map(why: str) -> None:
@@ -329,7 +349,7 @@ def probe(seen: Snapshot, step: int) -> None:
     gate_map(message, frame, key="probe")
 
 
-def moment(name: str, steps: list[int]) -> int:
+def moment(name: str, steps: list[int], whole: str) -> int:
     """The slider over the training time of a run: the step that is shown."""
     memory, key = session(Train), key_of("moment", name)
     at = memory.moments
@@ -348,7 +368,7 @@ def moment(name: str, steps: list[int]) -> int:
         with st.container(horizontal=True, vertical_alignment="center"):
             icon = ":material/stop:" if playing else ":material/play_arrow:"
             st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
-            label = "training time: the gates of the probe sentence after so many steps"
+            label = f"training time: the gates of the probe {whole} after so many steps"
             moments(label, steps, step, key=key)
     return step
 

@@ -1,4 +1,4 @@
-"""Watch: type a sentence and see every gate answer."""
+"""Watch: type a sentence, or draw a digit, and see every gate answer."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lstmviz.reading import (
     Selection,
     mostly_unknown,
     read,
+    read_image,
     select,
     telling_unit,
 )
@@ -26,6 +27,7 @@ from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, open_baseline, type_sentence
 from lstmviz.ui.people import whose
+from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, report, session
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.watch_bar import watch_bar
@@ -68,7 +70,8 @@ def training_curves(opened: OpenModel) -> None:
     """The checkpoint's own loss and perplexity while it was trained."""
     with st.container(border=True, gap="small"):
         st.markdown("**how this model learned**")
-        figure = training_figure(opened.checkpoint.history, dark=st.context.theme.type == "dark")
+        dark, of_labels = st.context.theme.type == "dark", opened.checkpoint.vocabulary.level == "label"
+        figure = training_figure(opened.checkpoint.history, dark, of_labels=of_labels)
         st.plotly_chart(figure, key="training", theme=None, config={"displayModeBar": False})
         top = figure.layout.yaxis.range[1]  # pyright: ignore[reportAttributeAccessIssue]
         if any(loss is not None and loss > top for loss in opened.checkpoint.history["valid_nll"]):
@@ -96,13 +99,19 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
     """
     opened, memory, kept = address.open(), session(Watch), readings()
     with st.container(key="watch"):
-        text = type_sentence(opened, TEXT)
-        reading = kept.watch = read(opened, text, kept.watch)
-        message, link, said = b"", dict[str, str | None](), report("map")
+        if opened.side:
+            chosen, text = choose_image(opened), ""
+            reading = kept.watch = read_image(opened, chosen.image, chosen.label(opened))
+            notes, link = chosen.notes(opened), {TEXT.key: None, **chosen.address}
+        else:
+            text = type_sentence(opened, TEXT)
+            reading = kept.watch = read(opened, text, kept.watch)
+            notes, link = notes_on(opened, text, reading), no_image()
+        message, said = b"", report("map")
         if reading:
             selection = selection_in(opened, reading, layers, said.selection)
-            memory.selected = Selected(selection, reading.ids, said.selection)
-            link = selection.linked(len(reading.ids) - 1)
+            memory.selected = Selected(selection, reading.tokens, said.selection)
+            link |= selection.linked(len(reading.ids) - 1)
             message = payload(
                 opened,
                 reading,
@@ -115,7 +124,7 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
                 name=str(address),
                 beside=beside,
             )
-        gate_map(message, Frame(notes_on(opened, text, reading), address=link), key="map")
+        gate_map(message, Frame(notes, address=link), key="map")
 
 
 def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
@@ -148,8 +157,8 @@ def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: S
     memory = session(Watch)
     time = len(reading.ids) - 1 if memory.time is None else memory.time
     unit = telling_unit(opened, layers[0]) if memory.unit is None else memory.unit
-    before = memory.selected or Selected(Selection(time, unit, layers[0]), reading.ids, told)
-    selection = select(before, reading.ids, told).within(opened.checkpoint.model.hidden_size)
+    before = memory.selected or Selected(Selection(time, unit, layers[0]), reading.tokens, told)
+    selection = select(before, reading.tokens, told).within(opened.checkpoint.model.hidden_size)
     if selection.of not in layers:
         selection = replace(selection, of=layers[0])
     return selection

@@ -49,6 +49,9 @@ class Task:
         reads: what.
         one_way: why a model reads from the left only; empty where it may read in both directions.
         known: what is known of built-in data, by their names: for the card of whoever learned from them.
+        column: what is read at a step.
+        whole: all that is read.
+        label: what a label says.
     """
 
     name: str
@@ -59,6 +62,9 @@ class Task:
     reads: Literal["tokens", "images", "trees"] = "tokens"
     one_way: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
+    column: str = "token"
+    whole: str = "sentence"
+    label: str = "label"
 
     def check(self, model: ModelConfig, vocabulary: Vocabulary, reads: Vocabulary | None) -> None:
         """Refuse a model or a vocabulary that is for something else.

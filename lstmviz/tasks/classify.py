@@ -20,5 +20,14 @@ def _open(config: TrainConfig, labels: Vocabulary | None, _: Vocabulary | None) 
 
 
 CLASSIFY = Task(
-    "classify", "an image: which digit it is", (DIGITS,), _open, rows_and_label, reads="images", one_way=READ_TO_THE_END
+    "classify",
+    "an image: which digit it is",
+    (DIGITS,),
+    _open,
+    rows_and_label,
+    column="row",
+    whole="image",
+    label="digit",
+    reads="images",
+    one_way=READ_TO_THE_END,
 )

@@ -52,4 +52,7 @@ TREE = Task(
     reads="trees",
     one_way="a tree grows from its leaves to its root",
     known={EXPRESSIONS: KNOWN},
+    column="node",
+    whole="expression",
+    label="value",
 )

@@ -14,7 +14,7 @@ from lstmviz.data.vocabulary import Corpus
 from lstmviz.model import LanguageModel, parameter_count
 from lstmviz.training.batches import batches_of
 from lstmviz.training.grid import Grid
-from lstmviz.training.loop import Trainer, check_memory, evaluate, memory_needed
+from lstmviz.training.loop import Trainer, check_memory, held_out, memory_needed
 from lstmviz.training.standing import duration
 from lstmviz.training.sweep import check_machine
 
@@ -125,7 +125,7 @@ def costs(corpus: Corpus, model: ModelConfig, train: TrainConfig) -> tuple[float
     step = (time.perf_counter() - begun) / count
     sample = corpus.valid[: 257 * train.batch_size]
     begun = time.perf_counter()
-    evaluate(trainer.model, sample, train.batch_size)
+    held_out(trainer.model, sample, corpus.vocabulary, train, train.batch_size)
     evaluation = (time.perf_counter() - begun) * len(corpus.valid) / len(sample)
     torch.set_rng_state(state)
     return step, evaluation

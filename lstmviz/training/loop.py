@@ -238,7 +238,7 @@ class Trainer:
         return torch.tensor(list(self.corpus.sha256.encode()), dtype=torch.uint8)
 
     def _vocabulary_id(self) -> Tensor:
-        """Of all its tokens in their order, said or read: the same text, split by another version's rules, has others."""
+        """Of all its tokens in their order, said or read: the same text, split by other rules, has others."""
         reads = self.corpus.reads.tokens if self.corpus.reads else ()
         tokens = json.dumps([*self.corpus.vocabulary.tokens, *reads]).encode()
         return torch.tensor(list(hashlib.sha256(tokens).digest()), dtype=torch.uint8)

@@ -30,6 +30,7 @@ class Probe:
             is smaller.
         probabilities: theirs, ``(T, 5)``.
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
+        label: what it shows, as the corpus numbers its labels.
     """
 
     trace: GateTrace
@@ -37,6 +38,7 @@ class Probe:
     likely: np.ndarray
     probabilities: np.ndarray
     image: np.ndarray | None = None
+    label: int | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
@@ -51,7 +53,7 @@ class Probe:
         if corpus.row_size:
             rows, label = corpus.valid[0, :, :-1], int(corpus.valid[0, 0, -1])
             trace, likely = trace_labels(model.eval(), rows / 255, label)
-            return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy())
+            return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), label)
         if corpus.reads and model.config.cell in TREE_CELLS:
             symbols, parents = corpus.valid[0, corpus.valid[0, :, 0] != PADDING, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
@@ -85,7 +87,8 @@ class Probe:
         """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
-        beside |= {} if self.image is None else {"image": self.image}
+        if_any = {"image": self.image, "label": self.label}
+        beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
         return buffer.getvalue()
@@ -107,10 +110,12 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image = arrays.pop("image", None)
+            image, label = arrays.pop("image", None), arrays.pop("label", None)
+            label = None if label is None else int(label)
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
-            return cls(GateTrace(arrays, cell, outer, nll), list(ids.tolist()), likely, probabilities, image)
+            trace = GateTrace(arrays, cell, outer, nll)
+            return cls(trace, list(ids.tolist()), likely, probabilities, image, label)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -134,7 +139,7 @@ class Probe:
         else:
             one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
         shapes = {name: (len(values), count, values.shape[-1]) for name, values in one.items()}
-        ids = [*([] if side else [self.ids]), *self.likely.T.tolist()]
+        ids = [*([] if side else [self.ids]), [] if self.label is None else [self.label], *self.likely.T.tolist()]
         of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
@@ -150,4 +155,5 @@ class Probe:
             pieces, ids = rows_named(count), row_ids(self.image)
         else:
             pieces, ids = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids], self.ids
-        return Reading(pieces, ids, 0, self.trace, self.likely, self.probabilities, opened.model, image=self.image)
+        said = self.likely, self.probabilities
+        return Reading(pieces, ids, 0, self.trace, *said, opened.model, image=self.image, label=self.label)

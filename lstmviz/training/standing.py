@@ -11,6 +11,7 @@ from statistics import median
 from lstmviz.card import unknown_warning
 from lstmviz.data.vocabulary import plain, shown
 from lstmviz.model import perplexity
+from lstmviz.tasks import TASKS
 from lstmviz.training.folder import Record, Snapshot
 
 
@@ -22,32 +23,41 @@ class Row:
         run: its name.
         state: as in Status.
         done: its share in percent.
-        perplexity: the best, on the validation part; None before the first evaluation.
+        perplexity: the best, on the validation part; None before the first evaluation, and of labels.
+        accuracy: of labels, the share of right ones in percent where the loss was lowest.
         parameters: None while the model is not built.
-        tokens_per_second: the median; None before the first record, as are the seconds.
+        per_second: tokens, or rows, the median; None before the first record, as are the seconds.
     """
 
     run: str
     state: str
     done: float
     perplexity: float | None
+    accuracy: float | None
     parameters: int | None
-    tokens_per_second: int | None
+    per_second: int | None
     seconds: int | None
 
 
 def row(seen: Snapshot) -> Row:
     """A training's row in the table."""
-    status, records, best = seen.status, seen.records, seen.best_nll
+    status, records, best, accuracy = seen.status, seen.records, seen.best_nll, best_accuracy(seen.records)
     return Row(
         run=shown(seen.run.name),
         state=status.state if status else "starting",
         done=100 * share_done(seen),
-        perplexity=None if best is None else perplexity(best),
+        perplexity=None if best is None or accuracy is not None else perplexity(best),
+        accuracy=None if accuracy is None else 100 * accuracy,
         parameters=status.parameters or None if status else None,
-        tokens_per_second=round(median(record.tokens_per_second for record in records)) if records else None,
+        per_second=round(median(record.tokens_per_second for record in records)) if records else None,
         seconds=round(records[-1].seconds) if records else None,
     )
+
+
+def best_accuracy(records: Sequence[Record]) -> float | None:
+    """The share of right labels where the validation loss was lowest; None before that, and where none are said."""
+    judged = [(r.valid_nll, r.valid_accuracy) for r in records if None not in (r.valid_nll, r.valid_accuracy)]
+    return min(judged)[1] if judged else None
 
 
 def share_done(seen: Snapshot) -> float:
@@ -70,7 +80,9 @@ def standing(seen: Snapshot) -> str:
         words = f"finished after {status.step:,} of {steps:,} steps: its validation loss fell no further"
     if records:
         last = records[-1]
-        words += f" · loss {short(last.train_nll, 3)} · {last.tokens_per_second:,.0f} tokens/s"
+        right = best_accuracy(records)
+        words += f" · loss {short(last.train_nll, 3)}" + ("" if right is None else f" · {right:.1%} right")
+        words += f" · {last.tokens_per_second:,.0f} {TASKS[seen.config.train.task].column}s/s"
         if status.state == "running" and status.step >= steps:
             words += " · reckoning the exact figures of the best weights"
         elif status.state == "running":
@@ -128,11 +140,12 @@ def health(records: Sequence[Record], clip_norm: float) -> list[str]:
     recent = records[-10:]
     if sum(record.gradient_norm > clip_norm for record in recent) > len(recent) / 2:
         remarks.append("The gradient is longer than the clip threshold most of the time and is being cut down.")
-    losses = [(record.valid_nll, record.train_nll) for record in records if record.valid_nll is not None][-4:]
+    losses = [(r.valid_nll, r.train_nll, r.valid_accuracy) for r in records if r.valid_nll is not None][-4:]
     rises = all(before[0] < after[0] for before, after in pairwise(losses))
     if len(losses) == 4 and rises and losses[-1][1] < losses[0][1]:
+        what = "text" if losses[-1][2] is None else "data"
         remarks.append(
-            "The validation loss rises while the training loss falls: the model is learning the text by heart."
+            f"The validation loss rises while the training loss falls: the model is learning the {what} by heart."
         )
     return remarks
 

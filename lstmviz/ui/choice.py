@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from lstmviz.card import card
@@ -94,6 +96,9 @@ def choose_models(home: Home) -> list[Address]:
     told = (as_shown.get(name, name) for name in linked_all(MODELS.key))
     asked: list[str] = [*dict.fromkeys([*(MODELS.value() or []), *told])]
     names += [name for name in sources.shared(asked) if name not in names]
+    if first := next((name for name in asked or ([] if MODELS.known() else first_models()) if name in names), None):
+        task = sources.parse(first).of  # models of another are not offered beside it
+        names = [name for name in names if name in asked or sources.parse(name).of == task]
     copies = [name for name in asked if isinstance(it := sources.parse(name), Copy) and str(it.original) in names]
     names += [name for name in copies if name not in names]
     if lost := [name for name in asked if name not in names]:
@@ -102,7 +107,7 @@ def choose_models(home: Home) -> list[Address]:
         chosen = st.multiselect(
             "models",
             names,
-            first_models(),
+            [name for name in first_models() if name in names],
             format_func=shown,
             key=MODELS.key,
             max_selections=MOST,
@@ -134,6 +139,9 @@ def line_up_buttons(where: str) -> None:
     for task, members in sources.line_ups().items():
         label = f"{task}: {len(members)} cells"
         st.button(label, key=key_of(where, task), on_click=put, args=(telling(members),), width="stretch")
+    for data, models in sources.of_images().items():
+        label = f"{data}, an image read row by row: {len(models)} cells"
+        st.button(label, key=key_of(where, data), on_click=put, args=(models,), width="stretch")
 
 
 def telling(members: list[Member]) -> list[Member]:
@@ -160,18 +168,30 @@ def copy_buttons(chosen: list[Address]) -> None:
             )
 
 
-def put(chosen: list[Address] | list[Member]) -> None:
+def put(chosen: Sequence[Address]) -> None:
     """Choose these models."""
     MODELS.put([str(address) for address in chosen[:MOST]])
 
 
 def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
-    """Those that can be opened; of the others it is said why not."""
-    opened = {}
+    """Those that can be opened, and read what the first reads; of the others it is said why not."""
+    opened: dict[Address, OpenModel] = {}
     with st.spinner("Opening the models…"):
         for address in chosen:
             try:
-                opened[address] = address.open()
+                found = address.open()
             except CheckpointError as error:
                 st.error(f"{plain(str(address))} cannot be opened: {plain(str(error))}.")
+                continue
+            first, model = next(iter(opened.items()), (address, found))
+            if (found.task, found.side) == (model.task, model.side):
+                opened[address] = found
+            else:
+                reads = f"{plain(str(address))} reads {what_it_reads(found)}, and {plain(str(first))}"
+                st.warning(f"{reads} {what_it_reads(model)}: nothing can be read by both. Take one of them out above.")
     return opened
+
+
+def what_it_reads(opened: OpenModel) -> str:
+    """In words, in the middle of a sentence."""
+    return f"images of {opened.side} × {opened.side} pixels" if opened.side else "a text"

@@ -7,7 +7,7 @@ import streamlit as st
 from lstmviz.baselines import NGram
 from lstmviz.explain.alignment import Compared
 from lstmviz.explain.comparison import View
-from lstmviz.explain.measures import CHARTS, GAIN
+from lstmviz.explain.measures import CHARTS, GAIN, OF_LABELS, OF_TEXT, PROBABILITY
 from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, Reading
@@ -32,7 +32,8 @@ def compare_bar(
         How the models are shown, and what is laid over the loss of each that has its vocabulary.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        examples_menu(next(iter(opened.values())), SENTENCE)
+        if not (of_images := next(iter(opened.values())).side is not None):
+            examples_menu(next(iter(opened.values())), SENTENCE)
         layer = layer_control(max(each.checkpoint.model.num_layers for each in opened.values()))
         difference = difference_control()
         many = max(each.checkpoint.model.hidden_size for each in opened.values()) > MOST
@@ -48,7 +49,7 @@ def compare_bar(
             )
             order = order_control(only, "order_of_rows")
         with st.popover("charts"):
-            charts, gate = chart_controls()
+            charts, gate = chart_controls(of_images)
         baseline = baseline_control(next(filter(None, baselines.values()), {}), BESIDE)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
     ngram = open_baseline(baseline)
@@ -79,14 +80,14 @@ def difference_control() -> bool:
     return st.segmented_control("show", ["values", "difference"], default="values", key="show", **BARE) == "difference"
 
 
-def chart_controls() -> tuple[list[str], str]:
+def chart_controls(of_images: bool) -> tuple[list[str], str]:
     """Which charts are drawn, and of which gate those are that are of one."""
     charts = st.pills(
         "a line for every model",
-        [chart for chart in CHARTS if chart != GAIN],
+        [chart for chart in CHARTS if chart != GAIN and chart not in (OF_TEXT if of_images else OF_LABELS)],
         selection_mode="multi",
-        default=["loss", "mean"],
-        key="charts",
+        default=[PROBABILITY if of_images else "loss", "mean"],
+        key="charts_of_images" if of_images else "charts",
         bind="query-params",
     )
     gate = st.segmented_control(

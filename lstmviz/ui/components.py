@@ -72,6 +72,7 @@ _comparison = components.component(
 )
 _heading = components.component("lstmviz_heading", js=script("heading.js"), css=style("heading.css"))
 _moments = components.component("lstmviz_moments", js=script("moments.js"), css=style("moments.css"))
+_pictures = components.component("lstmviz_pictures", js=script("pictures.js"), css=style("pictures.css"))
 _readout = components.component("lstmviz_readout", js=script("readout.js"), css=style("readout.css"))
 
 
@@ -111,6 +112,24 @@ def comparison(header: ComparisonHeader | None, parts: list[bytes], frame: Frame
         on_held_change=lambda: None,
         on_pinned_change=lambda: None,
     )
+
+
+def pictures(
+    *, side: int, images: list[str], labels: str, shown: dict[str, Any], pixels: str, noun: str, key: str
+) -> None:
+    """Show a place to draw, and images to choose from; `session.report` says what somebody chose or drew.
+
+    Args:
+        side: of the image that is read, in pixels.
+        images: to choose from, as `lstmviz.data.images.as_code` writes them.
+        labels: theirs, a letter an image.
+        shown: ``{"image": number}`` or ``{"drawn": code}``.
+        pixels: of what is shown.
+        noun: what there is to draw.
+        key: the component's identity.
+    """
+    data = {"side": side, "images": images, "labels": labels, "shown": shown, "pixels": pixels, "noun": noun}
+    _pictures(data=json.dumps(data).encode(), key=key, on_picture_change=lambda: None)
 
 
 def moments(label: str, steps: list[int], at: int, *, key: str) -> None:

@@ -162,6 +162,8 @@ def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
 def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:
     """Put the right text on the page when another reader begins: what was last typed for its corpus, or an example.
 
+    Where images are read there is none.
+
     Args:
         reader: the page, and what on it decides of the text.
         opened: the model whose corpus counts.
@@ -172,8 +174,8 @@ def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:
     """
     sentences, corpus = session(Sentences), opened.checkpoint.corpus_name
     before, sentences.reader = sentences.reader, reader
-    if before == reader and box.known():
-        return False
+    if opened.side or (before == reader and box.known()):
+        return before != reader
     if before is not None or linked(box.key) is None:
         box.put(sentences.texts.get(corpus, examples_for(opened)[0].text))
     return before != reader

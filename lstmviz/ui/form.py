@@ -7,18 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.card import unknown_warning
 from lstmviz.cells import CELLS
-from lstmviz.config import OWN_TEXT_MOST, Level, ModelConfig, Options, TrainConfig, options_of
+from lstmviz.config import OWN_TEXT_MOST, Level, ModelConfig, Options, Task, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.images import DIGITS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, shown, well_formed
 from lstmviz.disk import reason
 from lstmviz.home import CLASS, Home
+from lstmviz.tasks import TASKS, open_data
+from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
@@ -26,9 +30,11 @@ from lstmviz.training.limits import LIMITS, check_text
 from lstmviz.training.loop import unknown_share
 from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, key_of, session
+from lstmviz.ui.sources import SHOWN
 from lstmviz.ui.steering import attempt
 
 OWN = "a text of your own"
+FOLDER = "a folder of idx files (MNIST)"
 ALL = f"all {len(CELLS)}"
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
@@ -42,14 +48,14 @@ PROBES = {
 
 @dataclass(frozen=True)
 class Text:
-    """A corpus, and how it is cut into tokens.
+    """A corpus, and how it is cut into tokens; or images.
 
     Args:
-        name: of a grammar or a kept text, or ``OWN``.
+        name: of a grammar, a kept text or images, or ``OWN``.
         path: what TrainConfig calls it.
         sha256: of a kept text; another text of that name is another text.
         own: the text itself, where it is the person's own.
-        level, max_words, min_count: as in TrainConfig.
+        level, max_words, min_count, task: as in TrainConfig.
     """
 
     name: str
@@ -59,10 +65,15 @@ class Text:
     level: Level = "char"
     max_words: int | None = None
     min_count: int = 1
+    task: Task = "language"
+
+    @property
+    def of_images(self) -> bool:
+        return self.task == CLASSIFY.name
 
     def config(self, **others: Any) -> TrainConfig:
         """How to train on it; ``others`` are of TrainConfig, too."""
-        cut = {"level": self.level, "max_words": self.max_words, "min_count": self.min_count}
+        cut = {"level": self.level, "max_words": self.max_words, "min_count": self.min_count, "task": self.task}
         return TrainConfig(self.path, **cut, **others)
 
 
@@ -76,18 +87,22 @@ def form(home: Home, trained: list[Snapshot]) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("**train a model**", width="content")
         what_is_yours(home)
-    text = choose_text(home)
+    text = choose_images(home) if choose_task() == CLASSIFY.name else choose_text(home)
     if text is None:
         return
     cells, same, about = choose_cells()
     amount, unit = choose_budget()
     action = st.container()
-    probe = st.text_input(
-        "probe sentence, whose gates are kept as they learn",
-        PROBES.get(text.name, ""),
-        key=key_of("probe", text.name),
-        persist_state="session",
-    )
+    if text.of_images:
+        probe = ""
+        st.caption("As it learns, the gates are kept of the first image of the validation part.")
+    else:
+        probe = st.text_input(
+            "probe sentence, whose gates are kept as they learn",
+            PROBES.get(text.name, ""),
+            key=key_of("probe", text.name),
+            persist_state="session",
+        )
     with st.expander("more"):
         details = choose_details(text, cells)
     if not cells:
@@ -95,7 +110,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         return
     try:
         corpus = read_corpus(text)
-        grid = asked(text, cells, details, probe)
+        grid = asked(text, cells, details, probe, corpus.row_size)
         if same and len(cells) > 1:
             grid = budget.of_one_size(grid, len(corpus.vocabulary))
         models = budget.check(grid, corpus)
@@ -111,7 +126,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
     preview(corpus)
     with action:
         st.caption(budget.announced(grid, models, corpus, step, evaluation, says_time=unit != "seconds"))
-        read = corpus.vocabulary.encode(probe)
+        read = corpus.vocabulary.encode(probe) if probe else []
         if read and set(read) == {corpus.vocabulary.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
         if not trainings.room(home, trained):
@@ -139,13 +154,14 @@ def what_is_yours(home: Home) -> None:
         st.markdown("\n".join(["| at most | each of you | all together |", "|---|--:|--:|", *rows]))
 
 
-def ask(config: type[Options], name: str, begin: float | None = None, of: str = "") -> Any:
+def ask(config: type[Options], name: str, begin: float | None = None, of: str = "", label: str = "") -> Any:
     """The widget of a field, made from what the field says; and what it holds.
 
     Args:
         config, name: the field.
         begin: where it begins, if not where the field says.
         of: what it is remembered of, if not of everything.
+        label: instead of the field's own.
     """
     default, known = options_of(config)[name]
     entry, key = known.entry, key_of(name, of) if of else name
@@ -156,7 +172,15 @@ def ask(config: type[Options], name: str, begin: float | None = None, of: str = 
     high = known.range.high if entry.high is None else entry.high
     value = next(value for value in (begin, entry.begin, default) if value is not None)
     return st.number_input(
-        entry.label, low, high, value, entry.step, entry.format, key=key, persist_state="session", help=entry.help
+        label or entry.label,
+        low,
+        high,
+        value,
+        entry.step,
+        entry.format,
+        key=key,
+        persist_state="session",
+        help=entry.help,
     )
 
 
@@ -195,14 +219,18 @@ class Details:
 
 def choose_details(text: Text, cells: list[str]) -> Details:
     """The sizes, how they are trained, the seeds, and how the forget gate begins."""
-    small = text.name in GRAMMARS
+    units, embedding = (24, 12) if text.name in GRAMMARS else (48, 16) if text.name == DIGITS else (None, None)
     model = {
-        "hidden_size": ask(ModelConfig, "hidden_size", 24 if small else None, of=text.name),
+        "hidden_size": ask(ModelConfig, "hidden_size", units, of=text.name),
         "num_layers": ask(ModelConfig, "num_layers"),
-        "embedding_size": ask(ModelConfig, "embedding_size", 12 if small else None, of=text.name),
+        "embedding_size": ask(ModelConfig, "embedding_size", embedding, of=text.name),
         "dropout": ask(ModelConfig, "dropout"),
     }
-    train = {name: ask(TrainConfig, name) for name in ("bptt", "batch_size", "learning_rate", "clip_norm", "seed")}
+    if text.of_images:
+        train = {"batch_size": ask(TrainConfig, "batch_size", of="images", label="batch (images)")}
+    else:
+        train = {name: ask(TrainConfig, name) for name in ("bptt", "batch_size")}
+    train |= {name: ask(TrainConfig, name) for name in ("learning_rate", "clip_norm", "seed")}
     seeds = st.number_input(
         "seeds, from that one on", 1, 100, 1, key="seeds", persist_state="session", help="Several are a line-up, too."
     )
@@ -210,31 +238,37 @@ def choose_details(text: Text, cells: list[str]) -> Details:
         "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", persist_state="session",
         disabled=not any(CELLS[cell].keeping for cell in cells),
         help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
-        "anything up to a BPTT window.",
+        "anything up to a BPTT window, or all the rows of an image.",
     )  # fmt: skip
     if begins == "open":
         model["forget_bias"] = 1.0
     if begins == "chrono":
-        model["chrono"] = max(3, train["bptt"])
-    model["adaptive_softmax"] = ask(ModelConfig, "adaptive_softmax")
+        model["chrono"] = max(3, train.get("bptt", 0))
+    if not text.of_images:
+        model["adaptive_softmax"] = ask(ModelConfig, "adaptive_softmax")
     return Details(model, train, seeds)
 
 
-def asked(text: Text, cells: list[str], details: Details, probe: str) -> Grid:
+def asked(text: Text, cells: list[str], details: Details, probe: str, row_size: int | None) -> Grid:
     """What the form asks for, as a line-up; a single training is one of one member.
+
+    Args:
+        row_size: as in ModelConfig.
 
     Raises:
         ValueError: something is out of its range, or these are too many.
     """
     train = text.config(**details.train)
     model = {name: value for name, value in details.model.items() if name != "num_layers"}
+    if row_size:
+        model |= {"row_size": row_size} | ({"chrono": max(3, row_size)} if "chrono" in model else {})
     seeds = tuple(range(train.seed, train.seed + details.seeds))
     return lineup(train, model, cells, (details.model["num_layers"],), (train.bptt,), seeds, probe=probe)
 
 
 def start(home: Home, grid: Grid, corpus: Corpus, text: Text) -> None:
     """Begin a training or a line-up and show it."""
-    name = "text" if text.own else text.name
+    name = "text" if text.own else corpus.name if text.of_images else text.name
     try:
         if grid.count > 1:
             run = trainings.begin_lineup(home, grid, len(corpus.vocabulary), f"{name}-lineup", text.own).runs()[0]
@@ -248,6 +282,51 @@ def start(home: Home, grid: Grid, corpus: Corpus, text: Text) -> None:
     memory.arrive(run.name)
     memory.table += 1
     st.rerun()
+
+
+# ---- images ----------------------------------------------------------------------------------------------------------
+
+
+def choose_task() -> str:
+    """What a model is asked."""
+    return st.selectbox(
+        "task", SHOWN, format_func=lambda name: TASKS[name].title, key="task", persist_state="session",
+        help="The same cells, trained by the same program. Of a text the model says the next token after every token: "
+        "as many answers as inputs. An image it reads row by row, and only after the last row it says which digit it "
+        "has seen: many inputs, one answer (N–1).",
+    )  # fmt: skip
+
+
+def choose_images(home: Home) -> Text | None:
+    """The menu of images; None while there are none that can be used. In a class nobody names folders of the server."""
+    names = [*CLASSIFY.built_in, *([] if home.person else [FOLDER])]
+    st.caption("Many inputs, one answer (N–1): an image is read row by row; what is said after its last row counts.")
+    name = st.selectbox("images", names, key="images", persist_state="session")
+    if name != FOLDER:
+        return Text(name, name, task="classify")
+    path = st.text_input(
+        "folder on this machine",
+        key="images_folder",
+        persist_state="session",
+        placeholder="/data/mnist",
+        help="With the four idx files of MNIST, packed with gzip or not: train-images-idx3-ubyte and so on.",
+    ).strip()
+    if not path:
+        st.caption("Name a folder with the four idx files of MNIST, or of another collection in that form.")
+        return None
+    return Text(name, str(Path(path).expanduser().absolute()), task="classify")
+
+
+def preview_images(corpus: Corpus) -> None:
+    """The first images, and how many there are."""
+    side, count = corpus.row_size or 0, 12
+    ink = np.array([230, 232, 235] if st.context.theme.type == "dark" else [28, 32, 36], np.uint8)
+    greys = np.pad(corpus.train[:count, :, :-1].numpy(), ((0, 0), (0, 0), (0, max(1, side // 8))))  # (N, W, W + gap)
+    greys = np.concatenate([*greys], axis=1).repeat(max(1, 32 // side), 0).repeat(max(1, 32 // side), 1)
+    st.image(np.dstack([np.broadcast_to(ink, (*greys.shape, 3)), greys]), width="stretch")
+    sizes = len(corpus.train), len(corpus.valid), len(corpus.test)
+    parts = "{:,} images to learn from, {:,} to validate, {:,} to test".format(*sizes)
+    st.caption(f"{parts}: {side} × {side} pixels, {len(corpus.vocabulary)} labels.")
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------
@@ -394,11 +473,11 @@ def keep_text(home: Home) -> None:
         session(Train).not_kept = reason(error)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the text…")
+@st.cache_resource(max_entries=4, show_spinner="Reading the data…")
 def read_corpus(text: Text) -> Corpus:
     """The corpus, read once."""
     if text.own is None:
-        return corpora.open_corpus(text.config())
+        return open_data(text.config())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "text.txt")
         path.write_text(text.own, encoding="utf-8")
@@ -406,7 +485,9 @@ def read_corpus(text: Text) -> Corpus:
 
 
 def preview(corpus: Corpus) -> None:
-    """What the tokenizer made of the beginning of the text."""
+    """What the tokenizer made of the beginning of the text; or the first images."""
+    if corpus.row_size:
+        return preview_images(corpus)
     vocabulary = corpus.vocabulary
     st.code(" ".join(vocabulary.display(i) for i in corpus.train[:48].tolist()), language=None, wrap_lines=True)
     own = len(vocabulary) - len(SPECIALS)

@@ -45,6 +45,32 @@ class Sentences:
     examples: int = 0
 
 
+@dataclass(frozen=True)
+class Picture:
+    """An image that is read.
+
+    Args:
+        image: the number of a test image.
+        drawn: what was drawn instead, as `lstmviz.data.images.as_code` writes it.
+    """
+
+    image: str = "0"
+    drawn: str = ""
+
+
+@dataclass
+class Pictures:
+    """Of the image on Watch and on Compare.
+
+    Args:
+        shown: which; at first what the link says.
+        told: what the component for images of a side had said last.
+    """
+
+    shown: Picture = field(default_factory=lambda: Picture(linked("image") or "0", linked("drawn") or ""))
+    told: dict[int, Picture] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class Uploads:
     """The models that were uploaded.
@@ -255,12 +281,14 @@ class Report:
         held: of a map: names of the blocks of values that the browser holds.
         pinned: of a comparison: the model that was made the reference.
         moved: of a slider: where to.
+        picture: of the place to draw: what was chosen or drawn.
     """
 
     selection: Selection | None = None
     held: tuple[str, ...] = ()
     pinned: str | None = None
     moved: int | None = None
+    picture: Picture | None = None
 
 
 def report(key: str) -> Report:
@@ -270,7 +298,9 @@ def report(key: str) -> Report:
     if chosen := said.get("selection"):  # the gate map calls its maps layers, the comparison models
         which = chosen["layer"] if "layer" in chosen else chosen["model"]
         selection = Selection(int(chosen["time"]), int(chosen["unit"]), int(which))
-    return Report(selection, tuple(said.get("held") or ()), said.get("pinned"), said.get("moved"))
+    shown = said.get("picture")
+    picture = Picture(f"{shown.get('image', 0)}", f"{shown.get('drawn', '')}") if shown else None
+    return Report(selection, tuple(said.get("held") or ()), said.get("pinned"), said.get("moved"), picture)
 
 
 LINKED_MOST = 20  # names that a link is heard to say

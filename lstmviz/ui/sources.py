@@ -31,15 +31,17 @@ from lstmviz.checkpoint import Checkpoint, CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.reading import OpenModel, prepare
-from lstmviz.tasks import TASKS
+from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
-from lstmviz.training.folder import RunConfig
+from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.limits import UPLOADS
 from lstmviz.ui.session import Uploads, session
 
 FOLDER = SHIPPED / "checkpoints"
 _uploads: WeakSet[Uploads] = WeakSet()  # of all pages that are open
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
+SHOWN = (LANGUAGE.name, CLASSIFY.name)  # tasks whose models the pages show
 _FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
 
 
@@ -58,12 +60,18 @@ class Shipped:
 
     @classmethod
     def every(cls) -> list[Shipped]:
-        """The one to open first in front."""
-        names = sorted(name_of(path.stem) for path in FOLDER.glob("*.safetensors"))
-        return [cls(name) for name in sorted(names, key=lambda name: name != _FIRST)]
+        """The one to open first in front, and those of a text before the others."""
+        found = sorted((where, name_of(path.stem)) for where in SHOWN for path in _folder(where).glob("*.safetensors"))
+        return [cls(name) for _, name in sorted(found, key=lambda each: (each[1] != _FIRST, SHOWN.index(each[0])))]
+
+    @property
+    def of(self) -> str:
+        """The task of its model, by the folder that it is in; a file's name is in one of them."""
+        file = named(self.name) + ".safetensors"
+        return next((task for task in SHOWN if os.path.lexists(_folder(task) / file)), LANGUAGE.name)
 
     def open(self) -> OpenModel:
-        return _open_below(FOLDER, [f"{self.name}.safetensors"], self)
+        return _open_below(_folder(self.of), [f"{self.name}.safetensors"], self)
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ class Member:
     def parse(cls, text: str) -> Member | None:
         task, slash, cell = text.partition("/")
         return cls(task, cell) if slash else None
+
+    @property
+    def of(self) -> str:
+        """The task of its model, as TrainConfig calls it; ``task`` is the line-up's."""
+        return LANGUAGE.name
 
     @classmethod
     def every(cls) -> list[Member]:
@@ -114,10 +127,18 @@ class Trained:
             run, person = text.removeprefix("run "), ""
         return cls(_as_it_is(run), person)
 
+    @property
+    def of(self) -> str:
+        """The task of its model; the usual one where there is none."""
+        try:
+            return Run(Home.here().of(self.person).runs.joinpath(*map(named, self.run.split("/")))).config().train.task
+        except (ValueError, OSError):
+            return LANGUAGE.name
+
     @classmethod
     def every(cls, home: Home) -> list[Trained]:
         """Of the trainings that have been evaluated, the newest first, and one's own before the machine's."""
-        every = ((each, run) for each in home.read for run in trainings.every(each) if is_of_text(run.config()))
+        every = ((each, run) for each in home.read for run in trainings.every(each) if is_shown(run.config()))
         return [cls(run.name, each.person) for each, run in every if (run.folder / "best.safetensors").exists()]
 
     def open(self) -> OpenModel:
@@ -136,6 +157,12 @@ class Uploaded:
     @classmethod
     def parse(cls, text: str) -> Uploaded | None:
         return cls(text.removeprefix("uploaded ")) if text.startswith("uploaded ") else None
+
+    @property
+    def of(self) -> str:
+        """The task of its model; the usual one where there is none."""
+        opened = session(Uploads).opened.get(self.name)
+        return opened.task.name if opened else LANGUAGE.name
 
     @classmethod
     def every(cls) -> list[Uploaded]:
@@ -189,6 +216,11 @@ class Copy:
         # Of a copy there is no copy; and a link that says "as" a thousand times is not gone into.
         return cls(parse(original, (Uploaded, Trained, Member, Shipped)), cell) if original and cell in CELLS else None
 
+    @property
+    def of(self) -> str:
+        """The task of its model."""
+        return self.original.of
+
     @classmethod
     def every(cls, original: Address) -> list[Copy]:
         """All that can be made of a model.
@@ -225,6 +257,15 @@ def shared(names: list[str]) -> list[str]:
         for address in dict.fromkeys(originals)
         if isinstance(address, Trained) and address.person and is_there(address)
     ]
+
+
+def of_images() -> dict[str, list[Shipped]]:
+    """What learned the same images with several cells, among those that come with the project."""
+    found: dict[str, list[Shipped]] = {}
+    for each in Shipped.every():
+        if each.of == CLASSIFY.name:
+            found.setdefault(each.name.partition("-")[0], []).append(each)
+    return {data: models for data, models in found.items() if len(models) > 1}
 
 
 def line_ups() -> dict[str, list[Member]]:
@@ -328,7 +369,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: bytes, changed: int) -> OpenModel:
-    return _of_text(checkpoints.load(Path(os.fsdecode(path))))
+    return _shown(checkpoints.load(Path(os.fsdecode(path))))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # each of some 100 MB, where its text had two million words
@@ -343,17 +384,23 @@ def _look_at_table(path: bytes, changed: int) -> counted.About:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _prepare(data: bytes) -> OpenModel:
-    return _of_text(checkpoints.loads(data))
+    return _shown(checkpoints.loads(data))
 
 
-def is_of_text(asked: RunConfig | Checkpoint) -> bool:
-    """Whether a model reads a text: the pages show no others yet."""
-    return TASKS[asked.train.task].parts is None
+def _folder(task: str) -> Path:
+    """Where those of a task lie that come with the project."""
+    return FOLDER if task == LANGUAGE.name else FOLDER / task
 
 
-def _of_text(checkpoint: Checkpoint) -> OpenModel:
-    if not is_of_text(checkpoint):
+def is_shown(asked: RunConfig | Checkpoint) -> bool:
+    """Whether the pages show models of its task."""
+    return asked.train.task in SHOWN
+
+
+def _shown(checkpoint: Checkpoint) -> OpenModel:
+    if not is_shown(checkpoint):
+        task = checkpoint.train.task
         raise CheckpointError(
-            "it reads images, and the pages show models of a text; python -m lstmviz evaluate says how good it is"
+            f"its task is {task}, which the pages do not show; python -m lstmviz evaluate says how good it is"
         )
     return prepare(checkpoint)

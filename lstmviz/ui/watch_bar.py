@@ -25,7 +25,8 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
         The layers and the roles that are drawn, the order of the units, and what is laid over the loss.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        examples_menu(opened, TEXT)
+        if not opened.side:
+            examples_menu(opened, TEXT)
         layers = layer_control(opened.checkpoint.model.num_layers)
         count = opened.checkpoint.model.hidden_size
         only = count > MOST and units_control(f"{count} units")
@@ -33,8 +34,9 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
             roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
             order = order_control(only)
         baseline = baseline_control(baselines, BASELINE)
-        with st.popover("continue"):
-            continue_controls(opened)
+        if not opened.side:
+            with st.popover("continue"):
+                continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
         if export.open:
             with export:

@@ -14,7 +14,7 @@ import { Selection, step, ZOOMS } from "./select.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
-import { drawable, inline, missing, named, number, shortLabel, signed } from "./words.js";
+import { called, drawable, inline, missing, named, number, shortLabel, signed } from "./words.js";
 
 const FACTS = 3; // rows of what differs, until more are asked for
 
@@ -65,7 +65,7 @@ class Comparison {
     this.selection = new Selection((at) => { // {time, unit, model}
       const { words, models } = this.compared;
       this.send("selection", at);
-      this.spoken.textContent = `Token ${inline(words.labels[at.time])} at ${at.time}; unit ${at.unit} of ${models[at.model].title}`;
+      this.spoken.textContent = `${this.compared.header.column} ${inline(words.labels[at.time])} at ${at.time}; unit ${at.unit} of ${models[at.model].title}`;
     });
     this.zoom = 1; // of the columns
     this.canvas = document.createElement("canvas");
@@ -127,7 +127,7 @@ class Comparison {
     const before = this.compared?.words.labels, labels = header.labels.map(drawable), last = labels.length - 1;
     const models = header.models.map((model, k) => ({ ...model, number: k, data: onAxis(parts[k], model.at) }));
     if (header.difference) subtract(models, models[header.reference]);
-    const words = { labels, level: header.level, unknown: header.unknown };
+    const { level, unknown, image, headline } = header, words = { labels, level, unknown, image, headline };
     Object.assign(this, { compared: { header, words, models }, send, theme: readTheme(this.box) });
     this.selection.hear(header.selection, last, before && before.length - 1);
     const { time, model } = this.selection.at;
@@ -219,7 +219,7 @@ class Comparison {
         make("span", "likely", "", [make("i", "", panel.symbol), ` ${number(valueOf(panel, unit, time))}`]));
       return make("span", "", "", values);
     });
-    line("expects next", (model) => {
+    line(header.level === "row" ? "says" : "expects next", (model) => {
       const t = model.at[time], { top } = model.data;
       if (t < 0) return make("span", "quiet", "reads nothing here");
       const likely = top.tokens[t].slice(0, 3).map((token, k) =>
@@ -343,7 +343,7 @@ class Comparison {
     // Where characters align the models, one that reads words has one token over several of them.
     const { header, models, words } = this.compared, at = models[model]?.at ?? [];
     const token = at[time] >= 0 ? words.labels.filter((_, a) => at[a] === at[time]).join("") : words.labels[time];
-    const lines = [make("b", "", `“${inline(token)}” (${time})`)];
+    const lines = [make("b", "", called({ level: words.level, labels: { [time]: token } }, time))];
     const say = (text, colour) => {
       const line = make("span", "", text);
       if (colour) line.style.color = colour;

@@ -15,11 +15,12 @@ import { mostAt } from "./most.js";
 import { annotationOf, drawMap, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
+import { answered } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
-import { drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
+import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
 const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
 
@@ -142,9 +143,8 @@ class GateMap {
 
   describe() { // the line over the map, and what the buttons can still do
     const { data, view, zoom } = this, { layer } = view, count = data.tokens.length, place = this.placeOf(layer);
-    const noun = data.level === "char" ? "character" : "word";
     const units = panelsOf(data, layer)[0].size, shown = view.units.get(layer).length;
-    const parts = [`${count} ${noun}${count === 1 ? "" : "s"} × ${shown < units ? `${shown} of ` : ""}${units} units`];
+    const parts = [`${count} ${data.noun}${count === 1 ? "" : "s"} × ${shown < units ? `${shown} of ` : ""}${units} units`];
     if (view.to - view.from < count) parts.push(`showing ${view.from}–${view.to - 1}`);
     if (place?.rows < shown) parts.push(`rows ${place.first}–${place.first + place.rows - 1}`);
     if (place?.pitch < 1) parts.push(`a line is the mean of ${pool(place.pitch)} units`);
@@ -166,8 +166,9 @@ class GateMap {
   }
   drawOn(paint, view, theme) { drawMap(paint, view, this.data, theme); }
   headlines(paint, view, theme, width) {
-    const { data } = this, { time, unit } = view, so = perplexity(data.running_nll.at(-1));
-    const said = [data.title, `perplexity of this sentence ${so}`, `framed: ${inline(data.labels[time])} (${time}), unit ${unit}`];
+    const { data } = this, { time, unit } = view, last = data.tokens.length - 1;
+    const good = data.answer ? answered(data, last) : `perplexity of this sentence ${perplexity(data.running_nll[last])}`;
+    const said = [data.title, good, `framed: ${called(data, time)}, unit ${unit}`];
     setFont(paint, 14, "", theme.font);
     return wrapped(paint, said.filter(Boolean).join(" · "), width - 2 * PAD, 3).map((line) => (on, y) =>
       write(on, theme, line, PAD, y, { size: 14, align: "left", alpha: 0.8 }));
@@ -277,7 +278,7 @@ class GateMap {
   explain(role) { return [make("b", "", `${role.label} ${role.symbol}`), make("span", "", role.meaning)]; }
 
   tell({ time, unit, units, panel }) { // the tooltip of a token, or of one value
-    const { data } = this, lines = [make("b", "", `“${inline(data.labels[time])}” (${time})`)];
+    const { data } = this, lines = [make("b", "", called(data, time))];
     const line = (text, name = "quiet") => lines.push(make("span", name, text));
     if (data.unknown[time]) line(`not in the vocabulary: the model reads ${data.tokens[time]}`);
     if (!missing(data.generated_from) && time >= data.generated_from) line("sampled from the model");
@@ -286,7 +287,7 @@ class GateMap {
       if (units.length > 1) line(`a click selects unit ${unit}`);
     }
     if (data.beside) line(`${data.beside.name}: loss ${number(data.beside.nll[time])} nats`);
-    line(`loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
+    line(data.answer ? answered(data, time) : `loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
     return lines;
   }
 
@@ -320,6 +321,8 @@ class GateMap {
     });
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
+      column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time),
+      right: data.answer?.known ? data.answer.labels[time] : null,
       layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       annotation: annotationOf(data, unit, layer),
       begins: data.begins, symbols: data.symbols, does: data.does, lets_out: data.lets_out, resets: data.resets,
@@ -333,8 +336,9 @@ class GateMap {
     say("readout", window.__lstmviz);
     if (hovered) return;
     const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
-    const losses = `loss ${number(data.nll[time])}, perplexity ${perplexity(data.running_nll[time])}`;
-    const text = `Token ${inline(data.labels[time])} at ${time} of 0 to ${data.tokens.length - 1}; unit ${unit}: ${values}; ${losses}`;
+    const made = data.answer ? answered(data, time) :
+      `loss ${number(data.nll[time])}, perplexity ${perplexity(data.running_nll[time])}`;
+    const text = `${data.column} ${inline(data.labels[time])} at ${time} of 0 to ${data.tokens.length - 1}; unit ${unit}: ${values}; ${made}`;
     clearTimeout(this.speech);
     this.speech = setTimeout(() => { this.spoken.textContent = text; }, 300); // not every key of a held arrow
   }

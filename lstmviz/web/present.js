@@ -143,8 +143,8 @@ function mount(picture, head, theme, dpr, width, height) { // head and map on on
 
 // The sentence, and below it what the map says of the model or of the models; how high it is, and what draws it.
 function headOf(map, paint, view, theme) {
-  const lines = [], { width } = view, { level, labels } = map.words(), family = tokenFont(theme, level);
-  const text = (level === "char" ? labels.join("").replaceAll(SPACE_SIGN, " ") : labels.join(" "))
+  const lines = [], { width } = view, { level, labels, headline } = map.words(), family = tokenFont(theme, level);
+  const text = headline || (level === "char" ? labels.join("").replaceAll(SPACE_SIGN, " ") : labels.join(" "))
     .replace(new RegExp(`^${NEWLINE_SIGN} ?`), "");
   const size = width < 600 ? 18 : 26;
   setFont(paint, size, 600, family);

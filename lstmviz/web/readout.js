@@ -27,8 +27,7 @@ function row(name, children, title) {
 }
 
 function cellCard(seen) {
-  const said = make("span", "said", `“${seen.token}”`);
-  const title = make("h4", "", "token ", [said, ` (${seen.time}) · unit ${seen.unit}`]);
+  const title = make("h4", "", seen.level === "row" ? "" : `${seen.column} `, [make("span", "said", seen.called), ` · unit ${seen.unit}`]);
   if (seen.layers > 1) title.append(` · layer ${seen.layer + 1}`);
   if (seen.annotation) title.append(make("span", "note", seen.annotation));
   const rows = seen.roles.map((role) => {
@@ -43,7 +42,7 @@ function cellCard(seen) {
   const card = make("div", `card cell${wide}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${inline(seen.reads)}.`));
   const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;
-  const surprise = missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
+  const surprise = seen.answer ? `${seen.answer}.` : missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
   return card;
@@ -56,7 +55,7 @@ function besideCard(seen) {
 }
 
 // The units that do most at this token; a click selects one of them in the map.
-function findCard({ found, mode, layer }) {
+function findCard({ found, mode, layer, column }) {
   const rows = found.map(([what, units]) => {
     const chips = units.map(({ unit, by, symbol, ...colours }) => {
       const sign = make("i", "", symbol);
@@ -68,20 +67,23 @@ function findCard({ found, mode, layer }) {
     });
     return row("find", [make("span", "name", what), make("div", "chips", "", chips.length ? chips : ["–"])], MEANINGS[what]);
   });
-  return make("div", "card found", "", [make("h4", "", "most at this token"), ...rows]);
+  return make("div", "card found", "", [make("h4", "", `most at this ${column}`), ...rows]);
 }
 
-function nextCard({ next, level, mode }) {
+// What may come next, to be clicked; or the labels that may be right, which are no text to go on with.
+function nextCard({ next, level, mode, asks, answer, right }) {
   const rows = next.tokens.map((token, k) => {
     const share = next.probabilities[k], typed = next.typed[k];
     const name = make("span", "name", token), value = make("span", "value", number(share));
-    const button = make("button", "row next", "", [name, bar(share, INKS[mode].likely), value]);
+    const parts = [name, bar(share, INKS[mode].likely), value];
+    if (answer) return make("div", `row next label${token === right ? " right" : ""}`, "", parts);
+    const button = make("button", "row next", "", parts);
     const title = typed === null ? `${inline(token)} cannot be typed` : `append ${inline(token)} to the sentence`;
     Object.assign(button, { type: "button", title, disabled: typed === null });
     Object.assign(button.dataset, { act: "append", typed: typed ?? "", level });
     return button;
   });
-  return make("div", "card likely", "", [make("h4", "", level === "char" ? "next character" : "next word"), ...rows]);
+  return make("div", "card likely", "", [make("h4", "", asks), ...rows]);
 }
 
 // As if it had been typed at the end of the box: so a click is a key like any other, and none of those before it is lost.

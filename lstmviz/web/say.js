@@ -2,7 +2,7 @@
 
 import { bySymbol, hasGate, memoryOf } from "./deeds.js";
 import { evaluate } from "./equations.js";
-import { ALIKE, inline, missing, number, percent, perplexity, signed } from "./words.js";
+import { ALIKE, inline, likeliest, missing, number, percent, perplexity, signed } from "./words.js";
 
 const known = (...values) => values.every((value) => Number.isFinite(value));
 
@@ -31,6 +31,14 @@ export function sentence({ roles, time, begins, symbols, does, lets_out, resets 
   if (!known(hidden)) return "";
   if (!known(before.hidden)) return `Starts empty, becomes ${signed(hidden)}.`;
   return `Goes from ${number(before.hidden)} to ${number(hidden)}: no gate keeps what it held.`;
+}
+
+// What a model that says labels makes of a column.
+export function answered({ top, answer }, t) {
+  const { label, probability } = likeliest(top, t), asked = inline(answer.labels[t]), given = number(answer.probability[t]);
+  const says = `Says ${inline(label)} (${number(probability)})`;
+  if (label === answer.labels[t]) return answer.known ? `${says}, which is right` : says;
+  return answer.known ? `${says}; right is ${asked} (${given})` : `${says}; in the end ${asked}, now ${given}`;
 }
 
 const chance = (nll) => {

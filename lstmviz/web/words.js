@@ -53,6 +53,15 @@ export function soFar(nll, unknown) {
   return `perplexity so far ${perplexity(nll)}${unknown ? `, ${percent(unknown)} <unk>` : ""}`;
 }
 
+// What a model thinks likeliest after a column.
+export function likeliest({ tokens, probabilities }, t) {
+  const most = probabilities[t].reduce((best, p, k, all) => (p > all[best] ? k : best), 0);
+  return { label: tokens[t][most], probability: probabilities[t][most] };
+}
+
+// A column in the middle of other text: “a” (3), or row 4.
+export const called = ({ level, labels }, t) => (level === "row" ? labels[t] : `“${inline(labels[t])}” (${t})`);
+
 export const shortLabel = (role) => role.label.replace(/ \(.*\)| (gate|state)$/g, "");
 
 export const list = (names) => names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;

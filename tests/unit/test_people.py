@@ -92,6 +92,13 @@ def test_without_a_cookie_the_page_is_a_sentence(here: Home, monkeypatch) -> Non
     assert not (here.folder / "people").exists()
 
 
+def test_in_a_class_nobody_names_folders_of_the_server(here: Home, monkeypatch) -> None:
+    sent(monkeypatch, **{COOKIE: SECRET})
+    app = AppTest.from_file(str(FRAME), default_timeout=60).run().switch_page("train.py").run()
+    app.selectbox(key="task").select("classify").run()
+    assert not app.exception and app.selectbox(key="images").options == ["digits"]
+
+
 def test_the_page_of_a_class_keeps_to_its_limits(here: Home, monkeypatch) -> None:
     sent(monkeypatch, **{COOKIE: SECRET})
     monkeypatch.setattr(trainings, "start", lambda what: None)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz import cli
 from lstmviz.card import card
 from lstmviz.cells import CELLS
-from lstmviz.checkpoint import Checkpoint, CheckpointError, dumps, loads, weights_of
+from lstmviz.checkpoint import CheckpointError, dumps, loads
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.images import digits, examples, open_images
+from lstmviz.data.images import as_code, digits, examples, from_code, open_images
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.home import Home
 from lstmviz.model import LanguageModel
@@ -25,7 +26,9 @@ from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.training.folder import Record, Run, RunConfig
 from lstmviz.training.loop import Metrics, Trainer, held_out, judged
 from lstmviz.training.probe import Probe
+from lstmviz.ui import sources
 from lstmviz.ui.sources import Trained, open_path
+from lstmviz.wire import payload
 
 TRAIN = TrainConfig("digits", task="classify", batch_size=32, learning_rate=3e-2, steps=80, eval_every=40)
 LABELS = Vocabulary("label", tuple("0123456789"))
@@ -34,25 +37,6 @@ LABELS = Vocabulary("label", tuple("0123456789"))
 def model_of(cell: str = "lstm", **options) -> LanguageModel:
     torch.manual_seed(0)
     return LanguageModel(ModelConfig(cell, embedding_size=8, hidden_size=12, row_size=8, **options), 10)
-
-
-@pytest.fixture
-def classifier(make_checkpoint):
-    """Makes an untrained checkpoint that reads 8 × 8 digits."""
-
-    def make(**options) -> Checkpoint:
-        model = model_of(**options)
-        results = {"valid_nll": 2.3, "valid_accuracy": 0.125, "test_nll": 2.4, "test_accuracy": 0.25}
-        return dataclasses.replace(
-            make_checkpoint(),
-            model=model.config,
-            train=TRAIN,
-            vocabulary=LABELS,
-            weights=weights_of(model),
-            results=results,
-        )
-
-    return make
 
 
 # ---- what a checkpoint says of it ------------------------------------------------------------------------------------
@@ -326,10 +310,51 @@ def test_every_task_says_what_it_is_and_has_data_of_its_own():
             task.check(fitted_to(corpus, ModelConfig(next(iter(task.cells)))), corpus.vocabulary, corpus.reads)
 
 
-def test_pages_offer_no_model_of_images_and_refuse_one_in_a_sentence(classifier, tmp_path):
+def test_pages_offer_no_model_of_a_task_that_they_do_not_show_and_refuse_one(classifier, tmp_path, monkeypatch):
     path = tmp_path / "runs/images/best.safetensors"
     checkpoints.save(classifier(), path)
     Run.create(tmp_path / "runs/images", RunConfig(TRAIN, model_of().config))
+    assert Trained.every(Home(tmp_path)) == [Trained("images")]
+    monkeypatch.setattr(sources, "SHOWN", ("language",))
     assert Trained.every(Home(tmp_path)) == []
-    with pytest.raises(CheckpointError, match="it reads images, and the pages show models of a text"):
+    with pytest.raises(CheckpointError, match="its task is classify, which the pages do not show"):
         open_path(path, "images")
+
+
+def test_an_image_in_a_link_comes_back_and_another_is_refused_in_a_sentence():
+    image = digits().test[0, :, :-1].numpy()
+    code = as_code(image)
+    assert len(code) == 64 and np.abs(from_code(code, 8).astype(int) - image).max() <= 16
+    assert as_code(from_code(code, 8)) == code
+    for wrong, said in (
+        ("0" * 784, "it has 28 × 28 pixels; the model reads images of 8 × 8"),
+        ("0" * 63, "it has 63 pixels, which make no square"),
+        ("g" * 64, "it is no image: a pixel is one of 0 to 9 and a to f"),
+        ("", "it is no image"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            from_code(wrong, 8)
+
+
+def test_what_the_browser_draws_of_an_image(classifier):
+    opened, label = prepare(classifier()), 7
+    image = digits().test[0, :, :-1].numpy()
+    view = {"layers": [0], "roles": [], "order": "index", "selection": {"time": 7, "unit": 0, "layer": 0}}
+
+    def header(shows: int | None) -> dict:
+        message = payload(opened, read_image(opened, image, shows), **view)
+        return json.loads(message[4 : 4 + int.from_bytes(message[:4], "little")])
+
+    seen, of_drawing = header(label), header(None)
+    with torch.no_grad():
+        p = opened.model(torch.tensor(image / 255).float()[:, None])[0][:, 0].softmax(-1).numpy()  # (8, 10)
+    assert seen["top"]["tokens"] == [[*"0123456789"]] * 8  # each in its own place
+    np.testing.assert_allclose(seen["top"]["probabilities"], p, atol=1e-4)
+    assert set(seen["top"]["typed"].values()) == {None}
+    assert seen["answer"]["known"] and seen["answer"]["labels"] == ["7"] * 8
+    np.testing.assert_allclose(seen["answer"]["probability"], p[:, 7], atol=1e-4)
+    last = int(p[-1].argmax())
+    assert not of_drawing["answer"]["known"] and of_drawing["answer"]["labels"] == [f"{last}"] * 8
+    np.testing.assert_allclose(of_drawing["answer"]["probability"], p[:, last], atol=1e-4)
+    assert (seen["image"], seen["noun"], seen["column"]) == (as_code(image), "row", "row")
+    assert seen["title"].endswith("12 units · 12.5% right in validation")

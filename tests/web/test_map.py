@@ -7,11 +7,12 @@ import pytest
 from playwright.sync_api import Page
 
 from lstmviz.baselines import Counts, NGram
+from lstmviz.data.images import examples, from_code
 from lstmviz.explain.alignment import Compared, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import differences
 from lstmviz.explain.kin import kinship
-from lstmviz.reading import OpenModel, prepare, read
+from lstmviz.reading import OpenModel, prepare, read, read_image
 from lstmviz.wire import Frame, framed, payload, side_by_side
 
 # Every key that is read of a header and is not in it, once a component has shown a message and was pointed at all over.
@@ -84,6 +85,34 @@ def test_all_that_the_map_reads_is_in_its_header(cell: str, n: int, web_page: Pa
     assert (f"The {n}-gram gave" in found["said"]) == (n > 0)
 
 
+def test_all_that_the_map_of_an_image_reads_is_in_its_header(web_page: Page, classifier) -> None:
+    problems = []
+    web_page.on("pageerror", lambda error: problems.append(str(error)))
+    model = prepare(classifier())
+    seen = read_image(model, examples(8)[0, :, :-1].numpy(), 6)
+    view = {"layers": [0], "roles": ["cell"], "order": "index", "selection": {"time": 7, "unit": 0, "layer": 0}}
+    found = web_page.evaluate(READ, ["map.js", list(framed(Frame(), payload(model, seen, **view)))])
+    assert found["missing"] == [] and not problems
+    assert found["tokens"] == 8 and found["painted"] > 0 and "what it held" in found["said"]
+
+
+STROKES = {"dot": [[[0.2, 0.2]]], "low": [[[0.3, 0.6], [0.3, 0.9]]], "wide": [[[0.1, 0.5], [0.9, 0.5]]]}
+
+
+@pytest.mark.parametrize("side", [8, 28])
+@pytest.mark.parametrize("name", STROKES)
+def test_what_is_drawn_is_brought_to_the_size_and_the_place_of_the_images(name: str, side: int, web) -> None:
+    """As those that a model learned from: five sevenths of the side, or all of 8 × 8; a dot stays one."""
+    image = from_code(web("drawing.js", "rendered", STROKES[name], side), side).astype(float)
+    rows, columns = (np.flatnonzero(image.max(axis) > 40) for axis in (1, 0))
+    tall, wide = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+    inner = side if side == 8 else 20
+    assert abs(tall - (inner if name == "low" else 3)) <= 2 and abs(wide - (inner if name == "wide" else 3)) <= 2
+    for axis in (0, 1):
+        centre = (image.sum(axis) * (np.arange(side) + 0.5)).sum() / image.sum()
+        assert centre == pytest.approx(side / 2, abs=0.6)
+
+
 def test_what_is_laid_over_the_loss_has_a_strip_of_its_own(web_page: Page, make_checkpoint) -> None:
     """With up where the model lost less, and down where it lost more; without, nothing moves."""
     model = opened(make_checkpoint, "lstm")
@@ -120,3 +149,21 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 5 and found["painted"] > 0
+
+
+def test_all_that_the_comparison_of_an_image_reads_is_in_its_header(web_page: Page, classifier) -> None:
+    problems = []
+    web_page.on("pageerror", lambda error: problems.append(str(error)))
+    image, models = examples(8)[0, :, :-1].numpy(), [prepare(classifier(cell=cell)) for cell in ("lstm", "rnn")]
+    compared = [Compared(f"{k}", f"{k}", each, read_image(each, image)) for k, each in enumerate(models)]
+    axis, facts = shared_axis("", compared), differences(models, [1000.0, 2000.0])
+    view = View(0, "index", ["keeps", "memory"], ["probability", "loss"], "keeps", difference=False)
+    header, parts = draw(
+        Comparison(compared, axis, facts, kinship(models), 0), view, {"time": 7, "unit": 0, "model": 0}
+    )
+    found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
+    assert found["missing"] == [] and not problems
+    assert found["tokens"] == 8 and found["painted"] > 0
+    probability, loss = header.charts
+    assert not any(p is None for line in probability.lines for p in line)  # of what each says at last
+    assert all(p is None for line in loss.lines for p in line)  # nobody knows what it shows

@@ -5,12 +5,12 @@
 // What is drawn is `compared`: {header, words, models}, as compare.js makes it of a message.
 
 import { DASHES } from "../constants.js";
-import { chosen, clamp, columns, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
+import { chosen, clamp, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
 import { missing, number, shortLabel, whole } from "../words.js";
 import { barWidth, drawLine, markBeyond } from "./lines.js";
 import { drawField, drawScale, frameRow } from "./panel.js";
 import { begin, betweenGutters, setFont, write } from "./pen.js";
-import { drawTokens, lossScale, surprise, widest } from "./tokens.js";
+import { drawTokens, laidOut, lossScale, surprise } from "./tokens.js";
 
 export const LEFT = 130, TITLE = 26, BETWEEN = 16; // CSS pixels
 const CHART = 64, CAPTION = 18, NARROWEST = 96;
@@ -22,7 +22,7 @@ export function comparisonView(paint, { header, words, models }, theme, { width,
   const each = (start, stop) => (stop - start - (models.length - 1) * BETWEEN) / models.length;
   const stacked = each(LEFT, width - RIGHT) < NARROWEST;
   const [left, right] = stacked ? [STACKED.left, width - STACKED.right] : [LEFT, width - RIGHT];
-  const { column, strip, lean } = columns(words.labels.length, widest(paint, theme, words), right - left, zoom, dpr);
+  const { column, strip, lean } = laidOut(paint, theme, words, right - left, zoom, dpr);
   const above = stacked ? STACKED.title : 0; // a title over what it names, where there is no gutter beside it
   const charts = header.charts.map((chart, k) => ({ ...chart, y: strip + 10 + above + k * (CHART + GAP + above) }));
   const mapsTop = strip + 10 + charts.length * (CHART + GAP + above) + 14;
@@ -75,7 +75,7 @@ export function drawComparison(paint, view, compared, theme) {
   begin(paint, view, theme);
   const { loss } = models[header.reference], most = lossScale(header.level);
   drawTokens(paint, view, words, theme, 0, (t) => surprise(theme, loss[t], most));
-  if (!view.stacked) write(paint, theme, "token", LEFT - 12, view.strip - 12, { alpha: 0.65 });
+  if (!view.stacked) write(paint, theme, header.column, LEFT - 12, view.strip - 12, { alpha: 0.65 });
   for (const chart of view.charts) drawChart(paint, view, compared, theme, chart);
   frame(paint, view, theme, 0, view.mapsTop - 18);
   for (const { slot, y } of view.slots) drawName(paint, view, theme, slot.label, slot.hint, y);

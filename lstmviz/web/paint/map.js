@@ -2,12 +2,13 @@
 // and the selected unit through the sentence. Where a layer has more units than can be told apart, a panel shows those that
 // tell most. The gutters left and right stay where they are while the columns scroll.
 
-import { chosen, clamp, columns, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
+import { chosen, clamp, GAP, leanAt, lineAt, RIGHT, rows, timeAt, x } from "../view.js";
+import { drawAnswer } from "./answer.js";
 import { drawGain, GAIN } from "./gain.js";
 import { drawLoss, LOSS } from "./loss.js";
 import { drawPanel } from "./panel.js";
 import { begin, outline, write } from "./pen.js";
-import { drawTokens, lossScale, surprise, widest } from "./tokens.js";
+import { drawTokens, laidOut, lossScale, surprise } from "./tokens.js";
 import { drawUnit } from "./unit.js";
 
 const LOWEST = 100, HIGHEST = 260; // of a panel, in CSS pixels
@@ -25,11 +26,11 @@ export const annotationOf = (data, unit, layer) =>
 export function mapView(paint, data, theme, { width, window, dpr, zoom, first, time, unit, layer }) {
   const narrow = width < NARROW; // names go, symbols stay
   const gutter = narrow ? 92 : 162, right = width - RIGHT;
-  const { column, strip, lean } = columns(data.tokens.length, widest(paint, theme, data), right - gutter, zoom[0], dpr);
+  const { column, strip, lean } = laidOut(paint, theme, data, right - gutter, zoom[0], dpr);
   const lossTop = strip + 6, gainTop = lossTop + LOSS + GAP;
   const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
   const roles = [...panelsOf(data, layer)].sort((a, b) => rank(a) - rank(b));
-  const band = lean ? 12 : strip; // of the selected unit: words that are slanted are not written again
+  const band = lean || data.image ? 12 : strip; // of the selected unit: what does not fit is not drawn again
   const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
   const own = 22 + band + 6 + roles.length * role + 4;
   const drawn = data.panels.filter((panel) => panel.drawn), top = gainTop + (data.beside ? GAIN + GAP : 0);
@@ -63,16 +64,16 @@ export function drawMap(paint, view, data, theme) {
   begin(paint, view, theme);
   const most = lossScale(data.level);
   drawTokens(paint, view, data, theme, 0, (t) => surprise(theme, data.nll[t], most));
-  write(paint, theme, "token", view.gutter - 12, view.strip - 12, { alpha: 0.65 });
-  const beyond = drawLoss(paint, view, data, theme);
+  write(paint, theme, data.column, view.gutter - 12, view.strip - 12, { alpha: 0.65 });
+  const beyond = (data.answer ? drawAnswer : drawLoss)(paint, view, data, theme);
   if (data.beside) drawGain(paint, view, data, theme);
   for (const place of view.panels) drawPanel(paint, view, place, theme);
-  const title = [`unit ${view.unit} through the sentence`], note = annotationOf(data, view.unit, view.layer);
+  const title = [`unit ${view.unit} through the ${data.whole}`], note = annotationOf(data, view.unit, view.layer);
   if (data.layers.length > 1) title.push(`layer ${view.layer + 1}`);
   if (note) title.push(note);
   drawUnit(paint, view, data, theme, title.join(" · "));
   frameColumn(paint, view, theme, 0, view.panelsEnd, view.strip);
-  frameColumn(paint, view, theme, view.unitTop, view.height - 1, view.lean ? 0 : view.strip);
+  frameColumn(paint, view, theme, view.unitTop, view.height - 1, view.lean ? 0 : view.band);
   return beyond;
 }
 

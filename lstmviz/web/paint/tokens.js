@@ -1,8 +1,9 @@
-// The tokens over their columns. `words` is what is written: {level, labels, unknown, generated_from}.
+// What was read, over its columns. `words` is what is written: {level, labels, unknown, generated_from}; or `image`, drawn.
 
-import { slantedRoom, RIGHT, x } from "../view.js";
+import { columns, slantedRoom, RIGHT, x } from "../view.js";
 import { missing } from "../words.js";
 import { betweenGutters, inkOn, outline, rgb, setFont } from "./pen.js";
+import { drawRows, stripOf, WIDEST } from "./rows.js";
 
 export const lossScale = (level) => (level === "char" ? 5 : 10); // nats: the same whatever the sentence
 
@@ -16,9 +17,16 @@ function widthOf(paint, label) { // in the token font, which must be set
   return widths.get(key);
 }
 
-export function widest(paint, theme, { level, labels }) {
+function widest(paint, theme, { level, labels }) {
   setTokenFont(paint, theme, level);
   return labels.reduce((most, label) => Math.max(most, widthOf(paint, label)), 8);
+}
+
+// How wide each column is, and how high the strip over them: see `columns`.
+export function laidOut(paint, theme, words, room, zoom, dpr) {
+  if (!words.image) return columns(words.labels.length, widest(paint, theme, words), room, zoom, dpr);
+  const count = words.labels.length, { column } = columns(count, Math.min(WIDEST, room / count - 4), room, zoom, dpr);
+  return { column, strip: stripOf({ column }), lean: 0 };
 }
 
 // The colour of a token of this loss, as [red, green, blue, alpha].
@@ -27,6 +35,7 @@ export const surprise = (theme, nll, most) =>
 
 // Their strip at this height; tint(t) is [red, green, blue, alpha].
 export function drawTokens(paint, view, words, theme, y, tint) {
+  if (words.image) return drawRows(paint, view, words, theme, y);
   const { column, lean, strip } = view, page = rgb(theme.page);
   const width = column > 8 ? column - 1 : column, bottom = y + strip;
   const reach = Math.ceil(lean / column); // slanted tokens that begin left of the view still lean into it

@@ -16,7 +16,7 @@ export function drawUnit(paint, view, data, theme, title) {
     const value = valueOf(state, unit, t), place = clamp(Math.round(127.5 * (1 + value / reach)), 0, 255);
     return missing(value) ? [0, 0, 0, 0] : [...channels(theme.signed[place]), 1];
   };
-  if (view.lean) drawBand(paint, view, tint);
+  if (view.lean || data.image) drawBand(paint, view, tint);
   else drawTokens(paint, view, data, theme, unitTop, tint);
   roles.forEach((panel, k) => drawRole(paint, view, data, theme, panel, view.rolesTop + k * view.role));
 }
