@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, Cell, State, chrono
+from lstmviz.cells import CELLS, TREE_CELLS, Cell, Levels, State, TreeCell, cell_called, chrono
 from lstmviz.cells.native import backwards
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 from lstmviz.data.vocabulary import IGNORED
@@ -155,6 +155,51 @@ class Stack(nn.ModuleList):
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
+
+
+class TreeStack(nn.ModuleList):
+    """Cells of trees one over another, in the place of a `Stack`: each reads what the one below it says of every node.
+
+    Args:
+        cell: of every layer.
+        input_size, hidden_size, layers, dropout: as for a `Stack`.
+    """
+
+    def __init__(
+        self, cell: type[TreeCell], input_size: int, hidden_size: int, layers: int = 1, dropout: float = 0.0
+    ) -> None:
+        super().__init__(cell(size, hidden_size) for size in [input_size] + [hidden_size] * (layers - 1))
+        self.dropout, self.most = dropout, cell.most
+
+    def __iter__(self) -> Iterator[TreeCell]:
+        return cast(Iterator[TreeCell], super().__iter__())
+
+    def forward(self, vectors: Tensor, state: None, parents: Tensor) -> tuple[Tensor, list[State]]:
+        """Let the trees grow.
+
+        Args:
+            vectors: of the nodes of B trees, in post-order, ``(T, B, X)``.
+            state: none; nothing stands before a tree.
+            parents: the time of each node's parent, -1 where it has none, as padding has none, ``(T, B)``.
+
+        Returns:
+            What the last layer says of every node, ``(T, B, H)``, and no state.
+
+        Raises:
+            ValueError: a node has more children than the cell has places for.
+        """
+        levels = Levels.of(parents, self.most)
+        for cell in self:
+            vectors = cell(F.dropout(vectors, self.dropout, self.training), levels)
+        return F.dropout(vectors, self.dropout, self.training), []
+
+    def record(self, vectors: Tensor, parents: Tensor) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """As ``forward`` in eval mode, keeping every gate and state: one dict a layer, as `TreeCell.record`."""
+        levels, found = Levels.of(parents, self.most), []
+        for cell in self:
+            found.append(cell.record(vectors, levels))
+            vectors = found[-1]["hidden"]
+        return vectors, found
 
 
 class Window(nn.Module):
@@ -344,7 +389,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         config.check_vocabulary(vocab_size)
         self.config = config
-        cell = CELLS[config.cell]
+        cell = cell_called(config.cell)
         output_size = config.directions * cell.output_of(config.hidden_size)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
@@ -362,11 +407,13 @@ class LanguageModel(nn.Module):
             self.layers = cast(Stack, Window(*sizes, config.window, config.dropout))
         elif config.attention:
             looks = config.attention != "none"
-            told = Attending(cell, *sizes, config.num_layers, dropout=config.dropout, looks=looks)
+            told = Attending(CELLS[config.cell], *sizes, config.num_layers, dropout=config.dropout, looks=looks)
             self.layers = cast(Stack, told)
+        elif issubclass(cell, TreeCell):
+            self.layers = cast(Stack, TreeStack(cell, *sizes, config.num_layers, config.dropout))
         else:
             options = {"dropout": config.dropout, "bidirectional": config.bidirectional}
-            self.layers = Stack(cell, *sizes, config.num_layers, **options)
+            self.layers = Stack(CELLS[config.cell], *sizes, config.num_layers, **options)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         if config.row_size is None:
@@ -398,7 +445,7 @@ class LanguageModel(nn.Module):
         """What the layers make of vectors ``(T, B, E)``: what the last one says, ``(T, B, D·H)``, and their state.
 
         Args:
-            lengths: as for `Stack`.
+            lengths: as for `Stack`; of trees, as for `TreeStack`, each node's parent, ``(T, B)``.
         """
         return self.layers(vectors, state, lengths)
 
@@ -428,7 +475,7 @@ class LanguageModel(nn.Module):
             tokens: int64 ``(T, B)``.
             targets: int64 ``(S, B)``, after each of the last S of them; with lengths, `IGNORED` where nothing is asked.
             state: as for ``forward``.
-            lengths: ``(B,)``, where those of the sequences differ: what follows is padding.
+            lengths: ``(B,)``, where those of the sequences differ: what follows is padding. As for ``run``.
 
         Returns:
             Mean nll in nats of what is asked, float32 under autocast too, and the state after the last token.
@@ -541,8 +588,8 @@ def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
         wide = {"embedding_size": CELLS[options.get("cell", "lstm")].output_of(units)} if tied else {}
         return ModelConfig(**{**options, **wide, "hidden_size": units})
 
-    if (cell := options.get("cell", "lstm")) not in CELLS:
-        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join(CELLS)}")
+    if (cell := options.get("cell", "lstm")) not in CELLS | TREE_CELLS:
+        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join([*CELLS, *TREE_CELLS])}")
     if (least := parameter_count(of(1), vocab_size)) > parameters:
         raise ValueError(
             f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "

@@ -29,11 +29,11 @@ class Labelled(NamedTuple):
 
     Args:
         tokens: of the text.
-        labels: one to each token, or a single one, which is said after the last.
+        labels: one to each token, or a single one, which is said after the last; None where none is asked.
     """
 
     tokens: Sequence[str]
-    labels: Sequence[str]
+    labels: Sequence[str | None]
 
 
 class Files(NamedTuple, Generic[T]):
@@ -81,7 +81,7 @@ def corpus_of(
         ValueError: a part or a sequence is empty, a sequence is too long, or it has a label that is not known.
     """
     tokens = chain.from_iterable(sequence.tokens for sequence in parts[0])
-    known = sorted({label for sequence in parts[0] for label in sequence.labels})
+    known = sorted({label for sequence in parts[0] for label in sequence.labels if label is not None})
     reads = reads or Vocabulary.of(config.level, tokens, config.max_words, config.min_count)
     labels = labels or Vocabulary("label", tuple(known))
     made = [
@@ -103,11 +103,12 @@ def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads:
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")
     if (longest := max(lengths)) > SEQUENCE_MOST:
         raise ValueError(f"{what} has a sequence of {longest:,} tokens; at most {SEQUENCE_MOST:,} are read: cut it")
-    if strange := next((label for each in sequences for label in each.labels if label not in labels.ids), None):
+    label_ids = {None: IGNORED, **labels.ids}
+    if strange := next((label for each in sequences for label in each.labels if label not in label_ids), None):
         raise ValueError(f"{what} has the label {strange}, which is not known; known are {', '.join(labels.tokens)}")
     ids = torch.tensor(reads.encode_tokens([token for each in sequences for token in each.tokens]), dtype=torch.int32)
     ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
-    said = torch.tensor([labels.ids[label] for each in sequences for label in each.labels], dtype=torch.int32)
+    said = torch.tensor([label_ids[label] for each in sequences for label in each.labels], dtype=torch.int32)
     step, end = torch.arange(longest), torch.tensor(lengths)[:, None]  # (T,), (N, 1)
     first = end - torch.tensor([len(each.labels) for each in sequences])[:, None]  # that has a label
     found = torch.tensor([PADDING, IGNORED], dtype=torch.int32).repeat(len(sequences), longest, 1)
