@@ -283,9 +283,8 @@ class Attending(nn.Module):
         size = cell.output_of(hidden_size)  # H
         self.reader = Stack(cell, input_size, hidden_size, layers, dropout=dropout, bidirectional=True)
         self.speaker = Stack(cell, input_size, hidden_size, layers, dropout=dropout)
-        self.sizes = {
-            name: value.shape[-1] for name, value in self.speaker[0].initial_state(1).items() if name in BEGUN
-        }
+        zeros = self.speaker.initial_state(1)[0]
+        self.sizes = {name: zero.shape[-1] for name, zero in zeros.items() if name in BEGUN}
         self.begin = nn.Linear(2 * size, layers * sum(self.sizes.values()))
         self.score = nn.Linear(size, 2 * size, bias=False) if looks else None
         self.combine = nn.Linear(3 * size, size) if looks else None
