@@ -10,6 +10,7 @@ names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 sh
   shakespeare-char-6gram wikitext2-word-4gram lineups/brackets lineups/agreement lineups/recall recorded/brackets
   classify/digits-lstm classify/digits-rnn classify/mnist-lstm-128
   tag/between-lstm tag/between-lstm-bidirectional classify_text/recall-lstm classify_text/recall-rnn classify_text/agreement-lstm
+  tree/expressions-nary tree/expressions-child-sum tag/expressions-lstm
   experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
   experiments/baselines-words experiments/baselines-characters}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -57,10 +58,16 @@ for name in $names; do
       --learning-rate 3e-3 --steps 5150 --eval-every 429 ;;
     classify/digits-*) train "$name" --task classify --corpus digits --cell "${name#classify/digits-}" --hidden-size 48 \
       --embedding-size 16 --dropout 0.2 --learning-rate 5e-3 --steps 3000 --eval-every 100 ;;
+    */expressions-*) train "$name" --corpus expressions --embedding-size 16 --learning-rate 1e-2 --steps 4000 --eval-every 200 \
+      $(case $name in # as many parameters
+        *-nary) echo --task tree --cell nary --hidden-size 32 ;; *-child-sum) echo --task tree --cell child_sum --hidden-size 64 ;;
+        *) echo --task tag --hidden-size 64 ;; esac) ;;
     tag/*) train "$name" --task tag --corpus between --embedding-size 8 --learning-rate 1e-2 --steps 2000 --eval-every 200 \
       $(case $name in *-bidirectional) echo --hidden-size 16 --bidirectional ;; *) echo --hidden-size 24 ;; esac) ;; # as many parameters
     classify_text/*) text=${name#classify_text/}; train "$name" --task classify_text --corpus "${text%-*}" --cell "${text#*-}" \
       --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 1000 --eval-every 100 ;;
+    translate/*) text=${name#translate/}; train "$name" --task translate --corpus "${text%%-*}" --embedding-size 32 --hidden-size 64 \
+      --batch-size 64 --learning-rate 3e-3 --steps 2000 --eval-every 200 $(case $name in *-bottleneck) echo --attention none ;; esac) ;;
     brackets) train "$name" --corpus brackets --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 6000 ;;
     agreement) train "$name" --corpus agreement --hidden-size 24 --embedding-size 12 --learning-rate 1e-2 --bptt 32 --steps 6000 ;;
     shakespeare-char-lstm) train "$name" "${shakespeare[@]}" --hidden-size 256 --dropout 0.2 --steps 12000 ;;

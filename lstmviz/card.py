@@ -24,7 +24,7 @@ def figures(nll: float, vocabulary: Vocabulary, unknown: float | None = None, *,
         accuracy: the share of right labels.
     """
     if accuracy is not None:
-        return f"{accuracy:.2%} right, {nll:.4f} nats/label"
+        return f"{accuracy:.2%} right, {nll:.4f} nats/{_token(vocabulary)}"
     value = perplexity(nll)
     shown = f"{value:.2f}" if value < 1e6 else f"{value:.3g}"
     bits = f", {nll / math.log(2):.3f} bits/character" if vocabulary.level == "char" else ""
@@ -57,6 +57,7 @@ def card(checkpoint: Checkpoint) -> str:
         "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
         + f", {model.hidden_size} units{' in each direction' * model.bidirectional}, embedding {model.embedding_size}"
         + (f" of rows of {model.row_size} pixels" if model.row_size else "")
+        + (f", attention: {model.attention}" if model.attention else "")
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
         + (f", forget bias {model.forget_bias:g}" if model.forget_bias is not None else "")
@@ -111,13 +112,14 @@ def _of_text(source: Checkpoint | About, vocabulary: Vocabulary, reads: Vocabula
     }
     if vocabulary.level == "label":
         data["labels"] = plain(", ".join(vocabulary.tokens))
-        if not reads:
-            return data
-        vocabulary = reads
-    return data | {
-        "vocabulary": f"{len(vocabulary) - len(SPECIALS):,} {'characters' if vocabulary.level == 'char' else 'words'} "
-        f"and {', '.join(plain(token) for token in SPECIALS)}",
-    }
+    else:
+        data["says" if reads else "vocabulary"] = _tokens(vocabulary)
+    return data | ({"vocabulary": _tokens(reads)} if reads else {})
+
+
+def _tokens(vocabulary: Vocabulary) -> str:
+    specials = ", ".join(plain(token) for token in SPECIALS)
+    return f"{len(vocabulary) - len(SPECIALS):,} {_token(vocabulary)}s and {specials}"
 
 
 def _rows(rows: dict[str, str]) -> str:
@@ -128,4 +130,4 @@ def _rows(rows: dict[str, str]) -> str:
 
 
 def _token(vocabulary: Vocabulary) -> str:
-    return {"char": "character", "word": "word"}[vocabulary.level]
+    return {"char": "character"}.get(vocabulary.level, vocabulary.level)

@@ -350,7 +350,7 @@ def _check_figures(checkpoint: Checkpoint) -> None:
         return is_nll(value)
 
     history, variable = checkpoint.history, checkpoint.hidden_variable
-    share = "accuracy" if checkpoint.vocabulary.level == "label" else "unknown"
+    share = "accuracy" if TASKS[checkpoint.train.task].parts else "unknown"
     shares = f"valid_{share}", f"test_{share}"
     try:
         for name, most in _TEXTS.items():

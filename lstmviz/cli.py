@@ -26,18 +26,20 @@ import tyro
 from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
 from lstmviz.card import figures, strongest_unit, table_card, unknown_warning
-from lstmviz.cells import CELLS
+from lstmviz.cells import TREE_CELLS
 from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
+from lstmviz.data.expressions import EXPRESSIONS, Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
 from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
+from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
-from lstmviz.trace import trace_labels, trace_sentence
+from lstmviz.trace import trace_labels, trace_sentence, trace_tree
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import lineup
 from lstmviz.training.loop import Metrics, held_out, judged, unknown_share
@@ -143,13 +145,14 @@ def sweep(
     corpus, task = train["corpus"], train["task"]
     corpus = corpus and _lasting(corpus, task)
     if corpus and TASKS[task].parts:
-        model = {**model, **decided_by(open_data(TrainConfig(**{**train, "corpus": corpus})))}
+        opened = open_data(TrainConfig(**{**train, "corpus": corpus}))
+        model = {**model, **decided_by(opened, model.get("attention"))}
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
     grid = lineup(
         TrainConfig(**{**train, "corpus": corpus}),
         model,
-        cells=tuple(CELLS) if cells == ("all",) else cells,
+        cells=tuple(TASKS[task].cells) if cells == ("all",) else cells,
         num_layers=num_layers,
         bptt=bptt,
         seeds=seeds,
@@ -447,13 +450,18 @@ def evaluate(
     if opened.sha256 != loaded.corpus_sha256:
         say(f"note: this is another text than the one the model was trained on ({loaded.corpus_name})")
     tokens = getattr(opened, part)
-    if TASKS[loaded.train.task].parts:
+    task = TASKS[loaded.train.task]
+    if task.parts:
         nll, accuracy = judged(loaded.build(), tokens, loaded.train)
         said = figures(nll, loaded.vocabulary, accuracy=accuracy)
-        what = "texts" if loaded.reads else "images"
+        what = "texts" if task.reads == "tokens" else task.reads
         say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}, {len(tokens):,} {what}): {said}")
-        if known := TASKS[loaded.train.task].known.get(corpus):
+        if known := task.known.get(corpus):
             say(known)
+        if corpus == EXPRESSIONS:
+            root = right_at_the_root(loaded.build(), tokens, task.parts).float().mean().item()
+            deep = ", ".join(f"{accuracy:.1%} at {depth}" for depth, accuracy in accuracy_by_depth(loaded).items())
+            say(f"right at the root: {root:.2%}; of expressions drawn anew by their depth in operations: {deep}")
         return
     nll, unknown = held_out(loaded.build(), tokens, loaded.vocabulary, loaded.train), unknown_share(tokens)
     if not math.isfinite(nll):
@@ -515,7 +523,9 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     """Write every gate and state of a sentence to a Parquet or CSV file.
 
     Of a model that says labels of texts there stand beside them the likeliest label at each token and its probability;
-    of one that reads in both directions the values of each, at the tokens of which they are.
+    of one that reads in both directions the values of each, at the tokens of which they are. A model of trees takes an
+    expression, as "max(3, min(7, 2), 5)": time runs over its nodes, each behind its children, and the forget gate of a
+    node is what its parent keeps of it.
 
     Args:
         checkpoint: a .safetensors file of lstmviz.
@@ -533,10 +543,20 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     loaded = checkpoints.load(checkpoint)
     if loaded.model.row_size:
         raise ValueError(f"{checkpoint.name} reads images and no text; python -m lstmviz evaluate says how well")
+    if loaded.model.attention:
+        where = "lstmviz.translation.trace_translation gives both to Python"
+        raise ValueError(f"{checkpoint.name} is two networks, which no table of one text holds; {where}")
     model, reads = loaded.build(), loaded.reads or loaded.vocabulary
-    frame = trace_sentence(model, reads, text).to_dataframe()
-    if loaded.reads:
-        _, likely = trace_labels(model, torch.tensor(reads.encode(text)), best=1)
+    if loaded.model.cell in TREE_CELLS:
+        tree = Expression.parse(text)
+        found, likely = trace_tree(model, tree, reads, loaded.vocabulary, best=1)
+        frame = found.to_dataframe()
+        frame["parent"] = np.array(tree.parents)[frame["time"]]
+        frame["value"] = np.array(tree.values, dtype=object)[frame["time"]]
+    else:
+        frame = trace_sentence(model, reads, text).to_dataframe()
+        likely = trace_labels(model, torch.tensor(reads.encode(text)), best=1)[1] if loaded.reads else None
+    if likely:
         frame["label"] = np.array(loaded.vocabulary.tokens, dtype=object)[likely.ids[frame["time"], 0]]
         frame["probability"] = likely.probabilities[frame["time"], 0]
     frame.to_parquet(out) if out.suffix == ".parquet" else out.write_text(as_csv(frame), "utf-8", newline="")

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import CELLS, TREE_CELLS, cell_called
 
 Level = Literal["char", "word"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
-Task = Literal["language", "classify", "classify_text", "tag"]
+Attention = Literal["luong", "none"]
+Task = Literal["language", "classify", "classify_text", "tag", "translate", "tree"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -46,6 +47,8 @@ RUNS_MOST = 4_000_000  # different runs of tokens in a table of counts
 TABLE_MOST = 16 * 2**20  # bytes of its file
 SIDE_MOST = 128  # pixels of an image's side
 CLASSES_MOST = 256  # labels that images have
+DEEP_MOST = 200  # operations of an expression, one within the other
+NODES_MOST = 2_000  # digits and operations of an expression
 IMAGES_MOST = 100_000  # of one file
 SEQUENCE_MOST = 2_000  # tokens of a labelled text
 LABELLED_LONG = 32 * 2**20  # bytes of labelled texts
@@ -170,8 +173,11 @@ class ModelConfig(Options):
     cell: str = field(
         default="lstm",
         metadata=option(
-            Range(f"one of {', '.join(CELLS)}", lambda value: type(value) is str and value in CELLS),
-            "a name in ``CELLS``.",
+            Range(
+                f"one of {', '.join([*CELLS, *TREE_CELLS])}",
+                lambda value: type(value) is str and value in CELLS | TREE_CELLS,
+            ),
+            "a name in ``CELLS`` or, for the task tree, in ``TREE_CELLS``.",
         ),
     )
     embedding_size: int = field(
@@ -249,7 +255,8 @@ class ModelConfig(Options):
         default=None,
         metadata=option(
             whole(1, VOCABULARY_MOST),
-            "tokens that it reads, where what it says is labels; None: those that it says. The data decide.",
+            "tokens that it reads, where what it says are labels or another text; None: those that it says. The data "
+            "decide.",
             later=True,
         ),
     )
@@ -258,6 +265,15 @@ class ModelConfig(Options):
         metadata=option(
             SWITCH,
             "read in both directions, by so many units in each: what it says of a step may depend on what follows.",
+            later=True,
+        ),
+    )
+    attention: Attention | None = field(
+        default=None,
+        metadata=option(
+            either("luong", "none"),
+            'how one that says a sequence for another looks back at it: "luong", by the general score of Luong et al. '
+            '2015, which is what None comes to; or "none": all that it says comes from one vector.',
             later=True,
         ),
     )
@@ -278,7 +294,7 @@ class ModelConfig(Options):
             raise ValueError(
                 f"hidden_size times num_layers{both} is {units:,}; it must be at most {UNITS_MOST:,} units"
             )
-        cell = CELLS[self.cell]
+        cell = cell_called(self.cell)
         output_size = cell.output_of(self.hidden_size)
         if self.tie_weights and self.embedding_size != output_size:
             projected = "" if output_size == self.hidden_size else f", projected to {output_size}"
@@ -304,6 +320,11 @@ class ModelConfig(Options):
             raise ValueError("a model reads images or tokens; leave row_size or tokens_read out")
         if self.tie_weights and (self.bidirectional or self.tokens_read is not None):
             raise ValueError("a model that says labels has no embedding of them to decode with; leave tie_weights out")
+        if self.attention is not None and (self.bidirectional or self.row_size or self.adaptive_softmax):
+            raise ValueError(
+                "a model that says one text for another reads it in both directions anyway, and decodes by a softmax; "
+                "leave bidirectional and adaptive_softmax out"
+            )
         if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional):
             raise ValueError("a fixed window reads a text, from the left, and says its next token; leave window out")
 
@@ -341,7 +362,8 @@ class TrainConfig(Options):
             "or the path of a text file or of a folder with train, valid and test; to classify, "
             '"digits" or a folder with the four idx files of MNIST; to classify_text, "recall", "agreement" or such '
             'files with a label, a tab and a text a line; to tag, "between" or such files with a token, a tab and its '
-            "label a line and an empty line after each sequence.",
+            'label a line and an empty line after each sequence; "expressions" to tag, or, as such a file with one a '
+            "line, to tree.",
         )
     )
     level: Level = field(
@@ -462,7 +484,8 @@ class TrainConfig(Options):
         metadata=option(
             Range(f"one of {', '.join(get_args(Task))}", lambda value: value in get_args(Task)),
             '"language": the next token of a text; "classify": an image, read row by row, to its label; '
-            '"classify_text": a text to its label; or "tag": every token of a text to its label.',
+            '"classify_text": a text to its label; "tag": every token of a text to its label; '
+            'or "tree": an expression, as a tree, to the value of each of its operations.',
             later=True,
         ),
     )

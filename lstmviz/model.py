@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, Cell, State, chrono
+from lstmviz.cells import CELLS, TREE_CELLS, Cell, Levels, State, TreeCell, cell_called, chrono
 from lstmviz.cells.native import backwards
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 from lstmviz.data.vocabulary import IGNORED
@@ -157,6 +157,51 @@ class Stack(nn.ModuleList):
         return F.dropout(x, self.dropout, self.training)
 
 
+class TreeStack(nn.ModuleList):
+    """Cells of trees one over another, in the place of a `Stack`: each reads what the one below it says of every node.
+
+    Args:
+        cell: of every layer.
+        input_size, hidden_size, layers, dropout: as for a `Stack`.
+    """
+
+    def __init__(
+        self, cell: type[TreeCell], input_size: int, hidden_size: int, layers: int = 1, dropout: float = 0.0
+    ) -> None:
+        super().__init__(cell(size, hidden_size) for size in [input_size] + [hidden_size] * (layers - 1))
+        self.dropout, self.most = dropout, cell.most
+
+    def __iter__(self) -> Iterator[TreeCell]:
+        return cast(Iterator[TreeCell], super().__iter__())
+
+    def forward(self, vectors: Tensor, state: None, parents: Tensor) -> tuple[Tensor, list[State]]:
+        """Let the trees grow.
+
+        Args:
+            vectors: of the nodes of B trees, in post-order, ``(T, B, X)``.
+            state: none; nothing stands before a tree.
+            parents: the time of each node's parent, -1 where it has none, as padding has none, ``(T, B)``.
+
+        Returns:
+            What the last layer says of every node, ``(T, B, H)``, and no state.
+
+        Raises:
+            ValueError: a node has more children than the cell has places for.
+        """
+        levels = Levels.of(parents, self.most)
+        for cell in self:
+            vectors = cell(F.dropout(vectors, self.dropout, self.training), levels)
+        return F.dropout(vectors, self.dropout, self.training), []
+
+    def record(self, vectors: Tensor, parents: Tensor) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """As ``forward`` in eval mode, keeping every gate and state: one dict a layer, as `TreeCell.record`."""
+        levels, found = Levels.of(parents, self.most), []
+        for cell in self:
+            found.append(cell.record(vectors, levels))
+            vectors = found[-1]["hidden"]
+        return vectors, found
+
+
 class Window(nn.Module):
     """One hidden layer over the last n vectors, in the place of a `Stack`: h_t = tanh(W [x_{t-n+1}; …; x_t] + b).
 
@@ -195,6 +240,103 @@ class Window(nn.Module):
         raise ValueError(f"a window of {self.n} tokens keeps nothing, so there are no gates and no states to show")
 
 
+BEGUN = ("hidden", "cell")  # states of a speaker that depend on what was read
+
+
+class Source(NamedTuple):
+    """Sequences that were read, and are to be said as others.
+
+    Args:
+        memory: what the reader says of each place, ``(S, B, 2H)``.
+        there: which places are not behind a sequence's end, ``(B, S)``.
+    """
+
+    memory: Tensor
+    there: Tensor
+
+
+class Attending(nn.Module):
+    """In the place of a `Stack`: one that reads a sequence, another that says one, and looks at any place of the first.
+
+    ::
+
+        m_1 … m_S                                   the reader, in both directions
+        h_0, c_0 = W_b [m→_S, m←_1] + b_b           from what it says at either end; all other states begin at zero
+        h_1 … h_T                                   the speaker, each step over the token that was said before
+        α_ts = softmax_s(h_tᵀ W_a m_s)              how much step t looks at place s
+        h̃_t  = tanh(W_c [Σ_s α_ts m_s, h_t] + b_c)  what it says
+
+    The score is the "general" one of Luong, Pham & Manning 2015, "Effective approaches to attention-based neural
+    machine translation", without their input feeding, so that all steps of a known sequence are taken at once. Without
+    attention h̃_t is h_t, and what is to be known of the source must fit into one vector, [m→_S, m←_1] (Sutskever,
+    Vinyals & Le 2014).
+
+    Args:
+        cell, input_size, hidden_size, layers, dropout: as of a `Stack`, of both.
+        looks: whether there is attention.
+    """
+
+    def __init__(
+        self, cell: type[Cell], input_size: int, hidden_size: int, layers: int, *, dropout: float, looks: bool
+    ) -> None:
+        super().__init__()
+        size = cell.output_of(hidden_size)  # H
+        self.reader = Stack(cell, input_size, hidden_size, layers, dropout=dropout, bidirectional=True)
+        self.speaker = Stack(cell, input_size, hidden_size, layers, dropout=dropout)
+        zeros = self.speaker.initial_state(1)[0]
+        self.sizes = {name: zero.shape[-1] for name, zero in zeros.items() if name in BEGUN}
+        self.begin = nn.Linear(2 * size, layers * sum(self.sizes.values()))
+        self.score = nn.Linear(size, 2 * size, bias=False) if looks else None
+        self.combine = nn.Linear(3 * size, size) if looks else None
+
+    def __iter__(self) -> Iterator[Cell]:
+        yield from self.reader
+        yield from self.speaker
+
+    def forward(
+        self, vectors: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """Read, and say what is known already.
+
+        Args:
+            vectors: ``(T, B, 2, X)``: of the tokens that are read, and of those said before.
+            state: none, since it comes from the source.
+            lengths: ``(B,)`` of the sources; by default T.
+
+        Returns:
+            h̃ ``(T, B, H)`` and the state of the speaker.
+        """
+        heard, before = vectors.unbind(2)
+        source, state = self.read(heard, lengths)
+        hidden, last = self.speaker(before, state)
+        return self.look(hidden, source)[0], last
+
+    def read(self, vectors: Tensor, lengths: Tensor | None = None) -> tuple[Source, list[State]]:
+        """Sequences ``(S, B, X)``, and the state in which the speaker begins."""
+        places, batch = vectors.shape[:2]
+        if lengths is None:
+            lengths = torch.full((batch,), places, device=vectors.device)
+        memory, _ = self.reader(vectors, None, lengths)  # (S, B, 2H)
+        forward, reverse = memory.chunk(2, dim=-1)
+        ends = torch.cat([forward[lengths - 1, torch.arange(batch)], reverse[0]], dim=-1)  # (B, 2H)
+        zeros = self.speaker.initial_state(batch)
+        begins = (part.split([*self.sizes.values()], dim=-1) for part in self.begin(ends).chunk(len(zeros), dim=-1))
+        state = [
+            {**zero, **dict(zip(self.sizes, begun, strict=True))} for zero, begun in zip(zeros, begins, strict=True)
+        ]
+        there = torch.arange(places, device=vectors.device) < lengths[:, None]
+        return Source(memory, there), state
+
+    def look(self, hidden: Tensor, source: Source) -> tuple[Tensor, Tensor | None]:
+        """What is said, ``(T, B, H)``, given h ``(T, B, H)``; and α ``(B, T, S)`` where there is attention."""
+        if self.score is None or self.combine is None:
+            return hidden, None
+        scores = torch.einsum("tbh,sbh->bts", self.score(hidden), source.memory)
+        looks = scores.masked_fill(~source.there[:, None], -torch.inf).softmax(-1)  # (B, T, S)
+        seen = torch.einsum("bts,sbh->tbh", looks, source.memory)  # (T, B, 2H)
+        return self.combine(torch.cat([seen, hidden], dim=-1)).tanh(), looks
+
+
 class Predictor(Protocol):
     """What can be asked of any model of a text: a `LanguageModel` is one, and so may be a table of counts.
 
@@ -230,7 +372,9 @@ class LanguageModel(nn.Module):
     At each of the three something else can enter than what the one before gave. Where it reads rows of an image
     (``config.row_size``) they enter at the first, by a linear map in the embedding's place, and what it predicts is a
     label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence. Where it reads tokens of
-    another vocabulary than it predicts (``config.tokens_read``), those are labels, too.
+    another vocabulary than it predicts (``config.tokens_read``), those are labels, too; or, where one sequence is said
+    for another (``config.attention``), ``(T, B)`` is ``(T, B, 2)``: a token that is read, and one that was said before,
+    whose number comes after those of all that are read.
 
     Args:
         config: sizes and cell.
@@ -244,13 +388,15 @@ class LanguageModel(nn.Module):
         super().__init__()
         config.check_vocabulary(vocab_size)
         self.config = config
-        cell = CELLS[config.cell]
+        cell = cell_called(config.cell)
         output_size = config.directions * cell.output_of(config.hidden_size)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
         self.vocab_size = vocab_size
         if config.row_size is None:
             known = config.tokens_read or vocab_size
+            if config.attention:  # what is read, and what is said
+                known += vocab_size
             weight = torch.empty(known, config.embedding_size).uniform_()
             self.embedding = nn.Embedding(known, config.embedding_size, _weight=weight)
         else:
@@ -258,9 +404,15 @@ class LanguageModel(nn.Module):
         sizes = config.embedding_size, config.hidden_size
         if config.window:
             self.layers = cast(Stack, Window(*sizes, config.window, config.dropout))
+        elif config.attention:
+            looks = config.attention != "none"
+            told = Attending(CELLS[config.cell], *sizes, config.num_layers, dropout=config.dropout, looks=looks)
+            self.layers = cast(Stack, told)
+        elif issubclass(cell, TreeCell):
+            self.layers = cast(Stack, TreeStack(cell, *sizes, config.num_layers, config.dropout))
         else:
             options = {"dropout": config.dropout, "bidirectional": config.bidirectional}
-            self.layers = Stack(cell, *sizes, config.num_layers, **options)
+            self.layers = Stack(CELLS[config.cell], *sizes, config.num_layers, **options)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         if config.row_size is None:
@@ -292,7 +444,7 @@ class LanguageModel(nn.Module):
         """What the layers make of vectors ``(T, B, E)``: what the last one says, ``(T, B, D·H)``, and their state.
 
         Args:
-            lengths: as for `Stack`.
+            lengths: as for `Stack`; of trees, as for `TreeStack`, each node's parent, ``(T, B)``.
         """
         return self.layers(vectors, state, lengths)
 
@@ -322,7 +474,7 @@ class LanguageModel(nn.Module):
             tokens: int64 ``(T, B)``.
             targets: int64 ``(S, B)``, after each of the last S of them; with lengths, `IGNORED` where nothing is asked.
             state: as for ``forward``.
-            lengths: ``(B,)``, where those of the sequences differ: what follows is padding.
+            lengths: ``(B,)``, where those of the sequences differ: what follows is padding. As for ``run``.
 
         Returns:
             Mean nll in nats of what is asked, float32 under autocast too, and the state after the last token.
@@ -435,8 +587,8 @@ def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
         wide = {"embedding_size": CELLS[options.get("cell", "lstm")].output_of(units)} if tied else {}
         return ModelConfig(**{**options, **wide, "hidden_size": units})
 
-    if (cell := options.get("cell", "lstm")) not in CELLS:
-        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join(CELLS)}")
+    if (cell := options.get("cell", "lstm")) not in CELLS | TREE_CELLS:
+        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join([*CELLS, *TREE_CELLS])}")
     if (least := parameter_count(of(1), vocab_size)) > parameters:
         raise ValueError(
             f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "

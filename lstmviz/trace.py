@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, overload
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.cells.native import record_native
+from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.model import LanguageModel, at_once
+from lstmviz.model import LanguageModel, TreeStack, at_once
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
 
 if TYPE_CHECKING:
@@ -470,10 +471,44 @@ def trace_labels(
     if not len(inputs):
         raise ValueError("there is nothing to read; a sequence must not be empty")
     hidden, records = model.record(inputs[:, None].to(model.device))  # (T, 1, D·H)
+    return _labelled(model, hidden, records, labels, best)
+
+
+@torch.no_grad()
+def trace_tree(
+    model: LanguageModel, expression: Expression, reads: Vocabulary, labels: Vocabulary, *, best: int = 5
+) -> tuple[GateTrace, Likeliest]:
+    """As ``trace_tokens``, of a tree: time runs over its nodes in post-order, each behind its children.
+
+    Args:
+        model: of trees.
+        expression: knows each node's parent and children.
+        reads, labels: the symbols and values that the model knows.
+        best: how many of the likeliest values are kept.
+
+    Returns:
+        The trace, and the likeliest values at each node. ``forget_gate`` stands at the child: it is what the parent
+        keeps of it, NaN at the root; ``trace.forget_gate[0, expression.children[t]]`` are those of node t.
+        ``nll[t]`` in nats is -ln p(value of the node | all below it), NaN at a digit, of which nothing is asked.
+    """
+    symbols = torch.tensor(reads.encode_tokens(expression.symbols), device=model.device)[:, None]  # (T, 1)
+    parents = torch.tensor(expression.parents, device=model.device)[:, None]
+    hidden, records = cast(TreeStack, model.layers).record(model.embed(symbols), parents)  # (T, 1, H)
+    values = torch.tensor([labels.ids[value] for value in expression.values])
+    trace, likely = _labelled(model, hidden, records, values, best)
+    asked = [bool(children) for children in expression.children]
+    nll = np.where(asked, trace.nll, np.float32(np.nan))
+    return replace(trace, nll=nll, tokens=expression.symbols), likely
+
+
+def _labelled(
+    model: LanguageModel, hidden: Tensor, records: list[dict[str, Tensor]], labels: Tensor | int | None, best: int
+) -> tuple[GateTrace, Likeliest]:
+    """What was recorded, with the loss of each label and the likeliest ones."""
     log_p = model.decode(hidden[:, 0]).log_softmax(-1).float().cpu()  # (T, V)
-    nll = np.full(len(inputs), np.nan, np.float32)
+    nll = np.full(len(hidden), np.nan, np.float32)
     if labels is not None:
-        nll = -log_p.gather(1, torch.as_tensor(labels).long().expand(len(inputs))[:, None])[:, 0].numpy()
+        nll = -log_p.gather(1, torch.as_tensor(labels).long().expand(len(hidden))[:, None])[:, 0].numpy()
     found = log_p.topk(min(best, model.vocab_size), dim=-1)
     likely = Likeliest(found.indices.numpy(), found.values.exp().numpy())
     return replace(build_trace(records, model.config.cell, directions=model.config.directions), nll=nll), likely
@@ -487,7 +522,7 @@ def kept(trace: GateTrace) -> np.ndarray | None:
     flows through the gates comes on top of it.
 
     Args:
-        trace: of any cell in ``CELLS``.
+        trace: of any cell in ``CELLS`` or ``TREE_CELLS``. In a tree it is what a node's parent keeps of the node.
 
     Returns:
         ``(layer[, direction][, batch], time, unit)``, values in [0, 1]: what the cell declares as ``keeps``. NaN at the
@@ -510,5 +545,5 @@ def held(trace: GateTrace) -> np.ndarray:
 
 def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
     record = {name: torch.from_numpy(values) for name, values in trace.items()}
-    values = CELLS[trace.cell_name].worked_out(what, record, trace.outer.index("time"))
+    values = cell_called(trace.cell_name).worked_out(what, record, trace.outer.index("time"))
     return None if values is None else values.numpy()

@@ -1,6 +1,6 @@
-"""Recurrent cells, one file a family, and ``CELLS``, the one registry of them."""
+"""Recurrent cells, one file a family, and ``CELLS``, the one registry of them; ``TREE_CELLS`` are those of trees."""
 
-from lstmviz.cells.base import Cell, Gates, State, chrono
+from lstmviz.cells.base import Cell, Gates, State, Taught, chrono
 from lstmviz.cells.gru import GRU, GRUv1
 from lstmviz.cells.janet import JANET
 from lstmviz.cells.lstm import LSTM, LSTMConcat, LSTMSplit
@@ -22,6 +22,7 @@ from lstmviz.cells.projected import ProjectedLSTM
 from lstmviz.cells.report import ReportConcat, ReportSplit
 from lstmviz.cells.rnn import RNN
 from lstmviz.cells.slstm import SLSTM
+from lstmviz.cells.tree import ChildSum, Levels, Nary, TreeCell
 
 CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
@@ -50,4 +51,12 @@ CELLS: dict[str, type[Cell]] = {
     "mogrifier": Mogrifier,
 }
 
-__all__ = ["CELLS", "Cell", "Gates", "State", "chrono"]
+TREE_CELLS: dict[str, type[TreeCell]] = {"child_sum": ChildSum, "nary": Nary}
+
+
+def cell_called(name: str) -> type[Taught]:
+    """A cell of a sequence or of a tree."""
+    return TREE_CELLS[name] if name in TREE_CELLS else CELLS[name]
+
+
+__all__ = ["CELLS", "TREE_CELLS", "Cell", "Gates", "Levels", "State", "Taught", "TreeCell", "cell_called", "chrono"]

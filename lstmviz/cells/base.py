@@ -20,14 +20,11 @@ Gates = dict[str, Tensor]  # every gate by its role, after its activation, (B, H
 Product = Callable[..., Tensor]  # h' (B, H) -> U h' (B, K); of a cell with several U, (h', k) -> U_k h'
 
 
-class Cell(nn.Module):
-    """One layer of a recurrent network.
+class Taught(nn.Module):
+    """One layer of a recurrent network that says what it computes: what a `Cell` and the cell of a tree have in common.
 
-    A subclass names its gates and states and defines ``step``. Whatever part of a step depends on the input alone
-    belongs in ``project``, which sees all time steps at once, so that only the recurrent part is looped.
-
-    Its docstring teaches: the equations, a note, "Parameters:" (their number as a formula in h, x and, where ``hidden``
-    is a projection, p) and "Paper:".
+    A subclass names its gates and states, and its docstring teaches: the equations, a note, "Parameters:" (their number
+    as a formula in h, x and, where ``hidden`` is a projection, p) and "Paper:".
 
     Class attributes:
         gates, states: what ``step`` returns, each by its name in ``ROLES``, as the expression of the equations that it
@@ -193,27 +190,18 @@ class Cell(nn.Module):
             found |= {f"b{index}": first, f"b_h{k}": others[0]} if apart else {f"b{index}": sum(others, first)}
         return found
 
-    def by_equations(self, x: Tensor, state: State, forced: Mapping[str, Value] | None = None) -> dict[str, Value]:
-        """One time step, as the equations say it.
-
-        Args:
-            x: this step's input, ``(B, X)``.
-            state: the previous step's; where all of it is 0 this is the first.
-            forced: values that are taken in place of what is computed, by symbol or text: ``{"f": 1, "U_f h'": 0}``.
-
-        Returns:
-            The value of every symbol and of every other part of the equations under its own text ("f", "W_f x",
-            "f ⊙ c'"), ``(B, H)``, and whatever it was made of. A number where it is the same for all.
+    def _evaluated(
+        self, equations: Equations, given: Mapping[str, Value], forced: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        """The equations with this layer's weights, what is given and what is forced.
 
         Raises:
-            ValueError: what is forced is no part of the equations.
+            ValueError: what is forced is no part of them.
         """
-        before = {f"{self.states[name]}'": values for name, values in state.items()}
-        first = torch.stack([(values == 0).all(-1, keepdim=True) for values in state.values()]).all(0)  # (B, 1)
-        forced = {text(parse(part)): value for part, value in (forced or {}).items()}
-        if unknown := forced.keys() - self.parsed().parts:
+        forced = {text(parse(part)): value for part, value in forced.items()}
+        if unknown := forced.keys() - equations.parts:
             raise ValueError(f"{', '.join(unknown)} cannot be forced: that is no part of the equations of this cell")
-        return self.parsed().evaluate({**self.by_symbol(), **before, "x": x, FIRST: first, **forced})
+        return equations.evaluate({**self.by_symbol(), **given, **forced})
 
     @torch.no_grad()
     def begin_keeping(self, bias: Tensor, *, writing_less: bool = False) -> None:
@@ -237,6 +225,37 @@ class Cell(nn.Module):
         like = next(self.parameters())
         widths = {"hidden": self.output_size}
         return {name: like.new_zeros(batch, widths.get(name, self.hidden_size)) for name in self.states}
+
+
+class Cell(Taught):
+    """One layer over a sequence.
+
+    A subclass defines ``step``. Whatever part of a step depends on the input alone belongs in ``project``, which sees
+    all time steps at once, so that only the recurrent part is looped.
+
+    Args:
+        input_size: size X of each input.
+        hidden_size: number of units H.
+    """
+
+    def by_equations(self, x: Tensor, state: State, forced: Mapping[str, Value] | None = None) -> dict[str, Value]:
+        """One time step, as the equations say it.
+
+        Args:
+            x: this step's input, ``(B, X)``.
+            state: the previous step's; where all of it is 0 this is the first.
+            forced: values that are taken in place of what is computed, by symbol or text: ``{"f": 1, "U_f h'": 0}``.
+
+        Returns:
+            The value of every symbol and of every other part of the equations under its own text ("f", "W_f x",
+            "f ⊙ c'"), ``(B, H)``, and whatever it was made of. A number where it is the same for all.
+
+        Raises:
+            ValueError: what is forced is no part of the equations.
+        """
+        before = {f"{self.states[name]}'": values for name, values in state.items()}
+        first = torch.stack([(values == 0).all(-1, keepdim=True) for values in state.values()]).all(0)  # (B, 1)
+        return self._evaluated(self.parsed(), {**before, "x": x, FIRST: first}, forced or {})
 
     def project(self, inputs: Tensor) -> Tensor:  # (T, B, X) -> (T, B, K)
         """The part of every step that depends on the input alone, ``(T, B, K)``; by default the input itself."""

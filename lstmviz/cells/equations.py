@@ -1,7 +1,8 @@
 """A cell's equations: the text that is shown, read as trees, which can be evaluated, forced and written as JSON.
 
 A tree is a number, a symbol (``"c'"``), or ``(op, tree, …)``. An op is a function, or one of ``+ - * / @ neg ≥ if`` and
-``concat``: ``*`` is ⊙, ``@`` a matrix times a vector, ``concat`` [h', x]; ``if`` is followed by its condition.
+``concat``: ``*`` is ⊙, ``@`` a matrix times a vector, ``concat`` [h', x]; ``if`` is followed by its condition. ``Σ_k``
+is the sum over the children k of a node, of the product that follows; equations are written out for so many of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 from unicodedata import normalize
 
@@ -47,6 +48,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 BARE = ("ln", "mean", "var")  # written without parentheses: ln i
 FIRST = "first"  # the symbol that is true at the first step
 AT_FIRST = " at the first step"
+SUM_OVER = "Σ_"
 
 NAME = r"(?:[^\W\d]|√)[\w\u0300-\u036f]*'?"  # with accents: f̂
 TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}\(?|\S)")  # "σ(" calls a function; with a space, "W (…)", it is a product
@@ -124,6 +126,9 @@ class _Parser:
         return tree
 
     def product(self) -> Tree:
+        if (over := self.next).startswith(SUM_OVER) and not over.endswith("("):
+            self.at += 1
+            return (over, self.product())
         tree = self.term()
         while sign := self.took("⊙", "/"):
             tree = ("*" if sign == "⊙" else "/", tree, self.term())
@@ -251,11 +256,16 @@ class Equations:
     lines: tuple[tuple[str, Tree], ...]
 
     @classmethod
-    def of(cls, shown: str) -> Equations:
+    def of(cls, shown: str, children: int = 0) -> Equations:
         """The equations of a text: one a line, or several with two spaces or more between them, in any order.
 
         Beside ``f = …`` there are ``i, f, o = …, …, …``; ``(a_i; a_f) = …``, a vector in equal parts; ``ln f = …``, and
         so f; ``g(u) = …``, a function; and ``m' = … at the first step``, which has none before it.
+
+        Args:
+            shown: the text.
+            children: of a node of a tree. ``f_k = …`` is then said of each: f_1, f_2 …; and ``Σ_k U_ik h_k`` is
+                U_i1 h_1 + U_i2 h_2 + …
 
         Raises:
             ValueError: a line cannot be read or computed; the sentence says why.
@@ -279,7 +289,7 @@ class Equations:
                 if target in defined:
                     raise ValueError(f"{target} is defined twice")
                 defined[target] = tree
-        return cls(tuple(_in_order(_simple(defined))))
+        return cls(tuple(_in_order(_simple(_of_each(defined, children) if children else defined))))
 
     @property
     def trees(self) -> dict[str, Tree]:
@@ -331,6 +341,31 @@ class Equations:
     def from_json(cls, trees: Mapping[str, Any]) -> Equations:
         """Undoes ``to_json``."""
         return cls(tuple((symbol, _unlisted(tree)) for symbol, tree in trees.items()))
+
+
+def _of_each(defined: dict[str, Tree], children: int) -> dict[str, Tree]:
+    """What is said of a child k said of each, by its number, and the sums over them written out."""
+
+    def numbered(tree: Tree, k: str, number: int) -> Tree:
+        def put(part: Tree) -> Tree:
+            name, below, index = part.partition("_") if isinstance(part, str) else ("", "", "")
+            return name + below + index.replace(k, str(number)) if below else part
+
+        return replaced(tree, put)
+
+    def summed(part: Tree) -> Tree:
+        if not (isinstance(part, tuple) and part[0].startswith(SUM_OVER)):
+            return part
+        over, body = part
+        every = (numbered(body, over.removeprefix(SUM_OVER), number) for number in range(1, children + 1))
+        return reduce(lambda tree, other: ("+", tree, other), every)
+
+    found: dict[str, Tree] = {}
+    for target, tree in defined.items():
+        written = replaced(tree, summed)
+        for number in range(1, children + 1) if target.endswith("_k") else (0,):
+            found[f"{numbered(target, 'k', number)}"] = numbered(written, "k", number)
+    return found
 
 
 def _simple(defined: dict[str, Tree]) -> dict[str, Tree]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,20 +21,37 @@ from lstmviz.data.corpora import PARTS, about, digest_of_files, files_by_part, f
 from lstmviz.data.vocabulary import IGNORED, PADDING, SPECIALS, UNK, Corpus, Vocabulary, tokenise
 from lstmviz.disk import name_of
 
+T = TypeVar("T")
+
 
 class Labelled(NamedTuple):
     """A sequence with its labels.
 
     Args:
         tokens: of the text.
-        labels: one to each token, or a single one, which is said after the last.
+        labels: one to each token, or a single one, which is said after the last; None where none is asked.
     """
 
     tokens: Sequence[str]
-    labels: Sequence[str]
+    labels: Sequence[str | None]
 
 
-def split(sequences: Sequence[Labelled]) -> list[Sequence[Labelled]]:
+class Files(NamedTuple, Generic[T]):
+    """What was read from files.
+
+    Args:
+        parts: train, valid and test.
+        name, licence: of the whole.
+        sha256: of the files.
+    """
+
+    parts: Sequence[Sequence[T]]
+    name: str
+    sha256: str
+    licence: str
+
+
+def split(sequences: Sequence[T]) -> list[Sequence[T]]:
     """Train, valid and test: 80, 10 and 10 % of them, in their order."""
     first, second = len(sequences) * 8 // 10, len(sequences) * 9 // 10
     return [sequences[:first], sequences[first:second], sequences[second:]]
@@ -64,17 +81,19 @@ def corpus_of(
         ValueError: a part or a sequence is empty, a sequence is too long, or it has a label that is not known.
     """
     tokens = chain.from_iterable(sequence.tokens for sequence in parts[0])
-    known = sorted({label for sequence in parts[0] for label in sequence.labels})
+    known = sorted({label for sequence in parts[0] for label in sequence.labels if label is not None})
     reads = reads or Vocabulary.of(config.level, tokens, config.max_words, config.min_count)
     labels = labels or Vocabulary("label", tuple(known))
     made = [
         _tensor(f"the {part} part of {name}", found, labels, reads) for part, found in zip(PARTS, parts, strict=True)
     ]
-    sha256 = (
-        sha256
-        or hashlib.sha256(repr([[tuple(map(tuple, each)) for each in part] for part in parts]).encode()).hexdigest()
-    )
+    sha256 = sha256 or digest_of_texts([tuple(map(tuple, each)) for each in part] for part in parts)
     return Corpus(name, labels, *made, sha256=sha256, licence=licence, reads=reads)
+
+
+def digest_of_texts(texts: Iterable[object]) -> str:
+    """sha256 of texts that no file holds."""
+    return hashlib.sha256(repr([*texts]).encode()).hexdigest()
 
 
 def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads: Vocabulary) -> Tensor:
@@ -84,11 +103,12 @@ def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads:
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")
     if (longest := max(lengths)) > SEQUENCE_MOST:
         raise ValueError(f"{what} has a sequence of {longest:,} tokens; at most {SEQUENCE_MOST:,} are read: cut it")
-    if strange := next((label for each in sequences for label in each.labels if label not in labels.ids), None):
+    label_ids = {None: IGNORED, **labels.ids}
+    if strange := next((label for each in sequences for label in each.labels if label not in label_ids), None):
         raise ValueError(f"{what} has the label {strange}, which is not known; known are {', '.join(labels.tokens)}")
     ids = torch.tensor(reads.encode_tokens([token for each in sequences for token in each.tokens]), dtype=torch.int32)
     ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
-    said = torch.tensor([labels.ids[label] for each in sequences for label in each.labels], dtype=torch.int32)
+    said = torch.tensor([label_ids[label] for each in sequences for label in each.labels], dtype=torch.int32)
     step, end = torch.arange(longest), torch.tensor(lengths)[:, None]  # (T,), (N, 1)
     first = end - torch.tensor([len(each.labels) for each in sequences])[:, None]  # that has a label
     found = torch.tensor([PADDING, IGNORED], dtype=torch.int32).repeat(len(sequences), longest, 1)
@@ -111,8 +131,6 @@ def open_labelled(
 ) -> Corpus:
     """The labelled texts in a file, a folder with a train, a valid and a test file, or one that was kept.
 
-    They come in an order that is drawn once and for all; of a single file 80, 10 and 10 % are the three parts.
-
     Args:
         config: names them.
         labels, reads: as for `corpus_of`.
@@ -121,23 +139,39 @@ def open_labelled(
     Raises:
         ValueError: there are no such texts, a line is not of their form, or as in `corpus_of`.
     """
-    path = find_text(config.corpus)
+    level: Level = reads.level if reads and reads.level != "label" else config.level
+    read = _tagged if each_token else _classified
+    found = read_files(config.corpus, lambda path: read(path, level))
+    return corpus_of(found.name, found.parts, config, labels, reads, sha256=found.sha256, licence=found.licence)
+
+
+def read_files(corpus: str, read: Callable[[Path], Iterator[T]]) -> Files[T]:
+    """The sequences in a file, a folder with a train, a valid and a test file, or one that was kept.
+
+    They come in an order that is drawn once and for all; of a single file 80, 10 and 10 % are the three parts.
+
+    Args:
+        corpus: where.
+        read: a file's sequences.
+
+    Raises:
+        ValueError: there are no such texts, or they are too large.
+    """
+    path = find_text(corpus)
     files = files_by_part([path])
     every = [file for part in files.values() for file in part]
     if (size := sum(file.stat().st_size for file in every)) > LABELLED_LONG:
-        raise ValueError(f"{path.name} has {size:,} bytes; at most {LABELLED_LONG:,} of labelled texts are read")
-    level: Level = reads.level if reads and reads.level != "label" else config.level
-    read = _tagged if each_token else _classified
-    parts = [[sequence for file in part for sequence in read(file, level)] for part in files.values()]
+        raise ValueError(f"{path.name} has {size:,} bytes; at most {LABELLED_LONG:,} of such texts are read")
+    parts = [[sequence for file in part for sequence in read(file)] for part in files.values()]
     for part in parts:
         random.Random(0).shuffle(part)
     parts = split(parts[0]) if len(parts) == 1 else parts
     kept = about(path)
     name, licence = (kept.name, kept.licence) if kept else (name_of(path.stem), "not stated")
-    return corpus_of(name, parts, config, labels, reads, sha256=digest_of_files(every), licence=licence)
+    return Files(parts, name, digest_of_files(every), licence)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+def lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line, and where it stands."""
     for number, line in enumerate("".join(read_pieces(path)).split("\n"), start=1):
         yield line, f"line {number:,} of {path.name}"
@@ -145,7 +179,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _tagged(path: Path, level: Level) -> Iterator[Labelled]:
     found: list[tuple[str, str]] = []
-    for line, where in _lines(path):
+    for line, where in lines(path):
         columns = line.split("\t") if "\t" in line else line.split()
         if not line.strip():
             if found:
@@ -162,7 +196,7 @@ def _tagged(path: Path, level: Level) -> Iterator[Labelled]:
 
 
 def _classified(path: Path, level: Level) -> Iterator[Labelled]:
-    for line, where in _lines(path):
+    for line, where in lines(path):
         if not line.strip():
             continue
         label, tab, text = line.partition("\t")

@@ -13,7 +13,7 @@ from unicodedata import normalize
 import regex
 from torch import Tensor
 
-from lstmviz.config import CLASSES_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Level
+from lstmviz.config import CLASSES_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Attention, Level
 from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
@@ -377,10 +377,11 @@ class Corpus:
         vocabulary: built from the training stream alone; of what has labels, those.
         train, valid, test: ids, each ``(N,)``; int32 where they lie on the disk. Of images, ``(N, W, W + 1)`` of uint8:
             each row's pixels, and last what is to be said after it. Of labelled texts ``(N, T, 2)`` of int32: each
-            token and its label, `IGNORED` where none is asked; behind a shorter text stands `PADDING`.
+            token and its label, `IGNORED` where none is asked; behind a shorter text stands `PADDING`. Of pairs of
+            sequences ``(N, T, 3)``: see `lstmviz.data.pairs`.
         sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
         licence: of the text, where known.
-        reads: of labelled texts, the vocabulary of the tokens.
+        reads: of labelled texts and of pairs, the vocabulary of the tokens that are read.
     """
 
     name: str
@@ -399,8 +400,13 @@ class Corpus:
 
     @property
     def tokens_read(self) -> int | None:
-        """How many tokens there are, where what is said are labels: see ModelConfig."""
+        """How many tokens there are, where what is said are others: see ModelConfig."""
         return len(self.reads) if self.reads else None
+
+    @property
+    def attention(self) -> Attention | None:
+        """How a model looks back unless something else is asked for, where it is of pairs."""
+        return "luong" if self.reads and self.vocabulary.level != "label" else None
 
 
 def is_tokenised(text: str) -> bool:

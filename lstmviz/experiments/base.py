@@ -21,11 +21,12 @@ from safetensors import SafetensorError
 from lstmviz import checkpoint as checkpoints
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import TrainConfig
-from lstmviz.data.corpora import SOURCES, find_text, open_corpus
+from lstmviz.data.corpora import SOURCES, find_text
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.disk import fitted, name_of, read_bytes, read_json, write_atomically
 from lstmviz.home import SHIPPED, Home
+from lstmviz.tasks import TASKS, open_data
 from lstmviz.training.batches import batches_of
 from lstmviz.training.folder import Record, Run, RunConfig
 from lstmviz.training.grid import Grid
@@ -188,7 +189,7 @@ class Experiment:
         source: of the published figures.
         expects: what somebody who reads the publication expects, in a sentence.
         showed: what was found; Markdown.
-        corpus: a grammar, or the name under which `corpus import` keeps the published text.
+        corpus: what its task generates, or the name under which `corpus import` keeps the published text.
         tables: what was published, with a place for what is measured.
         grids: of a setting: a name for each line-up, "" if there is one, and the line-up.
         figures: what is read from a member.
@@ -221,6 +222,11 @@ class Experiment:
     cut: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"level": "word", "unseen_apart": True})
     views: tuple[View, ...] = ()
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether its own text comes with lstmviz."""
+        return self.corpus in TASKS[self.cut.get("task", "language")].built_in
+
     def setting(self, corpus: str = "", seeds: Sequence[int] = (), epochs: int | None = None) -> Setting:
         """What it is run on.
 
@@ -231,7 +237,7 @@ class Experiment:
         Raises:
             ValueError: there is no such text; the sentence says where to put the published one.
         """
-        if not corpus and self.corpus not in GRAMMARS and not (Home.here().corpora / self.corpus).exists():
+        if not corpus and not self.is_generated and not (Home.here().corpora / self.corpus).exists():
             if self.corpus in SOURCES:
                 find_text(self.corpus)  # says how to fetch it
             raise ValueError(
@@ -240,11 +246,12 @@ class Experiment:
                 f"import FOLDER --name {self.corpus}; or say --corpus agreement, or a text of your own"
             )
         train = TrainConfig(corpus or self.corpus, **self.cut)
-        opened = open_corpus(train)
+        opened = open_data(train)
         if self.sha256 and opened.sha256 != self.sha256 and train.corpus not in GRAMMARS:
             train = replace(train, max_words=WORDS_MOST)
-            opened = open_corpus(train)
-        train = replace(train, level=opened.vocabulary.level)
+            opened = open_data(train)
+        if not TASKS[train.task].parts:
+            train = replace(train, level=opened.vocabulary.level)
         return Setting(train, opened, tuple(seeds) or self.seeds, epochs or self.epochs)
 
     def command(self, setting: Setting) -> str:

@@ -262,8 +262,8 @@ def run_here(experiment: Experiment, home: Home) -> None:
 
 def choose_corpus(experiment: Experiment, home: Home) -> str:
     """The menu of texts, the published one in front where it is kept; else where to put it is said."""
-    if experiment.corpus in GRAMMARS:
-        st.caption(f"On {code(experiment.corpus)}, a generated language that is part of lstmviz.")
+    if experiment.is_generated:
+        st.caption(f"On {code(experiment.corpus)}, which is generated and part of lstmviz.")
         return experiment.corpus
     kept = {name: f"{path}" for each in reversed(home.read) for name, path in corpora.kept(each.corpora).items()}
     published = experiment.corpus in kept

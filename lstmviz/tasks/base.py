@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lstmviz.cells import CELLS, TREE_CELLS, Taught
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
 from lstmviz.model import LanguageModel
@@ -43,9 +44,10 @@ class Task:
         open: the data that a configuration names; with the tokens or labels that a model says, and the tokens that it
             reads, of a model that exists already.
         parts: of a batch of sequences ``(T, B, X + 1)``, integers, what is read, ``(T, B, X)`` or ``(T, B)``; what is
-            to be said after the last S steps, ``(S, B)``; and where they differ the lengths ``(B,)``: see
-            `LanguageModel.loss`. None: of text, see `lstmviz.training.batches`.
+            to be said after the last S steps, ``(S, B)``; and where they differ the lengths ``(B,)``, or of
+            trees the parents ``(T, B)``: see `LanguageModel.loss`. None: of text, see `lstmviz.training.batches`.
         reads: what.
+        says: what; tokens of a task with ``parts`` are another sequence than that which is read.
         one_way: why a model reads from the left only; empty where it may read in both directions.
         known: what is known of built-in data, by their names: for the card of whoever learned from them.
         column: what is read at a step.
@@ -58,7 +60,8 @@ class Task:
     built_in: tuple[str, ...]
     open: Open
     parts: Parts | None = None
-    reads: Literal["tokens", "images"] = "tokens"
+    reads: Literal["tokens", "images", "trees"] = "tokens"
+    says: Literal["labels", "tokens"] = "labels"
     one_way: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
     column: str = "token"
@@ -74,25 +77,36 @@ class Task:
         Raises:
             ValueError: so it is.
         """
-        found = "images" if model.row_size is not None else "tokens"
-        labels = vocabulary.level == "label"
-        if (found, labels) != (self.reads, self.parts is not None):
-            says = "labels" if labels else "tokens"
+        found = "images" if model.row_size is not None else "trees" if model.cell in TREE_CELLS else "tokens"
+        says = "labels" if vocabulary.level == "label" else "tokens"
+        if (found, says) != (self.reads, self.says):
             raise ValueError(f"a model that reads {found} and says {says} is not for the task {self.name}")
-        own = labels and found == "tokens"  # it reads others than it says
+        own = self.parts is not None and found != "images"  # it reads others than it says
+        if (model.attention is not None) != (own and says == "tokens"):
+            raise ValueError(f"attention is {model.attention}: such a model is not for the task {self.name}")
         if own != (reads is not None) or model.tokens_read != (len(reads) if reads else None):
             known = f"{len(reads):,}" if reads else "no"
             raise ValueError(f"the model reads {model.tokens_read or 'no'} tokens of its own; {known} are named")
         if reads and reads.level == "label":
             raise ValueError("the tokens that the model reads are called labels")
-        self.check_directions(model)
+        self.check_model(model)
 
-    def check_directions(self, model: ModelConfig) -> None:
-        """Refuse a model that reads in both directions where that makes no sense.
+    @property
+    def cells(self) -> Mapping[str, type[Taught]]:
+        """Those that it takes."""
+        return TREE_CELLS if self.reads == "trees" else CELLS
+
+    def check_model(self, model: ModelConfig) -> None:
+        """Refuse a cell that reads something else, and both directions where they make no sense.
 
         Raises:
             ValueError: so it is.
         """
+        if model.cell not in self.cells:
+            shape, known = "tree" if self.reads == "trees" else "sequence", ", ".join(self.cells)
+            raise ValueError(
+                f"the task {self.name} needs a cell that reads a {shape}: {known}; {model.cell} reads none"
+            )
         if model.bidirectional and self.one_way:
             why = f"a model for the task {self.name} reads in one direction, since {self.one_way}"
             raise ValueError(f"{why}; leave bidirectional out")

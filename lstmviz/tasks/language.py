@@ -14,5 +14,10 @@ def _open(config: TrainConfig, vocabulary: Vocabulary | None, _: Vocabulary | No
 
 
 LANGUAGE = Task(
-    "language", "a text: the next token", tuple(GRAMMARS), _open, one_way="what follows is what it is to say"
+    "language",
+    "a text: the next token",
+    tuple(GRAMMARS),
+    _open,
+    says="tokens",
+    one_way="what follows is what it is to say",
 )

@@ -21,6 +21,7 @@ from functools import cache
 from itertools import product
 
 from lstmviz.config import TrainConfig
+from lstmviz.data.expressions import EXPRESSIONS, drawn, texts_of
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task, tokens_and_labels
@@ -68,16 +69,23 @@ def _between(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     return corpus_of(BETWEEN, parts, TrainConfig(BETWEEN), labels, reads)
 
 
+@cache
+def _expressions(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    return texts_of(EXPRESSIONS, drawn(), labels, reads)
+
+
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus == BETWEEN:
         return known_to(_between, labels, reads)
+    if config.corpus == EXPRESSIONS:
+        return known_to(_expressions, labels, reads)
     return open_labelled(config, labels, reads, each_token=True)
 
 
 TAG = Task(
     "tag",
     "a text: a label for every token",
-    (BETWEEN,),
+    (BETWEEN, EXPRESSIONS),
     _open,
     tokens_and_labels,
     known={BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right"},

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lstmviz.config import TrainConfig
-from lstmviz.data.vocabulary import PAD, SOS, Vocabulary
+from lstmviz.data.vocabulary import PAD, PADDING, SOS, Vocabulary
 from lstmviz.tasks import TASKS
 
 
@@ -116,7 +116,7 @@ class Sequences:
         assert parts is not None  # else it is a text
         self.sequences, self.batch_size, self.parts = sequences, config.batch_size, parts
         read, _, lengths = parts(sequences[:1000].transpose(0, 1))
-        self.bptt = len(read) if lengths is None else lengths.float().mean().item()  # steps, without padding
+        self.bptt = len(read) if lengths is None else (read != PADDING).sum(0).float().mean().item()  # without padding
         if not len(self):
             raise ValueError(
                 f"the training part has {len(sequences):,} sequences, fewer than a batch of {config.batch_size}; take "

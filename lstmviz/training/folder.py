@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lstmviz.cells import TREE_CELLS
 from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.expressions import Expression
 from lstmviz.disk import fitted, name_of, parsed, read_bytes, read_json, reason, write_atomically
 from lstmviz.tasks import DECIDED, TASKS
 from lstmviz.training.loop import Metrics
@@ -53,7 +55,9 @@ class RunConfig:
     probe: str = ""
 
     def __post_init__(self) -> None:
-        TASKS[self.train.task].check_directions(self.model)
+        TASKS[self.train.task].check_model(self.model)
+        if self.probe and self.model.cell in TREE_CELLS:
+            Expression.parse(self.probe)
 
     @classmethod
     def loads(cls, asked: object) -> RunConfig:
@@ -75,6 +79,8 @@ class RunConfig:
         """The command line that trains the same: what differs from the defaults, paths cut down to names."""
         train = dataclasses.replace(self.train, corpus=name_of(self.train.corpus))
         model = dataclasses.replace(self.model, **dict.fromkeys(DECIDED))  # by the data
+        if model.attention == "luong":  # by default, where there is any
+            model = dataclasses.replace(model, attention=None)
         given = _differing(TrainConfig(corpus=""), train) | _differing(ModelConfig(), model)
         flags: list[str] = []
         for name, value in given.items():

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
+from lstmviz.cells import TREE_CELLS
+from lstmviz.data.expressions import Expression
+from lstmviz.data.vocabulary import IGNORED, PADDING, SOS, Corpus
 from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
-from lstmviz.trace import GateTrace, trace_labels, trace_tokens
+from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
+from lstmviz.translation import trace_translation
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 
@@ -42,7 +45,7 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part.
+        or the first of the validation part; of one that says a text for it the speaker's gates are kept.
 
         Args:
             model: put into eval mode.
@@ -52,6 +55,20 @@ class Probe:
             rows, label = corpus.valid[0, :, :-1], int(corpus.valid[0, 0, -1])
             trace, likely = trace_labels(model.eval(), rows / 255, label)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), label)
+        if corpus.attention and corpus.reads:
+            source = corpus.valid[0, :, 0]
+            told = trace_translation(
+                model.eval(), torch.tensor(corpus.reads.encode(sentence) or source[source != PADDING].tolist())
+            )
+            before = [corpus.vocabulary.ids[SOS], *told.said.tolist()][: len(told.said)]
+            return cls(told.speaker, before, told.likely.ids, told.likely.probabilities)
+        if corpus.reads and model.config.cell in TREE_CELLS:
+            symbols, parents = corpus.valid[0, corpus.valid[0, :, 0] != PADDING, :2].T.tolist()
+            tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
+            tree = Expression.parse(sentence) if sentence else tree
+            trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
+            ids = corpus.reads.encode_tokens(tree.symbols)
+            return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
         if corpus.reads:
             tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
             labels = torch.where(labels == IGNORED, labels[-1], labels)  # of a label of the whole, what it is all along

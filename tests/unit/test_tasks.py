@@ -302,12 +302,12 @@ def test_examples_are_enlarged_for_a_model_of_larger_images():
 
 
 def test_every_task_says_what_it_is_and_has_data_of_its_own():
-    assert [*TASKS] == ["language", "classify", "classify_text", "tag"]
+    assert [*TASKS] == ["language", "classify", "classify_text", "tag", "translate", "tree"]
     for name, task in TASKS.items():
         assert task.name == name and task.title and task.built_in
         for data in task.built_in:
             corpus = open_data(TrainConfig(data, task=name))  # pyright: ignore[reportArgumentType]
-            task.check(fitted_to(corpus, ModelConfig()), corpus.vocabulary, corpus.reads)
+            task.check(fitted_to(corpus, ModelConfig(next(iter(task.cells)))), corpus.vocabulary, corpus.reads)
 
 
 def test_pages_offer_no_model_of_a_task_that_they_do_not_show_and_refuse_one(classifier, tmp_path, monkeypatch):

@@ -1,0 +1,47 @@
+"""What a model says for sequences of each length, and whether it looks where what it says comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from lstmviz.data.pairs import NOTHING, Pair
+from lstmviz.data.vocabulary import EOS, PADDING, Vocabulary
+from lstmviz.model import LanguageModel
+from lstmviz.translation import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def by_length(model: LanguageModel, pairs: Iterable[Pair], reads: Vocabulary, says: Vocabulary) -> pd.DataFrame:
+    """How well it does, a row for each length of what is read.
+
+    Args:
+        model: with attention or without, in eval mode.
+        pairs: what is read, and what is right.
+        reads, says: the model's vocabularies.
+
+    Returns:
+        The index is the length; columns: ``right``, the share of those that are said wholly right by taking the
+        likeliest token each time; ``found``, the share of the tokens to be said at which it looks most at the place
+        that these come from, NaN without attention or where no place is known; ``count`` of pairs.
+    """
+    import pandas as pd  # as in trace.py
+
+    pairs = [*pairs]
+    source = pad_sequence([torch.tensor(reads.encode_tokens(pair.source)) for pair in pairs], padding_value=PADDING)
+    said, looks = say(model, source.to(model.device), 1 + max(len(pair.said) for pair in pairs))  # (T, B), (B, T, S)
+    most = None if looks is None else looks.argmax(-1)  # (B, T)
+    rows = []
+    for b, pair in enumerate(pairs):
+        mine = said[:, b][said[:, b] != PADDING].tolist()
+        right = mine == [*says.encode_tokens(pair.said), says.ids[EOS]]
+        steps = [] if most is None else zip(most[b].tolist(), pair.aligned or (), strict=False)
+        found = [looked == place for looked, place in steps if place != NOTHING]
+        rows.append((len(pair.source), right, sum(found) / len(found) if found else float("nan")))
+    every = pd.DataFrame(rows, columns=["length", "right", "found"]).assign(count=1)
+    return every.groupby("length").agg({"right": "mean", "found": "mean", "count": "sum"})
