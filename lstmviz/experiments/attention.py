@@ -15,6 +15,7 @@ from lstmviz.training.grid import Grid
 
 LENGTHS = (*range(2, LONGEST + 1, 2), *range(LONGEST + 4, 2 * LONGEST + 1, 4))
 EACH = 200  # sequences of a length
+OF_SYMBOLS = ("reverse", "sort")
 HOW = {"luong": "attention", "none": "one vector"}
 RIGHT = Table(
     "share said wholly right",
@@ -36,6 +37,8 @@ FOUND = Table(
 
 
 def _grids(setting: Setting) -> dict[str, Grid]:
+    if setting.corpus.name not in OF_SYMBOLS:
+        raise ValueError(f"attention is measured on sequences of any length: say --corpus {' or '.join(OF_SYMBOLS)}")
     train = replace(
         setting.train,
         learning_rate=3e-3,
@@ -72,7 +75,10 @@ EXPERIMENTS = (
         "Sutskever, Vinyals & Le 2014; Bahdanau, Cho & Bengio 2015; Luong, Pham & Manning 2015",
         "Whoever must say a sequence from one vector forgets the more of it the longer it is; with attention each step "
         "looks back at the place it needs, and length does not matter.",
-        "",
+        "Said backwards from one vector, six symbols are nearly always right, eight in 88 of 100, twelve in 15: there "
+        "the bottleneck shows. With attention all are right up to twelve, and each step looks most at the very symbol "
+        "that it says, though nobody told it where that stands. **But length does matter**: of sixteen symbols, more "
+        "than either ever saw, both say none right, and attention looks at the right place in one step of six.",
         "reverse",
         (RIGHT, FOUND),
         _grids,

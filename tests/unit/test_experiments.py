@@ -189,9 +189,16 @@ def test_every_experiment_is_whole(experiment: Experiment, home: Home) -> None:
         assert all(len(column) == len(table.rows) for column in table.published.values())
         assert table.report.shape == (len(table.rows), len(table.columns))
     assert experiment.title and experiment.source and experiment.expects
-    setting = experiment.setting(str(home.folder / "text.txt"))
+    setting = experiment.setting("" if "task" in experiment.cut else str(home.folder / "text.txt"))
     for folder, grid in experiment.line_ups(setting, home.runs).items():
         assert folder.name.startswith(f"{experiment.name}-") and grid.members(len(setting.corpus.vocabulary))
+
+
+def test_attention_is_measured_on_what_has_any_length(home: Home) -> None:
+    experiment = EXPERIMENTS["attention"]
+    assert [*experiment.line_ups(experiment.setting("sort"), home.runs)]
+    with pytest.raises(ValueError, match="say --corpus reverse or sort"):
+        experiment.line_ups(experiment.setting("dates"), home.runs)
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if shipped(name).exists()])
