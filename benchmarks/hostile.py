@@ -70,7 +70,8 @@ from lstmviz.wire import Frame, payload, side_by_side  # noqa: E402
 
 SHORT = (
     "31 MB of []", "as many numbers as may be", "a corpus name of 25 MB", "700,000 rows of history", "999,000 words",
-    "200,000 { in each other in the description", "1 mingru of 4,000 units", "20 layers of lstm", "chrono",
+    "200,000 { in each other in the description", "1 mingru of 4,000 units",
+    "1 mingru of 4,000 units, rows of 128", "20 layers of lstm", "chrono",
     "a bias in an rnn of -3.4e38", "signs that nobody sees", "counts: 200,000 [ in each other", "marks on one letter",
 )  # fmt: skip
 SECONDS, BYTES = 2.0, 300e6  # the most that may be taken
@@ -87,7 +88,9 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     """Everything that is done with a checkpoint, the first map first."""
     opened = prepare(checkpoint)
     if side := checkpoint.model.row_size:
-        read_image(opened, examples(side)[0, :, :-1].numpy())
+        seen = read_image(opened, examples(side)[0, :, :-1].numpy())
+        roles, chosen = drawn_roles(checkpoint.model.cell, opened.scales[0]), {"time": 0, "unit": 0, "layer": 0}
+        payload(opened, seen, layers=[0], roles=roles, order="telling", selection=chosen)
         shown()
         card(checkpoint)
         return
@@ -334,11 +337,14 @@ def tried(mutant: bytes, sign: bool, kind: Kind) -> str:
 
 def made(tokens: list[str] | None = None, level: str = "char", seed: int = 0, **options: Any) -> Checkpoint:
     """An untrained checkpoint."""
+    of_images = "row_size" in options
     vocabulary = Vocabulary(level, (*SPECIALS, *(tokens or "abcdefgh \n")))
+    if of_images:
+        vocabulary = Vocabulary("label", tuple("0123456789"))
     config = ModelConfig(**{"embedding_size": 1, "hidden_size": 4, **options})
     torch.manual_seed(seed)
     return Checkpoint(
-        model=config, train=TrainConfig("test"), vocabulary=vocabulary,
+        model=config, train=TrainConfig("test", task="classify" if of_images else "language"), vocabulary=vocabulary,
         weights=checkpoints.weights_of(LanguageModel(config, len(vocabulary))), step=50,
         history={"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]}, results={"valid_nll": 2.0},
         corpus_name="test", corpus_sha256="0" * 64, licence="none", command="none",
@@ -461,6 +467,10 @@ def files() -> dict[str, Callable[[], bytes]]:
     for units, layers in ((513, 1), (4_000, 1), (16_000, 1), (600, 20)):
         found[f"{layers} mingru of {units:,} units"] = lambda units=units, layers=layers: checkpoints.dumps(
             made(cell="mingru", hidden_size=units, num_layers=layers)
+        )
+    for units in (1_000, 4_000, 16_000):
+        found[f"1 mingru of {units:,} units, rows of 128"] = lambda units=units: checkpoints.dumps(
+            made(cell="mingru", hidden_size=units, row_size=128)
         )
     for cell in slowest:
         found[f"20 layers of {cell}"] = lambda cell=cell: checkpoints.dumps(

@@ -11,7 +11,8 @@ names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 sh
   classify/digits-lstm classify/digits-rnn classify/mnist-lstm-128
   tag/between-lstm tag/between-lstm-bidirectional classify_text/recall-lstm classify_text/recall-rnn classify_text/agreement-lstm
   tree/expressions-nary tree/expressions-child-sum tag/expressions-lstm
-  experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
+  translate/reverse-lstm translate/reverse-lstm-bottleneck translate/sort-lstm translate/dates-lstm
+  experiments/attention experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
   experiments/baselines-words experiments/baselines-characters}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
@@ -47,6 +48,7 @@ for name in $names; do
     experiments/baselines-words) experiment "$name" "$data/wikitext-2"; continue ;;
     experiments/baselines-characters) experiment "$name" "$data/tinyshakespeare/input.txt"; continue ;;
     experiments/vanishing|experiments/exploding) experiment "$name" recall; continue ;;
+    experiments/attention) experiment "$name" reverse; continue ;;
     experiments/*) experiment "$name" "$data/penn_small"; continue ;;
     lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
     lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;

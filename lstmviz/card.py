@@ -7,7 +7,7 @@ import math
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.counted import About, Table
 from lstmviz.data.grammars import measure
-from lstmviz.data.vocabulary import SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
+from lstmviz.data.vocabulary import OURS, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.tasks import TASKS
 
@@ -81,7 +81,8 @@ def card(checkpoint: Checkpoint) -> str:
         rows["validation"] = f"{said('valid')}; the data have no other test part"
     else:
         rows |= {label: said(part) for part, label in PARTS.items() if f"{part}_nll" in results}
-    if known := TASKS[checkpoint.train.task].known.get(checkpoint.corpus_name):
+    known = TASKS[checkpoint.train.task].known.get(checkpoint.corpus_name)
+    if known and checkpoint.licence == OURS:  # a person's own may be called the same
         rows["known of the data"] = known
     if checkpoint.hidden_variable:
         rows["hidden variable"] = strongest_unit(checkpoint)

@@ -369,6 +369,8 @@ def _check_figures(checkpoint: Checkpoint) -> None:
             and all(type(getattr(checkpoint, name)) is str for name in _TEXTS)
         )
         if variable is not None:
+            if TASKS[checkpoint.train.task].parts:
+                raise CheckpointError("it says a hidden variable, which only a model of a text carries")
             _at_most(len(variable["name"]), limits.NAME_MOST, "characters in the name of its hidden variable")
             shape = [len(layer) for layer in variable["correlations"]]
             good = (

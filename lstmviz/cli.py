@@ -46,7 +46,7 @@ from lstmviz.training.loop import Metrics, held_out, judged, unknown_share
 from lstmviz.training.parallel import World
 from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
-from lstmviz.training.standing import short
+from lstmviz.training.standing import best_accuracy, short
 from lstmviz.training.status import LINEUP, LIVING, read_status
 from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
 from lstmviz.training.turn import Place
@@ -199,7 +199,7 @@ def experiment(
     """
     _check_where(workers, ray)
     asked, home = EXPERIMENTS[name], Home.here()
-    setting = asked.setting(corpus and _lasting(corpus), seeds, epochs)
+    setting = asked.setting(corpus and _lasting(corpus, asked.cut.get("task", "language")), seeds, epochs)
     size, path, begun = len(setting.corpus.vocabulary), out or own(name, home), list[Path]()
     line_ups = asked.line_ups(setting, home.runs)
     for folder, grid in line_ups.items():
@@ -280,8 +280,7 @@ def _standing(seen: Snapshot) -> str:
     """How a run stands, in one line of a list."""
     best = "not evaluated yet"
     if seen.best_nll is not None:
-        accuracy = next((r.valid_accuracy for r in seen.records if r.valid_nll == seen.best_nll), None)
-        best = f"best {_how_good(seen.best_nll, accuracy)}"
+        best = f"best {_how_good(seen.best_nll, best_accuracy(seen.records))}"
         if unknown := seen.records[-1].valid_unknown:
             best += f", {unknown_said(unknown)}"
     state, step, message = (s.state, s.step, s.message) if (s := seen.status) else ("not begun", 0, "")
@@ -429,6 +428,11 @@ def _lasting(corpus: str, task: str = "language") -> str:
     return corpus if corpus in TASKS[task].built_in else str(corpora.find_text(corpus).resolve())
 
 
+def _check_loss(nll: float, checkpoint: Path) -> None:
+    if not math.isfinite(nll):
+        raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
+
+
 def evaluate(
     checkpoint: tyro.conf.Positional[Path], corpus: str, part: Literal["train", "valid", "test"] = "valid"
 ) -> None:
@@ -453,10 +457,11 @@ def evaluate(
     task = TASKS[loaded.train.task]
     if task.parts:
         nll, accuracy = judged(loaded.build(), tokens, loaded.train)
+        _check_loss(nll, checkpoint)
         said = figures(nll, loaded.vocabulary, accuracy=accuracy)
         what = "texts" if task.reads == "tokens" else task.reads
         say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}, {len(tokens):,} {what}): {said}")
-        if known := task.known.get(corpus):
+        if part == "test" and (known := task.known.get(corpus)):
             say(known)
         if corpus == EXPRESSIONS:
             root = right_at_the_root(loaded.build(), tokens, task.parts).float().mean().item()
@@ -464,8 +469,7 @@ def evaluate(
             say(f"right at the root: {root:.2%}; of expressions drawn anew by their depth in operations: {deep}")
         return
     nll, unknown = held_out(loaded.build(), tokens, loaded.vocabulary, loaded.train), unknown_share(tokens)
-    if not math.isfinite(nll):
-        raise FloatingPointError(f"the loss of {checkpoint.name} is {nll}: what it predicts are no finite numbers")
+    _check_loss(nll, checkpoint)
     said = figures(nll, loaded.vocabulary, unknown)
     say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}): {said}")
     if warning := unknown_warning(unknown):

@@ -33,7 +33,8 @@ FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
 MANY = 8  # tokens, so that one or two of them are no large share
-LOOKED_AT = 100  # images that a model reads when it is opened
+LOOKED_AT = 100  # images that a model reads when it is opened, at most
+LOOKED_INTO = 4_000_000  # gates and states of theirs
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
 
@@ -110,7 +111,11 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     model = checkpoint.build()
     vocabulary = checkpoint.vocabulary
     if checkpoint.model.row_size:
-        images = examples(checkpoint.model.row_size)[:LOOKED_AT]  # (N, W, W + 1)
+        side, config = checkpoint.model.row_size, checkpoint.model
+        of_one = side * config.num_layers * config.hidden_size * len(CELLS[config.cell].recorded())
+        if tokens_at_most(of_one // side) < side:
+            raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
+        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one))]  # (N, W, W + 1)
         with torch.no_grad():
             _, records = model.record(images[..., :-1].transpose(0, 1) / 255)  # name -> (W, N, H)
         records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ def digits() -> Corpus:
     return Corpus(DIGITS, _labels(9), *parts, sha256=digest, licence="CC BY 4.0")
 
 
-@cache
+@lru_cache(8)
 def examples(side: int) -> Tensor:
     """The digits of the test part for a model that reads images of this side: ``(N, W, W + 1)``, as in a Corpus.
 

@@ -96,6 +96,18 @@ class Task:
         """Those that it takes."""
         return TREE_CELLS if self.reads == "trees" else CELLS
 
+    def check_training(self, train: TrainConfig) -> None:
+        """Refuse options that such a training does not look at.
+
+        Raises:
+            ValueError: there are some.
+        """
+        if self.parts is None:
+            return
+        others = ["objective", "unseen_apart", *(["max_words", "min_count"] if self.reads != "tokens" else [])]
+        if idle := [name for name in others if getattr(train, name) != getattr(TrainConfig, name)]:
+            raise ValueError(f"the task {self.name} has no {' and no '.join(idle)}; leave that out")
+
     def check_model(self, model: ModelConfig) -> None:
         """Refuse a cell that reads something else, and both directions where they make no sense.
 

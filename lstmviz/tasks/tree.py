@@ -39,8 +39,8 @@ def _drawn(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus == EXPRESSIONS:
         return known_to(_drawn, labels, reads)
-    name, parts = open_file(config.corpus)
-    return trees_of(name, parts, labels, reads, licence="not stated")
+    found = open_file(config.corpus)
+    return trees_of(found.name, found.parts, labels, reads, found.licence)
 
 
 TREE = Task(

@@ -56,6 +56,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         TASKS[self.train.task].check_model(self.model)
+        TASKS[self.train.task].check_training(self.train)
         if self.probe and self.model.cell in TREE_CELLS:
             Expression.parse(self.probe)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -314,7 +315,7 @@ def choose_images(home: Home) -> Text | None:
     if not path:
         st.caption("Name a folder with the four idx files of MNIST, or of another collection in that form.")
         return None
-    return Text(name, str(Path(path).expanduser().absolute()), task="classify")
+    return Text(name, os.path.abspath(os.path.expanduser(path)), task="classify")
 
 
 def preview_images(corpus: Corpus) -> None:

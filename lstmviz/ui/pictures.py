@@ -55,8 +55,8 @@ def choose_image(opened: OpenModel) -> Chosen:
     side = opened.side
     assert side is not None  # it reads images
     memory, key, tests = session(Pictures), key_of("pictures", f"{side}"), examples(side)
-    if (said := report(key).picture) and said != memory.told.get(side):
-        memory.told[side], memory.shown = said, said
+    if (said := report(key).picture) and memory.told != (side, said):
+        memory.told, memory.shown = (side, said), said
     shown, note = memory.shown, ""
     try:
         number, image = _found(shown, side)

@@ -64,11 +64,11 @@ class Pictures:
 
     Args:
         shown: which; at first what the link says.
-        told: what the component for images of a side had said last.
+        told: what the component had said last, and for images of which side.
     """
 
     shown: Picture = field(default_factory=lambda: Picture(linked("image") or "0", linked("drawn") or ""))
-    told: dict[int, Picture] = field(default_factory=dict)
+    told: tuple[int, Picture] | None = None
 
 
 @dataclass(eq=False)

@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 
 from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import SOURCES
-from lstmviz.data.grammars import GRAMMARS
 from lstmviz.experiments.base import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
 from lstmviz.home import Home
 from lstmviz.model import perplexity
@@ -91,7 +90,7 @@ def test_without_the_text_the_page_is_full_and_says_where_to_put_it(
         result = Result.load(shipped(name))
         assert "Nothing was measured" not in spoken(app) and result.command in [each.value for each in app.code]
     commands = "".join(each.value for each in app.code)
-    if experiment.corpus not in GRAMMARS:
+    if not experiment.is_generated:
         fetched = f"corpus fetch {experiment.corpus}" if experiment.corpus in SOURCES else ""
         assert (fetched or f"corpus import FOLDER --name {experiment.corpus}") in commands
         assert app.selectbox[0].value == "agreement"  # instead

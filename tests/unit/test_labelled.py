@@ -57,6 +57,7 @@ def tagger(make_checkpoint):
             weights=weights_of(model),
             results={"valid_nll": 2.0, "valid_accuracy": 0.25},
             corpus_name=BETWEEN,
+            licence=corpus.licence,
         )
 
     return make
@@ -233,6 +234,8 @@ def test_a_tagger_comes_back_whole_and_others_are_written_as_before(tagger, make
     assert torch.equal(back.build()(tokens)[0], tagger(num_layers=2).build()(tokens)[0])
     said = card(back)
     assert "8 units in each direction" in said and "at most 47.62% are right" in said and "6 characters and" in said
+    own = dataclasses.replace(back, licence="mine")  # a text of somebody's that is called the same
+    assert "known of the data" in said and "known of the data" not in card(own)
     assert not [word for word in (b"bidirectional", b"reads", b"tokens_read") if word in dumps(make_checkpoint())]
 
 

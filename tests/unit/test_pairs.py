@@ -17,6 +17,7 @@ from lstmviz.experiments.attention import pairs_of
 from lstmviz.explain.translations import by_length
 from lstmviz.model import LanguageModel
 from lstmviz.tasks import fitted_to, open_data
+from lstmviz.training.folder import RunConfig
 from lstmviz.training.loop import Trainer
 from lstmviz.training.probe import Probe
 
@@ -140,13 +141,40 @@ def test_attention_is_refused_where_one_text_is_read() -> None:
         ("abc\t", "line 2 of pairs.txt is not a text, a tab"),
         ("a\tb\tc", "line 2 of pairs.txt is not a text, a tab"),
         ("a" * 2001 + "\tb", "has a sequence of 2,001 tokens; at most 2,000 are read: cut it"),
+        (
+            "\n".join(["a" * 1999 + "\tb"] * 20 + ["a\tb"] * 9000),
+            "sequences, which are padded to the longest, 1,999 tokens",
+        ),
     ],
+    ids=["no tab", "nothing to say", "three texts", "a long one", "many and some long ones"],
 )
 def test_a_file_of_another_form_is_refused(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text(f"ab\tba\n{line}\n" + "abc\tcba\n" * 20)
     with pytest.raises(ValueError, match=said):
         open_data(dataclasses.replace(SAY, corpus=str(path)))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"objective": "windows"}, "the task translate has no objective; leave that out"),
+        (
+            {"task": "classify", "corpus": "digits", "max_words": 9},
+            "the task classify has no max_words; leave that out",
+        ),
+    ],
+)
+def test_options_that_a_task_does_not_look_at_are_refused(options: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        RunConfig(dataclasses.replace(SAY, **options), ModelConfig())
+
+
+def test_the_vocabularies_of_a_file_are_cut_as_asked(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text("aab\tbba\n" * 20 + "aac\tcaa\n")
+    corpus = open_data(dataclasses.replace(SAY, corpus=str(path), max_words=2))
+    assert corpus.reads and [len(corpus.reads), len(corpus.vocabulary)] == [6, 6]
 
 
 def test_the_command_line_trains_and_judges_pairs_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
