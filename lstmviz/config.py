@@ -363,9 +363,9 @@ class TrainConfig(Options):
             "or the path of a text file or of a folder with train, valid and test; to classify, "
             '"digits" or a folder with the four idx files of MNIST; to classify_text, "recall", "agreement" or such '
             'files with a label, a tab and a text a line; to tag, "between" or such files with a token, a tab and its '
-            'label a line and an empty line after each sequence; to translate, "reverse", "sort", "dates" or such files '
-            'with a text, a tab and the other a line; "expressions" to tag, or, as such a file with one a line, to '
-            "tree.",
+            'label a line and an empty line after each sequence; to translate, "reverse", "sort", "dates" or such '
+            'files with a text, a tab and the other a line; "expressions" to tag, or, as such a file with one a line, '
+            "to tree.",
         )
     )
     level: Level = field(
@@ -487,7 +487,8 @@ class TrainConfig(Options):
             Range(f"one of {', '.join(get_args(Task))}", lambda value: value in get_args(Task)),
             '"language": the next token of a text; "classify": an image, read row by row, to its label; '
             '"classify_text": a text to its label; "tag": every token of a text to its label; '
-            '"translate": a text to another; or "tree": an expression, as a tree, to the value of each of its operations.',
+            '"translate": a text to another; or "tree": an expression, as a tree, to the value of each of its '
+            "operations.",
             later=True,
         ),
     )
