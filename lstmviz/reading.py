@@ -21,11 +21,14 @@ from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.tasks import TASKS, Task
+from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.language import LANGUAGE
 from lstmviz.trace import GateTrace, build_trace, held, trace_labels, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
 
+SHOWN = (LANGUAGE.name, CLASSIFY.name)  # tasks whose models can be watched
 MAX_TOKENS = 2000
 SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
@@ -106,8 +109,12 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     """A model ready to be watched.
 
     Raises:
-        CheckpointError: it has no gates or states, or they are no finite numbers.
+        CheckpointError: its task is not one of `SHOWN`, it has no gates or states, or they are no finite numbers.
     """
+    if (task := checkpoint.train.task) not in SHOWN:
+        raise checkpoints.CheckpointError(
+            f"its task is {task}, which the pages do not show; python -m lstmviz evaluate says how good it is"
+        )
     model = checkpoint.build()
     vocabulary = checkpoint.vocabulary
     if checkpoint.model.row_size:

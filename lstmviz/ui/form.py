@@ -22,6 +22,7 @@ from lstmviz.data.images import DIGITS
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, shown, well_formed
 from lstmviz.disk import reason
 from lstmviz.home import CLASS, Home
+from lstmviz.reading import SHOWN
 from lstmviz.tasks import TASKS, open_data
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.training import budget, trainings
@@ -31,7 +32,6 @@ from lstmviz.training.limits import LIMITS, check_text
 from lstmviz.training.loop import unknown_share
 from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.session import CORPUS, OWN_FILE, OWN_NAME, OWN_PASTED, Train, key_of, session
-from lstmviz.ui.sources import SHOWN
 from lstmviz.ui.steering import attempt
 
 OWN = "a text of your own"

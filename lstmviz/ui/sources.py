@@ -27,10 +27,10 @@ from lstmviz import counted
 from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.cells.transplant import layouts
-from lstmviz.checkpoint import Checkpoint, CheckpointError
+from lstmviz.checkpoint import CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
-from lstmviz.reading import OpenModel, prepare
+from lstmviz.reading import SHOWN, OpenModel, prepare
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
@@ -41,7 +41,6 @@ from lstmviz.ui.session import Uploads, session
 FOLDER = SHIPPED / "checkpoints"
 _uploads: WeakSet[Uploads] = WeakSet()  # of all pages that are open
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
-SHOWN = (LANGUAGE.name, CLASSIFY.name)  # tasks whose models the pages show
 _FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
 
 
@@ -369,7 +368,7 @@ def _copy(opened: OpenModel, cell: str) -> OpenModel:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _open_file(path: bytes, changed: int) -> OpenModel:
-    return _shown(checkpoints.load(Path(os.fsdecode(path))))
+    return prepare(checkpoints.load(Path(os.fsdecode(path))))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # each of some 100 MB, where its text had two million words
@@ -384,7 +383,7 @@ def _look_at_table(path: bytes, changed: int) -> counted.About:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _prepare(data: bytes) -> OpenModel:
-    return _shown(checkpoints.loads(data))
+    return prepare(checkpoints.loads(data))
 
 
 def _folder(task: str) -> Path:
@@ -392,15 +391,6 @@ def _folder(task: str) -> Path:
     return FOLDER if task == LANGUAGE.name else FOLDER / task
 
 
-def is_shown(asked: RunConfig | Checkpoint) -> bool:
+def is_shown(asked: RunConfig) -> bool:
     """Whether the pages show models of its task."""
     return asked.train.task in SHOWN
-
-
-def _shown(checkpoint: Checkpoint) -> OpenModel:
-    if not is_shown(checkpoint):
-        task = checkpoint.train.task
-        raise CheckpointError(
-            f"its task is {task}, which the pages do not show; python -m lstmviz evaluate says how good it is"
-        )
-    return prepare(checkpoint)

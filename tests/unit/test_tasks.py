@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz import cli
+from lstmviz import cli, reading
 from lstmviz.card import card
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import CheckpointError, dumps, loads
@@ -315,7 +315,8 @@ def test_pages_offer_no_model_of_a_task_that_they_do_not_show_and_refuse_one(cla
     checkpoints.save(classifier(), path)
     Run.create(tmp_path / "runs/images", RunConfig(TRAIN, model_of().config))
     assert Trained.every(Home(tmp_path)) == [Trained("images")]
-    monkeypatch.setattr(sources, "SHOWN", ("language",))
+    for module in (sources, reading):
+        monkeypatch.setattr(module, "SHOWN", ("language",))
     assert Trained.every(Home(tmp_path)) == []
     with pytest.raises(CheckpointError, match="its task is classify, which the pages do not show"):
         open_path(path, "images")
