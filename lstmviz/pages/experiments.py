@@ -119,7 +119,7 @@ def charts(name: str, table: Table, result: Result, same: bool) -> None:
         figure = lines_figure(
             lines,
             x=table.corner,
-            y=title,
+            y=title if table.charts else "",  # else it stands over the whole already
             beside=beside,
             spread={column: spread[column] for column in lines if any(map(math.isfinite, spread[column]))},
             dots=True,
