@@ -18,7 +18,8 @@ from lstmviz.cells import cell_called
 from lstmviz.cells.native import record_native
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.model import LanguageModel, TreeStack, at_once
+from lstmviz.layers import TreeStack
+from lstmviz.model import LanguageModel, at_once
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lstmviz.data.vocabulary import EOS, PADDING, SOS, SPECIALS
-from lstmviz.model import Attending, LanguageModel
+from lstmviz.layers import Attending
+from lstmviz.model import LanguageModel
 from lstmviz.trace import GateTrace, Likeliest, build_trace
 
 BEGIN, END = SPECIALS.index(SOS), SPECIALS.index(EOS)

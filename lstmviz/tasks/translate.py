@@ -1,4 +1,4 @@
-"""N–M: a sequence to another, token by token, with attention or without: see `lstmviz.model.Attending`."""
+"""N–M: a sequence to another, token by token, with attention or without: see `lstmviz.layers.Attending`."""
 
 from __future__ import annotations
 

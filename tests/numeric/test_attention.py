@@ -10,7 +10,8 @@ from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig
 from lstmviz.data.pairs import GENERATED, corpus_of
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
-from lstmviz.model import Attending, LanguageModel
+from lstmviz.layers import Attending
+from lstmviz.model import LanguageModel
 from lstmviz.tasks import fitted_to
 from lstmviz.tasks.translate import source_and_said
 from lstmviz.translation import NEVER, say, trace_translation

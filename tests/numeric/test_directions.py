@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstmviz.cells import CELLS
-from lstmviz.model import Stack
+from lstmviz.layers import Stack
 
 X, H, T, B = 3, 4, 7, 3
 LENGTHS = torch.tensor([4, 7, 1])

@@ -10,7 +10,8 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.cells.base import GatedCell
 from lstmviz.config import ModelConfig
 from lstmviz.explain.gradients import gradient_by_distance, gradient_norms
-from lstmviz.model import LanguageModel, Stack
+from lstmviz.layers import Stack
+from lstmviz.model import LanguageModel
 
 RECALL = Path(__file__).parents[2] / "checkpoints/lineups/recall"
 

@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig
-from lstmviz.model import LanguageModel, Stack, parameter_count, perplexity
+from lstmviz.layers import Stack
+from lstmviz.model import LanguageModel, parameter_count, perplexity
 
 TOKENS = torch.arange(12).view(6, 2) % 9  # (T, B)
 
