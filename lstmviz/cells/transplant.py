@@ -12,7 +12,7 @@ from lstmviz.cells import CELLS, Cell
 
 @cache
 def layouts(cell: str) -> tuple[str, ...]:
-    """The other cells that can hold the weights of this one; none for one that is the only one of its kind, or of trees.
+    """The other cells that can hold the weights of this one; none for the only one of its kind, and of trees.
 
     They are found by trying: with the same random W, U and b, and whatever else they have at 0 (peepholes p, gate
     recurrence R, a mogrifier's rounds), they take the same steps. Those come first that have least else.

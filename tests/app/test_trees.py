@@ -134,8 +134,7 @@ def test_a_training_of_trees_is_shown_with_the_tree_of_its_probe(
 ) -> None:
     monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
     (tmp_path / "some.txt").write_text("\n".join(map(str, generate(60))), encoding="utf-8")
-    file, small = str(tmp_path / "some.txt"), {"batch_size": 8, "steps": 2, "eval_every": 1}
-    train = TrainConfig(file, "word", task="tree", **small)
+    train = TrainConfig(str(tmp_path / "some.txt"), "word", task="tree", batch_size=8, steps=2, eval_every=1)
     run = Run.create(tmp_path / "runs/trees", RunConfig(train, ModelConfig("nary", 4, 8), TYPED))
     list(execute(run))
     app = open_page("train")
