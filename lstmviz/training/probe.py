@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.expressions import Expression
@@ -48,7 +49,7 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part; of one that says a text for it the speaker's gates are kept.
+        or one of the validation part; of one that says a text for it the speaker's gates are kept.
 
         Args:
             model: put into eval mode.
@@ -60,14 +61,12 @@ class Probe:
             shows = [label] * len(rows)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
-            source = corpus.valid[0, :, 0]
-            told = trace_translation(
-                model.eval(), torch.tensor(corpus.reads.encode(sentence) or source[source != PADDING].tolist())
-            )
+            source = _usual(corpus.valid)[:, 0]
+            told = trace_translation(model.eval(), torch.tensor(corpus.reads.encode(sentence) or source.tolist()))
             before = [corpus.vocabulary.ids[SOS], *told.said.tolist()][: len(told.said)]
             return cls(told.speaker, before, told.likely.ids, told.likely.probabilities)
         if corpus.reads and model.config.cell in TREE_CELLS:
-            symbols, parents = corpus.valid[0, corpus.valid[0, :, 0] != PADDING, :2].T.tolist()
+            symbols, parents = _usual(corpus.valid)[:, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
@@ -75,7 +74,7 @@ class Probe:
             said = likely.ids, likely.probabilities
             return cls(replace(trace, tokens=()), ids, *said, right=right, parents=[*tree.parents])
         if corpus.reads:
-            tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
+            tokens, labels = _usual(corpus.valid).long().T  # (T,) each
             if (labels[:-1] == IGNORED).all():
                 labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
@@ -186,3 +185,10 @@ class Probe:
         likely = self.likely, self.probabilities
         more = {"image": self.image, "right": self.right, "expression": tree}
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
+
+
+def _usual(part: Tensor) -> Tensor:
+    """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding."""
+    there = part[..., 0] != PADDING  # (N, T)
+    first = int((there.sum(1) >= there.sum(1).float().mean()).nonzero()[0])
+    return part[first, there[first]]

@@ -93,6 +93,7 @@ def test_an_expression_is_drawn_of_the_depth_that_is_asked_for() -> None:
 
 def test_values_and_symbols_that_a_model_does_not_know_are_marked(monkeypatch, tmp_path) -> None:
     known = sources.parse("expressions-nary").open().checkpoint
+    assert known.reads
     few = dataclasses.replace(known.vocabulary, tokens=tuple("abcdefghi9"))
     reads = dataclasses.replace(known.reads, tokens=tuple(t.replace("first", "last") for t in known.reads.tokens))
     checkpoints.save(dataclasses.replace(known, vocabulary=few, reads=reads), tmp_path / "few.safetensors")
