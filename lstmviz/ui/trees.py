@@ -24,8 +24,8 @@ def typed(text: str, before: Expression | None) -> tuple[Expression | None, list
         return Expression.parse(text), []
     except Unfinished as error:
         if whole := Expression.begun(text):
-            return whole, [("info", f"Not finished yet: read as {_short(whole)}.")]
-        kind, problem = "info", error
+            return whole, [("note", f"Not finished yet: read as {_short(whole)}.")]
+        kind, problem = "note", error
     except ValueError as error:
         kind, problem = "warning", error
     if not text.strip():
