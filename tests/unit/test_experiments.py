@@ -31,7 +31,7 @@ from lstmviz.experiments.base import (
 )
 from lstmviz.experiments.report import COPIED, GATES, PERPLEXITY, _gate_means
 from lstmviz.home import Home
-from lstmviz.model import LanguageModel
+from lstmviz.model import LanguageModel, parameter_count
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import held_out
@@ -199,6 +199,18 @@ def test_attention_is_measured_on_what_has_any_length(home: Home) -> None:
     assert [*experiment.line_ups(experiment.setting("sort"), home.runs)]
     with pytest.raises(ValueError, match="say --corpus reverse or sort"):
         experiment.line_ups(experiment.setting("dates"), home.runs)
+
+
+def test_who_reads_trees_and_who_reads_text_have_about_as_many_parameters() -> None:
+    experiment = EXPERIMENTS["trees"]
+    grids = experiment.grids(experiment.setting())
+    counts = {cell: parameter_count(grid.base.model, 10) for cell, grid in grids.items()}
+    assert {cell: grid.base.train.task for cell, grid in grids.items()} == {
+        "nary": "tree",
+        "child_sum": "tree",
+        "lstm": "tag",
+    }
+    assert max(counts.values()) < 1.05 * min(counts.values())
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if shipped(name).exists()])
