@@ -140,7 +140,7 @@ def _maps(
     model, root = comparison.models[k], comparison.root(k)
     layers = _layers(model, view.place)
     slot_of = {role: slot for slot, role in taken.items()}
-    panels, planes = panels_of(model.opened, model.reading.tracks, layers, list(taken.values()), ends, slot_of)
+    panels, planes = panels_of(model.opened, model.reading, layers, list(taken.values()), ends, slot_of)
     rows = rows_of(root.opened, root.reading, layers, view.order)
     header = Header(layers=layers, panels=panels, top=likeliest(model.opened, model.reading, 3), **rows)
     return pack(header, planes, identity=identity_of(model.opened, model.reading), ids=model.reading.ids, held=held)

@@ -34,7 +34,7 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
             roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
             order = order_control(only)
         baseline = baseline_control(baselines, BASELINE)
-        if not opened.says_labels:
+        if not opened.is_asked:
             with st.popover("continue"):
                 continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed

@@ -4,7 +4,8 @@ import { stepBefore, valueOf } from "./wire.js";
 // The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
 // how much it differs from the token before; what is held is kept, written and changes.
 export function mostAt(panels, time, { begins, ...cell }) {
-  const { size } = panels[0], last = stepBefore(panels[0], time), first = begins && (last < 0 || last * size >= panels[0].codes.length);
+  const { size } = panels[0], last = stepBefore(panels[0], time), { begin, end } = panels[0];
+  const first = begins && !begin && (last < begin || last >= end); // who says begins with what was read
   const gates = panels.filter(({ gate }) => gate);
   const holder = panels.find(({ does }) => does === "holds");
   const turned = gates.flatMap((panel) =>
