@@ -101,6 +101,7 @@ def draw(
     ends = common_scales(models, place, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
     columns = columns_of(models[0].opened, models[0].reading)
+    columns = replace(columns, said_from=axis.said_from)
     if axis.by == "character":
         columns = replace(columns, level="char", noun="character")
     header = ComparisonHeader(
@@ -233,6 +234,8 @@ def _below(comparison: Comparison, name: str) -> str:
     """What stands below a chart's name."""
     model = comparison.models[0]
     unit, by, reading = CHARTS[name][0], comparison.axis.by, model.reading
+    if name == PROBABILITY and model.opened.says_another and reading.right is None:
+        return "of what\neach says"
     if name == "loss" and (by != "token" or model.opened.says_labels):
         return "nats a label" if model.opened.says_labels else f"nats a {by}"
     if name == PROBABILITY and reading.right is None:

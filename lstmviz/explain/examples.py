@@ -218,6 +218,8 @@ SIDE_BY_SIDE = {
     "gates stay near 0.5?",
     "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
     "then?",
+    "reverse": "To say a sequence backwards from one vector, all of it must fit there; with attention each step looks "
+    "it up. Up to which step is each right, and what of longer sequences?",
     "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) one "
     f"side knows only the half: read from the left alone, by whatever model, at most {float(one_direction()):.2%} are "
     "right.",

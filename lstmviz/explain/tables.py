@@ -78,7 +78,7 @@ def lines_table(text: str, models: list[Compared], place: Place) -> pd.DataFrame
         for gate in ("keeps", "writes", "shows"):
             found = measures(model, place, gate, at, axis.by)
             whole = {name: found[name] for name, (_, of_gate) in CHARTS.items() if not of_gate}
-            for name in OF_TEXT if model.opened.says_labels else OF_LABELS:
+            for name in OF_TEXT if model.opened.is_asked else OF_LABELS:
                 del whole[name]
             if not any(each.beside for each in models):
                 whole.pop(GAIN, None)
