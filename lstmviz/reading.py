@@ -19,7 +19,7 @@ from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import ModelConfig
 from lstmviz.data.images import examples
-from lstmviz.data.pairs import NOTHING, known_pair
+from lstmviz.data.pairs import NOTHING, Pair, known_pair
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
@@ -157,6 +157,11 @@ class OpenModel:
     def says_another(self) -> bool:
         """It says another sequence for that which it reads."""
         return self.checkpoint.model.attention is not None
+
+    @property
+    def looks_back(self) -> bool:
+        """And at each step looks at what it has read."""
+        return self.checkpoint.model.attention not in (None, "none")
 
     @property
     def is_asked(self) -> bool:
@@ -364,8 +369,8 @@ class Said:
     begin: int
     ids: list[int]
     looks: np.ndarray | None
-    aligned: list[int] | None
-    ended: bool
+    aligned: list[int] | None = None
+    ended: bool = True
 
 
 @dataclass(frozen=True)
@@ -534,38 +539,66 @@ def read_pair(opened: OpenModel, text: str, most: int | None = None) -> Reading 
         most: tokens that are read and said; by default ``opened.most``. Half of them may be read.
     """
     reads, says, most = opened.reads, opened.checkpoint.vocabulary, min(most or opened.most, PAIR_MOST)
-    pieces = reads.split(text)
+    pieces, room = reads.split(text), max(1, most // 2)
     if not pieces:
         return None
-    room = max(1, most // 2)
     dropped, pieces = max(0, len(pieces) - room), pieces[:room]
-    source, right = _to_read(reads, pieces), None
-    whole = not dropped and reads.ids[UNK] not in source
-    pair = known_pair(opened.checkpoint.train.corpus, [reads.tokens[i] for i in source]) if whole else None
-    if pair:
-        right = torch.tensor([*says.encode_tokens(pair.said), says.ids[EOS]])
-    told = trace_translation(opened.model, torch.tensor(source), right=right, most=max(1, most - len(source)))
+    source = _to_read(reads, pieces)
+    pair = pair_of(opened, source)
+    right = [*says.encode_tokens(pair.said), says.ids[EOS]] if pair else None
+    told = say_for(opened.model, source, reads, says, right=right, most=most)
+    assert told.said  # it says something
+    said = said_of(opened, source, told.said.ids, told.said.looks)
+    return replace(told, pieces=[*pieces, *told.pieces[len(pieces) :]], dropped=dropped, said=said)
+
+
+def said_of(opened: OpenModel, source: Sequence[int], said: list[int], looks: np.ndarray | None) -> Said:
+    """What a model said for a sequence, with what is known of where each token comes from."""
+    pair = pair_of(opened, source)
+    aligned = _along(pair.aligned, len(said), NOTHING) if pair and pair.aligned is not None else None
+    return Said(len(source), said, looks, aligned, said[-1] == opened.checkpoint.vocabulary.ids[EOS])
+
+
+def pair_of(opened: OpenModel, source: Sequence[int]) -> Pair | None:
+    """What a model should say for a sequence, where that is known; what it does not know it cannot say."""
+    tokens = [opened.reads.tokens[i] for i in source]
+    return None if UNK in tokens else known_pair(opened.checkpoint.train.corpus, tokens)
+
+
+def say_for(
+    model: LanguageModel,
+    source: Sequence[int],
+    reads: Vocabulary,
+    says: Vocabulary,
+    *,
+    right: Sequence[int] | None = None,
+    most: int = PAIR_MOST,
+) -> Reading:
+    """What a model says for a sequence, and what happens meanwhile.
+
+    Args:
+        source: ids of what is read, one at least.
+        reads, says: the model's tokens.
+        right: ids of what should be said, the end last; None where nobody knows.
+        most: tokens that are read and said.
+    """
+    asked = None if right is None else torch.tensor(right)
+    told = trace_translation(model, torch.tensor(source), right=asked, most=max(1, most - len(source)))
     said, nothing = told.said.tolist(), len(source)
 
     def behind(values: np.ndarray, fill: float) -> np.ndarray:
         return np.concatenate([np.full((nothing, values.shape[1]), fill, values.dtype), values])
 
     return Reading(
-        pieces=[*pieces, *(says.tokens[i] for i in said)],
+        pieces=[*(reads.tokens[i] for i in source), *(says.tokens[i] for i in said)],
         ids=[*source, *(len(reads) + i for i in said)],
-        dropped=dropped,
+        dropped=0,
         trace=told.on_one_axis(),
         likely=behind(told.likely.ids, 0),
         probabilities=behind(told.likely.probabilities, np.nan),
-        model=opened.model,
-        right=None if right is None else [IGNORED] * nothing + _along(right.tolist(), len(said), IGNORED),
-        said=Said(
-            begin=nothing,
-            ids=said,
-            looks=told.looks,
-            aligned=_along(pair.aligned, len(said), NOTHING) if pair and pair.aligned is not None else None,
-            ended=said[-1] == says.ids[EOS],
-        ),
+        model=model,
+        right=None if right is None else [IGNORED] * nothing + _along(right, len(said), IGNORED),
+        said=Said(nothing, said, told.looks, ended=said[-1] == says.ids[EOS]),
     )
 
 
