@@ -220,9 +220,9 @@ SIDE_BY_SIDE = {
     "then?",
     "reverse": "To say a sequence backwards from one vector, all of it must fit there; with attention each step looks "
     "it up. Up to which step is each right, and what of longer sequences?",
-    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) one "
-    f"side knows only the half: read from the left alone, by whatever model, at most {float(one_direction()):.2%} are "
-    "right.",
+    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) "
+    "one side knows only the half: read from the left alone, by whatever model, at most "
+    f"{float(one_direction()):.2%} are right.",
 }  # what to look for when several models read generated text
 
 
