@@ -6,7 +6,7 @@ import streamlit as st
 
 from lstmviz.cells import CELLS
 from lstmviz.charts import gate_figure
-from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
+from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
 from lstmviz.reading import OpenModel, write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
@@ -128,4 +128,12 @@ def export_controls(opened: OpenModel) -> None:
     st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
     offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
     offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))
-    offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(named_trace(reading, vocabulary)).to_html())
+    trace = named_trace(reading, vocabulary)
+    if not reading.said:
+        offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(trace).to_html())
+        return
+    read, said = trace.select(time=slice(reading.count)), trace.select(time=slice(reading.count, None), direction=2)
+    offer("figure of who reads (interactive HTML)", "reads.html", lambda: gate_figure(read).to_html())
+    offer("figure of who says (interactive HTML)", "says.html", lambda: gate_figure(said).to_html())
+    if reading.said.looks is not None:
+        offer("where it looks (CSV)", "attention.csv", lambda: as_csv(attention_table(reading)))
