@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lstmviz.cells import TREE_CELLS
 from lstmviz.data.expressions import Expression
@@ -49,7 +50,7 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part. So does one that says another sequence for it.
+        or one of the validation part. So does one that says another sequence for it.
 
         Args:
             model: put into eval mode.
@@ -61,22 +62,22 @@ class Probe:
             shows = [label] * len(rows)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
-            source = corpus.valid[0, :, 0]
-            source, right = source[source != PADDING].tolist(), corpus.valid[0, :, 2]
-            right = None if sentence else right[right != IGNORED].tolist()
-            typed = corpus.reads.encode(sentence) or source
-            seen = say_for(model.eval(), typed, corpus.reads, corpus.vocabulary, right=right)
+            source, _, right = _usual(corpus.valid).T
+            source, right = source[source != PADDING].tolist(), right[right != IGNORED].tolist()
+            if typed := corpus.reads.encode(sentence):
+                source, right = typed, None
+            seen = say_for(model.eval(), source, corpus.reads, corpus.vocabulary, right=right)
             likely, looks = (seen.likely, seen.probabilities), seen.said and seen.said.looks
             return cls(seen.trace, seen.ids, *likely, right=seen.right, said_from=seen.count, looks=looks)
         if corpus.reads and model.config.cell in TREE_CELLS:
-            symbols, parents = corpus.valid[0, corpus.valid[0, :, 0] != PADDING, :2].T.tolist()
+            symbols, parents = _usual(corpus.valid)[:, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
             ids = corpus.reads.encode_tokens(tree.symbols)
             return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
         if corpus.reads:
-            tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
+            tokens, labels = _usual(corpus.valid).long().T  # (T,) each
             if (labels[:-1] == IGNORED).all():
                 labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
@@ -190,3 +191,10 @@ class Probe:
         as_said = said_of(opened, self.ids[:begin], told, self.looks) if begin else None
         image, right = self.image, self.right
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, image=image, right=right, said=as_said)
+
+
+def _usual(part: Tensor) -> Tensor:
+    """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding."""
+    there = (part[..., 0] != PADDING) | (part[..., -1] != IGNORED)  # (N, T); what is said may be longer
+    first = int((there.sum(1) >= there.sum(1).float().mean()).nonzero()[0])
+    return part[first, there[first]]

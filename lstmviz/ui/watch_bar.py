@@ -128,12 +128,6 @@ def export_controls(opened: OpenModel) -> None:
     st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
     offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
     offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))
-    trace = named_trace(reading, vocabulary)
-    if not reading.said:
-        offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(trace).to_html())
-        return
-    read, said = trace.select(time=slice(reading.count)), trace.select(time=slice(reading.count, None), direction=2)
-    offer("figure of who reads (interactive HTML)", "reads.html", lambda: gate_figure(read).to_html())
-    offer("figure of who says (interactive HTML)", "says.html", lambda: gate_figure(said).to_html())
-    if reading.said.looks is not None:
+    offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(named_trace(reading, vocabulary)).to_html())
+    if reading.said and reading.said.looks is not None:
         offer("where it looks (CSV)", "attention.csv", lambda: as_csv(attention_table(reading)))
