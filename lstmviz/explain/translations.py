@@ -26,6 +26,7 @@ def how_it_said(reading: Reading) -> str:
     if not (said := reading.said):
         return ""
     told = [] if said.ended else [f"It came to no end: it was stopped after {len(said.ids):,} tokens."]
+    wrong = 0
     if reading.right is not None:
         pairs = zip(said.ids, reading.right[said.begin :], strict=True)
         wrong = sum(one != right for one, right in pairs if right != IGNORED)
@@ -36,7 +37,7 @@ def how_it_said(reading: Reading) -> str:
         steps = zip(said.looks.argmax(-1).tolist(), said.aligned, strict=True)
         found = [looked == place for looked, place in steps if place != NOTHING]
         told.append(f"It looks most where the token comes from at {sum(found)} of {len(found)} steps.")
-        if sum(found) < NOT_THERE * len(found):
+        if not wrong and sum(found) < NOT_THERE * len(found):
             told.append(
                 "It need not: what was read at one place is known at others, since it reads in both directions."
             )
