@@ -36,7 +36,8 @@ def how_it_said(reading: Reading) -> str:
     if said.looks is not None and said.aligned is not None:
         steps = zip(said.looks.argmax(-1).tolist(), said.aligned, strict=True)
         found = [looked == place for looked, place in steps if place != NOTHING]
-        told.append(f"It looks most where the token comes from at {sum(found)} of {len(found)} steps.")
+        if found:
+            told.append(f"It looks most where the token comes from at {sum(found)} of {len(found)} steps.")
         if not wrong and sum(found) < NOT_THERE * len(found):
             told.append(
                 "It need not: what was read at one place is known at others, since it reads in both directions."
