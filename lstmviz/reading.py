@@ -15,9 +15,11 @@ from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
-from lstmviz.cells import CELLS
+from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import ModelConfig
+from lstmviz.data.expressions import DEEPEST, Expression, draw
+from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.images import examples
 from lstmviz.data.pairs import NOTHING, Pair, known_pair
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary
@@ -29,19 +31,15 @@ from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.tasks.tag import TAG
 from lstmviz.tasks.translate import TRANSLATE
-from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens
+from lstmviz.tasks.tree import TREE
+from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens, trace_tree
 from lstmviz.translation import trace_translation
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
 
-SHOWN = (
-    LANGUAGE.name,
-    CLASSIFY.name,
-    CLASSIFY_TEXT.name,
-    TAG.name,
-    TRANSLATE.name,
-)  # tasks whose models can be watched
+# Tasks whose models can be watched.
+SHOWN = (LANGUAGE.name, CLASSIFY.name, CLASSIFY_TEXT.name, TAG.name, TRANSLATE.name, TREE.name)
 MAX_TOKENS = 2000
 SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
@@ -174,9 +172,14 @@ class OpenModel:
         return next((k for k, place in enumerate(places) if place == (layer, reverse, says)), None)
 
     @property
+    def reads_trees(self) -> bool:
+        """Expressions, node by node."""
+        return self.task.reads == "trees"
+
+    @property
     def looks_ahead(self) -> bool:
-        """Whether what it does at a column depends on those after it, too."""
-        return any(track.reverse for track in self.tracks)
+        """Whether what it does at a column depends on those after it, too: as what the parent of a node keeps of it."""
+        return self.reads_trees or any(track.reverse for track in self.tracks)
 
     def tracks_in(self, layers: Sequence[int]) -> list[int]:
         """The numbers of the tracks of these layers."""
@@ -212,7 +215,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     vocabulary = checkpoint.vocabulary
     if checkpoint.model.row_size:
         side, config = checkpoint.model.row_size, checkpoint.model
-        of_one = side * config.num_layers * config.hidden_size * len(CELLS[config.cell].recorded())
+        of_one = side * config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
         if tokens_at_most(of_one // side) < side:
             raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
         images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one))]  # (N, W, W + 1)
@@ -222,6 +225,8 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
     if checkpoint.reads and checkpoint.model.attention:
         return _ready_to_say(checkpoint, model, checkpoint.reads)
+    if checkpoint.reads and checkpoint.model.cell in TREE_CELLS:
+        return _ready_to_grow(checkpoint, model, checkpoint.reads)
     if checkpoint.reads:
         return _ready_to_label(checkpoint, model, checkpoint.reads)
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
@@ -248,7 +253,7 @@ def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabul
     rng, config = random.Random(0), checkpoint.model
     draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.corpus_name)
     known = draw is not None and set(draw(rng)) <= reads.ids.keys()
-    of_one = config.num_layers * config.directions * config.hidden_size * len(CELLS[config.cell].recorded())
+    of_one = config.num_layers * config.directions * config.hidden_size * len(cell_called(config.cell).recorded())
     pieces, records, first = [], [], ""
     while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
         drawn = draw(rng) if draw and known else rng.choices(reads.tokens[len(SPECIALS) :] or reads.tokens, k=ANY)
@@ -296,6 +301,23 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def _ready_to_grow(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+    """A model that reads trees, by expressions as it is asked."""
+    rng, config = random.Random(0), checkpoint.model
+    of_one = config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
+    pieces, records, first = [], [], ""
+    while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
+        expression = draw(rng, rng.randint(1, DEEPEST), NODES)
+        trace, _ = trace_tree(model, expression, reads, checkpoint.vocabulary)
+        # Of a root no parent keeps anything: it counts as the mean.
+        records.append({name: np.where(np.isnan(v), np.nanmean(v, 1, keepdims=True), v) for name, v in trace.items()})
+        pieces += expression.symbols
+        first = first or str(expression)
+    whole = {name: torch.from_numpy(np.concatenate([each[name] for each in records], 1)) for name in records[0]}
+    cells = [{name: values[layer][:, None] for name, values in whole.items()} for layer in range(config.num_layers)]
+    return _ready(checkpoint, model, cells, pieces, first)
+
+
 def _ready(
     checkpoint: Checkpoint,
     model: LanguageModel,
@@ -340,7 +362,7 @@ def _opened(
 def written_at_most(model: LanguageModel) -> int:
     """How many tokens a model writes when it is opened: 300, or what takes about half a second of a larger one."""
     config, vocab_size = model.config, model.vocab_size
-    values = config.hidden_size * config.num_layers * len(CELLS[config.cell].recorded())  # a token
+    values = config.hidden_size * config.num_layers * len(cell_called(config.cell).recorded())  # a token
     numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
     costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
     return max(FEWEST, min(300, int(1 / max(costs))))
@@ -390,6 +412,7 @@ class Reading:
         right: where labels are said, which is right at each column, ``(T,)``, as the model numbers them, `IGNORED`
             where nothing is asked; None where nobody knows. Then ``likely`` are labels, the likeliest of all.
         said: of a sequence that is said for that which was read, whose columns stand behind those of that.
+        expression: whose nodes the columns are, in post-order; None where they are no tree.
     """
 
     pieces: list[str]
@@ -403,6 +426,7 @@ class Reading:
     image: np.ndarray | None = None
     right: list[int] | None = None
     said: Said | None = None
+    expression: Expression | None = None
 
     @property
     def count(self) -> int:
@@ -610,6 +634,28 @@ def _to_read(reads: Vocabulary, pieces: Sequence[str]) -> list[int]:
     """Their ids; somebody may write <pad>, which ends what is read."""
     unknown = reads.ids[UNK]
     return [unknown if i == PADDING else i for i in reads.encode_tokens(pieces)]
+
+
+def read_tree(opened: OpenModel, expression: Expression) -> Reading:
+    """Let a model read an expression node by node: it is asked for the value of every operation, and of no digit.
+
+    Raises:
+        ValueError: there are more nodes than can be shown.
+    """
+    if (count := len(expression.symbols)) > opened.most:
+        raise ValueError(
+            f"the expression has {count:,} digits and operations; at most {opened.most:,} can be shown here"
+        )
+    reads, labels = opened.reads, opened.checkpoint.vocabulary
+    trace, likely = trace_tree(opened.model, expression, reads, labels, best=min(len(labels), LIKELY_MOST))
+    ids, right = reads.encode_tokens(expression.symbols), values_asked(expression, labels)
+    return Reading([*expression.symbols], ids, 0, trace, *likely, opened.model, right=right, expression=expression)
+
+
+def values_asked(expression: Expression, labels: Vocabulary) -> list[int]:
+    """The value of each operation as a model numbers it; `IGNORED` at digits, and where it does not know that value."""
+    asked = zip(expression.values, expression.children, strict=True)
+    return [labels.ids.get(value, IGNORED) if children else IGNORED for value, children in asked]
 
 
 def rows_named(count: int) -> list[str]:

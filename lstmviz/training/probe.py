@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstmviz.cells import TREE_CELLS
+from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
@@ -35,6 +35,7 @@ class Probe:
             asked; None where nobody knows.
         said_from: the first column that is said for what was read, all numbered as in a `Reading`; else 0.
         looks: how much each of them looks at each that was read, ``(T - S, S)``; None without attention.
+        parents: of the nodes of a tree, which were read instead of tokens.
     """
 
     trace: GateTrace
@@ -45,6 +46,7 @@ class Probe:
     right: list[int] | None = None
     said_from: int = 0
     looks: np.ndarray | None = None
+    parents: list[int] | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
@@ -74,8 +76,9 @@ class Probe:
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
-            ids = corpus.reads.encode_tokens(tree.symbols)
-            return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
+            ids, right = corpus.reads.encode_tokens(tree.symbols), values_asked(tree, corpus.vocabulary)
+            said = likely.ids, likely.probabilities
+            return cls(replace(trace, tokens=()), ids, *said, right=right, parents=[*tree.parents])
         if corpus.reads:
             tokens, labels = _usual(corpus.valid).long().T  # (T,) each
             if (labels[:-1] == IGNORED).all():
@@ -103,7 +106,8 @@ class Probe:
         """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
-        if_any = {"image": self.image, "label": self.right, "said_from": self.said_from or None, "looks": self.looks}
+        if_any = {"image": self.image, "label": self.right, "parents": self.parents}
+        if_any |= {"said_from": self.said_from or None, "looks": self.looks}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
@@ -126,19 +130,23 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label, looks = (arrays.pop(name, None) for name in ("image", "label", "looks"))
+            image, label, parents, looks = (arrays.pop(name, None) for name in ("image", "label", "parents", "looks"))
             said_from = int(arrays.pop("said_from", 0))
             right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
-            return cls(trace, list(ids.tolist()), likely, probabilities, image, right, said_from, looks)
+            parents = None if parents is None else list(parents.tolist())
+            return cls(trace, list(ids.tolist()), likely, probabilities, image, right, said_from, looks, parents)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
     def is_finite(self) -> bool:
         """Whether all gates and states, and what is said of the tokens, are finite numbers."""
-        values = [*self.trace.values(), self.probabilities]
+        ends = slice(None, -1 if self.parents else None)  # of a root no parent keeps anything
+        keeps = cell_called(self.trace.cell_name).doer("keeps")
+        values = [each[..., ends, :] if name == keeps else each for name, each in self.trace.items()]
+        values.append(self.probabilities)
         if said := self.said_from:  # the other columns are not those of who says, or of who reads
             values = [part for each in self.trace.values() for part in (each[:, :2, :said], each[:, 2, said:])]
             values += [self.probabilities[said:], *([] if self.looks is None else [self.looks])]
@@ -157,6 +165,8 @@ class Probe:
         begin = self.said_from
         if opened.says_another:
             one = say_for(opened.model, [opened.reads.end], opened.reads, opened.checkpoint.vocabulary, most=2).trace
+        elif opened.reads_trees:
+            one, _ = trace_tree(opened.model, Expression.parse("max(1, 2)"), opened.reads, opened.checkpoint.vocabulary)
         elif opened.says_labels:
             first = torch.zeros(1, side) if side else torch.tensor([opened.reads.end])
             one, _ = trace_labels(opened.model, first)
@@ -180,6 +190,10 @@ class Probe:
             and looks == (((count - begin, begin), "f") if opened.looks_back else None)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
+        tree = None
+        if good and opened.reads_trees:
+            tree = Expression(tuple(opened.reads.tokens[i] for i in self.ids), tuple(self.parents or ()))
+            good = tree.is_one()
         if not good:
             raise ValueError("they are of another model than the one in best.safetensors")
         if self.image is not None:
@@ -189,8 +203,8 @@ class Probe:
             pieces, ids = [*(opened.reads.tokens[i] for i in read), *(says.tokens[i] for i in told)], self.ids
         likely = self.likely, self.probabilities
         as_said = said_of(opened, self.ids[:begin], told, self.looks) if begin else None
-        image, right = self.image, self.right
-        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, image=image, right=right, said=as_said)
+        more = {"image": self.image, "right": self.right, "said": as_said, "expression": tree}
+        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
 
 
 def _usual(part: Tensor) -> Tensor:

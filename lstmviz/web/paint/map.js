@@ -12,6 +12,7 @@ import { drawLoss, LOSS } from "./loss.js";
 import { drawPanel } from "./panel.js";
 import { begin, outline, rgb, write } from "./pen.js";
 import { drawTokens, laidOut, lossScale, surprise } from "./tokens.js";
+import { bandOf, drawTree } from "./tree.js";
 import { drawUnit } from "./unit.js";
 
 const LOWEST = 100, HIGHEST = 260; // of a panel, in CSS pixels
@@ -31,11 +32,11 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   const narrow = width < NARROW; // names go, symbols stay
   const gutter = narrow ? 92 : 162, right = width - RIGHT;
   const gap = data.said_from ? { at: data.said_from, width: BETWEEN } : null, head = gap ? PARTS : 0;
-  const { column, strip, lean } = laidOut(paint, theme, data, right - gutter - (gap?.width ?? 0), zoom[0], dpr);
+  const { column, strip, lean, tree = 0 } = laidOut(paint, theme, data, right - gutter - (gap?.width ?? 0), zoom[0], dpr);
   const lossTop = head + strip + 6, gainTop = lossTop + LOSS + GAP;
   const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
   const roles = [...panelsOf(data, layer)].sort((a, b) => rank(a) - rank(b));
-  const band = lean || data.image ? 12 : strip; // of the selected unit: what does not fit is not drawn again
+  const band = lean || data.image ? 12 : bandOf(data) || strip; // of the selected unit: what does not fit is not drawn again
   const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
   const own = 22 + band + 6 + roles.length * role + 4;
   const above = gainTop + (data.beside ? GAIN + GAP : 0), attention = gap ? attentionRows(data, above, column) : null;
@@ -55,8 +56,8 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   });
   const unitTop = y + 18, rolesTop = unitTop + band + 6;
   return rowsFrom(first, {
-    width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean, gap, head,
-    time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, gainTop, attention, roles, role, band, unitTop, rolesTop,
+    width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean, tree, gap,
+    head, time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, gainTop, attention, roles, role, band, unitTop, rolesTop,
   });
 }
 
@@ -90,9 +91,10 @@ export function drawMap(paint, view, data, theme) {
   begin(paint, view, theme);
   const most = lossScale(data.level), { head } = view;
   const looked = (t) => lookOf(data, view.time, t);
-  drawTokens(paint, view, data, theme, head, (t) =>
+  drawTokens(paint, view, data, theme, head + view.tree, (t) =>
     looked(t) === null ? surprise(theme, data.nll[t], most) : [...rgb(theme.likely), 0.08 + 0.77 * looked(t)]);
   write(paint, theme, data.column, view.gutter - 12, head + view.strip - 12, { alpha: 0.65 });
+  if (view.tree) drawTree(paint, view, data, theme, { ...data, panels: panelsOf(data, view.layer) });
   const beyond = (data.answer ? drawAnswer : drawLoss)(paint, view, data, theme);
   if (data.beside) drawGain(paint, view, data, theme);
   if (view.gap) drawParts(paint, view, data, theme);
