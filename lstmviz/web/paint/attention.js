@@ -6,7 +6,7 @@ import { drawScale } from "./panel.js";
 import { betweenGutters, channels, setFont, write } from "./pen.js";
 
 export const PARTS = 20; // CSS pixels over the tokens, for the words that say which are read and which are said
-const TALLEST = 264, ROW_MOST = 20, LEGIBLE = 9; // of the panel and its rows, in CSS pixels; from which height on a row has its token
+const PANEL_MOST = 264, ROW_MOST = 20, LEGIBLE = 9; // of the panel and its rows, in CSS pixels; from which height on a row has its token
 const GATE = { signed: false, low: 0, high: 1 };
 
 const readOf = (data) => ({ begin: 0, end: data.said_from });
@@ -15,7 +15,7 @@ const saidOf = (data) => ({ begin: data.said_from, end: data.tokens.length });
 // Where its rows lie; without attention a line's room, to say so.
 export function attentionRows({ attention, said_from: count }, y, column) {
   if (!attention) return { y, pitch: 0, end: y + 40 };
-  const pitch = clamp(Math.min(Math.floor(TALLEST / count), Math.round(0.6 * column)), 1, ROW_MOST);
+  const pitch = clamp(Math.min(Math.floor(PANEL_MOST / count), Math.round(0.6 * column)), 1, ROW_MOST);
   return { y, pitch, end: y + pitch * count };
 }
 
