@@ -28,6 +28,7 @@ from lstmviz.reading import SHOWN
 from lstmviz.tasks import TASKS, decided_by, open_data
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.language import LANGUAGE
+from lstmviz.tasks.translate import TRANSLATE
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
@@ -262,6 +263,12 @@ def choose_details(text: Text, cells: list[str]) -> Details:
     }
     if not TASKS[text.task].one_way and not text.is_text:
         model["bidirectional"] = ask(ModelConfig, "bidirectional")
+    if text.task == TRANSLATE.name:
+        looks = st.toggle(
+            "attention", True, key="attention", persist_state="session",
+            help="Each step looks back at all that was read (Luong et al. 2015); else all must fit into one vector.",
+        )  # fmt: skip
+        model["attention"] = "luong" if looks else "none"
     if text.of_images:
         train = {"batch_size": ask(TrainConfig, "batch_size", of="images", label="batch (images)")}
     elif not text.is_text:
@@ -297,7 +304,7 @@ def asked(text: Text, cells: list[str], details: Details, probe: str, corpus: Co
     """
     train = text.config(**details.train)
     model = {name: value for name, value in details.model.items() if name != "num_layers"}
-    model |= decided_by(corpus)
+    model |= decided_by(corpus, model.get("attention"))
     if "chrono" in model and not text.is_text:
         model["chrono"] = max(3, corpus.train.shape[1])
     seeds = tuple(range(train.seed, train.seed + details.seeds))
