@@ -12,7 +12,7 @@ names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 sh
   tag/between-lstm tag/between-lstm-bidirectional classify_text/recall-lstm classify_text/recall-rnn classify_text/agreement-lstm
   tree/expressions-nary tree/expressions-child-sum tag/expressions-lstm
   translate/reverse-lstm translate/reverse-lstm-bottleneck translate/sort-lstm translate/dates-lstm
-  experiments/attention experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
+  experiments/attention experiments/trees experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
   experiments/baselines-words experiments/baselines-characters}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
@@ -49,6 +49,7 @@ for name in $names; do
     experiments/baselines-characters) experiment "$name" "$data/tinyshakespeare/input.txt"; continue ;;
     experiments/vanishing|experiments/exploding) experiment "$name" recall; continue ;;
     experiments/attention) experiment "$name" reverse; continue ;;
+    experiments/trees) experiment "$name" expressions; continue ;;
     experiments/*) experiment "$name" "$data/penn_small"; continue ;;
     lineups/brackets) line_up "$name" --parameters 4000 --steps 3000 --eval-every 200; continue ;;
     lineups/agreement) line_up "$name" --parameters 4000 --bptt 32 --steps 3000 --eval-every 200; continue ;;
