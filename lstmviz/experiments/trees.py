@@ -56,8 +56,8 @@ EXPERIMENTS = (
         "reads it as text must remember all that is still open.",
         "With about as many parameters, the N-ary Tree-LSTM is right in 97 of 100 expressions of ten operations one "
         "within the other, twice as deep as any that it learned from; the LSTM over the text knows those of one and "
-        "two as well, 57 in 100 of five and 25 of ten. The child-sum cell does not see which argument comes first, so it "
-        "fails at *first*: at any depth beyond three it is right in about two thirds, **and it does not get worse**.",
+        "two as well, 57 in 100 of five and 25 of ten. The child-sum cell does not see which argument comes first, so "
+        "it fails at *first*: beyond three operations it is right in about two thirds, **and it does not get worse**.",
         EXPRESSIONS,
         (RIGHT,),
         _grids,
