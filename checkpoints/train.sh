@@ -8,7 +8,7 @@ data=$1
 shift
 names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 shakespeare-char-gru-128 shakespeare-char-rnn-128 wikitext2-word-lstm
   shakespeare-char-6gram wikitext2-word-4gram lineups/brackets lineups/agreement lineups/recall recorded/brackets
-  classify/digits-lstm classify/digits-rnn classify/mnist-lstm-128
+  classify/digits-lstm classify/digits-rnn classify/mnist-lstm-128 classify/mnist-rnn-128
   tag/between-lstm tag/between-lstm-bidirectional classify_text/recall-lstm classify_text/recall-rnn classify_text/agreement-lstm
   tree/expressions-nary tree/expressions-child-sum tag/expressions-lstm
   translate/reverse-lstm translate/reverse-lstm-bottleneck translate/sort-lstm translate/dates-lstm
@@ -56,7 +56,8 @@ for name in $names; do
   esac
   shakespeare=(--corpus "$data/tinyshakespeare/input.txt" --learning-rate 3e-3 --eval-every 500)
   case $name in
-    classify/mnist-lstm-128) train "$name" --task classify --corpus "$data/mnist" --hidden-size 128 --embedding-size 32 --batch-size 128 \
+    classify/mnist-*-128) cell=${name#classify/mnist-}; train "$name" --task classify --corpus "$data/mnist" --cell "${cell%-128}" \
+      --hidden-size 128 --embedding-size 32 --batch-size 128 \
       --learning-rate 3e-3 --steps 5150 --eval-every 429 ;;
     classify/digits-*) train "$name" --task classify --corpus digits --cell "${name#classify/digits-}" --hidden-size 48 \
       --embedding-size 16 --dropout 0.2 --learning-rate 5e-3 --steps 3000 --eval-every 100 ;;
