@@ -492,3 +492,12 @@ class TrainConfig(Options):
             later=True,
         ),
     )
+    permuted: int | None = field(
+        default=None,
+        metadata=option(
+            whole(0, 2**31),
+            "shuffle the pixels of every image in the same way, drawn by this seed, before its rows are read (Le, "
+            "Jaitly & Hinton 2015): what was one stroke is spread over all of them. None: as they are.",
+            later=True,
+        ),
+    )

@@ -16,7 +16,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.data.images import examples
+from lstmviz.data.images import examples, permute
 from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
@@ -122,9 +122,11 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         of_one = side * config.num_layers * config.hidden_size * len(CELLS[config.cell].recorded())
         if tokens_at_most(of_one // side) < side:
             raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
-        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one))]  # (N, W, W + 1)
+        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1].numpy()  # (N, W, W)
+        if (seed := checkpoint.train.permuted) is not None:
+            images = permute(images, seed)
         with torch.no_grad():
-            _, records = model.record(images[..., :-1].transpose(0, 1) / 255)  # name -> (W, N, H)
+            _, records = model.record(torch.from_numpy(images).transpose(0, 1) / 255)  # name -> (W, N, H)
         records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
@@ -269,7 +271,8 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     """Let a model read an image row by row.
 
     Args:
-        image: greys, uint8 ``(W, W)``, of the size that the model reads.
+        image: greys, uint8 ``(W, W)``, of the size that the model reads, as a person sees it; of the reading it is in
+            the order in which the model reads its pixels.
         label: what it shows, as the model numbers its labels; where that is known, losses are of it.
 
     Raises:
@@ -279,6 +282,8 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     if image.shape != (side, side) or image.dtype != np.uint8:
         found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
         raise ValueError(f"the image is {found}; the model reads images of {side} × {side} greys, from 0 to 255")
+    if (seed := opened.checkpoint.train.permuted) is not None:
+        image = permute(image, seed)
     rows, labels = torch.tensor(image / 255, dtype=torch.float32), len(opened.checkpoint.vocabulary)
     trace, (likely, probabilities) = trace_labels(opened.model, rows, label, best=labels)
     names, ids = rows_named(len(image)), row_ids(image)

@@ -561,7 +561,7 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         noun="row",
         whole=task.whole,
         asks=f"which {task.label}, after this row",
-        headline=f"{shows}, read row by row",
+        headline=f"{shows}, {'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row",
         image=as_code(reading.image),
     )
 

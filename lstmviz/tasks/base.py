@@ -102,9 +102,9 @@ class Task:
         Raises:
             ValueError: there are some.
         """
-        if self.parts is None:
-            return
-        others = ["objective", "unseen_apart", *(["max_words", "min_count"] if self.reads != "tokens" else [])]
+        others = ["permuted"] if self.reads != "images" else []
+        if self.parts:
+            others += ["objective", "unseen_apart", *(["max_words", "min_count"] if self.reads != "tokens" else [])]
         if idle := [name for name in others if getattr(train, name) != getattr(TrainConfig, name)]:
             raise ValueError(f"the task {self.name} has no {' and no '.join(idle)}; leave that out")
 

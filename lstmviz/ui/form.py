@@ -56,7 +56,7 @@ class Text:
         path: what TrainConfig calls it.
         sha256: of a kept text; another text of that name is another text.
         own: the text itself, where it is the person's own.
-        level, max_words, min_count, task: as in TrainConfig.
+        level, max_words, min_count, task, permuted: as in TrainConfig.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Text:
     max_words: int | None = None
     min_count: int = 1
     task: Task = "language"
+    permuted: int | None = None
 
     @property
     def of_images(self) -> bool:
@@ -74,8 +75,8 @@ class Text:
 
     def config(self, **others: Any) -> TrainConfig:
         """How to train on it; ``others`` are of TrainConfig, too."""
-        cut = {"level": self.level, "max_words": self.max_words, "min_count": self.min_count, "task": self.task}
-        return TrainConfig(self.path, **cut, **others)
+        fields = "level", "max_words", "min_count", "task", "permuted"
+        return TrainConfig(self.path, **{name: getattr(self, name) for name in fields}, **others)
 
 
 def form(home: Home, trained: list[Snapshot]) -> None:
@@ -303,8 +304,13 @@ def choose_images(home: Home) -> Text | None:
     names = [*CLASSIFY.built_in, *([] if home.person else [FOLDER])]
     st.caption("Many inputs, one answer (N–1): an image is read row by row; what is said after its last row counts.")
     name = st.selectbox("images", names, key="images", persist_state="session")
+    permuted = 0 if st.checkbox(
+        "permute the pixels", key="permuted", persist_state="session",
+        help="All images in the same way, before they are read: no row holds a stroke any more, and what belongs "
+        "together stands anywhere in the image. Harder, above all for a simple RNN.",
+    ) else None  # fmt: skip
     if name != FOLDER:
-        return Text(name, name, task="classify")
+        return Text(name, name, task="classify", permuted=permuted)
     path = st.text_input(
         "folder on this machine",
         key="images_folder",
@@ -315,7 +321,7 @@ def choose_images(home: Home) -> Text | None:
     if not path:
         st.caption("Name a folder with the four idx files of MNIST, or of another collection in that form.")
         return None
-    return Text(name, os.path.abspath(os.path.expanduser(path)), task="classify")
+    return Text(name, os.path.abspath(os.path.expanduser(path)), task="classify", permuted=permuted)
 
 
 def preview_images(corpus: Corpus) -> None:
