@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from lstmviz.cells import CELLS, TREE_CELLS, cell_called
 
-Level = Literal["char", "word"]
+Level = Literal["char", "word", "letters"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
@@ -51,6 +51,7 @@ DEEP_MOST = 200  # operations of an expression, one within the other
 NODES_MOST = 2_000  # digits and operations of an expression
 IMAGES_MOST = 100_000  # of one file
 SEQUENCE_MOST = 2_000  # tokens of a labelled text
+SPELLED_MOST = 24  # letters of a word that are read, with its begin and its end
 LABELLED_LONG = 32 * 2**20  # bytes of labelled texts
 PADDED_MOST = 2**25  # numbers that they are, each as long as the longest
 IMAGES_LONG = 128 * 2**20  # bytes of one file of images, unpacked
@@ -278,6 +279,16 @@ class ModelConfig(Options):
             later=True,
         ),
     )
+    letters: int | None = field(
+        default=None,
+        metadata=option(
+            whole(1, 8),
+            "where words are read by their letters: how many of these a filter sees side by side; embedding_size "
+            'filters stand in the place of a table of words (Kim et al. 2016, "Character-aware neural language '
+            'models"). None comes to 3 there.',
+            later=True,
+        ),
+    )
     window: int | None = field(
         default=None,
         metadata=option(
@@ -326,7 +337,14 @@ class ModelConfig(Options):
                 "a model that says one text for another reads it in both directions anyway, and decodes by a softmax; "
                 "leave bidirectional and adaptive_softmax out"
             )
-        if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional):
+        if self.letters is not None and (
+            self.tie_weights or self.embedding_std or self.row_size or self.attention or self.cell in TREE_CELLS
+        ):
+            raise ValueError(
+                "a model that reads words by their letters has no table of words, and says labels of sentences; leave "
+                "letters out, or tie_weights, embedding_std, row_size, attention and cells of trees"
+            )
+        if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional or self.letters):
             raise ValueError("a fixed window reads a text, from the left, and says its next token; leave window out")
 
     @property
@@ -371,8 +389,9 @@ class TrainConfig(Options):
     level: Level = field(
         default="char",
         metadata=option(
-            either("char", "word"),
-            '"char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); '
+            Range("char, word or letters", lambda value: value in ("char", "word", "letters")),
+            '"char" or "word"; a grammar has its own; or, of labelled texts, "letters": words, each of which is read '
+            "by its letters, also where it was never met. Words are cut as Unicode says (UAX #29); "
             "where a script writes no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), "
             "each character is one.",
         ),

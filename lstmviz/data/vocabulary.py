@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import normalize
 
 import regex
 from torch import Tensor
 
-from lstmviz.config import CLASSES_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Attention, Level
+from lstmviz.config import CLASSES_MOST, SPELLED_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Attention, Level
 from lstmviz.disk import sayable
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
@@ -115,7 +115,8 @@ class Vocabulary:
     """The tokens a model knows; a token's id is its place in ``tokens``.
 
     Args:
-        level: "char" or "word"; "label" where they are the labels of what is read, and no text is made of them.
+        level: "char" or "word"; "letters" where they are those of words, whose id is a row of theirs: see `spelled`; or
+            "label" where they are the labels of what is read, and no text is made of them.
         tokens: all different, specials first: ``<pad> <unk> <sos> <eos>``, but of labels.
 
     Raises:
@@ -127,8 +128,8 @@ class Vocabulary:
     ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.level not in ("char", "word", "label"):
-            raise ValueError(f'level is {self.level!r}; it must be "char", "word" or "label"')
+        if self.level not in ("char", "word", "letters", "label"):
+            raise ValueError(f'level is {self.level!r}; it must be "char", "word", "letters" or "label"')
         if self.level == "label":
             _at_most(len(self.tokens), CLASSES_MOST, "labels")
         elif self.tokens[: len(SPECIALS)] != SPECIALS:
@@ -159,12 +160,14 @@ class Vocabulary:
         What is longer than ``TOKEN_MOST`` characters is no word of a language, and is not among them.
 
         Args:
-            tokens: a text, or how often each token occurs in it.
+            tokens: a text, or how often each token occurs in it; at the level of letters its words.
             unseen_apart: as in TrainConfig; ``<unseen>`` is then the last token.
 
         Raises:
             ValueError: they are too many; ``max_size`` keeps fewer.
         """
+        if level == "letters":
+            tokens = Counter(letter for word in tokens for letter in word)
         counts = {
             token: times
             for token, times in Counter(tokens).items()
@@ -189,6 +192,8 @@ class Vocabulary:
         corpus writes) and punctuation. At char level an accent may be part of its letter or not, as the corpus has it.
         """
         text = well_formed(text).replace(self.newline_sign, "\n")
+        if self.level == "letters":
+            return tokenise(text, "word", tokenised=False)
         if self.level == "char":
             text = text.replace(self.space_sign, " ")
             return [character for cluster in _CHARACTER.findall(text) for character in self._characters(cluster)]
@@ -259,14 +264,35 @@ class Vocabulary:
         """Whether any token has a capital letter ("N" alone is the Treebank's sign for a number)."""
         return any(token != "N" and token != token.lower() for token in self.tokens)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[Any]:
         """Token ids of typed text; pieces the vocabulary lacks become ``<unk>``, or ``<unseen>`` if it has that."""
         return self.encode_tokens(self.split(text))
 
-    def encode_tokens(self, tokens: Sequence[str]) -> list[int]:
-        """Ids of pieces that are split already."""
+    def encode_tokens(self, tokens: Sequence[str]) -> list[Any]:
+        """Ids of pieces that are split already: numbers, or of words at the level of letters rows of such."""
+        if self.level == "letters":
+            return [self.spelled(word) for word in tokens]
         unknown = self.ids.get(APART, self.ids[UNK])
         return [self.ids.get(self._normalise(token), unknown) for token in tokens]
+
+    def spelled(self, word: str) -> tuple[int, ...]:
+        """A word as the row of its letters, between ``<sos>`` and ``<eos>``, with ``<pad>`` behind it.
+
+        Of one that is too long for `SPELLED_MOST` the middle is left out.
+        """
+        letters = [self.ids.get(letter, self.ids[UNK]) for letter in word]
+        if (more := len(letters) + 2 - SPELLED_MOST) > 0:
+            half = SPELLED_MOST // 2
+            letters[half : half + more] = []
+        row = [self.ids[SOS], *letters, self.ids[EOS]]
+        return (*row, *[PADDING] * (SPELLED_MOST - len(row)))
+
+    def token(self, i: Any) -> str:
+        """The token of an id; of a word by its letters these, � where the vocabulary lacks one."""
+        if self.level != "letters":
+            return self.tokens[i]
+        letters = (self.tokens[k] for k in i)
+        return "".join("�" if letter == UNK else letter for letter in letters if letter not in (PAD, SOS, EOS))
 
     def decode(self, ids: Iterable[int]) -> str:
         """Ids to text: joined as they are at char level, by spaces (and newlines for ``<eos>``) at word level."""
@@ -279,9 +305,9 @@ class Vocabulary:
         """A text and what follows it, as they are typed: at word level a space parts them."""
         return text + more if self.level == "char" or not text else f"{text} {more}"
 
-    def display(self, i: int) -> str:
+    def display(self, i: Any) -> str:
         """A token as a person should see it, and may type it: ⏎ for newline, ␣ for space."""
-        token = self.tokens[i]
+        token = self.token(i)
         if token == EOS and self.level == "word":
             return self.newline_sign
         return visible(token, self.newline_sign, self.space_sign)
@@ -378,7 +404,8 @@ class Corpus:
         vocabulary: built from the training stream alone; of what has labels, those.
         train, valid, test: ids, each ``(N,)``; int32 where they lie on the disk. Of images, ``(N, W, W + 1)`` of uint8:
             each row's pixels, and last what is to be said after it. Of labelled texts ``(N, T, 2)`` of int32: each
-            token and its label, `IGNORED` where none is asked; behind a shorter text stands `PADDING`. Of pairs of
+            token and its label, `IGNORED` where none is asked; behind a shorter text stands `PADDING`. Of words that
+            are read by their letters a token is a row of these, so they are ``(N, T, W + 1)``. Of pairs of
             sequences ``(N, T, 3)``: see `lstmviz.data.pairs`.
         sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
         licence: of the text, where known.
@@ -403,6 +430,11 @@ class Corpus:
     def tokens_read(self) -> int | None:
         """How many tokens there are, where what is said are others: see ModelConfig."""
         return len(self.reads) if self.reads else None
+
+    @property
+    def letters(self) -> int | None:
+        """How many letters a filter sees unless something else is asked for, where words are read by their letters."""
+        return 3 if self.reads and self.reads.level == "letters" else None
 
     @property
     def attention(self) -> Attention | None:

@@ -45,16 +45,20 @@ def open_data(config: TrainConfig, vocabulary: Vocabulary | None = None, reads: 
     Raises:
         ValueError: there are no such data, or they are not for that model.
     """
-    return TASKS[config.task].open(config, vocabulary, reads)
+    task = TASKS[config.task]
+    if config.level == "letters" and not task.spells:
+        raise ValueError(f"the task {task.name} does not read words by their letters; say another level")
+    return task.open(config, vocabulary, reads)
 
 
-def decided_by(corpus: Corpus, attention: Attention | None = None) -> dict[str, Any]:
+def decided_by(corpus: Corpus, attention: Attention | None = None, letters: int | None = None) -> dict[str, Any]:
     """Those fields of a ModelConfig that these data decide.
 
     Args:
-        attention: that is asked for; by default there is one where one sequence is said for another.
+        attention, letters: that are asked for; by default as the corpus says.
     """
-    return {name: getattr(corpus, name) for name in DECIDED} | {"attention": attention or corpus.attention}
+    decided = {name: getattr(corpus, name) for name in DECIDED}
+    return decided | {"attention": attention or corpus.attention, "letters": letters or corpus.letters}
 
 
 def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
@@ -72,7 +76,9 @@ def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
         raise ValueError(f"the model reads texts of {model.tokens_read:,} tokens; {corpus.name} has {has}")
     if model.attention and not corpus.attention:
         raise ValueError(f"{corpus.name} has no sequences to be said for others; leave attention out")
-    return replace(model, **decided_by(corpus, model.attention))
+    if model.letters and not corpus.letters:
+        raise ValueError(f"{corpus.name} is not read by its letters; say --level letters, or leave letters out")
+    return replace(model, **decided_by(corpus, model.attention, model.letters))
 
 
 __all__ = ["DECIDED", "TASKS", "Judgement", "Task", "decided_by", "fitted_to", "open_data"]

@@ -17,12 +17,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import product
 
-from lstmviz.config import TrainConfig
+from lstmviz.config import Level, TrainConfig
+from lstmviz.data import nonsense
 from lstmviz.data.expressions import EXPRESSIONS, drawn, texts_of
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled
+from lstmviz.data.nonsense import NONSENSE
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task, tokens_and_labels
 
@@ -70,6 +72,13 @@ def _between(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
 
 
 @cache
+def _nonsense(level: Level, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    # A word that comes once is <unk>, so that who knows words only whole learns what to say of one that they lack.
+    config = TrainConfig(NONSENSE, level, min_count=2 if level == "word" else 1)
+    return corpus_of(NONSENSE, nonsense.drawn(), config, labels, reads)
+
+
+@cache
 def _expressions(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     return texts_of(EXPRESSIONS, drawn(), labels, reads)
 
@@ -79,14 +88,20 @@ def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | No
         return known_to(_between, labels, reads)
     if config.corpus == EXPRESSIONS:
         return known_to(_expressions, labels, reads)
+    if config.corpus == NONSENSE:
+        level = reads.level if reads else config.level
+        return known_to(partial(_nonsense, "letters" if level == "letters" else "word"), labels, reads)
     return open_labelled(config, labels, reads, each_token=True)
 
 
 TAG = Task(
     "tag",
     "a text: a label for every token",
-    (BETWEEN, EXPRESSIONS),
+    (BETWEEN, EXPRESSIONS, NONSENSE),
     _open,
     tokens_and_labels,
-    known={BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right"},
+    known={
+        BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right",
+        NONSENSE: "of the words that it does not know, a model that knows them only whole can be right in half",
+    },
 )

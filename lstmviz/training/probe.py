@@ -14,6 +14,7 @@ from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import IGNORED, PADDING, SOS, Corpus
 from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
+from lstmviz.tasks.base import tokens_and_labels
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 from lstmviz.translation import trace_translation
 
@@ -70,7 +71,8 @@ class Probe:
             ids = corpus.reads.encode_tokens(tree.symbols)
             return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
         if corpus.reads:
-            tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
+            tokens, labels, _ = tokens_and_labels(corpus.valid[:1].transpose(0, 1).long())
+            tokens, labels = tokens[:, 0], labels[:, 0]  # (T,), or (T, W) of words by their letters; (T,)
             labels = torch.where(labels == IGNORED, labels[-1], labels)  # of a label of the whole, what it is all along
             if typed := corpus.reads.encode(sentence):
                 trace, likely = trace_labels(model.eval(), torch.tensor(typed))
