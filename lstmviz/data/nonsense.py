@@ -19,6 +19,7 @@ a word is a noun and an adjective behind "the", and a verb behind a noun.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 
@@ -39,10 +40,11 @@ ENDINGS = {
 }
 NAMES = ("person", "place")  # written with a capital
 KNOWN = {"the": "article", "and": "conjunction"}
+WRITTEN = {kind: word for word, kind in KNOWN.items()}
 LEXICON = 300  # words of each kind
+OFTEN = [*accumulate(1 / rank for rank in range(1, LEXICON + 1))]
 COINED = 0.25  # of all words but these
 TEXTS = (6_000, 750, 1_500)  # to learn from, to validate, to test
-PARTS_OF_SPEECH = (*ENDINGS, *KNOWN.values())
 
 
 def coin(kind: str, rng: random.Random) -> str:
@@ -53,41 +55,60 @@ def coin(kind: str, rng: random.Random) -> str:
 
 
 def clause(rng: random.Random) -> list[str]:
-    """The kinds of the words of a sentence up to "and" or its end; "article" for "the"."""
+    """The kinds of the words of a sentence up to "and" or its end."""
+
+    def some(kind: str) -> list[str]:
+        return [kind, *some(kind)] if rng.random() < 0.5 else []
 
     def thing() -> list[str]:
-        if (kind := rng.choice(("article", *NAMES))) != "article":
-            return [kind]
-        return [kind, *_some("adjective"), "noun"]
+        kind = rng.choice(("article", *NAMES))
+        return [kind, *some("adjective"), "noun"] if kind == "article" else [kind]
 
-    def _some(kind: str) -> list[str]:
-        found: list[str] = []
-        while rng.random() < 0.5:
-            found.append(kind)
-        return found
-
-    return [*thing(), *_some("adverb"), "verb", *thing()]
+    return [*thing(), *some("adverb"), "verb", *thing()]
 
 
-def sentence(lexicon: dict[str, list[str]], rng: random.Random) -> Labelled:
+def sentence(rng: random.Random) -> Labelled:
     """A sentence, and what each of its words is."""
     kinds = clause(rng)
     if rng.random() < 0.5:
         kinds += ["conjunction", *clause(rng)]
-    words = {kind: word for word, kind in KNOWN.items()}
-    often = [*accumulate(1 / rank for rank in range(1, LEXICON + 1))]
 
     def word(kind: str) -> str:
-        if kind in words:
-            return words[kind]
-        return coin(kind, rng) if rng.random() < COINED else rng.choices(lexicon[kind], cum_weights=often)[0]
+        if kind in WRITTEN:
+            return WRITTEN[kind]
+        return coin(kind, rng) if rng.random() < COINED else rng.choices(lexicon()[kind], cum_weights=OFTEN)[0]
 
     return Labelled([word(kind) for kind in kinds], kinds)
+
+
+def another(rng: random.Random) -> list[str]:
+    """The words of a sentence."""
+    return [*sentence(rng).tokens]
+
+
+def kinds_of(words: Sequence[str]) -> list[str | None]:
+    """What each word is, by its ending and, where that is not enough, by the word before; None where neither tells."""
+    found: list[str | None] = []
+    for word in words:
+        named, before = word[:1].isupper(), found[-1] if found else None
+        endings = [(end, kind) for kind, ends in ENDINGS.items() for end in ends if (kind in NAMES) == named]
+        fits = [(len(end), kind) for end, kind in endings if word.endswith(end)]
+        may = [kind for length, kind in fits if length == max(fits)[0]]
+        if len(may) > 1:  # a verb, or what stands before one
+            may = [kind for kind in may if before and (kind == "verb") != (before in ("article", "adjective"))]
+        found.append(KNOWN.get(word) or (may[0] if may else None))
+    return found
+
+
+@cache
+def lexicon() -> dict[str, list[str]]:
+    """The words of each kind that come again, the commonest first."""
+    rng = random.Random("lexicon")
+    return {kind: [coin(kind, rng) for _ in range(LEXICON)] for kind in ENDINGS}
 
 
 @cache
 def drawn() -> list[list[Labelled]]:
     """The three parts."""
     rng = random.Random(0)
-    lexicon = {kind: [coin(kind, rng) for _ in range(LEXICON)] for kind in ENDINGS}
-    return [[sentence(lexicon, rng) for _ in range(count)] for count in TEXTS]
+    return [[sentence(rng) for _ in range(count)] for count in TEXTS]

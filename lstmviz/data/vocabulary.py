@@ -296,7 +296,7 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Ids to text: joined as they are at char level, by spaces (and newlines for ``<eos>``) at word level."""
-        tokens = [self.tokens[i] for i in ids]
+        tokens = [self.token(i) for i in ids]
         if self.level == "char":
             return "".join(tokens)
         return re.sub(r" ?\n ?", "\n", " ".join("\n" if token == EOS else token for token in tokens))
