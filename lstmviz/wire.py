@@ -30,7 +30,6 @@ from lstmviz.data.vocabulary import IGNORED, NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
-from lstmviz.tasks.base import READ_TO_THE_END
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
@@ -563,7 +562,8 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     task = opened.task
     if reading.image is None:
         noun = NOUNS[level := opened.reads.level]
-        asks = f"which {task.label}, after this {noun}" if opened.says_labels else f"next {noun}"
+        of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
+        asks = f"next {noun}" if not opened.says_labels else after if task.one_way else of_each
         return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks)
     shows = "A drawing" if reading.right is None else f"A {opened.signs[reading.right[-1]]}"
     return Columns(
@@ -592,7 +592,7 @@ def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
     """Which label a model should say at each column; nothing where it says no labels."""
     if not opened.says_labels:
         return None
-    last = opened.task.one_way == READ_TO_THE_END
+    last = bool(opened.task.one_way)
     if known := reading.right is not None:
         labels, given = reading.right, np.exp(-reading.trace.nll)  # (T,)
     elif last:

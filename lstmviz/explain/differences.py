@@ -73,12 +73,12 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
+            "reads": "in both directions" if config.bidirectional else "from the left",
             "right": None if accuracy is None else f"{accuracy:.2%}",
             "validation": f"{nll:.4f} nats/{level}" + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": inline(model.checkpoint.corpus_name),
             "units": f"{config.hidden_size}",
             "layers": f"{config.num_layers}",
-            "reads": "in both directions" if config.bidirectional else "from the left",
             "perplexity": f"{perplexity(nll):.2f}" if accuracy is None else None,
             "embedding": f"{config.embedding_size}",
             "seed": f"{train.seed}",

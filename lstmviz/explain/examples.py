@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from lstmviz.cells import CELLS
 from lstmviz.reading import OpenModel
 from lstmviz.roles import ROLES
+from lstmviz.tasks.tag import one_direction
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,10 @@ SIDE_BY_SIDE = {
     "gates stay near 0.5?",
     "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
     "then?",
-}  # what to look for when several models read a grammar
+    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) one "
+    f"side knows only the half: read from the left alone, by whatever model, at most {float(one_direction()):.2%} are "
+    "right.",
+}  # what to look for when several models read generated text
 
 
 def examples_for(opened: OpenModel) -> list[Example]:

@@ -13,7 +13,7 @@ from lstmviz.explain.alignment import Axis, Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
-from lstmviz.explain.examples import SIDE_BY_SIDE
+from lstmviz.explain.examples import GUIDES, SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
 from lstmviz.reading import OpenModel, Selected, Selection, read, read_image, select, telling_unit, tokens_at_most
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
@@ -84,9 +84,10 @@ def compare(
 
 
 def notes_on(compared: list[Compared]) -> list[Note]:
-    """What to look for when several models read a grammar, and whether all of the text is shown."""
+    """What to look for when several models read generated text, and whether all of it is shown."""
     corpora = {model.checkpoint.corpus_name for model in compared}
-    notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
+    notes: list[Note] = [("note", guide)] if (guide := GUIDES.get(compared[0].opened.task.name)) else []
+    notes += [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
     cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
     if cut.dropped:
         shown = f"the first {len(cut.pieces):,} are shown"
