@@ -51,7 +51,6 @@ DEEP_MOST = 200  # operations of an expression, one within the other
 NODES_MOST = 2_000  # digits and operations of an expression
 IMAGES_MOST = 100_000  # of one file
 SEQUENCE_MOST = 2_000  # tokens of a labelled text
-SPELLED_MOST = 24  # letters of a word that are read, with its begin and its end
 LABELLED_LONG = 32 * 2**20  # bytes of labelled texts
 PADDED_MOST = 2**25  # numbers that they are, each as long as the longest
 IMAGES_LONG = 128 * 2**20  # bytes of one file of images, unpacked

@@ -16,9 +16,9 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from lstmviz.config import LABELLED_LONG, PADDED_MOST, SEQUENCE_MOST, SPELLED_MOST, Level, TrainConfig
+from lstmviz.config import LABELLED_LONG, PADDED_MOST, SEQUENCE_MOST, Level, TrainConfig
 from lstmviz.data.corpora import PARTS, about, digest_of_files, files_by_part, find_text, read_pieces
-from lstmviz.data.vocabulary import IGNORED, OURS, PADDING, SPECIALS, UNK, Corpus, Vocabulary, tokenise
+from lstmviz.data.vocabulary import IGNORED, OURS, PADDING, SPECIALS, SPELLED, UNK, Corpus, Vocabulary, tokenise
 from lstmviz.disk import name_of
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads:
     lengths = [len(sequence.tokens) for sequence in sequences]
     if not sequences or not all(lengths):
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")
-    width = SPELLED_MOST if reads.level == "letters" else 1
+    width = SPELLED if reads.level == "letters" else 1
     longest = check_lengths(what, lengths, width + 1)
     label_ids = {None: IGNORED, **labels.ids}
     if strange := next((label for each in sequences for label in each.labels if label not in label_ids), None):
