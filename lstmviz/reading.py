@@ -282,7 +282,7 @@ class Reading:
 
     Args:
         pieces: as they were typed, one a token.
-        ids: ``(T,)``; unknown pieces are ``<unk>``.
+        ids: ``(T,)``; unknown pieces are ``<unk>``. Of words by their letters each is the row of these.
         dropped: pieces past the limit, which were not read.
         trace: every gate and state, with nll.
         likely: ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
@@ -532,10 +532,10 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 
 
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
-    """The share of ``<unk>`` among the tokens that were predicted, whose losses make the perplexity."""
-    predicted = np.array(reading.ids)[np.isfinite(reading.trace.nll)]
-    unknown = opened.checkpoint.vocabulary.ids.get(UNK)  # no label is
-    return float((predicted == unknown).sum() / max(1, len(predicted)))
+    """The share of ``<unk>`` among the tokens that have a loss; of tokens that were predicted they make the perplexity."""
+    predicted = [i for i, nll in zip(reading.ids, reading.trace.nll, strict=True) if np.isfinite(nll)]
+    unknown = opened.reads.ids.get(UNK)  # no row of an image is
+    return predicted.count(unknown) / max(1, len(predicted))
 
 
 def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
@@ -543,7 +543,7 @@ def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
 
     In a few tokens it never is: while a word is typed it is seldom one that the vocabulary holds.
     """
-    return len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
+    return not opened.says_labels and len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
 
 
 def rows_of(opened: OpenModel, reading: Reading, tracks: list[int], order: str) -> dict[str, Any]:

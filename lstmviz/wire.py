@@ -554,14 +554,15 @@ def identity_of(opened: OpenModel, reading: Reading) -> str:
     return opened.checkpoint.digest + (f"{reading.ids}" if opened.looks_ahead else "")
 
 
-NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a model says
+NOUNS = {"char": "character", "word": "word", "letters": "word", "label": "label"}  # of what a model reads, or says
 
 
 def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
     task = opened.task
     if reading.image is None:
-        noun = NOUNS[level := opened.reads.level]
+        noun = NOUNS[opened.reads.level]
+        level = "char" if noun == "character" else "word"
         of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
         asks = f"next {noun}" if not opened.says_labels else after if task.one_way else of_each
         return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 import torch
@@ -14,8 +16,10 @@ from lstmviz.data import nonsense
 from lstmviz.data.vocabulary import EOS, IGNORED, SOS, Vocabulary
 from lstmviz.encoders import Spelled
 from lstmviz.model import LanguageModel
+from lstmviz.tasks import TASKS
 from lstmviz.tasks.base import tokens_and_labels
 
+SENTENCES = 200
 # How often a word stands in the training part, from so often on. Up to once it is <unk> to who knows words only whole.
 OFTEN = {"never": 0, "once": 1, "2 to 4 times": 2, "5 to 16 times": 5, "more often": 17}
 
@@ -49,29 +53,43 @@ class Read(NamedTuple):
 def part(row: Sequence[int], reads: Vocabulary) -> str:
     """Letters that stand side by side, as one writes a part of a word: ``Bla-``, ``-mpl-``, ``-ly``."""
     letters = [reads.tokens[i] for i in row]
-    found = reads.token(row)
+    if not (found := reads.token(row)):
+        return "(end)"  # and what is behind it
     return f"{'' if SOS in letters else '-'}{found}{'' if EOS in letters else '-'}"
+
+
+@lru_cache(8)
+def words_for(task: str, corpus: str) -> tuple[str, ...]:
+    """Words to look for letters in, each once: of some hundred sentences of built-in data; of other data none."""
+    draw, rng = TASKS[task].drawn.get(corpus), random.Random(0)
+    return tuple(dict.fromkeys(word for _ in range(SENTENCES) for word in draw(rng))) if draw else ()
 
 
 @torch.no_grad()
 def found_in(model: LanguageModel, words: Sequence[str], reads: Vocabulary) -> list[list[Found]]:
-    """What each filter reacts to most in each of these words: a list a word, with what every filter found in it."""
+    """What each filter reacts to most in each of these words, which is all that it says of them: a list a word."""
     spelled, rows = cast(Spelled, model.embedding), reads.encode_tokens(words)
     most, places = spelled.reactions(torch.tensor(rows)[None])[0].max(-1)  # (N, E)
-    width = spelled.width
     return [
-        [Found(part(row[at : at + width], reads), f) for f, at in zip(fs, ats, strict=True)]
+        [Found(part(row[at : at + spelled.width], reads), f) for f, at in zip(fs, ats, strict=True)]
         for row, fs, ats in zip(rows, most.tolist(), places.tolist(), strict=True)
     ]
 
 
-def looked_for(model: LanguageModel, words: Sequence[str], reads: Vocabulary, count: int = 5) -> list[list[Found]]:
-    """What each filter reacts to most, of all that stands in these words: a list a filter, the strongest first.
+@lru_cache(8)
+def looked_for(model: LanguageModel, words: tuple[str, ...], reads: Vocabulary, count: int = 5) -> list[list[Found]]:
+    """What each filter reacts to most of all that stands in these words: a list a filter, the strongest first."""
+    of_each = zip(*found_in(model, words, reads), strict=True)
+    return [sorted(dict.fromkeys(found), key=lambda each: -each.reaction)[:count] for found in of_each]
 
-    Every filter says of a word only the strongest reaction to it, so no other comes to anything.
-    """
-    per_filter = zip(*found_in(model, list(dict.fromkeys(words)), reads), strict=True)
-    return [sorted(dict.fromkeys(found), key=lambda each: -each.reaction)[:count] for found in per_filter]
+
+def standing_out(
+    model: LanguageModel, word: str, words: tuple[str, ...], reads: Vocabulary, count: int = 3
+) -> dict[int, Found]:
+    """The filters that find in a word most of what they look for, beside the most that they find in others."""
+    (found,), most = found_in(model, [word], reads), looked_for(model, words, reads, 1)
+    missing = [best.reaction - each.reaction for (best,), each in zip(most, found, strict=True)]
+    return {k: found[k] for k in sorted(range(len(found)), key=missing.__getitem__)[:count]}
 
 
 @torch.no_grad()

@@ -101,7 +101,7 @@ def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
 def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
     """The trace of what was read, with its tokens or rows."""
     of_image = reading.image is not None
-    return replace(reading.trace, tokens=reading.pieces if of_image else [vocabulary.tokens[i] for i in reading.ids])
+    return replace(reading.trace, tokens=reading.pieces if of_image else [vocabulary.token(i) for i in reading.ids])
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -122,6 +122,6 @@ TAG = Task(
     right={BETWEEN: around, EXPRESSIONS: values_along, NONSENSE: nonsense.kinds_of},
     known={
         BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right",
-        NONSENSE: "of the words that it does not know, a model that knows them only whole can be right in half",
+        NONSENSE: "of words that it never met, a model that knows them only whole can expect to be right in half",
     },
 )

@@ -307,7 +307,8 @@ def choose_images(home: Home) -> Text | None:
     permuted = 0 if st.checkbox(
         "permute the pixels", key="permuted", persist_state="session",
         help="All images in the same way, before they are read: no row holds a stroke any more, and what belongs "
-        "together stands anywhere in the image. Harder, above all for a simple RNN.",
+        "together stands anywhere in the image. That is harder: an LSTM of 128 units reads 96.6 % of MNIST rightly, and "
+        "99.1 % as it is.",
     ) else None  # fmt: skip
     if name != FOLDER:
         return Text(name, name, task="classify", permuted=permuted)
