@@ -532,7 +532,7 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 
 
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
-    """The share of ``<unk>`` among the tokens that have a loss; of tokens that were predicted they make the perplexity."""
+    """The share of ``<unk>`` among the tokens that have a loss, which in a text make the perplexity."""
     predicted = [i for i, nll in zip(reading.ids, reading.trace.nll, strict=True) if np.isfinite(nll)]
     unknown = opened.reads.ids.get(UNK)  # no row of an image is
     return predicted.count(unknown) / max(1, len(predicted))

@@ -195,9 +195,9 @@ SIDE_BY_SIDE = {
     "then?",
     "nonsense": "Many of these words were never met, and their endings tell what they are. Who knows words only whole "
     "can guess one in two; who reads them by their letters knows.",
-    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) one "
-    f"side knows only the half: read from the left alone, by whatever model, at most {float(one_direction()):.2%} are "
-    "right.",
+    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) "
+    "one side knows only the half: read from the left alone, by whatever model, at most "
+    f"{float(one_direction()):.2%} are right.",
 }  # what to look for when several models read generated text
 
 

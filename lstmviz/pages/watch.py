@@ -75,8 +75,8 @@ def filters(opened: OpenModel) -> None:
         st.markdown("**what the filters look for**")
         width, words = opened.checkpoint.model.letters, words_to_look_in(opened)
         found = looked_for(opened.model, words, opened.reads) if words else []
-        rows = (f"{k} {' '.join(code(each.letters) for each in most)}" for k, most in enumerate(found))
-        st.caption("  \n".join(rows))
+        rows = (f":small[{k} {' '.join(code(each.letters) for each in most)}]" for k, most in enumerate(found))
+        st.markdown("  \n".join(rows))
         st.caption(
             f"Each sees {width} letters of a word side by side, and says how much of what it looks for it finds "
             "anywhere in it. Here stands what it reacts to most: Bla- begins a word, -ly ends it."
