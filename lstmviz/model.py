@@ -139,8 +139,8 @@ class LanguageModel(nn.Module):
         self.decoder = decoder(output_size, vocab_size)
         if isinstance(self.embedding, nn.Embedding):
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        if config.embedding_std is not None and not self.embedding.weight.is_meta:
-            nn.init.normal_(self.embedding.weight, std=config.embedding_std)
+            if config.embedding_std is not None and not self.embedding.weight.is_meta:
+                nn.init.normal_(self.embedding.weight, std=config.embedding_std)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
         for layer in self.layers if not config.window else ():
@@ -149,7 +149,7 @@ class LanguageModel(nn.Module):
             if config.chrono is not None:
                 layer.begin_keeping(chrono(config.hidden_size, config.chrono), writing_less=True)
         if config.tie_weights:
-            self.decoder.weight = self.embedding.weight
+            self.decoder.weight = cast(nn.Embedding, self.embedding).weight
 
     @property
     def device(self) -> torch.device:

@@ -535,7 +535,7 @@ def unknown_share(opened: OpenModel, reading: Reading) -> float:
     """The share of ``<unk>`` among the tokens that have a loss, which in a text make the perplexity."""
     predicted = [i for i, nll in zip(reading.ids, reading.trace.nll, strict=True) if np.isfinite(nll)]
     unknown = opened.reads.ids.get(UNK)  # no row of an image is
-    return predicted.count(unknown) / max(1, len(predicted))
+    return sum(i == unknown for i in predicted) / max(1, len(predicted))
 
 
 def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:

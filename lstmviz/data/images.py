@@ -78,11 +78,11 @@ def permute(images: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _permuted(corpus: Corpus, seed: int) -> Corpus:
-    parts = corpus.train, corpus.valid, corpus.test  # (N, W, W + 1)
-    moved = [
-        torch.cat([torch.from_numpy(permute(part[..., :-1].numpy(), seed)), part[..., -1:]], dim=-1) for part in parts
-    ]
-    return Corpus(f"{corpus.name} permuted", corpus.vocabulary, *moved, corpus.sha256, corpus.licence)
+    train, valid, test = (
+        torch.cat([torch.from_numpy(permute(part[..., :-1].numpy(), seed)), part[..., -1:]], dim=-1)
+        for part in (corpus.train, corpus.valid, corpus.test)
+    )  # (N, W, W + 1)
+    return Corpus(f"{corpus.name} permuted", corpus.vocabulary, train, valid, test, corpus.sha256, corpus.licence)
 
 
 @lru_cache(8)

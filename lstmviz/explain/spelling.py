@@ -80,7 +80,8 @@ def found_in(model: LanguageModel, words: Sequence[str], reads: Vocabulary) -> l
 def looked_for(model: LanguageModel, words: tuple[str, ...], reads: Vocabulary, count: int = 5) -> list[list[Found]]:
     """What each filter reacts to most of all that stands in these words: a list a filter, the strongest first."""
     of_each = zip(*found_in(model, words, reads), strict=True)
-    return [sorted(dict.fromkeys(found), key=lambda each: -each.reaction)[:count] for found in of_each]
+    different = ({each.letters: each for each in found}.values() for found in of_each)
+    return [sorted(found, key=lambda each: -each.reaction)[:count] for found in different]
 
 
 def standing_out(
