@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lstmviz.cells import TREE_CELLS
 from lstmviz.data.expressions import Expression
-from lstmviz.data.vocabulary import IGNORED, PADDING, SOS, Corpus
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SOS, Corpus
 from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
-from lstmviz.tasks.base import tokens_and_labels
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 from lstmviz.translation import trace_translation
 
@@ -27,7 +28,7 @@ class Probe:
 
     Args:
         trace: every gate and state, and nll, NaN for the first token.
-        ids: of the tokens, ``(T,)``.
+        ids: of the tokens, ``(T,)``; of words by their letters rows of these.
         likely: the ids of the five likeliest next tokens after each, or labels, ``(T, 5)``; fewer where the vocabulary
             is smaller.
         probabilities: theirs, ``(T, 5)``.
@@ -47,7 +48,7 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part; of one that says a text for it the speaker's gates are kept.
+        or one of the validation part; of one that says a text for it the speaker's gates are kept.
 
         Args:
             model: put into eval mode.
@@ -59,29 +60,27 @@ class Probe:
             shows = [label] * len(rows)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
-            source = corpus.valid[0, :, 0]
-            told = trace_translation(
-                model.eval(), torch.tensor(corpus.reads.encode(sentence) or source[source != PADDING].tolist())
-            )
+            source = _usual(corpus.valid)[:, 0]
+            told = trace_translation(model.eval(), torch.tensor(corpus.reads.encode(sentence) or source.tolist()))
             before = [corpus.vocabulary.ids[SOS], *told.said.tolist()][: len(told.said)]
             return cls(told.speaker, before, told.likely.ids, told.likely.probabilities)
         if corpus.reads and model.config.cell in TREE_CELLS:
-            symbols, parents = corpus.valid[0, corpus.valid[0, :, 0] != PADDING, :2].T.tolist()
+            symbols, parents = _usual(corpus.valid)[:, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
             ids = corpus.reads.encode_tokens(tree.symbols)
             return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
         if corpus.reads:
-            tokens, labels, _ = tokens_and_labels(corpus.valid[:1].transpose(0, 1).long())
-            tokens, labels = tokens[:, 0], labels[:, 0]  # (T,), or (T, W) of words by their letters; (T,)
+            sequence = _usual(corpus.valid).long()
+            tokens, labels = sequence[:, :-1].squeeze(-1), sequence[:, -1]  # (T,), or of words by letters (T, W); (T,)
             if (labels[:-1] == IGNORED).all():
                 labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
                 trace, likely = trace_labels(model.eval(), torch.tensor(typed))
                 return cls(trace, typed, likely.ids, likely.probabilities)
             trace, likely = trace_labels(model.eval(), tokens, labels)
-            return cls(trace, tokens.tolist(), likely.ids, likely.probabilities, right=labels.tolist())
+            return cls(trace, _ids(tokens), likely.ids, likely.probabilities, right=labels.tolist())
         vocabulary, text = corpus.vocabulary, corpus.valid[:300]
         ends = (text == vocabulary.end).nonzero()
         cut = int(ends[-1]) + 1 if len(ends) else len(text)
@@ -128,7 +127,7 @@ class Probe:
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
-            return cls(trace, list(ids.tolist()), likely, probabilities, image, right)
+            return cls(trace, _ids(ids), likely, probabilities, image, right)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -147,14 +146,14 @@ class Probe:
             ValueError: it is not; another model was at work.
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
+        end = np.array([] if side else opened.reads.encode_tokens([EOS]))
         if opened.says_labels:
-            first = torch.zeros(1, side) if side else torch.tensor([opened.reads.end])
-            one, _ = trace_labels(opened.model, first)
+            one, _ = trace_labels(opened.model, torch.zeros(1, side) if side else torch.from_numpy(end))
         else:
-            one, _ = trace_tokens(opened.model, torch.tensor([opened.reads.end]))
+            one, _ = trace_tokens(opened.model, torch.from_numpy(end))
         shapes = {name: (*values.shape[:-2], count, values.shape[-1]) for name, values in one.items()}
         said = [[i for i in self.right or [] if i != IGNORED], *self.likely.T.tolist()]
-        read = [] if side else self.ids
+        read = [] if side else np.ravel(self.ids).tolist()
         of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
@@ -162,6 +161,7 @@ class Probe:
             and all(values.dtype.kind == "f" for values in (*self.trace.values(), self.trace.nll, self.probabilities))
             and self.likely.shape == self.probabilities.shape == (count, min(5, known))
             and len(self.right or self.ids) == count
+            and (side or np.shape(self.ids) == (count, *end.shape[1:]))
             and all(type(each) is int and 0 <= each < known for row in said for each in row)
             and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
@@ -171,6 +171,18 @@ class Probe:
         if self.image is not None:
             pieces, ids = rows_named(count), row_ids(self.image)
         else:
-            pieces, ids = [opened.reads.tokens[i] for i in self.ids], self.ids
+            pieces, ids = [opened.reads.token(i) for i in self.ids], self.ids
         likely = self.likely, self.probabilities
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, image=self.image, right=self.right)
+
+
+def _ids(values: Tensor | np.ndarray) -> list[Any]:
+    """Ids as a `Reading` has them: numbers, or rows of letters."""
+    return [tuple(row) for row in values.tolist()] if values.ndim > 1 else list(values.tolist())
+
+
+def _usual(part: Tensor) -> Tensor:
+    """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding."""
+    there = part[..., 0] != PADDING  # (N, T)
+    first = int((there.sum(1) >= there.sum(1).float().mean()).nonzero()[0])
+    return part[first, there[first]]

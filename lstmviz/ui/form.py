@@ -126,7 +126,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
             "probe sentence, whose gates are kept as they learn",
             PROBES.get(text.name, "") if text.is_text else "",
             key=key_of("probe", text.of),
-            help=None if text.is_text else "Left empty, it is the first of the validation part.",
+            help=None if text.is_text else "Left empty, it is one of the validation part.",
             persist_state="session",
         )
     with st.expander("more"):
