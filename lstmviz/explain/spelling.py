@@ -20,6 +20,7 @@ from lstmviz.tasks import TASKS
 from lstmviz.tasks.base import tokens_and_labels
 
 SENTENCES = 200
+END = "(end)"  # of a word and what is behind it: nothing that it alone has
 # How often a word stands in the training part, from so often on. Up to once it is <unk> to who knows words only whole.
 OFTEN = {"never": 0, "once": 1, "2 to 4 times": 2, "5 to 16 times": 5, "more often": 17}
 
@@ -54,7 +55,7 @@ def part(row: Sequence[int], reads: Vocabulary) -> str:
     """Letters that stand side by side, as one writes a part of a word: ``Bla-``, ``-mpl-``, ``-ly``."""
     letters = [reads.tokens[i] for i in row]
     if not (found := reads.token(row)):
-        return "(end)"  # and what is behind it
+        return END
     return f"{'' if SOS in letters else '-'}{found}{'' if EOS in letters else '-'}"
 
 
@@ -77,7 +78,7 @@ def found_in(model: LanguageModel, words: Sequence[str], reads: Vocabulary) -> l
 
 
 @lru_cache(8)
-def looked_for(model: LanguageModel, words: tuple[str, ...], reads: Vocabulary, count: int = 5) -> list[list[Found]]:
+def looked_for(model: LanguageModel, words: tuple[str, ...], reads: Vocabulary, count: int = 4) -> list[list[Found]]:
     """What each filter reacts to most of all that stands in these words: a list a filter, the strongest first."""
     of_each = zip(*found_in(model, words, reads), strict=True)
     different = ({each.letters: each for each in found}.values() for found in of_each)
@@ -90,7 +91,8 @@ def standing_out(
     """The filters that find in a word most of what they look for, beside the most that they find in others."""
     (found,), most = found_in(model, [word], reads), looked_for(model, words, reads, 1)
     missing = [best.reaction - each.reaction for (best,), each in zip(most, found, strict=True)]
-    return {k: found[k] for k in sorted(range(len(found)), key=missing.__getitem__)[:count]}
+    own = [k for k, each in enumerate(found) if each.letters != END]
+    return {k: found[k] for k in sorted(own, key=missing.__getitem__)[:count]}
 
 
 @torch.no_grad()

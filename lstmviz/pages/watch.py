@@ -34,6 +34,8 @@ from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Frame, Note, payload
 
+NO_BREAK = "\u2011"  # a hyphen at which no line ends
+
 
 def page() -> None:
     """The whole page: the sentence and its map at the left, the numbers and the model at the right."""
@@ -74,8 +76,10 @@ def filters(opened: OpenModel) -> None:
     with st.container(border=True, gap="small"):
         st.markdown("**what the filters look for**")
         width, words = opened.checkpoint.model.letters, words_to_look_in(opened)
-        found = looked_for(opened.model, words, opened.reads) if words else []
-        rows = (f":small[{k} {' '.join(code(each.letters) for each in most)}]" for k, most in enumerate(found))
+        rows = [
+            f"{k} {' '.join(code(each.letters.replace('-', NO_BREAK)) for each in most)}"
+            for k, most in enumerate(looked_for(opened.model, words, opened.reads) if words else [])
+        ]
         st.markdown("  \n".join(rows))
         st.caption(
             f"Each sees {width} letters of a word side by side, and says how much of what it looks for it finds "

@@ -221,6 +221,7 @@ def test_what_filters_look_for_is_what_they_react_to_most():
     assert said == [sorted(each, reverse=True) for each in said]
     assert all(best[0].reaction == max(each[k].reaction for each in found) for k, best in enumerate(most))
     out = standing_out(model, "snirply", words, reads)
+    assert "(end)" not in {each.letters for each in out.values()}
     assert len(out) == 3 and all(found[0][k].letters == each.letters for k, each in out.items())
 
 
