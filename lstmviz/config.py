@@ -28,6 +28,7 @@ SEED_MOST = 2**63 - 1
 # project and more, and no more than a server can read while others wait.
 WIDE_MOST = 16_384  # units of a layer, and numbers of a token's vector
 UNITS_MOST = 32_768  # of all layers
+FILTERS_MOST = 512  # over the letters of words; each says something at every letter
 LAYERS_MOST = 20
 VOCABULARY_MOST = 300_000  # tokens
 TOKEN_MOST = 1_000  # characters of a token
@@ -343,6 +344,10 @@ class ModelConfig(Options):
             raise ValueError(
                 "a model that reads words by their letters has no table of words, and says labels of sentences; leave "
                 "letters out, or tie_weights, embedding_std, row_size, attention and cells of trees"
+            )
+        if self.letters is not None and self.embedding_size > FILTERS_MOST:
+            raise ValueError(
+                f"embedding_size is {self.embedding_size:,}; of filters over letters there are at most {FILTERS_MOST}"
             )
         if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional or self.letters):
             raise ValueError("a fixed window reads a text, from the left, and says its next token; leave window out")

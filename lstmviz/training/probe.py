@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstmviz.cells import TREE_CELLS
+from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SOS, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 from lstmviz.translation import trace_translation
 
@@ -35,6 +35,7 @@ class Probe:
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
         right: where labels are said, which is right at each step, as the corpus numbers them, `IGNORED` where none is
             asked; None where nobody knows.
+        parents: of the nodes of a tree, which were read instead of tokens.
     """
 
     trace: GateTrace
@@ -43,6 +44,7 @@ class Probe:
     probabilities: np.ndarray
     image: np.ndarray | None = None
     right: list[int] | None = None
+    parents: list[int] | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
@@ -69,8 +71,9 @@ class Probe:
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
-            ids = corpus.reads.encode_tokens(tree.symbols)
-            return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
+            ids, right = corpus.reads.encode_tokens(tree.symbols), values_asked(tree, corpus.vocabulary)
+            said = likely.ids, likely.probabilities
+            return cls(replace(trace, tokens=()), ids, *said, right=right, parents=[*tree.parents])
         if corpus.reads:
             sequence = _usual(corpus.valid).long()
             tokens, labels = sequence[:, :-1].squeeze(-1), sequence[:, -1]  # (T,), or of words by letters (T, W); (T,)
@@ -99,7 +102,7 @@ class Probe:
         """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
-        if_any = {"image": self.image, "label": self.right}
+        if_any = {"image": self.image, "label": self.right, "parents": self.parents}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
@@ -122,18 +125,22 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label = arrays.pop("image", None), arrays.pop("label", None)
+            image, label, parents = (arrays.pop(name, None) for name in ("image", "label", "parents"))
             right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
-            return cls(trace, _ids(ids), likely, probabilities, image, right)
+            parents = None if parents is None else list(parents.tolist())
+            return cls(trace, _ids(ids), likely, probabilities, image, right, parents)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
     def is_finite(self) -> bool:
         """Whether all gates and states, and what is said of the tokens, are finite numbers."""
-        values = [*self.trace.values(), self.probabilities]
+        ends = slice(None, -1 if self.parents else None)  # of a root no parent keeps anything
+        keeps = cell_called(self.trace.cell_name).doer("keeps")
+        values = [each[..., ends, :] if name == keeps else each for name, each in self.trace.items()]
+        values.append(self.probabilities)
         return all(np.isfinite(each).all() for each in values) and not np.isinf(self.trace.nll).any()  # NaN: none asked
 
     def reading(self, opened: OpenModel) -> Reading:
@@ -147,7 +154,9 @@ class Probe:
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
         end = np.array([] if side else opened.reads.encode_tokens([EOS]))
-        if opened.says_labels:
+        if opened.reads_trees:
+            one, _ = trace_tree(opened.model, Expression.parse("max(1, 2)"), opened.reads, opened.checkpoint.vocabulary)
+        elif opened.says_labels:
             one, _ = trace_labels(opened.model, torch.zeros(1, side) if side else torch.from_numpy(end))
         else:
             one, _ = trace_tokens(opened.model, torch.from_numpy(end))
@@ -166,6 +175,10 @@ class Probe:
             and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
+        tree = None
+        if good and opened.reads_trees:
+            tree = Expression(tuple(opened.reads.tokens[i] for i in self.ids), tuple(self.parents or ()))
+            good = tree.is_one()
         if not good:
             raise ValueError("they are of another model than the one in best.safetensors")
         if self.image is not None:
@@ -173,7 +186,8 @@ class Probe:
         else:
             pieces, ids = [opened.reads.token(i) for i in self.ids], self.ids
         likely = self.likely, self.probabilities
-        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, image=self.image, right=self.right)
+        more = {"image": self.image, "right": self.right, "expression": tree}
+        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
 
 
 def _ids(values: Tensor | np.ndarray) -> list[Any]:

@@ -22,6 +22,7 @@ from lstmviz.model import LanguageModel, parameter_count
 from lstmviz.reading import prepare, read
 from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.tasks.base import tokens_and_labels
+from lstmviz.training.loop import memory_needed
 from lstmviz.training.probe import Probe
 
 TRAIN = TrainConfig(nonsense.NONSENSE, "letters", task="tag")
@@ -167,6 +168,8 @@ def test_a_speller_comes_back_whole(speller):
     data = dumps(speller(cell="rnn", bidirectional=True, letters=2))
     back = loads(data)
     assert dumps(back) == data and back.model.letters == 2 and back.reads.level == "letters"
+    needs = memory_needed(back.model, 2, TRAIN), memory_needed(dataclasses.replace(back.model, letters=None), 2, TRAIN)
+    assert needs[0] - needs[1] > 4 * TRAIN.batch_size * TRAIN.bptt * 2 * SPELLED * 5 - 10_000
     assert "by filters over 2 letters" in card(back) and "letters and" in card(back)
     assert not any(name.startswith("embedding.weight") for name in back.weights)
 
@@ -198,6 +201,8 @@ def test_letters_are_refused_where_nothing_reads_them():
     for options in ({"tie_weights": True, "embedding_size": 128}, {"row_size": 8}, {"window": 3, "cell": "rnn"}):
         with pytest.raises(ValueError, match="leave"):
             ModelConfig(letters=3, **options)
+    with pytest.raises(ValueError, match="embedding_size is 513; of filters over letters there are at most 512"):
+        ModelConfig(letters=3, embedding_size=513)
     for task in TASKS.values():
         if not task.spells:
             with pytest.raises(ValueError, match=f"the task {task.name} does not read words by their letters"):
