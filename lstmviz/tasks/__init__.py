@@ -10,9 +10,10 @@ last S steps, so S is 1 for N–1 of images (`classify`). Texts differ in length
 which nothing depends, and a label is `IGNORED` where none is asked; so N–1 (`classify_text`) asks one at the last token
 of each and N–N (`tag`) one at every token, by the same function. Who says labels of tokens has two vocabularies: what
 it says, and what it reads. Another head or encoder is another module at one of the model's three doors (embed, run,
-decode), as the rows of an image enter by a linear map; a label that begins one (1–N) is a state for ``run``; where a
-sequence is said for another (`translate`), an `Attending` stands in the place of the `Stack`, and what was said before
-beside what is read; a tree (`tree`) has a `TreeStack` for its cells and, where lengths would be, each node's parent.
+decode), as the rows of an image enter by a linear map, and words by filters over their letters (`Spelled`: a token is
+then a row of these, so X is more than 1); a label that begins one (1–N) is a state for ``run``; where a sequence is
+said for another (`translate`), an `Attending` stands in the place of the `Stack`, and what was said before beside what
+is read; a tree (`tree`) has a `TreeStack` for its cells and, where lengths would be, each node's parent.
 Whoever stands above does not ask which task it is, but for what it needs: labels, rows, tokens to read.
 """
 
