@@ -78,7 +78,7 @@ def found_in(model: LanguageModel, words: Sequence[str], reads: Vocabulary) -> l
 
 
 @lru_cache(8)
-def looked_for(model: LanguageModel, words: tuple[str, ...], reads: Vocabulary, count: int = 4) -> list[list[Found]]:
+def looked_for(model: LanguageModel, words: tuple[str, ...], reads: Vocabulary, count: int = 3) -> list[list[Found]]:
     """What each filter reacts to most of all that stands in these words: a list a filter, the strongest first."""
     of_each = zip(*found_in(model, words, reads), strict=True)
     different = ({each.letters: each for each in found}.values() for found in of_each)
