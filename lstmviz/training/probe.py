@@ -13,11 +13,10 @@ from torch import Tensor
 
 from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.expressions import Expression
-from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SOS, Corpus
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, values_asked
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
-from lstmviz.translation import trace_translation
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 
@@ -35,6 +34,8 @@ class Probe:
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
         right: where labels are said, which is right at each step, as the corpus numbers them, `IGNORED` where none is
             asked; None where nobody knows.
+        said_from: the first column that is said for what was read, all numbered as in a `Reading`; else 0.
+        looks: how much each of them looks at each that was read, ``(T - S, S)``; None without attention.
         parents: of the nodes of a tree, which were read instead of tokens.
     """
 
@@ -44,13 +45,15 @@ class Probe:
     probabilities: np.ndarray
     image: np.ndarray | None = None
     right: list[int] | None = None
+    said_from: int = 0
+    looks: np.ndarray | None = None
     parents: list[int] | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or one of the validation part; of one that says a text for it the speaker's gates are kept.
+        or one of the validation part. So does one that says another sequence for it.
 
         Args:
             model: put into eval mode.
@@ -62,10 +65,13 @@ class Probe:
             shows = [label] * len(rows)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
-            source = _usual(corpus.valid)[:, 0]
-            told = trace_translation(model.eval(), torch.tensor(corpus.reads.encode(sentence) or source.tolist()))
-            before = [corpus.vocabulary.ids[SOS], *told.said.tolist()][: len(told.said)]
-            return cls(told.speaker, before, told.likely.ids, told.likely.probabilities)
+            source, _, right = _usual(corpus.valid).T
+            source, right = source[source != PADDING].tolist(), right[right != IGNORED].tolist()
+            if typed := corpus.reads.encode(sentence):
+                source, right = typed, None
+            seen = say_for(model.eval(), source, corpus.reads, corpus.vocabulary, right=right)
+            likely, looks = (seen.likely, seen.probabilities), seen.said and seen.said.looks
+            return cls(seen.trace, seen.ids, *likely, right=seen.right, said_from=seen.count, looks=looks)
         if corpus.reads and model.config.cell in TREE_CELLS:
             symbols, parents = _usual(corpus.valid)[:, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
@@ -103,6 +109,7 @@ class Probe:
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
         if_any = {"image": self.image, "label": self.right, "parents": self.parents}
+        if_any |= {"said_from": self.said_from or None, "looks": self.looks}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
@@ -125,13 +132,14 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label, parents = (arrays.pop(name, None) for name in ("image", "label", "parents"))
+            image, label, parents, looks = (arrays.pop(name, None) for name in ("image", "label", "parents", "looks"))
+            said_from = int(arrays.pop("said_from", 0))
             right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
             parents = None if parents is None else list(parents.tolist())
-            return cls(trace, _ids(ids), likely, probabilities, image, right, parents)
+            return cls(trace, _ids(ids), likely, probabilities, image, right, said_from, looks, parents)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -141,6 +149,9 @@ class Probe:
         keeps = cell_called(self.trace.cell_name).doer("keeps")
         values = [each[..., ends, :] if name == keeps else each for name, each in self.trace.items()]
         values.append(self.probabilities)
+        if said := self.said_from:  # the other columns are not those of who says, or of who reads
+            values = [part for each in self.trace.values() for part in (each[:, :2, :said], each[:, 2, said:])]
+            values += [self.probabilities[said:], *([] if self.looks is None else [self.looks])]
         return all(np.isfinite(each).all() for each in values) and not np.isinf(self.trace.nll).any()  # NaN: none asked
 
     def reading(self, opened: OpenModel) -> Reading:
@@ -153,16 +164,20 @@ class Probe:
             ValueError: it is not; another model was at work.
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
-        end = np.array([] if side else opened.reads.encode_tokens([EOS]))
-        if opened.reads_trees:
+        begin, end = self.said_from, np.array([] if side else opened.reads.encode_tokens([EOS]))
+        if opened.says_another:
+            one = say_for(opened.model, [opened.reads.end], opened.reads, opened.checkpoint.vocabulary, most=2).trace
+        elif opened.reads_trees:
             one, _ = trace_tree(opened.model, Expression.parse("max(1, 2)"), opened.reads, opened.checkpoint.vocabulary)
         elif opened.says_labels:
             one, _ = trace_labels(opened.model, torch.zeros(1, side) if side else torch.from_numpy(end))
         else:
             one, _ = trace_tokens(opened.model, torch.from_numpy(end))
         shapes = {name: (*values.shape[:-2], count, values.shape[-1]) for name, values in one.items()}
-        said = [[i for i in self.right or [] if i != IGNORED], *self.likely.T.tolist()]
-        read = [] if side else np.ravel(self.ids).tolist()
+        told = [i - len(opened.reads) for i in self.ids[begin:]] if opened.says_another else []
+        said = [[i for i in self.right or [] if i != IGNORED], told, *self.likely.T.tolist()]
+        read = [] if side else self.ids[:begin] if begin else self.ids
+        looks = None if self.looks is None else (self.looks.shape, self.looks.dtype.kind)
         of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
@@ -172,7 +187,9 @@ class Probe:
             and len(self.right or self.ids) == count
             and (side or np.shape(self.ids) == (count, *end.shape[1:]))
             and all(type(each) is int and 0 <= each < known for row in said for each in row)
-            and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
+            and all(type(each) is int and 0 <= each < len(opened.reads) for each in np.ravel(read).tolist())
+            and (0 < begin < count if opened.says_another else not begin)
+            and looks == (((count - begin, begin), "f") if opened.looks_back else None)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
         tree = None
@@ -184,9 +201,11 @@ class Probe:
         if self.image is not None:
             pieces, ids = rows_named(count), row_ids(self.image)
         else:
-            pieces, ids = [opened.reads.token(i) for i in self.ids], self.ids
+            says = opened.checkpoint.vocabulary
+            pieces, ids = [*(opened.reads.token(i) for i in read), *(says.tokens[i] for i in told)], self.ids
         likely = self.likely, self.probabilities
-        more = {"image": self.image, "right": self.right, "expression": tree}
+        as_said = said_of(opened, self.ids[:begin], told, self.looks) if begin else None
+        more = {"image": self.image, "right": self.right, "said": as_said, "expression": tree}
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
 
 
@@ -197,6 +216,6 @@ def _ids(values: Tensor | np.ndarray) -> list[Any]:
 
 def _usual(part: Tensor) -> Tensor:
     """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding."""
-    there = part[..., 0] != PADDING  # (N, T)
+    there = (part[..., 0] != PADDING) | (part[..., -1] != IGNORED)  # (N, T); what is said may be longer
     first = int((there.sum(1) >= there.sum(1).float().mean()).nonzero()[0])
     return part[first, there[first]]

@@ -53,7 +53,7 @@ def compare_bar(
             )
             order = order_control(only, "order_of_rows")
         with st.popover("charts"):
-            charts, gate = chart_controls(first.says_labels)
+            charts, gate = chart_controls(first.is_asked)
         baseline = baseline_control(next(filter(None, baselines.values()), {}), BESIDE)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
     ngram = open_baseline(baseline)
@@ -71,6 +71,11 @@ def place_control(opened: list[OpenModel]) -> Place:
     if deepest > 1:
         st.markdown("layer", width="content")
         layer = st.segmented_control("layer", [str(k + 1) for k in range(deepest)], default="1", key="depth", **BARE)
+    if opened[0].says_another:
+        st.markdown("who", width="content", help="The maps are of who says, or of who reads in one direction.")
+        tracks = {f"reads {arrow}": Place(int(layer) - 1, arrow != ARROWS[0]) for arrow in ARROWS}
+        tracks["says"] = Place(int(layer) - 1, says=True)
+        return tracks[st.segmented_control("who", tracks, default="says", key="who", **BARE)]
     if not any(each.checkpoint.model.bidirectional for each in opened):
         return Place(int(layer) - 1)
     st.markdown("reads", width="content")

@@ -46,6 +46,7 @@ function cellCard(seen) {
   const surprise = seen.answer ? `${seen.answer}.` : missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
+  if (seen.looks) card.append(make("p", "quiet", `${seen.looks}.`));
   return card;
 }
 
@@ -84,6 +85,7 @@ function nextCard({ next, level, mode, asks, answer, right }) {
     Object.assign(button.dataset, { act: "append", typed: typed ?? "", level });
     return button;
   });
+  if (!rows.length) rows.push(make("p", "quiet", "Nothing is said yet."));
   return make("div", "card likely", "", [make("h4", "", asks), ...rows]);
 }
 
