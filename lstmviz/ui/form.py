@@ -17,6 +17,7 @@ from lstmviz.card import unknown_warning
 from lstmviz.cells import CELLS
 from lstmviz.config import OWN_TEXT_MOST, Level, ModelConfig, Options, Task, TrainConfig, options_of
 from lstmviz.data import corpora
+from lstmviz.data.expressions import Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.images import DIGITS
 from lstmviz.data.vocabulary import IGNORED, PADDING, SPECIALS, UNK, Corpus, Vocabulary, plain, shown, well_formed
@@ -122,7 +123,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         st.caption("As it learns, the gates are kept of the first image of the validation part.")
     else:
         probe = st.text_input(
-            "probe sentence, whose gates are kept as they learn",
+            f"probe {TASKS[text.task].whole}, whose gates are kept as they learn",
             PROBES.get(text.name, "") if text.is_text else "",
             key=key_of("probe", text.of),
             help=None if text.is_text else "Left empty, it is one of the validation part.",
@@ -387,8 +388,12 @@ def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
     shown = []
     for sequence in corpus.train[:6]:  # (T, X + 1)
         read, said = sequence[sequence[:, 0] != PADDING, 0].tolist(), sequence[sequence[:, -1] != IGNORED, -1].tolist()
-        answers = " ".join(corpus.vocabulary.display(i) for i in said)
-        shown.append(f"{' '.join(reads.display(i) for i in read)}  →  {answers}")
+        answers = [corpus.vocabulary.display(i) for i in said]
+        inputs = " ".join(reads.display(i) for i in read)
+        if sequence.shape[-1] == 3:  # a tree: symbols, parents and values
+            parents = sequence[: len(read), 1].tolist()
+            inputs = f"{Expression(tuple(reads.tokens[i] for i in read), tuple(parents))}"
+        shown.append(f"{inputs}  →  {' '.join(answers)}")
     st.code("\n".join(shown), language=None, wrap_lines=True)
     sizes = len(corpus.train), len(corpus.valid), len(corpus.test)
     parts = "{:,} sequences to learn from, {:,} to validate, {:,} to test".format(*sizes)
