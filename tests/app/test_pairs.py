@@ -43,6 +43,7 @@ def test_every_shipped_model_of_pairs_says_what_is_right_or_is_told_so(name: str
 def test_with_attention_a_reversed_symbol_is_looked_up_where_it_stands() -> None:
     (header,) = headers(open_page(model="reverse-lstm", text="90210"))
     assert np.argmax(header["attention"]["looks"], axis=1)[:5].tolist() == [4, 3, 2, 1, 0]
+    assert header["headline"] == "90210 → 01209⏎"
 
 
 def test_whatever_is_typed_the_same_elements_are_drawn_anew() -> None:
@@ -113,3 +114,4 @@ def test_with_and_without_attention_are_compared_step_by_step() -> None:
 def test_a_step_of_which_nobody_knows_what_is_right_says_that_they_differ() -> None:
     header = compared(open_page("compare", models=["sort-lstm", "reverse-lstm", "dates-lstm"], sentence="312"))
     assert header["said_from"] == 3 and header["labels"][:3] == ["3", "1", "2"] and header["labels"][3] == "≠"
+    assert header["headline"].startswith("312 → ≠")
