@@ -390,7 +390,7 @@ def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
         read, said = sequence[sequence[:, 0] != PADDING, 0].tolist(), sequence[sequence[:, -1] != IGNORED, -1].tolist()
         answers = [corpus.vocabulary.display(i) for i in said]
         inputs = " ".join(reads.display(i) for i in read)
-        if sequence.shape[-1] == 3:  # a tree: symbols, parents and values
+        if sequence.shape[-1] == 3 and not corpus.attention:  # a tree: symbols, parents and values
             parents = sequence[: len(read), 1].tolist()
             inputs = f"{Expression(tuple(reads.tokens[i] for i in read), tuple(parents))}"
         shown.append(f"{inputs}  →  {' '.join(answers)}")
