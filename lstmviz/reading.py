@@ -49,7 +49,7 @@ PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile 
 MANY = 8  # tokens, so that one or two of them are no large share
 LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
 LOOKED_INTO = 4_000_000  # gates and states of theirs
-SOURCES = 20  # sequences that a model reads when it is opened, which says others for them
+SOURCES = 20  # sequences that a model reads when it is opened which says others for them, at most
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
 ARROWS = "→", "←"  # of the directions
 PAIR_MOST = 400  # columns of a sequence that is read and of that which is said for it
@@ -279,7 +279,9 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
     rng, draw = random.Random(0), TRANSLATE.drawn.get(checkpoint.train.corpus)
     known = draw is not None and set(draw(rng)) <= reads.ids.keys()
     tokens = reads.tokens[len(SPECIALS) :] or reads.tokens
-    sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(SOURCES)]
+    of_one = len(tracks_of(model.config)) * model.config.hidden_size * len(cell_called(model.config.cell).recorded())
+    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one)))
+    sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(count)]
     told = [trace_translation(model, torch.tensor(_to_read(reads, each)), most=ANY) for each in sources]
     read = [piece for source in sources for piece in source]
     said = [checkpoint.vocabulary.tokens[i] for each in told for i in each.said]
@@ -296,10 +298,10 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
         name: (min(each[name][0] for each in opened.scales), max(each[name][1] for each in opened.scales))
         for name in opened.scales[0]
     }
-    says, count = checkpoint.vocabulary, len(reads)
+    says, first = checkpoint.vocabulary, len(reads)
     sign = {says.ids[EOS]: says.newline_sign}  # of the end
     signs = WorkedOut(lambda i: sign.get(i) or says.display(i))
-    both = WorkedOut(lambda i: reads.display(i) if i < count else signs[i - count])
+    both = WorkedOut(lambda i: reads.display(i) if i < first else signs[i - first])
     return replace(opened, scales=[ends] * len(cells), signs=signs, read_signs=both)
 
 

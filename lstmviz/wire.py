@@ -586,9 +586,15 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
     task = opened.task
     if reading.said:
-        asks, begin = f"what it says at this {task.column}", reading.said.begin
+        signs, begin = signs_of(opened, reading), reading.said.begin
         return Columns(
-            level=opened.reads.level, column=task.column, noun=task.column, whole=task.whole, asks=asks, said_from=begin
+            level=opened.reads.level,
+            column=task.column,
+            noun=task.column,
+            whole=task.whole,
+            asks=f"what it says at this {task.column}",
+            headline=said_for(opened, signs[:begin], signs[begin:]),
+            said_from=begin,
         )
     if reading.expression is not None:
         return Columns(
@@ -615,6 +621,14 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         asks=f"which {task.label}, after this row",
         headline=f"{shows}, {'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row",
         image=as_code(reading.image),
+    )
+
+
+def said_for(opened: OpenModel, read: Sequence[str], said: Sequence[str]) -> str:
+    """A sequence and that which is said for it, in a line."""
+    levels = opened.reads.level, opened.checkpoint.vocabulary.level
+    return " → ".join(
+        ("" if level == "char" else " ").join(signs) for level, signs in zip(levels, (read, said), strict=True)
     )
 
 

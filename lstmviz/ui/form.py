@@ -414,7 +414,7 @@ def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
         read = (there[:, :-1] if corpus.letters else there[:, 0]).tolist()
         answers = [corpus.vocabulary.display(i) for i in said]
         inputs = " ".join(reads.display(i) for i in read)
-        if sequence.shape[-1] == 3:  # a tree: symbols, parents and values
+        if sequence.shape[-1] == 3 and not corpus.attention:  # a tree: symbols, parents and values
             parents = sequence[: len(read), 1].tolist()
             inputs = f"{Expression(tuple(reads.tokens[i] for i in read), tuple(parents))}"
         shown.append(f"{inputs}  →  {' '.join(answers)}")
