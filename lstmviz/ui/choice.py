@@ -185,7 +185,7 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
                 st.error(f"{plain(str(address))} cannot be opened: {plain(str(error))}.")
                 continue
             first, model = next(iter(opened.items()), (address, found))
-            if (found.task, found.side) == (model.task, model.side):
+            if found.task == model.task and what_it_reads(found) == what_it_reads(model):
                 opened[address] = found
             else:
                 reads = f"{plain(str(address))} reads {what_it_reads(found)}, and {plain(str(first))}"
@@ -195,4 +195,8 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
 
 def what_it_reads(opened: OpenModel) -> str:
     """In words, in the middle of a sentence."""
-    return f"images of {opened.side} × {opened.side} pixels" if opened.side else "a text"
+    if not opened.side:
+        return "a text"
+    seed = opened.checkpoint.train.permuted
+    order = "" if seed is None else f", permuted by seed {seed}"
+    return f"images of {opened.side} × {opened.side} pixels{order}"
