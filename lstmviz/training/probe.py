@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from lstmviz.caption import trace_caption
 from lstmviz.cells import TREE_CELLS
+from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import IGNORED, PADDING, SOS, Corpus
 from lstmviz.model import LanguageModel
@@ -31,7 +33,7 @@ class Probe:
             is smaller.
         probabilities: theirs, ``(T, 5)``.
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
-        label: what it shows, as the corpus numbers its labels.
+        label: what it shows, or what begins the sentence, as the corpus numbers its labels.
     """
 
     trace: GateTrace
@@ -45,7 +47,8 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part; of one that says a text for it the speaker's gates are kept.
+        or the first of the validation part; of one that says a text for it the speaker's gates are kept. A text that
+        a label begins is begun by that of the first of the validation part.
 
         Args:
             model: put into eval mode.
@@ -69,6 +72,11 @@ class Probe:
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
             ids = corpus.reads.encode_tokens(tree.symbols)
             return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
+        if corpus.labels_read:
+            row = corpus.valid[0].long()
+            typed = corpus.vocabulary.encode(sentence) or row[row[:, 2] != IGNORED, 2].tolist()
+            trace, likely = trace_caption(model.eval(), label := int(row[0, 0]), torch.tensor(typed))
+            return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, label=label)
         if corpus.reads:
             tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
             labels = torch.where(labels == IGNORED, labels[-1], labels)  # of a label of the whole, what it is all along
@@ -147,7 +155,8 @@ class Probe:
         else:
             one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
         shapes = {name: (len(values), count, values.shape[-1]) for name, values in one.items()}
-        ids = [*([] if side else [self.ids]), [] if self.label is None else [self.label], *self.likely.T.tolist()]
+        ids = [*([] if side else [self.ids]), *self.likely.T.tolist()]
+        labels = len(opened.checkpoint.reads or ()) if opened.checkpoint.model.labels_read else known if side else 0
         of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
@@ -155,6 +164,7 @@ class Probe:
             and all(values.dtype.kind == "f" for values in (*self.trace.values(), self.trace.nll, self.probabilities))
             and self.likely.shape == self.probabilities.shape == (count, min(5, known))
             and all(type(each) is int and 0 <= each < known for row in ids for each in row)
+            and (self.label is None or 0 <= self.label < labels)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
         if not good:
