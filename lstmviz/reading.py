@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,30 +15,40 @@ from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
-from lstmviz.cells import CELLS
+from lstmviz.caption import begun_by, depends_on_label, write
+from lstmviz.cells import CELLS, State
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.config import ModelConfig
+from lstmviz.data.captions import BEGIN
 from lstmviz.data.images import examples
-from lstmviz.data.vocabulary import UNK, UNKNOWN_MOST, Vocabulary
+from lstmviz.data.vocabulary import IGNORED, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.tasks import TASKS, Task
+from lstmviz.tasks.caption import CAPTION
 from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
-from lstmviz.trace import GateTrace, build_trace, held, trace_labels, trace_tokens
+from lstmviz.tasks.tag import TAG
+from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
 
-SHOWN = (LANGUAGE.name, CLASSIFY.name)  # tasks whose models can be watched
+SHOWN = (LANGUAGE.name, CLASSIFY.name, CLASSIFY_TEXT.name, TAG.name, CAPTION.name)  # tasks whose models can be watched
 MAX_TOKENS = 2000
 SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
+USELESS = "what the model predicts is no finite number; its weights are useless"
 FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
 MANY = 8  # tokens, so that one or two of them are no large share
-LOOKED_AT = 100  # images that a model reads when it is opened, at most
+LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
 LOOKED_INTO = 4_000_000  # gates and states of theirs
+ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
+ARROWS = "→", "←"  # of the directions
+LIKELY_MOST = 64  # labels that are kept of each token
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
 
@@ -54,17 +65,44 @@ class WorkedOut(dict[int, T]):
 
 
 @dataclass(frozen=True)
+class Track:
+    """What a map draws of a model: one of its cells, which follow each other as in its `Stack`.
+
+    Args:
+        layer: that it is of, from 0.
+        label: which it is; empty where there is only one.
+        reverse: it reads from the right.
+    """
+
+    layer: int
+    label: str = ""
+    reverse: bool = False
+
+
+def tracks_of(config: ModelConfig) -> list[Track]:
+    """Those of a model: layer by layer, forward before reverse."""
+    found = []
+    for layer in range(config.num_layers):
+        name = f"layer {layer + 1}" if config.num_layers > 1 else ""
+        for reverse, arrow in enumerate(ARROWS[: config.directions]):
+            found.append(Track(layer, f"{name} {arrow}".strip() if config.bidirectional else name, bool(reverse)))
+    return found
+
+
+@dataclass(frozen=True)
 class OpenModel:
     """A model ready to be watched.
 
     Args:
         checkpoint, model: what was loaded.
-        signs: tokens of the vocabulary as a person should see them, by id.
+        signs: tokens of the vocabulary, or labels, as a person should see them, by id.
         typed: and as they are typed; None where one cannot be.
-        usual: for each layer how its units move in a text that the model wrote itself, or in images of the test.
-        similar: for each layer the order of its units that puts alike ones side by side, ``(H,)``.
-        scales: for each layer, role -> (low, high), the ends of its colours, from that text.
-        written: that text's beginning.
+        read_signs: as ``signs``, of what it reads.
+        tracks: its cells.
+        usual: for each track how its units move in a text that the model wrote itself, or in what it is asked.
+        similar: for each track the order of its units that puts alike ones side by side, ``(H,)``.
+        scales: for each track, role -> (low, high), the ends of its colours, from that text.
+        written: that text's beginning, or the first of what it was asked.
         context: what a sentence is read after. Empty, but for a grammar's model sentences that it wrote itself, up to
             an end: in training it never met a sentence that begins from nothing, and there it fails.
     """
@@ -73,6 +111,8 @@ class OpenModel:
     model: LanguageModel
     signs: WorkedOut[str]
     typed: WorkedOut[str | None]
+    read_signs: WorkedOut[str]
+    tracks: list[Track]
     usual: list[Usual]
     similar: list[np.ndarray]
     scales: list[dict[str, tuple[float, float]]]
@@ -90,13 +130,43 @@ class OpenModel:
         return self.checkpoint.model.row_size
 
     @property
+    def reads(self) -> Vocabulary:
+        """The tokens that it reads; where it reads images, its labels."""
+        return read_by(self.checkpoint.vocabulary, self.checkpoint.reads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of which one begins what it says; of another model none."""
+        reads = self.checkpoint.reads
+        return reads.tokens if reads and self.checkpoint.model.labels_read else ()
+
+    @property
+    def says_labels(self) -> bool:
+        """And not the next token."""
+        return self.checkpoint.vocabulary.level == "label"
+
+    def track(self, layer: int, reverse: bool = False) -> int | None:
+        """The number of the track of a layer in one direction; None where there is none."""
+        places = ((track.layer, track.reverse) for track in self.tracks)
+        return next((k for k, place in enumerate(places) if place == (layer, reverse)), None)
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether what it does at a column depends on those after it, too."""
+        return any(track.reverse for track in self.tracks)
+
+    def tracks_in(self, layers: Sequence[int]) -> list[int]:
+        """The numbers of the tracks of these layers."""
+        return [k for k, track in enumerate(self.tracks) if track.layer in layers]
+
+    @property
     def width(self) -> int:
-        """How many gates and states a layer has at each token."""
+        """How many gates and states a track has at each token."""
         return len(self.similar[0]) * len(self.scales[0])
 
     @property
     def most(self) -> int:
-        """Tokens of a text that are read where only this model is shown: all its layers fit a message."""
+        """Tokens of a text that are read where only this model is shown: all its tracks fit a message."""
         return tokens_at_most(self.width * len(self.similar))
 
 
@@ -127,6 +197,10 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
             _, records = model.record(images[..., :-1].transpose(0, 1) / 255)  # name -> (W, N, H)
         records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
+    if checkpoint.model.labels_read:
+        return _ready_to_begin(checkpoint, model)
+    if checkpoint.reads:
+        return _ready_to_label(checkpoint, model, checkpoint.reads)
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
     start = torch.tensor([vocabulary.end])
@@ -135,15 +209,52 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         with torch.no_grad():
             _, records = model.layers.record(model.embed(text[:, None]))  # name -> (T, 1, H)
     except FloatingPointError as error:
-        raise checkpoints.CheckpointError(
-            "what the model predicts is no finite number; its weights are useless"
-        ) from error
+        raise checkpoints.CheckpointError(USELESS) from error
     except ValueError as error:
         raise checkpoints.CheckpointError(str(error)) from error
     ids = text.tolist()
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
     pieces, written = [vocabulary.tokens[i] for i in ids], vocabulary.decode(ids[1:61])
     return _ready(checkpoint, model, records, pieces, written, context)
+
+
+def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+    """A model that reads texts and says labels, by texts as it is asked: of built-in data, else any tokens."""
+    rng, config = random.Random(0), checkpoint.model
+    draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.corpus_name)
+    known = draw is not None and set(draw(rng)) <= reads.ids.keys()
+    of_one = config.num_layers * config.directions * config.hidden_size * len(CELLS[config.cell].recorded())
+    pieces, records, first = [], [], ""
+    while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
+        drawn = draw(rng) if draw and known else rng.choices(reads.tokens[len(SPECIALS) :] or reads.tokens, k=ANY)
+        drawn = drawn[: max(1, LOOKED_INTO // of_one)]
+        with torch.no_grad():
+            records.append(model.record(torch.tensor(reads.encode_tokens(drawn))[:, None])[1])  # name -> (T, 1, H)
+        pieces += drawn
+        first = first or reads.decode(reads.encode_tokens(drawn))
+    return _ready(checkpoint, model, _joined(records), pieces, first)
+
+
+def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
+    """A model whose texts a label begins, by one that it says itself for each of them."""
+    vocabulary, most = checkpoint.vocabulary, written_at_most(model)
+    pieces, records, first = [], [], ""
+    try:
+        for label in range(checkpoint.model.labels_read or 0):
+            if (left := most - len(pieces)) > 0:
+                said = torch.cat([torch.tensor([BEGIN]), write(model, vocabulary, label, left, seed=0)])
+                records.append(model.record(said[:, None], begun_by(model, label))[1])  # name -> (T, 1, H)
+                pieces += [vocabulary.tokens[i] for i in said]
+                first = first or vocabulary.decode(said[1:61].tolist())
+    except FloatingPointError as error:
+        raise checkpoints.CheckpointError(USELESS) from error
+    return _ready(checkpoint, model, _joined(records), pieces, first)
+
+
+def _joined(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
+    """What was recorded of several texts as if it were one, cell by cell, name -> ``(T, 1, H)``."""
+    cells = zip(*records, strict=True)
+    return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
 
 
 def _ready(
@@ -155,11 +266,11 @@ def _ready(
     context: Sequence[int] = (),
 ) -> OpenModel:
     """The model, its units in order and its colours' ends, by what it did at these pieces, name -> ``(T, 1, H)``."""
-    vocabulary, trace = checkpoint.vocabulary, build_trace(records, model.config.cell)
+    vocabulary, trace, tracks = checkpoint.vocabulary, build_trace(records, model.config.cell), tracks_of(model.config)
     if not all(np.isfinite(values).all() for values in trace.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, moves, scales = [], [], []
-    for layer in range(checkpoint.model.num_layers):
+    for layer in range(len(tracks)):
         # A projection's values belong to no unit: the map cannot draw them.
         values = {name: trace[name][layer] for name in trace if trace.axes(name)[-1] == "unit"}  # (T, H)
         scales.append({name: scale(name, values[name]) for name in values})
@@ -168,7 +279,9 @@ def _ready(
         similar.append(by_similarity(did))
         moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
-    return OpenModel(checkpoint, model, signs, typed, moves, similar, scales, written, [*context])
+    read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
+    ordered = moves, similar, scales
+    return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
 
 
 def written_at_most(model: LanguageModel) -> int:
@@ -198,10 +311,12 @@ class Reading:
         likely: ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
         probabilities: theirs, ``(T, 5)``.
         model: that read it.
-        chosen: (layer, number of tokens) -> the units that `telling` chose on so many of them.
-        image: of which the rows were read, uint8 ``(T, W)``; then ``likely`` are labels, of a reading by `read_image`
-            all of them, and ids only tell rows apart.
-        label: what it shows, as the model numbers its labels; None where nobody knows.
+        chosen: (track, number of tokens) -> the units that `telling` chose on so many of them.
+        image: of which the rows were read, uint8 ``(T, W)``; then ids only tell rows apart.
+        right: where labels are said, which is right at each column, ``(T,)``, as the model numbers them, `IGNORED`
+            where nothing is asked; None where nobody knows. Then ``likely`` are labels, the likeliest of all.
+        begun: the label that begins it, as the model numbers them; None where none does.
+        depends: then how much what is said after each token depends on it, ``(T,)``: see `depends_on_label`.
     """
 
     pieces: list[str]
@@ -213,7 +328,25 @@ class Reading:
     model: LanguageModel
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     image: np.ndarray | None = None
-    label: int | None = None
+    right: list[int] | None = None
+    begun: int | None = None
+    depends: np.ndarray | None = None
+
+    @cached_property
+    def tracks(self) -> dict[str, np.ndarray]:
+        """Every gate and state of every cell, name -> ``(track, time, unit)``."""
+        return {name: self.trace.by_cell(values) for name, values in self.trace.items()}
+
+    @cached_property
+    def kept(self) -> np.ndarray | None:
+        """What `lstmviz.trace.kept` says of every track, ``(track, time, unit)``."""
+        values = kept(self.trace)
+        return None if values is None else self.trace.by_cell(values)
+
+    @cached_property
+    def held(self) -> np.ndarray:
+        """What `lstmviz.trace.held` says of every track, ``(track, time, unit)``."""
+        return self.trace.by_cell(held(self.trace))
 
     @property
     def tokens(self) -> list[str] | list[int]:
@@ -225,29 +358,35 @@ class Reading:
         return np.where(np.isnan(self.trace.nll), np.nan, beside.nll(np.array(self.ids)))
 
 
-def read(opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None) -> Reading | None:
+def read(
+    opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None, label: int = 0
+) -> Reading | None:
     """Let a model read the beginning of a text; None where that has no tokens.
 
-    A grammar's sentence is read as it was in training, just after others: the ⏎ at their end is the first column.
+    A grammar's sentence is read as it was in training, just after others: the ⏎ at their end is the first column. Of a
+    text that a label begins it is <sos>, in the state that the label made.
 
     Args:
         before: the last reading; what this text has in common with its beginning is not read again.
         most: tokens that are read; by default ``opened.most``.
+        label: that begins it, where one does.
     """
+    if opened.says_labels:
+        return read_labelled(opened, text, most)
     most = most or opened.most
     vocabulary, model = opened.checkpoint.vocabulary, opened.model
     best = min(5, len(vocabulary))
     pieces = vocabulary.split(text)
-    if not pieces:
+    if not pieces and not opened.labels:
         return None
-    end = vocabulary.tokens[vocabulary.end]
-    if opened.context and pieces[0] != end:
-        pieces = [end, *pieces]
+    first = [vocabulary.tokens[BEGIN if opened.labels else vocabulary.end]]
+    if (opened.context or opened.labels) and pieces[:1] != first:
+        pieces = first + pieces
     dropped = max(0, len(pieces) - most)
     pieces = pieces[:most]
-    ids = vocabulary.encode_tokens(pieces)
+    ids, begun = vocabulary.encode_tokens(pieces), label if opened.labels else None
 
-    if before and before.model is not model:
+    if before and (before.model is not model or before.begun != begun):
         before = None
     if opened.context:
         before = before or _last_column(opened)
@@ -256,13 +395,16 @@ def read(opened: OpenModel, text: str, before: Reading | None = None, most: int 
     if before and same:
         trace = before.trace.select(time=slice(same))
         likely, probabilities = before.likely[:same], before.probabilities[:same]
+    state = None if begun is None else begun_by(model, begun)
     for piece in torch.tensor(ids[same:]).split(PIECE) if same < len(ids) else ():
-        trace, new = trace_tokens(model, piece, trace)
+        trace, new = trace_tokens(model, piece, trace, state=state)
         likely = np.concatenate([likely, new.ids])
         probabilities = np.concatenate([probabilities, new.probabilities])
     assert trace is not None  # there is a token at least
     chosen = {where: units for where, units in before.chosen.items() if where[1] <= same} if before else {}
-    return Reading(pieces, ids, dropped, trace, likely, probabilities, model, chosen)
+    depends = None if begun is None else depends_on_label(model, begun, torch.tensor(ids))
+    about = {"chosen": chosen, "begun": begun, "depends": depends}
+    return Reading(pieces, ids, dropped, trace, likely, probabilities, model, **about)
 
 
 def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -> Reading:
@@ -282,7 +424,30 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     rows, labels = torch.tensor(image / 255, dtype=torch.float32), len(opened.checkpoint.vocabulary)
     trace, (likely, probabilities) = trace_labels(opened.model, rows, label, best=labels)
     names, ids = rows_named(len(image)), row_ids(image)
-    return Reading(names, ids, 0, trace, likely, probabilities, opened.model, image=image, label=label)
+    right = None if label is None else [label] * len(image)
+    return Reading(names, ids, 0, trace, likely, probabilities, opened.model, image=image, right=right)
+
+
+def read_labelled(opened: OpenModel, text: str, most: int | None = None) -> Reading | None:
+    """Let a model that says labels read the beginning of a text, from nothing; None where that has no tokens.
+
+    Args:
+        most: tokens that are read; by default ``opened.most``.
+    """
+    most, reads, labels = most or opened.most, opened.reads, opened.checkpoint.vocabulary
+    pieces = reads.split(text)
+    if not pieces:
+        return None
+    dropped, pieces = max(0, len(pieces) - most), pieces[:most]
+    ids = reads.encode_tokens(pieces)
+    rule = opened.task.right.get(opened.checkpoint.corpus_name)
+    said = rule(pieces) if rule else [None]
+    right = None
+    if any(said):
+        right = [IGNORED if label is None else labels.ids.get(label, IGNORED) for label in said]
+    given = None if right is None else torch.tensor(right)
+    trace, likely = trace_labels(opened.model, torch.tensor(ids), given, best=min(len(labels), LIKELY_MOST))
+    return Reading(pieces, ids, dropped, trace, *likely, opened.model, right=right)
 
 
 def rows_named(count: int) -> list[str]:
@@ -323,7 +488,7 @@ class Selection:
 
     Args:
         time, unit: from 0.
-        of: which map, from 0: the layer where a page shows those of one model, else the number of the model.
+        of: which map, from 0: the track where a page shows those of one model, else the number of the model.
     """
 
     time: int
@@ -382,8 +547,16 @@ def write_on(
 
     Raises:
         FloatingPointError: what it predicts is no finite number.
+        ValueError: a label begins what it says, and that has ended.
     """
     vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
+    if reading and reading.begun is not None:
+        if vocabulary.end in read_so_far:
+            raise ValueError(f"it ends with {vocabulary.newline_sign}, after which there is nothing; take that out")
+        options = {"temperature": temperature, "top_k": top_k, "seed": seed}
+        count, said = min(count, opened.most - len(read_so_far)), torch.tensor(read_so_far[1:], dtype=torch.int64)
+        drawn = write(opened.model, vocabulary, reading.begun, count, said=said, **options)
+        return vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
     ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
     count = min(count, opened.most - len(read_so_far))
     drawn = opened.model.sample(torch.tensor(ids), count, temperature, top_k, seed)
@@ -412,46 +585,46 @@ def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
     return len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
 
 
-def rows_of(opened: OpenModel, reading: Reading, layers: list[int], order: str) -> dict[str, Any]:
-    """For each of these layers all units in the order of their rows and, if only some are shown, which go first."""
+def rows_of(opened: OpenModel, reading: Reading, tracks: list[int], order: str) -> dict[str, Any]:
+    """For each of these tracks all units in the order of their rows and, if only some are shown, which go first."""
     several = order == TELLING and opened.checkpoint.model.hidden_size > MOST
     return {
-        "units": [unit_order(opened, reading, layer, order).tolist() for layer in layers],
-        "telling": [telling_units(opened, reading, layer)[0] for layer in layers] if several else [],
+        "units": [unit_order(opened, reading, track, order).tolist() for track in tracks],
+        "telling": [telling_units(opened, reading, track)[0] for track in tracks] if several else [],
     }
 
 
-def unit_order(opened: OpenModel, reading: Reading, layer: int, order: str) -> np.ndarray:
+def unit_order(opened: OpenModel, reading: Reading, track: int, order: str) -> np.ndarray:
     """Units in the order in which their rows are drawn, ``(H,)``; the telling ones in front where only they are."""
-    similar = opened.similar[layer]
+    similar = opened.similar[track]
     if order == "active":
-        return np.argsort(-held(reading.trace)[layer].std(0), kind="stable")
+        return np.argsort(-reading.held[track].std(0), kind="stable")
     if order == "index":
         return np.arange(len(similar))
     if order == "similar" or len(similar) <= MOST:
         return similar
-    _, first = telling_units(opened, reading, layer)
+    _, first = telling_units(opened, reading, track)
     return np.concatenate([first, similar[~np.isin(similar, first)]])
 
 
-def telling_units(opened: OpenModel, reading: Reading, layer: int) -> tuple[list[int], list[int]]:
+def telling_units(opened: OpenModel, reading: Reading, track: int) -> tuple[list[int], list[int]]:
     """The units that tell most about what was read, as `telling` chooses them.
 
     Its choice is made on the first 8, 12, 16, 24, 32, 48, … tokens: a key seldom changes it, and a link brings it back.
     """
     count = looked_at(len(reading.ids))
-    if (layer, count) not in reading.chosen:
-        values = {role: reading.trace[role][layer][:count] for role in opened.scales[layer]}
-        always = telling_unit(opened, layer) if opened.checkpoint.hidden_variable else None
-        did = acts(values, opened.scales[layer], drawn_roles(opened.checkpoint.model.cell, values))
-        reading.chosen[layer, count] = telling(did, reading.pieces[:count], opened.usual[layer], always)
-    return reading.chosen[layer, count]
+    if (track, count) not in reading.chosen:
+        values = {role: reading.tracks[role][track][:count] for role in opened.scales[track]}
+        always = telling_unit(opened, track) if opened.checkpoint.hidden_variable else None
+        did = acts(values, opened.scales[track], drawn_roles(opened.checkpoint.model.cell, values))
+        reading.chosen[track, count] = telling(did, reading.pieces[:count], opened.usual[track], always)
+    return reading.chosen[track, count]
 
 
-def telling_unit(opened: OpenModel, layer: int) -> int:
+def telling_unit(opened: OpenModel, track: int) -> int:
     """The unit to select first: the one that carries a grammar's hidden variable, else the one that tells most."""
     variable = opened.checkpoint.hidden_variable
     if variable:
-        correlations = variable["correlations"][layer]
+        correlations = variable["correlations"][track]
         return correlations.index(max(correlations))
-    return int(opened.usual[layer].worth.argmax())
+    return int(opened.usual[track].worth.argmax())

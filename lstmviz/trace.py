@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from lstmviz.cells import State, cell_called
 from lstmviz.cells.native import record_native
 from lstmviz.data.expressions import Expression
-from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.data.vocabulary import IGNORED, Vocabulary
 from lstmviz.layers import TreeStack
 from lstmviz.model import LanguageModel, at_once
 from lstmviz.modules import check_module, check_own, check_tensor, evaluated, oddities, run_itself
@@ -119,6 +119,10 @@ class GateTrace(Mapping[str, np.ndarray]):
             self.nll[time],
             self.tokens[time],
         )
+
+    def by_cell(self, values: np.ndarray) -> np.ndarray:
+        """Values ``(layer[, direction], time, unit)`` cell by cell, as in a `Stack`: ``(layer · D, time, unit)``."""
+        return values.reshape(-1, *values.shape[-2:])
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row for every layer, token and unit, with a column for each gate and state.
@@ -463,7 +467,8 @@ def trace_labels(
 
     Args:
         inputs: the rows of an image, greys from 0 to 1, ``(T, W)``; or the tokens of a text, integers ``(T,)``. T ≥ 1.
-        labels: what is right at each step, integers ``(T,)``, or at the end; None where nobody knows.
+        labels: what is right at each step, integers ``(T,)``, `IGNORED` where nothing is asked, or at the end; None
+            where nobody knows.
         best: how many of the likeliest labels are kept.
 
     Returns:
@@ -514,7 +519,9 @@ def _labelled(
     log_p = model.decode(hidden[:, 0]).log_softmax(-1).float().cpu()  # (T, V)
     nll = np.full(len(hidden), np.nan, np.float32)
     if labels is not None:
-        nll = -log_p.gather(1, torch.as_tensor(labels).long().expand(len(hidden))[:, None])[:, 0].numpy()
+        labels = torch.as_tensor(labels).long().expand(len(hidden))  # (T,)
+        given = -log_p.gather(1, labels.clamp(min=0)[:, None])[:, 0]
+        nll = given.where(labels != IGNORED, torch.nan).numpy()
     found = log_p.topk(min(best, model.vocab_size), dim=-1)
     likely = Likeliest(found.indices.numpy(), found.values.exp().numpy())
     return replace(build_trace(records, model.config.cell, directions=model.config.directions), nll=nll), likely
@@ -551,5 +558,19 @@ def held(trace: GateTrace) -> np.ndarray:
 
 def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
     record = {name: torch.from_numpy(values) for name, values in trace.items()}
-    values = cell_called(trace.cell_name).worked_out(what, record, trace.outer.index("time"))
+    if "direction" not in trace.outer:
+        return _along(trace, what, record, trace.outer.index("time"))
+    axis, time, both = trace.outer.index("direction"), trace.outer.index("time") - 1, []
+    for reverse in (False, True):  # of which the step before is the next one
+        one = {name: values.select(axis, int(reverse)) for name, values in record.items()}
+        one = {name: values.flip(time) if reverse else values for name, values in one.items()}
+        found = _along(trace, what, one, time)
+        if found is None:
+            return None
+        both.append(np.flip(found, time) if reverse else found)
+    return np.stack(both, axis)
+
+
+def _along(trace: GateTrace, what: str, record: dict[str, Tensor], time: int) -> np.ndarray | None:
+    values = cell_called(trace.cell_name).worked_out(what, record, time)
     return None if values is None else values.numpy()

@@ -11,6 +11,7 @@ import json
 import struct
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, product
 from math import ceil, isfinite, log2
 from pathlib import Path
 from typing import Any, Literal
@@ -25,11 +26,10 @@ from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
-from lstmviz.data.vocabulary import NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
+from lstmviz.data.vocabulary import IGNORED, NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
-from lstmviz.trace import GateTrace
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
@@ -83,10 +83,11 @@ class Panel:
     """One gate or state of one layer, whose values are a plane ``(time, unit)``.
 
     Args:
-        layer: from 0.
+        layer: its track, from 0: as `OpenModel.tracks`.
         role: its name in a trace.
         label, symbol, index: how it is written; the index stands below the symbol.
-        layer_label: of a model with several layers.
+        layer_label: of a model with several tracks.
+        reverse: it is read from the right: the step before is the column after.
         meaning: a sentence for somebody who never saw an LSTM.
         does: one of ``DOES``, or nothing.
         gate: it opens and shuts.
@@ -106,6 +107,7 @@ class Panel:
     symbol: str
     index: str
     layer_label: str
+    reverse: bool
     meaning: str
     does: str
     gate: bool
@@ -141,14 +143,29 @@ class Answer:
     """What a model should say after each column, where it says labels.
 
     Args:
-        labels: one a column.
-        known: whether these are right; else they are what it says in the end, of what nobody knows.
+        labels: one a column; None where nothing is asked.
+        known: whether these are right; else they are what it says itself, at the end or there, of what nobody knows.
+        last: whether it is asked once, at the end, what it says all along.
         probability: what it gives each.
     """
 
-    labels: list[str]
+    labels: list[str | None]
     known: bool
+    last: bool
     probability: list[float | None]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The label that begins a text, which stands in the first column.
+
+    Args:
+        label: its name.
+        depends: how much what is said after each column depends on it, from 0 to 1.
+    """
+
+    label: str
+    depends: list[float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +196,10 @@ class Header:
     """What is said of the values of one model that travel with it.
 
     Args:
-        layers: which, from 0.
-        units: of each layer all units in the order of their rows.
-        telling: of each layer the units that go first where not all are shown; empty where all are.
-        panels: of each layer all gates and states.
+        layers: which tracks, from 0.
+        units: of each all units in the order of their rows.
+        telling: of each the units that go first where not all are shown; empty where all are.
+        panels: of each all gates and states.
         top: what may come next; where that are labels, what it says.
     """
 
@@ -240,8 +257,9 @@ class MapHeader(Header, Columns):
         generated_from: time of the first token that the model wrote itself.
         nll, running_nll: the loss in nats, and its mean so far; None where there is none.
         answer: where it says labels, those that it should.
+        begun: where a label begins the text, that.
         beside: what is laid over the loss.
-        selection: time, unit and layer.
+        selection: time, unit and layer, which is a track.
         annotation: unit -> what there is to say of it, on the selected layer.
         begins: whether nothing was read before the first token.
         symbols: role -> the expression of the equations that it is.
@@ -258,6 +276,7 @@ class MapHeader(Header, Columns):
     nll: list[float | None]
     running_nll: list[float | None]
     answer: Answer | None
+    begun: Begun | None
     beside: Beside | None
     selection: dict[str, int]
     annotation: dict[str, str]
@@ -505,7 +524,7 @@ def payload(
     """Everything the gate map draws, as the bytes it reads.
 
     Args:
-        layers: which to show, from 0.
+        layers: which tracks to show, from 0.
         roles: which to draw as panels; the others travel too, for the readout.
         order: of the rows, as in `unit_order`.
         selection: time, unit and layer.
@@ -518,7 +537,7 @@ def payload(
     """
     checkpoint, nll = opened.checkpoint, reading.trace.nll
     cell = CELLS[checkpoint.model.cell]
-    panels, planes = panels_of(opened, reading.trace, layers, roles)
+    panels, planes = panels_of(opened, reading.tracks, layers, roles)
     header = MapHeader(
         title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
         **vars(columns_of(opened, reading)),
@@ -529,6 +548,7 @@ def payload(
         nll=numbers(nll),
         running_nll=numbers(running_mean(nll)),
         answer=answer_of(opened, reading),
+        begun=begun_of(opened, reading),
         beside=laid_over(beside, reading) if beside else None,
         top=said_after(opened, reading),
         panels=panels,
@@ -542,7 +562,13 @@ def payload(
         lets_out=cell.lets_out,
         resets=cell.resets,
     )
-    return pack(header, planes, identity=checkpoint.digest + identity, ids=reading.ids, held=held)
+    return pack(header, planes, identity=identity_of(opened, reading) + identity, ids=reading.ids, held=held)
+
+
+def identity_of(opened: OpenModel, reading: Reading) -> str:
+    """On what the values at a column depend, beside the columns up to it: for `pack`."""
+    begun = "" if reading.begun is None else f" begun by {reading.begun}"
+    return opened.checkpoint.digest + begun + (f"{reading.ids}" if opened.looks_ahead else "")
 
 
 NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a model says
@@ -552,9 +578,11 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
     task = opened.task
     if reading.image is None:
-        noun = NOUNS[level := opened.checkpoint.vocabulary.level]
-        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=f"next {noun}")
-    shows = "A drawing" if reading.label is None else f"A {opened.signs[reading.label]}"
+        noun = NOUNS[level := opened.reads.level]
+        of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
+        asks = f"next {noun}" if not opened.says_labels else after if task.one_way else of_each
+        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks)
+    shows = "A drawing" if reading.right is None else f"A {opened.signs[reading.right[-1]]}"
     return Columns(
         level="row",
         column=task.column,
@@ -568,25 +596,39 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
 
 def signs_of(opened: OpenModel, reading: Reading) -> list[str]:
     """What was read as a person should see it, column by column."""
-    return reading.pieces if reading.image is not None else [opened.signs[i] for i in reading.ids]
+    if reading.image is not None:
+        return reading.pieces
+    signs = [opened.read_signs[i] for i in reading.ids]
+    return signs if reading.begun is None else [visible(opened.labels[reading.begun]), *signs[1:]]
 
 
 def unknown_in(opened: OpenModel, reading: Reading) -> list[bool]:
     """Which columns the model reads as ``<unk>``; of an image it knows every row."""
-    unknown = opened.checkpoint.vocabulary.ids.get(UNK)
+    unknown = opened.reads.ids.get(UNK)
     return [i == unknown for i in reading.ids]
 
 
 def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
-    """What the model should say after each row of an image; nothing where it reads a text."""
-    if reading.image is None:
+    """Which label a model should say at each column; nothing where it says no labels."""
+    if not opened.says_labels:
         return None
-    if known := reading.label is not None:
-        label, given = reading.label, np.exp(-reading.trace.nll)  # (T,)
+    last = bool(opened.task.one_way)
+    if known := reading.right is not None:
+        labels, given = reading.right, np.exp(-reading.trace.nll)  # (T,)
+    elif last:
+        labels = [int(reading.likely[-1, 0])] * len(reading.ids)
+        given = np.where(reading.likely == labels[0], reading.probabilities, 0).sum(-1)
     else:
-        label = int(reading.likely[-1, 0])
-        given = np.where(reading.likely == label, reading.probabilities, 0).sum(-1)
-    return Answer([opened.signs[label]] * len(given), known, numbers(given))
+        labels, given = reading.likely[:, 0].tolist(), reading.probabilities[:, 0]
+    return Answer([None if i == IGNORED else opened.signs[i] for i in labels], known, last, numbers(given))
+
+
+def begun_of(opened: OpenModel, reading: Reading) -> Begun | None:
+    """The label that begins what was read, and how much what follows depends on it."""
+    if reading.begun is None:
+        return None
+    depends = [] if reading.depends is None else numbers(reading.depends)
+    return Begun(visible(opened.labels[reading.begun]), depends)
 
 
 def laid_over(model: NGram, reading: Reading) -> Beside:
@@ -609,26 +651,30 @@ def described(checkpoint: Checkpoint) -> str:
 
 def panels_of(
     opened: OpenModel,
-    trace: GateTrace,
+    tracks: Mapping[str, np.ndarray],
     layers: list[int],
     roles: Container[str],
     scales: dict[str, tuple[float, float]] | None = None,
     slots: dict[str, str] | None = None,
 ) -> tuple[list[Panel], list[np.ndarray]]:
-    """A description and the values ``(T, U)`` of every gate and state of these layers, for ``pack``.
+    """A description and the values ``(T, U)`` of every gate and state of these tracks, for ``pack``.
+
+    The directions of a layer stand beside each other, role by role.
 
     Args:
+        tracks: as `Reading` has them, name -> ``(track, T, U)``.
+        layers: numbers of those that are meant.
         roles: those to draw.
         scales: role -> (low, high), the ends of its colours; by default the model's own.
         slots: role -> the row of a comparison.
     """
-    several = opened.checkpoint.model.num_layers > 1
     looks_of = CELLS[opened.checkpoint.model.cell].roles()
     panels, planes = [], []
-    for layer in layers:
-        for name in (role for role in ROLES if role in opened.scales[layer]):
-            role = looks_of[name]
-            values = trace[name][layer]  # (T, U)
+    for _, together in groupby(layers, lambda k: opened.tracks[k].layer):
+        together = [*together]
+        for name, layer in product((role for role in ROLES if role in opened.scales[together[0]]), together):
+            role, track = looks_of[name], opened.tracks[layer]
+            values = tracks[name][layer]  # (T, U)
             low, end = (scales or opened.scales[layer])[name]
             # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
             most = float(np.abs(values[np.isfinite(values)]).max(initial=0))
@@ -642,7 +688,8 @@ def panels_of(
                     label=role.label,
                     symbol=role.symbol,
                     index="t",
-                    layer_label=f"layer {layer + 1}" if several else "",
+                    layer_label=track.label,
+                    reverse=track.reverse,
                     meaning=role.meaning,
                     does=role.does,
                     gate=role.does not in ("", "holds"),
@@ -668,7 +715,7 @@ def likeliest(opened: OpenModel, reading: Reading, count: int) -> Likely:
 
 def said_after(opened: OpenModel, reading: Reading) -> Likely:
     """The five likeliest; but where there are few labels, all in their own order: so each grows in its place."""
-    if reading.image is None or not reading.likely.shape[1] == len(opened.checkpoint.vocabulary) <= FEW_LABELS:
+    if not opened.says_labels or not reading.likely.shape[1] == len(opened.checkpoint.vocabulary) <= FEW_LABELS:
         return likeliest(opened, reading, 5)
     order = reading.likely.argsort(-1)
     ids, probabilities = (np.take_along_axis(of, order, -1) for of in (reading.likely, reading.probabilities))
@@ -678,7 +725,7 @@ def said_after(opened: OpenModel, reading: Reading) -> Likely:
 def _likely(opened: OpenModel, reading: Reading, ids: np.ndarray, probabilities: np.ndarray) -> Likely:
     rows, signs = ids.tolist(), opened.signs
     known = {i for row in rows for i in row}
-    typed = {i: opened.typed[i] if reading.image is None else None for i in known}  # no label is typed
+    typed = {i: None if opened.says_labels else opened.typed[i] for i in known}  # no label is typed
     return Likely(
         tokens=[[signs[i] for i in row] for row in rows],
         typed={signs[i]: typed[i] for i in known if signs[i] != typed[i]},

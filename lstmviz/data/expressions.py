@@ -244,6 +244,23 @@ def texts_of(
     return _corpus(name, parts, tokens, labels, reads)
 
 
+def values_along(tokens: Sequence[str]) -> list[str | None]:
+    """Of an expression's text, or its beginning, the value of what ends with each token; None elsewhere."""
+    found: list[str | None] = []
+    going: list[tuple[str, list[str]]] = []  # operations that have not ended yet, and their arguments so far
+    for token in tokens:
+        value = token if token in DIGITS else None
+        if token in OPERATIONS:
+            going.append((token, []))
+        elif token == ")" and going and len(going[-1][1]) >= LEAST:
+            operation, arguments = going.pop()
+            value = OPERATIONS[operation](arguments)
+        if value and going:
+            going[-1][1].append(value)
+        found.append(value if token == ")" else None)
+    return found
+
+
 def _corpus(
     name: str,
     parts: Sequence[Sequence[Expression]],

@@ -143,9 +143,12 @@ def _agreement_number(tokens: Sequence[str]) -> np.ndarray:
 
 def _agreement_questions(tokens: Sequence[str]) -> Iterator[Question]:
     singular, plural = frozenset(_VERBS), frozenset(_VERBS.values())
-    subject, verb = (next(t for t, token in enumerate(tokens) if token in words) for words in (_PLURAL, _VERB_FORMS))
-    right, wrong = (plural, singular) if tokens[verb] in plural else (singular, plural)
-    yield Question(verb - 1, verb - 1 - subject, right, wrong)
+    subject, verb = (
+        next((t for t, token in enumerate(tokens) if token in words), len(tokens)) for words in (_PLURAL, _VERB_FORMS)
+    )
+    if subject < verb and tokens[verb - 1] in _PLURAL:  # the verb stands there, or may come next
+        right, wrong = (plural, singular) if _PLURAL[tokens[subject]] > 0 else (singular, plural)
+        yield Question(verb - 1, verb - 1 - subject, right, wrong)
 
 
 _SYMBOLS, _FILLERS = "abcd", "xyz"

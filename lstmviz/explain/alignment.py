@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 from unicodedata import normalize
 
 import numpy as np
@@ -12,6 +13,18 @@ from lstmviz.baselines import NGram
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, visible, well_formed
 from lstmviz.reading import OpenModel, Reading
+
+
+class Place(NamedTuple):
+    """Where in a stack; a model that is smaller, or reads from the left only, has nothing there.
+
+    Args:
+        layer: from 0.
+        reverse: of two directions that from the right.
+    """
+
+    layer: int = 0
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,10 @@ class Compared:
     @property
     def checkpoint(self) -> Checkpoint:
         return self.opened.checkpoint
+
+    def track(self, place: Place) -> int | None:
+        """The number of its track; None where it has none."""
+        return self.opened.track(*place)
 
     @cached_property
     def beside_nll(self) -> np.ndarray | None:
@@ -68,7 +85,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
     if models[0].reading.image is not None:
         rows = models[0].reading.pieces
         return Axis(rows, [np.arange(len(rows))] * len(models), "row", len(rows))
-    splits = [model.checkpoint.vocabulary.split(text) for model in models]
+    splits = [model.opened.reads.split(text) for model in models]
     # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after.
     begun = [
         len(model.reading.pieces) + model.reading.dropped - len(split)
@@ -83,9 +100,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         by = "token"
     else:
         plain = well_formed(text)
-        starts = [
-            _starts(plain, split, model.checkpoint.vocabulary) for model, split in zip(models, splits, strict=True)
-        ]
+        starts = [_starts(plain, split, model.opened.reads) for model, split in zip(models, splits, strict=True)]
         ends = [each[count] for each, count in zip(starts, whole, strict=True) if count < len(each)]
         plain = plain[: min(ends, default=len(plain))]
         places = np.arange(len(plain))
@@ -100,9 +115,9 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
 
 def _labels(model: Compared, skip: int) -> list[str]:
     """Tokens as they can be seen: known ones as the vocabulary writes them, unknown ones as they were typed."""
-    unknown, reading = model.checkpoint.vocabulary.ids[UNK], model.reading
+    unknown, reading = model.opened.reads.ids[UNK], model.reading
     pairs = zip(reading.ids, reading.pieces, strict=True)
-    return [piece if i == unknown else model.opened.signs[i] for i, piece in pairs][skip:]
+    return [piece if i == unknown else model.opened.read_signs[i] for i, piece in pairs][skip:]
 
 
 def _starts(text: str, pieces: list[str], vocabulary: Vocabulary) -> list[int]:

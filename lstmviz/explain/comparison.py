@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import inline, unknown_said
-from lstmviz.explain.alignment import Axis, Compared
+from lstmviz.explain.alignment import Axis, Compared, Place
 from lstmviz.explain.differences import Differences
 from lstmviz.explain.kin import largest_differences
 from lstmviz.explain.lacking import lacking
@@ -26,6 +26,7 @@ from lstmviz.wire import (
     Header,
     Row,
     columns_of,
+    identity_of,
     likeliest,
     numbers,
     pack,
@@ -41,7 +42,7 @@ class View:
     """How models are shown.
 
     Args:
-        layer: which, from 0; a model with fewer shows that it has none.
+        place: which layer, in which direction; a model that has none shows that.
         order: of the units, as in ``reading.unit_order``.
         slots: rows of maps, of ``SLOTS``.
         charts: of ``CHARTS``.
@@ -49,7 +50,7 @@ class View:
         difference: show what a model has more than the reference, where their units correspond.
     """
 
-    layer: int
+    place: Place
     order: str
     slots: list[str]
     charts: list[str]
@@ -93,11 +94,11 @@ def draw(
         selection: time, unit and model.
         held: blocks of values that the browser holds.
     """
-    models, axis, layer = comparison.models, comparison.axis, view.layer
-    lines = [measures(model, layer, view.gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
-    drawn = [_drawn(model, layer, view.slots) for model in models]
+    models, axis, place = comparison.models, comparison.axis, view.place
+    lines = [measures(model, place, view.gate, at, axis.by) for model, at in zip(models, axis.at, strict=True)]
+    drawn = [_drawn(model, place, view.slots) for model in models]
     beside, laid = _laid_over(comparison)
-    ends = common_scales(models, layer, drawn)
+    ends = common_scales(models, place, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
     columns = columns_of(models[0].opened, models[0].reading)
     if axis.by == "character":
@@ -137,12 +138,12 @@ def _maps(
 ) -> bytes:
     """The gate maps of model k: what it has (slot -> role) of the rows that are shown."""
     model, root = comparison.models[k], comparison.root(k)
-    layers = _layers(model, view.layer)
+    layers = _layers(model, view.place)
     slot_of = {role: slot for slot, role in taken.items()}
-    panels, planes = panels_of(model.opened, model.reading.trace, layers, list(taken.values()), ends, slot_of)
+    panels, planes = panels_of(model.opened, model.reading.tracks, layers, list(taken.values()), ends, slot_of)
     rows = rows_of(root.opened, root.reading, layers, view.order)
     header = Header(layers=layers, panels=panels, top=likeliest(model.opened, model.reading, 3), **rows)
-    return pack(header, planes, identity=model.checkpoint.digest, ids=model.reading.ids, held=held)
+    return pack(header, planes, identity=identity_of(model.opened, model.reading), ids=model.reading.ids, held=held)
 
 
 def _described(
@@ -150,8 +151,8 @@ def _described(
 ) -> ComparedModel:
     """What is said of model k, and its loss at every position."""
     model, reference = comparison.models[k], comparison.models[comparison.reference]
-    config = model.checkpoint.model
-    subtracted = view.difference and _layers(model, view.layer) and comparison.alike(k)
+    config, layers = model.checkpoint.model, _layers(model, view.place)
+    subtracted = view.difference and layers and comparison.alike(k)
     return ComparedModel(
         id=model.name,
         name=inline(model.name),
@@ -164,23 +165,23 @@ def _described(
         beside=model.beside is not None,
         equations=_equations(config.cell),
         remark=CELLS[config.cell].note(),
-        absent=_absent(model, view.layer, view.slots, taken),
-        differences=largest_differences(reference, model, view.layer) if subtracted else {},
+        absent=_absent(model, view.place, view.slots, taken),
+        differences=largest_differences(reference, model, layers[0]) if subtracted else {},
     )
 
 
-def _layers(model: Compared, layer: int) -> list[int]:
-    return [layer] if layer < model.checkpoint.model.num_layers else []
+def _layers(model: Compared, place: Place) -> list[int]:
+    return [] if (track := model.track(place)) is None else [track]
 
 
-def common_scales(models: list[Compared], layer: int, drawn: list[dict[str, str]]) -> dict[str, tuple[float, float]]:
+def common_scales(models: list[Compared], place: Place, drawn: list[dict[str, str]]) -> dict[str, tuple[float, float]]:
     """The ends of each role's colours: the widest that one of the models asks for that draw it.
 
     Args:
         drawn: slot -> role, of every model.
     """
     found: dict[str, tuple[float, float]] = {}
-    scales = [model.opened.scales[layer] if layer < model.checkpoint.model.num_layers else {} for model in models]
+    scales = [_scales(model, place) for model in models]
     for role in dict.fromkeys(role for each in scales for role in each):
         drawing = [each[role] for each, taken in zip(scales, drawn, strict=True) if role in taken.values()]
         asked = drawing or [each[role] for each in scales if role in each]
@@ -188,21 +189,27 @@ def common_scales(models: list[Compared], layer: int, drawn: list[dict[str, str]
     return found
 
 
-def _drawn(model: Compared, layer: int, slots: list[str]) -> dict[str, str]:
+def _scales(model: Compared, place: Place) -> dict[str, tuple[float, float]]:
+    return {} if (track := model.track(place)) is None else model.opened.scales[track]
+
+
+def _drawn(model: Compared, place: Place, slots: list[str]) -> dict[str, str]:
     """Which role of a model stands in each slot, where it has one; none stands in two."""
-    scales, taken = model.opened.scales, {}
-    for slot in slots if layer < len(scales) else []:
+    scales, taken = _scales(model, place), {}
+    for slot in slots if scales else []:
         role = role_in(slot, CELLS[model.checkpoint.model.cell])
-        if role in scales[layer] and role not in taken.values():
+        if role in scales and role not in taken.values():
             taken[slot] = role
     return taken
 
 
-def _absent(model: Compared, layer: int, slots: list[str], taken: dict[str, str]) -> dict[str, str]:
+def _absent(model: Compared, place: Place, slots: list[str], taken: dict[str, str]) -> dict[str, str]:
     """What stands in the slots where the model has nothing."""
     config = model.checkpoint.model
-    no_layer = f"no layer {layer + 1}: this model has {config.num_layers}" if layer >= config.num_layers else ""
-    return {slot: no_layer or lacking(CELLS[config.cell], slot) for slot in slots if slot not in taken}
+    nothing = "" if model.track(place) is not None else "it reads from the left only"
+    if place.layer >= config.num_layers:
+        nothing = f"no layer {place.layer + 1}: this model has {config.num_layers}"
+    return {slot: nothing or lacking(CELLS[config.cell], slot) for slot in slots if slot not in taken}
 
 
 @cache
@@ -224,10 +231,13 @@ def _laid_over(comparison: Comparison) -> tuple[str, dict[str, np.ndarray]]:
 
 def _below(comparison: Comparison, name: str) -> str:
     """What stands below a chart's name."""
-    unit, by, reading = CHARTS[name][0], comparison.axis.by, comparison.models[0].reading
-    if name == "loss" and by != "token":
-        return "nats a label" if by == "row" else f"nats a {by}"
-    return "of what each\nsays at last" if name == PROBABILITY and reading.label is None else unit
+    model = comparison.models[0]
+    unit, by, reading = CHARTS[name][0], comparison.axis.by, model.reading
+    if name == "loss" and (by != "token" or model.opened.says_labels):
+        return "nats a label" if model.opened.says_labels else f"nats a {by}"
+    if name == PROBABILITY and reading.right is None:
+        return "of what each\nsays at last" if model.opened.task.one_way else "of what\neach says"
+    return unit
 
 
 def _chart(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from lstmviz.cells import CELLS
 from lstmviz.reading import OpenModel
 from lstmviz.roles import ROLES
+from lstmviz.tasks.tag import one_direction
 
 
 @dataclass(frozen=True)
@@ -114,23 +115,97 @@ EXAMPLES = {
 }
 
 
+ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
+    ("classify_text", "recall"): [
+        Example(
+            "bz?bxyx?bzyxyxz?bxzyyxzxyzzyxyxzyx?",
+            "After every ? stands the first symbol again; after the last one it is asked. Which units hold one colour "
+            "from the first b to the end?",
+        ),
+        Example(
+            "dz?dxx?dxzyxxz?dyyyxyyzzy?dyyyzyxyxzzzyxzxzxzxz?dzyxzzyxxxyzxxxzyyzyyxzzxyxxxxzyyzxyyxzzxyzzxzyxxyzzzzx?",
+            "More than fifty tokens lie between the last d and the question. What it would say along the way "
+            "changes where it takes another symbol for the one to be remembered.",
+        ),
+        Example("cx?czy?cyx", "Here nothing is asked yet. What would it say, if this were all?"),
+    ],
+    ("classify_text", "agreement"): [
+        Example(
+            "the key near the cabinets with the dogs",
+            "Which form of the verb may come? The subject is key; cabinets and dogs must not count. What it says after "
+            "every word: does it change its mind at cabinets?",
+        ),
+        Example("the keys near the cabinet with the dog", "The same sentence with the numbers turned round."),
+    ],
+    ("tag", "between"): [
+        Example(
+            "axxxbyyczzza",
+            "The label of a token is the last of a, b, c up to it, and the next from it on: between a and b it is ab. "
+            "So at each x the first half is known from the left, and the second only from the right.",
+        ),
+        Example(
+            "azzzzzzzzzc",
+            "A long stretch. What → holds all along is a; what ← holds is c, which it met first. Change the last "
+            "symbol: all labels change, but not what → does.",
+        ),
+        Example("cxcxcxc", "Short stretches: nearly every token changes what is held."),
+    ],
+    ("tag", "expressions"): [
+        Example(
+            "max ( 3 , min ( 7 , 2 ) , 5 )",
+            "At each closing bracket it is asked what the operation that ends there is worth; elsewhere nothing is. To "
+            "know the last one, 3 must be held while min is worked out. A Tree-LSTM reads the same as a tree.",
+        ),
+        Example(
+            "first ( min ( 9 , max ( 4 , 6 ) ) , 1 )",
+            "min must wait for what max is worth. Which units change at every opening bracket, and which back at its "
+            "closing one?",
+        ),
+    ],
+}
+
+LEFT_ONLY = "It reads from the left only: what stands after a token cannot count."
+BOTH_WAYS = (
+    "It reads in both directions: → has read all up to the token, ← all from the end back to it, and the label is said "
+    "from both."
+)
+GUIDES = {  # for somebody who never met the shape
+    "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
+    "it has read all. The bars show what it would say if the text ended there.",
+    "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
+}
+
 SIDE_BY_SIDE = {
     "recall": "After every ? stands the first symbol again, each time further back. Who still knows it at the last?",
     "brackets": "Whether a sentence ends after ) takes counting. Which memories step with the brackets, and which "
     "gates stay near 0.5?",
     "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
     "then?",
-}  # what to look for when several models read a grammar
+    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) one "
+    f"side knows only the half: read from the left alone, by whatever model, at most {float(one_direction()):.2%} are "
+    "right.",
+}  # what to look for when several models read generated text
 
 
 def examples_for(opened: OpenModel) -> list[Example]:
     """Sentences that fit the model's corpus."""
     name = opened.checkpoint.corpus_name.lower()
+    if opened.says_labels:
+        asked = Example(opened.written, f"A {opened.task.whole} as it is asked.")
+        return ASKED.get((opened.task.name, name), [asked])
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return [replace(example, look=look_for(example, opened)) for example in examples]
     text = opened.written.replace("\n", opened.checkpoint.vocabulary.newline_sign)
     return [Example(text, "A sentence that the model wrote itself.")]
+
+
+def guide_to(opened: OpenModel) -> str:
+    """A sentence or two for somebody who never met that shape of sequence; empty for text that is gone on with."""
+    guide = GUIDES.get(opened.task.name, "")
+    if opened.task.one_way or not guide:
+        return guide
+    return f"{guide} {BOTH_WAYS if opened.checkpoint.model.bidirectional else LEFT_ONLY}"
 
 
 def look_for(example: Example, opened: OpenModel) -> str:

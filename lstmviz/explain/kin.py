@@ -23,7 +23,7 @@ def kinship(models: list[OpenModel]) -> list[int]:
 
 def corresponding(a: Checkpoint, b: Checkpoint) -> bool:
     """Whether unit n of one is unit n of the other: they hold the same weights, or began with the same."""
-    if (a.model.hidden_size, a.model.num_layers) != (b.model.hidden_size, b.model.num_layers):
+    if any(getattr(a.model, size) != getattr(b.model, size) for size in ("hidden_size", "num_layers", "bidirectional")):
         return False
     shared = a.weights.keys() & b.weights.keys()
     outside = [name for name in shared if not name.startswith("layers.")]
@@ -33,9 +33,9 @@ def corresponding(a: Checkpoint, b: Checkpoint) -> bool:
     return shapes[0] == shapes[1] and a.train.seed == b.train.seed and a.corpus_sha256 == b.corpus_sha256
 
 
-def largest_differences(a: Compared, b: Compared, layer: int) -> dict[str, float]:
+def largest_differences(a: Compared, b: Compared, track: int) -> dict[str, float]:
     """The largest difference of every role that both have."""
     if a is b or len(a.reading.ids) != len(b.reading.ids):
         return {}
-    x, y = a.reading.trace, b.reading.trace
-    return {role: float(np.abs(y[role][layer] - x[role][layer]).max()) for role in y if role in x}
+    x, y = a.reading.tracks, b.reading.tracks
+    return {role: float(np.abs(y[role][track] - x[role][track]).max()) for role in y if role in x}

@@ -7,11 +7,10 @@ from math import log
 import numpy as np
 
 from lstmviz.cells import CELLS
-from lstmviz.explain.alignment import Compared
+from lstmviz.explain.alignment import Compared, Place
 from lstmviz.explain.rows import role_in
 from lstmviz.reading import running_mean
 from lstmviz.roles import ROLES
-from lstmviz.trace import kept
 from lstmviz.wire import answer_of
 
 GAIN = "memory gains"  # there where something is laid over the losses
@@ -29,39 +28,39 @@ CHARTS = {  # name -> what stands below it, and whether it is of one gate
 }
 
 
-def measures(model: Compared, layer: int, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:
+def measures(model: Compared, place: Place, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:
     """A number a position of the axis for every chart; None where there is nothing of the kind.
 
     Args:
+        place: of the gates that are meant; where the model has nothing, so has what is of a gate.
         gate: the slot whose mean and saturation are meant.
         at, by: as for `losses`.
     """
-    trace, config = model.reading.trace, model.checkpoint.model
+    reading, track = model.reading, model.track(place)
 
     def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
         return np.where(at >= 0, values[at], np.nan)
 
-    own = losses(trace.nll, at, by)
+    own = losses(reading.trace.nll, at, by)
     found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS) | own
     if model.beside_nll is not None:
         found[GAIN] = losses(model.beside_nll, at, by)["loss"] - own["loss"]
-    if answer := answer_of(model.opened, model.reading):
+    if answer := answer_of(model.opened, reading):
         found["perplexity"], found[PROBABILITY] = None, placed(np.array(answer.probability, float))
-    if layer >= config.num_layers:
+    if track is None:
         return found
-    keeps = kept(trace)
-    share = keeps
+    keeps = share = reading.kept
     if gate != "keeps":
-        role = role_in(gate, CELLS[config.cell])
-        share = None if role is None or ROLES[role].high is None else trace[role]  # a logarithm is no share
+        role = role_in(gate, CELLS[model.checkpoint.model.cell])
+        share = None if role is None or ROLES[role].high is None else reading.tracks[role]  # a logarithm is no share
     if share is not None:
-        values = share[layer]  # (T, H)
+        values = share[track]  # (T, H)
         found["mean"] = placed(values.mean(-1, dtype=float))
         there = np.where(np.isfinite(values).all(-1), 0.0, np.nan)  # what was kept at an sLSTM's first step is unknown
         found["below 0.1"] = placed((values < 0.1).mean(-1) + there)
         found["above 0.9"] = placed((values > 0.9).mean(-1) + there)
     if keeps is not None:
-        found["half-life"] = placed(half_life(keeps[layer]))
+        found["half-life"] = placed(half_life(keeps[track]))
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.explain.alignment import Compared, shared_axis
+from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.measures import CHARTS, GAIN, OF_LABELS, OF_TEXT, measures
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading
@@ -64,7 +64,7 @@ def markdown(table: pd.DataFrame) -> str:
     return "".join(f"| {' | '.join(map(written, row))} |\n" for row in rows)
 
 
-def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
+def lines_table(text: str, models: list[Compared], place: Place) -> pd.DataFrame:
     """One row for each position of the axis and each model: what the charts show, of every gate.
 
     Returns:
@@ -76,9 +76,9 @@ def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
     for model, at in zip(models, axis.at, strict=True):
         columns: dict[str, Any] = {"position": range(len(axis.labels)), "token": axis.labels, "model": model.name}
         for gate in ("keeps", "writes", "shows"):
-            found = measures(model, layer, gate, at, axis.by)
+            found = measures(model, place, gate, at, axis.by)
             whole = {name: found[name] for name, (_, of_gate) in CHARTS.items() if not of_gate}
-            for name in OF_TEXT if model.reading.image is not None else OF_LABELS:
+            for name in OF_TEXT if model.opened.says_labels else OF_LABELS:
                 del whole[name]
             if not any(each.beside for each in models):
                 whole.pop(GAIN, None)
@@ -89,7 +89,7 @@ def lines_table(text: str, models: list[Compared], layer: int) -> pd.DataFrame:
 
 def values_table(models: list[Compared]) -> pd.DataFrame:
     """Every gate and state of every model, layer, token and unit, as Watch exports those of one."""
-    tables = [trace_table(each.reading, each.checkpoint.vocabulary).assign(model=each.name) for each in models]
+    tables = [trace_table(each.reading, each.opened.reads).assign(model=each.name) for each in models]
     return pd.concat(tables, ignore_index=True)
 
 

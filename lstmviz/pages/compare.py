@@ -9,17 +9,17 @@ import streamlit as st
 
 from lstmviz.baselines import NGram
 from lstmviz.charts import lines_figure
-from lstmviz.explain.alignment import Axis, Compared, shared_axis
+from lstmviz.explain.alignment import Axis, Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
-from lstmviz.explain.examples import SIDE_BY_SIDE
+from lstmviz.explain.examples import GUIDES, SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
 from lstmviz.reading import OpenModel, Selected, Selection, read, read_image, select, telling_unit, tokens_at_most
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
-from lstmviz.ui.controls import STYLE, is_grammar, keep_text, type_sentence
+from lstmviz.ui.controls import STYLE, keep_text, kept_as, type_sentence
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import SENTENCE, Compare, readings, report, session
@@ -39,7 +39,7 @@ def page() -> None:
             line_up_buttons("few")
         return
     first, every = next(iter(opened.values())), list(opened.values())
-    keep_text(f"compare {first.checkpoint.corpus_name}", first, SENTENCE)
+    keep_text(f"compare {kept_as(first)}", first, SENTENCE)
     view, beside = compare_bar(opened, {address: baselines(each, home) for address, each in opened.items()})
     facts = differences(every, [reads(model) for model in every])
     compare(opened, beside, view, facts, kinship(every))
@@ -70,7 +70,7 @@ def compare(
             comparison(None, [], Frame([("info", nothing)]), key="comparison")
             return
         said, axis = report("comparison"), shared_axis(text, compared)
-        selection = selection_in(axis, compared, view.layer, said.selection)
+        selection = selection_in(axis, compared, view.place, said.selection)
         memory.selected, memory.among = Selected(selection, axis.labels, said.selection), names
         shown = Comparison(compared, axis, facts, kin, refer(names, kin, said.pinned))
         address = {
@@ -84,9 +84,10 @@ def compare(
 
 
 def notes_on(compared: list[Compared]) -> list[Note]:
-    """What to look for when several models read a grammar, and whether all of the text is shown."""
+    """What to look for when several models read generated text, and whether all of it is shown."""
     corpora = {model.checkpoint.corpus_name for model in compared}
-    notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
+    notes: list[Note] = [("note", guide)] if (guide := GUIDES.get(compared[0].opened.task.name)) else []
+    notes += [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
     cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
     if cut.dropped:
         shown = f"the first {len(cut.pieces):,} are shown"
@@ -106,7 +107,7 @@ def figures(opened: dict[Address, OpenModel]) -> None:
         points = [(s, v) for s, v in zip(history["step"], history["valid_nll"], strict=True) if v is not None]
         learned[title] = [s for s, _ in points], [v for _, v in points]
     left, right = st.columns(2, gap="medium")
-    of = "label" if next(iter(opened.values())).side else "token"
+    of = "label" if next(iter(opened.values())).says_labels else "token"
     most = 1.5 * max(log(len(each.checkpoint.vocabulary)) for each in opened.values())
     with left, st.container(border=True, gap="small"):
         st.markdown("**how they learned**")
@@ -121,7 +122,7 @@ def figures(opened: dict[Address, OpenModel]) -> None:
             st.caption("Validation loss while they were trained; the lower, the better.")
         if any(loss > most for _, losses in learned.values() for loss in losses):
             st.caption(f"What is above {most:.1f}, half as much again as guessing costs, is cut off.")
-    if any(is_grammar(each) for each in opened.values()):
+    if any(each.checkpoint.hidden_variable for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")
             with st.spinner("Asking each model 400 sentences…"):
@@ -163,13 +164,13 @@ def refer(names: list[str], kin: list[int], pinned: str | None) -> int:
     return next((k for k, group in enumerate(kin) if kin.count(group) > 1), 0)
 
 
-def selection_in(axis: Axis, compared: list[Compared], layer: int, told: Selection | None) -> Selection:
+def selection_in(axis: Axis, compared: list[Compared], place: Place, told: Selection | None) -> Selection:
     """The selected position, unit and model: the last key's, until somebody chooses another."""
     memory, names = session(Compare), [model.name for model in compared]
     if memory.selected:
         before, name = memory.selected, memory.among[memory.selected.selection.of]
     else:
-        first = telling_unit(compared[0].opened, min(layer, compared[0].checkpoint.model.num_layers - 1))
+        first = telling_unit(compared[0].opened, compared[0].track(place) or 0)
         time = len(axis.labels) - 1 if memory.time is None else memory.time
         unit = first if memory.unit is None else memory.unit
         before, name = Selected(Selection(time, unit), axis.labels, told), memory.of

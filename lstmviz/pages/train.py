@@ -334,10 +334,11 @@ def probe(seen: Snapshot, step: int) -> None:
     corpus = opened.checkpoint.corpus_name
     said_so = follows(reading.trace, reading.pieces, corpus, chosen.of, chosen.unit)
     roles = drawn_roles(opened.checkpoint.model.cell, reading.trace)
+    tracks = opened.tracks_in([0])
     message = payload(
         opened,
         reading,
-        layers=[0],
+        layers=tracks,
         roles=roles,
         order="index",
         selection=chosen.said("layer"),
@@ -345,7 +346,7 @@ def probe(seen: Snapshot, step: int) -> None:
         identity=f"step {step}",
         name=f"{seen.run.name} after {step:,} steps",
     )
-    frame = Frame([("note", said_so)] if said_so else [], height=max(420, 122 * len(roles) + 96))
+    frame = Frame([("note", said_so)] if said_so else [], height=max(420, 122 * len(roles) * len(tracks) + 96))
     gate_map(message, frame, key="probe")
 
 

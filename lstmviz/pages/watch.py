@@ -10,7 +10,7 @@ from lstmviz.baselines import NGram
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
-from lstmviz.explain.examples import examples_for
+from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.reading import (
     LONGEST,
     OpenModel,
@@ -135,7 +135,9 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
             ("info", f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.")
         ]
     notes: list[Note] = [("look", example.look) for example in examples_for(opened) if example.text == text]
-    vocabulary = opened.checkpoint.vocabulary
+    if guide := guide_to(opened):
+        notes.insert(0, ("note", guide))
+    vocabulary = opened.reads
     noun = "characters" if vocabulary.level == "char" else "words"
     if reading.dropped:
         count = len(reading.pieces) + reading.dropped

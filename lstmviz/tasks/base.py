@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -19,6 +20,8 @@ READ_TO_THE_END = "it is asked when it has read all"  # why one direction is eno
 AT_ONCE = 8192  # steps that are judged at once
 Open = Callable[[TrainConfig, Vocabulary | None, Vocabulary | None], Corpus]
 Parts = Callable[[Tensor], tuple[Tensor, Tensor, Tensor | None]]
+Draw = Callable[[random.Random], Sequence[str]]
+Right = Callable[[Sequence[str]], Sequence[str | None]]
 
 
 class Judgement(NamedTuple):
@@ -50,6 +53,8 @@ class Task:
         says: what; tokens of a task with ``parts`` are another sequence than that which is read.
         one_way: why a model reads from the left only; empty where it may read in both directions.
         known: what is known of built-in data, by their names: for the card of whoever learned from them.
+        drawn: of built-in texts, by their names: the tokens of another one of them.
+        right: and what is right after each token of such a text; None where nothing is asked, or nobody can know.
         column: what is read at a step.
         whole: all that is read.
         label: what a label says.
@@ -64,6 +69,8 @@ class Task:
     says: Literal["labels", "tokens"] = "labels"
     one_way: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
+    drawn: Mapping[str, Draw] = field(default_factory=dict)
+    right: Mapping[str, Right] = field(default_factory=dict)
     column: str = "token"
     whole: str = "sentence"
     label: str = "label"

@@ -6,6 +6,7 @@ What the label decides, and how long it must be remembered until then, is known 
 from __future__ import annotations
 
 import math
+import random
 from functools import cache, partial
 
 from torch import Tensor
@@ -38,6 +39,11 @@ def _open(config: TrainConfig, says: Vocabulary | None, labels: Vocabulary | Non
     return open_captions(config, says, labels)
 
 
+def _another(name: str, rng: random.Random) -> list[str]:
+    generated = GENERATED[name]
+    return [*generated.text(generated.draw(rng), rng.choice(generated.labels)).tokens]
+
+
 def _known(name: str) -> str:
     """As `lstmviz.data.captions` proves."""
     count = len(GENERATED[name].labels)
@@ -57,4 +63,5 @@ CAPTION = Task(
     says="tokens",
     one_way="what follows is what it is to say",
     known={name: _known(name) for name in GENERATED},
+    drawn={name: partial(_another, name) for name in GENERATED},
 )

@@ -8,6 +8,7 @@ verb): the label is what may come there. In `recall` that is one of four symbols
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import cache, partial
 
 from lstmviz.config import TrainConfig
@@ -31,6 +32,14 @@ def begun(grammar: str, rng: random.Random, reach: int = 1) -> Labelled:
     return Labelled(sentence[: question.time + 1], ["/".join(sorted(question.right))])
 
 
+def answer(grammar: str, tokens: Sequence[str]) -> list[str | None]:
+    """What may come after these tokens, at each of them, since it is said when all are read; None where they end with
+    no question.
+    """
+    right = [question.right for question in GRAMMARS[grammar].questions(tokens) if question.time == len(tokens) - 1]
+    return ["/".join(sorted(right[0])) if right else None] * len(tokens)
+
+
 @cache
 def _asking(grammar: str, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     rng, config = random.Random(0), TrainConfig(grammar, GRAMMARS[grammar].level)
@@ -44,5 +53,12 @@ def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | No
 
 
 CLASSIFY_TEXT = Task(
-    "classify_text", "a text: which label it has", ASKING, _open, tokens_and_labels, one_way=READ_TO_THE_END
+    "classify_text",
+    "a text: which label it has",
+    ASKING,
+    _open,
+    tokens_and_labels,
+    one_way=READ_TO_THE_END,
+    drawn={grammar: lambda rng, grammar=grammar: begun(grammar, rng).tokens for grammar in ASKING},
+    right={grammar: partial(answer, grammar) for grammar in ASKING},
 )

@@ -15,13 +15,14 @@ stretches between each choice of symbols, so after every beginning, and before e
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import product
 
 from lstmviz.config import TrainConfig
-from lstmviz.data.expressions import EXPRESSIONS, drawn, texts_of
+from lstmviz.data.expressions import DEEPEST, EXPRESSIONS, draw, drawn, texts_of, values_along
+from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task, tokens_and_labels
@@ -39,11 +40,24 @@ def one_direction() -> Fraction:
 
 def tagged(symbols: Sequence[str], stretches: Sequence[Sequence[str]]) -> Labelled:
     """The text of these symbols with these stretches of fillers between them."""
-    tokens, labels = [symbols[0]], [2 * symbols[0]]
-    for fillers, before, after in zip(stretches, symbols[:-1], symbols[1:], strict=True):
+    tokens = [symbols[0]]
+    for fillers, after in zip(stretches, symbols[1:], strict=True):
         tokens += [*fillers, after]
-        labels += [before + after] * len(fillers) + [2 * after]
-    return Labelled(tokens, labels)
+    return Labelled(tokens, around(tokens))
+
+
+def around(tokens: Sequence[str]) -> list[str | None]:
+    """The last symbol up to each token, and the next from it on; None where there is none."""
+
+    def last(some: Iterable[str]) -> list[str]:
+        symbol, found = "", []
+        for token in some:
+            symbol = token if token in SYMBOLS else symbol
+            found.append(symbol)
+        return found
+
+    both = zip(last(tokens), reversed(last(reversed(tokens))), strict=True)
+    return [before + after if before and after else None for before, after in both]
 
 
 def _drawn(rng: random.Random) -> Labelled:
@@ -74,6 +88,10 @@ def _expressions(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     return texts_of(EXPRESSIONS, drawn(), labels, reads)
 
 
+def _written(rng: random.Random) -> list[str]:
+    return [token for token, _ in draw(rng, rng.randint(1, DEEPEST), NODES).tokens()]
+
+
 def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     if config.corpus == BETWEEN:
         return known_to(_between, labels, reads)
@@ -88,5 +106,7 @@ TAG = Task(
     (BETWEEN, EXPRESSIONS),
     _open,
     tokens_and_labels,
+    drawn={BETWEEN: lambda rng: _drawn(rng).tokens, EXPRESSIONS: _written},
+    right={BETWEEN: around, EXPRESSIONS: values_along},
     known={BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right"},
 )

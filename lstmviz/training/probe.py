@@ -33,7 +33,9 @@ class Probe:
             is smaller.
         probabilities: theirs, ``(T, 5)``.
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
-        label: what it shows, or what begins the sentence, as the corpus numbers its labels.
+        right: where labels are said, which is right at each step, as the corpus numbers them, `IGNORED` where none is
+            asked; None where nobody knows.
+        begun: where a label begins the sentence, that label, as the corpus numbers them.
     """
 
     trace: GateTrace
@@ -41,14 +43,15 @@ class Probe:
     likely: np.ndarray
     probabilities: np.ndarray
     image: np.ndarray | None = None
-    label: int | None = None
+    right: list[int] | None = None
+    begun: int | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part; of one that says a text for it the speaker's gates are kept. A text that
-        a label begins is begun by that of the first of the validation part.
+        or the first of the validation part; of one that says a text for it the speaker's gates are kept. Where a
+        label begins what is said, it is that of the first of the validation part.
 
         Args:
             model: put into eval mode.
@@ -57,7 +60,8 @@ class Probe:
         if corpus.row_size:
             rows, label = corpus.valid[0, :, :-1], int(corpus.valid[0, 0, -1])
             trace, likely = trace_labels(model.eval(), rows / 255, label)
-            return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), label)
+            shows = [label] * len(rows)
+            return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
             source = corpus.valid[0, :, 0]
             told = trace_translation(
@@ -76,15 +80,16 @@ class Probe:
             row = corpus.valid[0].long()
             typed = corpus.vocabulary.encode(sentence) or row[row[:, 2] != IGNORED, 2].tolist()
             trace, likely = trace_caption(model.eval(), label := int(row[0, 0]), torch.tensor(typed))
-            return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, label=label)
+            return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, begun=label)
         if corpus.reads:
             tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
-            labels = torch.where(labels == IGNORED, labels[-1], labels)  # of a label of the whole, what it is all along
+            if (labels[:-1] == IGNORED).all():
+                labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
                 trace, likely = trace_labels(model.eval(), torch.tensor(typed))
-                return cls(replace(trace, nll=trace.nll[:0]), typed, likely.ids, likely.probabilities)
+                return cls(trace, typed, likely.ids, likely.probabilities)
             trace, likely = trace_labels(model.eval(), tokens, labels)
-            return cls(trace, tokens.tolist(), likely.ids, likely.probabilities)
+            return cls(trace, tokens.tolist(), likely.ids, likely.probabilities, right=labels.tolist())
         vocabulary, text = corpus.vocabulary, corpus.valid[:300]
         ends = (text == vocabulary.end).nonzero()
         cut = int(ends[-1]) + 1 if len(ends) else len(text)
@@ -103,7 +108,7 @@ class Probe:
         """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
-        if_any = {"image": self.image, "label": self.label}
+        if_any = {"image": self.image, "label": self.right, "begun": self.begun}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
@@ -126,19 +131,20 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label = arrays.pop("image", None), arrays.pop("label", None)
-            label = None if label is None else int(label)
+            image, label, begun = (arrays.pop(name, None) for name in ("image", "label", "begun"))
+            right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
-            return cls(trace, list(ids.tolist()), likely, probabilities, image, label)
+            begun = None if begun is None else int(begun)
+            return cls(trace, list(ids.tolist()), likely, probabilities, image, right, begun)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
     def is_finite(self) -> bool:
         """Whether all gates and states, and what is said of the tokens, are finite numbers."""
-        values = [*self.trace.values(), self.trace.nll[1:], self.probabilities]  # there is no loss of the first token
-        return all(np.isfinite(each).all() for each in values)
+        values = [*self.trace.values(), self.probabilities]
+        return all(np.isfinite(each).all() for each in values) and not np.isinf(self.trace.nll).any()  # NaN: none asked
 
     def reading(self, opened: OpenModel) -> Reading:
         """As a map draws it.
@@ -149,22 +155,25 @@ class Probe:
         Raises:
             ValueError: it is not; another model was at work.
         """
-        count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.checkpoint.model.row_size
-        if side:
-            one, _ = trace_labels(opened.model, torch.zeros(1, side))
+        count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
+        if opened.says_labels:
+            first = torch.zeros(1, side) if side else torch.tensor([opened.reads.end])
+            one, _ = trace_labels(opened.model, first)
         else:
-            one, _ = trace_tokens(opened.model, torch.tensor([opened.checkpoint.vocabulary.end]))
-        shapes = {name: (len(values), count, values.shape[-1]) for name, values in one.items()}
-        ids = [*([] if side else [self.ids]), *self.likely.T.tolist()]
-        labels = len(opened.checkpoint.reads or ()) if opened.checkpoint.model.labels_read else known if side else 0
+            one, _ = trace_tokens(opened.model, torch.tensor([opened.reads.end]))
+        shapes = {name: (*values.shape[:-2], count, values.shape[-1]) for name, values in one.items()}
+        said = [[i for i in self.right or [] if i != IGNORED], *self.likely.T.tolist()]
+        read = [] if side else self.ids
         of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
             and self.trace.nll.shape == (count,)
             and all(values.dtype.kind == "f" for values in (*self.trace.values(), self.trace.nll, self.probabilities))
             and self.likely.shape == self.probabilities.shape == (count, min(5, known))
-            and all(type(each) is int and 0 <= each < known for row in ids for each in row)
-            and (self.label is None or 0 <= self.label < labels)
+            and len(self.right or self.ids) == count
+            and (self.begun in range(len(opened.labels)) if opened.labels else self.begun is None)
+            and all(type(each) is int and 0 <= each < known for row in said for each in row)
+            and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
         if not good:
@@ -172,6 +181,7 @@ class Probe:
         if self.image is not None:
             pieces, ids = rows_named(count), row_ids(self.image)
         else:
-            pieces, ids = [opened.checkpoint.vocabulary.tokens[i] for i in self.ids], self.ids
-        said = self.likely, self.probabilities
-        return Reading(pieces, ids, 0, self.trace, *said, opened.model, image=self.image, label=self.label)
+            pieces, ids = [opened.reads.tokens[i] for i in self.ids], self.ids
+        likely = self.likely, self.probabilities
+        about = {"image": self.image, "right": self.right, "begun": self.begun}
+        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **about)

@@ -13,6 +13,7 @@ from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.home import Home
 from lstmviz.reading import OpenModel
+from lstmviz.tasks import TASKS
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, key_of, linked, linked_all, session, unlink
@@ -139,9 +140,9 @@ def line_up_buttons(where: str) -> None:
     for task, members in sources.line_ups().items():
         label = f"{task}: {len(members)} cells"
         st.button(label, key=key_of(where, task), on_click=put, args=(telling(members),), width="stretch")
-    for data, models in sources.of_images().items():
-        label = f"{data}, an image read row by row: {len(models)} cells"
-        st.button(label, key=key_of(where, data), on_click=put, args=(models,), width="stretch")
+    for (task, data), models in sources.of_tasks().items():
+        label = f"{data}: {TASKS[task].title} · {len(models)} models"
+        st.button(label, key=key_of(where, f"{task} {data}"), on_click=put, args=(models,), width="stretch")
 
 
 def telling(members: list[Member]) -> list[Member]:

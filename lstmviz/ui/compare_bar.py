@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from lstmviz.baselines import NGram
-from lstmviz.explain.alignment import Compared
+from lstmviz.explain.alignment import Compared, Place
 from lstmviz.explain.comparison import View
 from lstmviz.explain.measures import CHARTS, GAIN, OF_LABELS, OF_TEXT, PROBABILITY
 from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
-from lstmviz.reading import OpenModel, Reading
+from lstmviz.reading import ARROWS, OpenModel, Reading
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, open_baseline, order_control, units_control
 from lstmviz.ui.session import BESIDE, SENTENCE, readings
 from lstmviz.ui.sources import Address, Baseline, titles
@@ -32,9 +32,10 @@ def compare_bar(
         How the models are shown, and what is laid over the loss of each that has its vocabulary.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
-        if not (of_images := next(iter(opened.values())).side is not None):
-            examples_menu(next(iter(opened.values())), SENTENCE)
-        layer = layer_control(max(each.checkpoint.model.num_layers for each in opened.values()))
+        first = next(iter(opened.values()))
+        if not first.side:
+            examples_menu(first, SENTENCE)
+        place = place_control([*opened.values()])
         difference = difference_control()
         many = max(each.checkpoint.model.hidden_size for each in opened.values()) > MOST
         only = many and units_control("units", "rows")
@@ -49,25 +50,29 @@ def compare_bar(
             )
             order = order_control(only, "order_of_rows")
         with st.popover("charts"):
-            charts, gate = chart_controls(of_images)
+            charts, gate = chart_controls(first.says_labels)
         baseline = baseline_control(next(filter(None, baselines.values()), {}), BESIDE)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
     ngram = open_baseline(baseline)
     beside = {address: ngram for address, has in baselines.items() if ngram and baseline in has.values()}
     if export.open:
         with export:
-            export_controls(opened, beside, layer)
+            export_controls(opened, beside, place)
     charts = [chart for chart in CHARTS if chart in charts or (chart == GAIN and beside)]
-    return View(layer, order, [slot for slot in SLOTS if slot in slots] or ["keeps"], charts, gate, difference), beside
+    return View(place, order, [slot for slot in SLOTS if slot in slots] or ["keeps"], charts, gate, difference), beside
 
 
-def layer_control(deepest: int) -> int:
-    """One of the layers of the deepest model, from 0."""
-    if deepest == 1:
-        return 0
-    st.markdown("layer", width="content")
-    layer = st.segmented_control("layer", [str(k + 1) for k in range(deepest)], default="1", key="depth", **BARE)
-    return int(layer) - 1
+def place_control(opened: list[OpenModel]) -> Place:
+    """One of the layers of the deepest model, and where one reads in both directions, in which."""
+    layer, deepest = "1", max(each.checkpoint.model.num_layers for each in opened)
+    if deepest > 1:
+        st.markdown("layer", width="content")
+        layer = st.segmented_control("layer", [str(k + 1) for k in range(deepest)], default="1", key="depth", **BARE)
+    if not any(each.checkpoint.model.bidirectional for each in opened):
+        return Place(int(layer) - 1)
+    st.markdown("reads", width="content")
+    arrow = st.segmented_control("direction", ARROWS, default=ARROWS[0], key="reads", **BARE)
+    return Place(int(layer) - 1, arrow == ARROWS[-1])
 
 
 def difference_control() -> bool:
@@ -80,14 +85,14 @@ def difference_control() -> bool:
     return st.segmented_control("show", ["values", "difference"], default="values", key="show", **BARE) == "difference"
 
 
-def chart_controls(of_images: bool) -> tuple[list[str], str]:
+def chart_controls(of_labels: bool) -> tuple[list[str], str]:
     """Which charts are drawn, and of which gate those are that are of one."""
     charts = st.pills(
         "a line for every model",
-        [chart for chart in CHARTS if chart != GAIN and chart not in (OF_TEXT if of_images else OF_LABELS)],
+        [chart for chart in CHARTS if chart != GAIN and chart not in (OF_TEXT if of_labels else OF_LABELS)],
         selection_mode="multi",
-        default=[PROBABILITY if of_images else "loss", "mean"],
-        key="charts_of_images" if of_images else "charts",
+        default=[PROBABILITY if of_labels else "loss", "mean"],
+        key="charts_of_images" if of_labels else "charts",
         bind="query-params",
     )
     gate = st.segmented_control(
@@ -96,7 +101,7 @@ def chart_controls(of_images: bool) -> tuple[list[str], str]:
     return charts, gate
 
 
-def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGram], layer: int) -> None:
+def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGram], place: Place) -> None:
     """The tables of what is compared; made only when asked for."""
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
     compared, text = side_by_side(opened, readings().compare, beside), SENTENCE.value() or ""
@@ -104,7 +109,7 @@ def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGra
     offer("models (Markdown)", "models.md", lambda: markdown(models_table(models)))
     offer("models (CSV)", "models.csv", lambda: as_csv(models_table(models)))
     if len(compared) == len(opened):  # they have read something
-        offer("lines, a token a row (CSV)", "lines.csv", lambda: as_csv(lines_table(text, compared, layer)))
+        offer("lines, a token a row (CSV)", "lines.csv", lambda: as_csv(lines_table(text, compared, place)))
         offer("every value (Parquet)", "traces.parquet", lambda: as_parquet(values_table(compared)))
 
 

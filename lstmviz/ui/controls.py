@@ -119,18 +119,23 @@ def examples_menu(opened: OpenModel, box: Widget[str]) -> None:
 
 
 def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model knows so few tokens that each can be a button."""
-    return opened.checkpoint.hidden_variable is not None and len(opened.checkpoint.vocabulary) <= MAX_BUTTONS
+    """Whether the model learned a generated language, whose tokens can each be a button."""
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.corpus_name)
+    return bool(generated) and len(opened.reads) <= MAX_BUTTONS
 
 
-def token_buttons(vocabulary: Vocabulary, box: Widget[str]) -> None:
-    """The few tokens of a grammar, to write a sentence by pressing them."""
+def token_buttons(vocabulary: Vocabulary, box: Widget[str], alone: bool) -> None:
+    """The few tokens of a grammar, to write a sentence by pressing them.
+
+    Args:
+        alone: a sentence is read by itself, so that no other follows its end.
+    """
 
     def append(sign: str) -> None:
         box.put(vocabulary.joined(box.value() or "", sign))
 
     tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
-        [EOS] if vocabulary.level == "word" else []
+        [EOS] if vocabulary.level == "word" and not alone else []
     )
     with st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
@@ -149,14 +154,19 @@ def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
         live="0ms",
         bind="query-params",
         label_visibility="collapsed",
-        placeholder=f"Type a sentence; {opened.checkpoint.vocabulary.newline_sign} stands for a new line",
+        placeholder=f"Type a {opened.task.whole}; {opened.reads.newline_sign} stands for a new line",
         autocomplete="off",
     )
     text = (text or "")[:LONGEST]
     if is_grammar(opened):
-        token_buttons(opened.checkpoint.vocabulary, box)
-    session(Sentences).texts[opened.checkpoint.corpus_name] = text
+        token_buttons(opened.reads, box, alone=opened.says_labels)
+    session(Sentences).texts[kept_as(opened)] = text
     return text
+
+
+def kept_as(opened: OpenModel) -> tuple[str, str]:
+    """For what a text is kept: models of one task and one corpus read the same."""
+    return opened.task.name, opened.checkpoint.corpus_name
 
 
 def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:
@@ -172,10 +182,10 @@ def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:
     Returns:
         Whether it is another reader than before. The first one takes the text of the link, if that has one.
     """
-    sentences, corpus = session(Sentences), opened.checkpoint.corpus_name
+    sentences = session(Sentences)
     before, sentences.reader = sentences.reader, reader
     if opened.side or (before == reader and box.known()):
         return before != reader
     if before is not None or linked(box.key) is None:
-        box.put(sentences.texts.get(corpus, examples_for(opened)[0].text))
+        box.put(sentences.texts.get(kept_as(opened), examples_for(opened)[0].text))
     return before != reader

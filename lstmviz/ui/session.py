@@ -36,12 +36,12 @@ class Sentences:
 
     Args:
         reader: who reads it: a page, and what on it decides of the text.
-        texts: corpus -> what was last typed for its models.
+        texts: task and corpus -> what was last typed for their models.
         examples: how often one was chosen.
     """
 
     reader: str | None = None
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
     examples: int = 0
 
 

@@ -31,7 +31,6 @@ from lstmviz.checkpoint import CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.reading import SHOWN, OpenModel, prepare
-from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, RunConfig
@@ -258,12 +257,12 @@ def shared(names: list[str]) -> list[str]:
     ]
 
 
-def of_images() -> dict[str, list[Shipped]]:
-    """What learned the same images with several cells, among those that come with the project."""
-    found: dict[str, list[Shipped]] = {}
+def of_tasks() -> dict[tuple[str, str], list[Shipped]]:
+    """Task and data -> the models that learned it in different ways, among those that come with the project."""
+    found: dict[tuple[str, str], list[Shipped]] = {}
     for each in Shipped.every():
-        if each.of == CLASSIFY.name:
-            found.setdefault(each.name.partition("-")[0], []).append(each)
+        if each.of != LANGUAGE.name:
+            found.setdefault((each.of, each.name.partition("-")[0]), []).append(each)
     return {data: models for data, models in found.items() if len(models) > 1}
 
 

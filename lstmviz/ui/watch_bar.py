@@ -22,19 +22,19 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
         baselines: what can be laid over the loss, by name.
 
     Returns:
-        The layers and the roles that are drawn, the order of the units, and what is laid over the loss.
+        The tracks and the roles that are drawn, the order of the units, and what is laid over the loss.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
         if not opened.side:
             examples_menu(opened, TEXT)
-        layers = layer_control(opened.checkpoint.model.num_layers)
+        layers = opened.tracks_in(layer_control(opened.checkpoint.model.num_layers))
         count = opened.checkpoint.model.hidden_size
         only = count > MOST and units_control(f"{count} units")
         with st.popover("panels"):
             roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
             order = order_control(only)
         baseline = baseline_control(baselines, BASELINE)
-        if not opened.side:
+        if not opened.says_labels:
             with st.popover("continue"):
                 continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
@@ -105,7 +105,7 @@ def continue_controls(opened: OpenModel) -> None:
         memory.draws += 1
         try:
             more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
-        except FloatingPointError as error:
+        except (FloatingPointError, ValueError) as error:
             memory.problem = str(error)
             return
         joined = opened.checkpoint.vocabulary.joined(text, more)
@@ -124,7 +124,7 @@ def export_controls(opened: OpenModel) -> None:
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")
         return
-    vocabulary = opened.checkpoint.vocabulary
+    vocabulary = opened.reads
     st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
     offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
     offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))

@@ -19,7 +19,7 @@ import { answered } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
-import { decode, headed, meanOf, valueOf } from "./wire.js";
+import { decode, headed, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
 const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
@@ -317,13 +317,13 @@ class GateMap {
     const { data } = this, { time, unit, layer } = { ...this.selection.at, ...hovered }, panels = panelsOf(data, layer);
     const roles = panels.map((panel) => {
       const { codes, ...role } = panel; // the readout needs no planes
-      return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, time - 1) };
+      return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, stepBefore(panel, time)) };
     });
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time),
       right: data.answer?.known ? data.answer.labels[time] : null,
-      layers: data.layers.length, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
+      layer_label: data.layers.length > 1 ? panels[0].layer_label : "", reverse: panels[0].reverse, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       annotation: annotationOf(data, unit, layer),
       begins: data.begins, symbols: data.symbols, does: data.does, lets_out: data.lets_out, resets: data.resets,
       nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),

@@ -1,20 +1,20 @@
 import { memoryOf } from "./deeds.js";
-import { valueOf } from "./wire.js";
+import { stepBefore, valueOf } from "./wire.js";
 
 // The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
 // how much it differs from the token before; what is held is kept, written and changes.
 export function mostAt(panels, time, { begins, ...cell }) {
-  const { size } = panels[0], first = time === 0 && begins;
+  const { size } = panels[0], last = stepBefore(panels[0], time), first = begins && (last < 0 || last * size >= panels[0].codes.length);
   const gates = panels.filter(({ gate }) => gate);
   const holder = panels.find(({ does }) => does === "holds");
   const turned = gates.flatMap((panel) =>
-    Array.from({ length: size }, (_, unit) => valueOf(panel, unit, time) - valueOf(panel, unit, time - 1)));
+    Array.from({ length: size }, (_, unit) => valueOf(panel, unit, time) - valueOf(panel, unit, last)));
   const [kept, written, changed] = [0, 0, 0].map(() => new Float64Array(size)), now = {}, before = {};
   const symbols = panels.map((panel) => [panel, cell.symbols[panel.role], `${cell.symbols[panel.role]}'`]);
   for (let unit = 0; unit < size; unit++) {
     for (const [panel, symbol, earlier] of symbols) {
       now[symbol] = valueOf(panel, unit, time);
-      now[earlier] = before[symbol] = valueOf(panel, unit, time - 1);
+      now[earlier] = before[symbol] = valueOf(panel, unit, last);
     }
     const memory = memoryOf(cell, now, before), { held } = memory, was = first ? 0 : memory.was;
     kept[unit] = first ? 0 : memory.kept * was;

@@ -28,7 +28,7 @@ function row(name, children, title) {
 
 function cellCard(seen) {
   const title = make("h4", "", seen.level === "row" ? "" : `${seen.column} `, [make("span", "said", seen.called), ` · unit ${seen.unit}`]);
-  if (seen.layers > 1) title.append(` · layer ${seen.layer + 1}`);
+  if (seen.layer_label) title.append(` · ${seen.layer_label}`);
   if (seen.annotation) title.append(make("span", "note", seen.annotation));
   const rows = seen.roles.map((role) => {
     const colour = role[seen.mode], most = role.limit ?? role.high;
@@ -40,6 +40,7 @@ function cellCard(seen) {
   });
   const wide = seen.roles.some((role) => role.symbol.length > 2) ? " wide" : "";
   const card = make("div", `card cell${wide}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
+  if (seen.reverse) card.append(make("p", "quiet", "← reads from the right: the step before is the token after."));
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${inline(seen.reads)}.`));
   const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;
   const surprise = seen.answer ? `${seen.answer}.` : missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :

@@ -35,8 +35,9 @@ export function sentence({ roles, time, begins, symbols, does, lets_out, resets 
 
 // What a model that says labels makes of a column.
 export function answered({ top, answer }, t) {
-  const { label, probability } = likeliest(top, t), asked = inline(answer.labels[t]), given = number(answer.probability[t]);
-  const says = `Says ${inline(label)} (${number(probability)})`;
+  const { label, probability } = likeliest(top, t), says = `Says ${inline(label)} (${number(probability)})`;
+  if (answer.labels[t] === null) return `${says}; nothing is asked here`;
+  const asked = inline(answer.labels[t]), given = number(answer.probability[t]);
   if (label === answer.labels[t]) return answer.known ? `${says}, which is right` : says;
   return answer.known ? `${says}; right is ${asked} (${given})` : `${says}; in the end ${asked}, now ${given}`;
 }

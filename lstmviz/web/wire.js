@@ -32,11 +32,14 @@ export function decode(bytes, held) {
   return data;
 }
 
-// A value; NaN where there is none, as before the first token.
+// A value; NaN where there is none, as before the first token, or after the last.
 export function valueOf({ codes, size, low, high }, unit, time) {
-  const code = time < 0 ? NAN : codes[time * size + unit];
+  const code = time < 0 ? NAN : codes[time * size + unit] ?? NAN;
   return code === NAN ? NaN : low + (code / LEVELS) * (high - low);
 }
+
+// The step that was read before this one.
+export const stepBefore = ({ reverse }, time) => (reverse ? time + 1 : time - 1);
 
 export function meanOf(panel, units, time) { // of those that have a value
   const values = units.map((unit) => valueOf(panel, unit, time)).filter((value) => !missing(value));

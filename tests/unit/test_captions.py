@@ -135,11 +135,10 @@ def test_a_checkpoint_of_it_says_what_it_is_and_hostile_ones_are_refused(trained
 def test_its_probe_is_begun_by_a_label(trained: Checkpoint) -> None:
     corpus, model = open_data(SAY), trained.build()
     probe = Probe.of(model, corpus, "yx")
-    assert probe.ids == [BEGIN, *corpus.vocabulary.encode("yx")] and probe.label == int(corpus.valid[0, 0, 0])
+    assert probe.ids == [BEGIN, *corpus.vocabulary.encode("yx")] and probe.begun == int(corpus.valid[0, 0, 0])
     back = Probe.loads(probe.dumps(), "lstm")
-    assert back.label == probe.label and back.is_finite() and len(Probe.of(model, corpus, "").ids) > 2
-    assert probe.label is not None
-    expected, _ = trace_caption(model, probe.label, torch.tensor(probe.ids[1:]))
+    assert back.begun == probe.begun and back.is_finite() and len(Probe.of(model, corpus, "").ids) > 2
+    expected, _ = trace_caption(model, probe.begun, torch.tensor(probe.ids[1:]))
     assert (back.trace["cell"] == expected["cell"]).all()
 
 

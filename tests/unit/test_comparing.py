@@ -13,7 +13,7 @@ import pytest
 from lstmviz.baselines import Counts, NGram
 from lstmviz.checkpoint import Checkpoint, with_layout
 from lstmviz.data.vocabulary import EOS, Vocabulary
-from lstmviz.explain.alignment import Compared, shared_axis
+from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import Differences, differences
 from lstmviz.explain.kin import corresponding, kinship
@@ -41,7 +41,7 @@ def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
 
 def drawn(text: str, models: list[Compared], **changed) -> tuple[ComparisonHeader, list[bytes]]:
     every = [model.opened for model in models]
-    view = View(layer=0, order="index", slots=list(SLOTS), charts=list(CHARTS), gate="keeps", difference=False)
+    view = View(place=Place(), order="index", slots=list(SLOTS), charts=list(CHARTS), gate="keeps", difference=False)
     comparison = Comparison(models, shared_axis(text, models), different(every), kinship(every), reference=0)
     return draw(comparison, dataclasses.replace(view, **changed), {"time": 0, "unit": 0, "model": 0})
 
@@ -134,11 +134,11 @@ def test_a_words_loss_is_spread_over_its_characters(make_checkpoint):
     text = "ab c"
     two = compared(text, make_checkpoint(), make_checkpoint(vocabulary=Vocabulary.of("word", ["ab", "c"])))
     axis = shared_axis(text, two)
-    loss = measures(two[1], 0, "keeps", axis.at[1], axis.by)["loss"]
+    loss = measures(two[1], Place(), "keeps", axis.at[1], axis.by)["loss"]
     nll = two[1].reading.trace.nll
     assert loss is not None
     np.testing.assert_allclose(loss, [np.nan, np.nan, np.nan, nll[1]], rtol=1e-6)
-    spread = measures(two[1], 0, "keeps", np.array([0, 1, 1, 1]), "character")["loss"]
+    spread = measures(two[1], Place(), "keeps", np.array([0, 1, 1, 1]), "character")["loss"]
     np.testing.assert_allclose(spread, [np.nan] + [nll[1] / 3] * 3, rtol=1e-6)
 
 
@@ -158,7 +158,7 @@ def test_an_n_gram_is_laid_over_the_losses_of_the_models_of_its_vocabulary(make_
     assert gains[0] is None and gains[1:] == pytest.approx(laid - loss, abs=1e-4) and none == []
     assert charts["memory gains"].low == -charts["memory gains"].high <= min(gains[1:])
     assert not any(chart.beside for name, chart in charts.items() if name not in ("loss", "perplexity"))
-    own = lines_table(text, two, layer=0).query("model == 'model 0'")
+    own = lines_table(text, two, Place()).query("model == 'model 0'")
     assert own["memory gains"].tolist()[1:] == pytest.approx(laid - loss, rel=1e-5)
     header = drawn(text, [dataclasses.replace(model, beside=None) for model in two])[0]
     assert header.beside == "" and not any(chart.beside for chart in header.charts)
@@ -173,19 +173,19 @@ def test_half_life_is_that_of_a_decay():
 def test_the_mean_and_the_shares_are_those_of_the_gate(make_checkpoint):
     (model,) = compared("abc", make_checkpoint())
     forget, at = model.reading.trace["forget_gate"][0], np.arange(3)
-    found = measures(model, 0, "keeps", at, "token")
+    found = measures(model, Place(), "keeps", at, "token")
     np.testing.assert_allclose(found["mean"], forget.mean(-1), rtol=1e-6)
     np.testing.assert_allclose(found["above 0.9"], (forget > 0.9).mean(-1))
-    shows = measures(model, 0, "shows", at, "token")
+    shows = measures(model, Place(), "shows", at, "token")
     np.testing.assert_allclose(shows["mean"], model.reading.trace["output_gate"][0].mean(-1), rtol=1e-6)
     np.testing.assert_allclose(found["perplexity"][1:], np.exp(np.cumsum(found["loss"][1:]) / [1, 2]), rtol=1e-5)
 
 
 def test_what_a_cell_lacks_is_absent_and_not_zero(make_checkpoint):
     gru, rnn = compared("abc", make_checkpoint(cell="gru"), make_checkpoint(cell="rnn"))
-    assert measures(gru, 0, "shows", np.arange(3), "token")["mean"] is None
-    assert measures(gru, 0, "keeps", np.arange(3), "token")["mean"] is not None
-    assert measures(rnn, 0, "keeps", np.arange(3), "token")["half-life"] is None
+    assert measures(gru, Place(), "shows", np.arange(3), "token")["mean"] is None
+    assert measures(gru, Place(), "keeps", np.arange(3), "token")["mean"] is not None
+    assert measures(rnn, Place(), "keeps", np.arange(3), "token")["half-life"] is None
     header, parts = drawn("abc", [gru, rnn])
     assert header.models[0].absent["shows"].startswith("no output gate")
     slots = [{panel["slot"] for panel in panels_of(part) if panel["drawn"]} for part in parts]
@@ -201,8 +201,10 @@ def test_a_forget_gate_that_says_how_much_is_written_stands_in_that_row_and_is_g
     assert panel["role"] == "forget_gate" and panel["drawn"] and (panel["light"], panel["dark"]) == GREEN
     assert header.models[0].absent["keeps"] == "no forget gate: keeps what it does not write, 1\xa0−\xa0f"
     f = models[0].reading.trace["forget_gate"][0]
-    np.testing.assert_allclose(measures(models[0], 0, "writes", np.arange(3), "token")["mean"], f.mean(-1), rtol=1e-6)
-    keeps = measures(models[0], 0, "keeps", np.arange(3), "token")
+    np.testing.assert_allclose(
+        measures(models[0], Place(), "writes", np.arange(3), "token")["mean"], f.mean(-1), rtol=1e-6
+    )
+    keeps = measures(models[0], Place(), "keeps", np.arange(3), "token")
     np.testing.assert_allclose(keeps["mean"], 1 - f.mean(-1), rtol=1e-5)
     np.testing.assert_allclose(keeps["half-life"], half_life(1 - f), rtol=1e-5)
 
@@ -223,7 +225,7 @@ def test_kin_that_lack_a_layer_are_drawn_beside_a_deeper_model(make_checkpoint):
 
 def test_what_an_slstm_kept_at_its_first_step_is_unknown(make_checkpoint):
     (model,) = compared("abc", make_checkpoint(cell="slstm"))
-    found = measures(model, 0, "keeps", np.arange(3), "token")
+    found = measures(model, Place(), "keeps", np.arange(3), "token")
     for name in ("mean", "below 0.1", "above 0.9"):
         assert np.isfinite(found[name]).tolist() == [False, True, True]
 
@@ -287,7 +289,7 @@ def test_the_tables_say_what_the_page_shows(make_checkpoint):
     facts = models_table({each.name: each.opened for each in both})
     assert facts["cell"].tolist() == ["lstm", "gru"] and facts["units"].tolist() == [4, 4]
     assert facts["validation perplexity"].tolist() == pytest.approx([np.exp(2.0)] * 2)
-    lines = lines_table("ab c", both, layer=0)
+    lines = lines_table("ab c", both, Place())
     assert lines[["position", "model"]].values.tolist() == [[t, f"model {k}"] for t in range(4) for k in range(2)]
     for k, each in enumerate(both):
         own = lines[lines["model"] == each.name]
@@ -332,7 +334,7 @@ def test_what_nobody_sees_in_a_name_is_shown_beside_others(make_checkpoint) -> N
     facts = differences(opened, [1.0, 2.0])
     comparison = Comparison(both, shared_axis("abc", both), facts, kinship(opened), 0)
     header, _ = draw(
-        comparison, View(0, "index", ["keeps"], ["loss"], "keeps", True), {"time": 0, "unit": 0, "model": 0}
+        comparison, View(Place(), "index", ["keeps"], ["loss"], "keeps", True), {"time": 0, "unit": 0, "model": 0}
     )
     said = json.dumps(dataclasses.asdict(header), ensure_ascii=False)
     for each in both:  # what the browser answers with stays as it is

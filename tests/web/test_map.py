@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from lstmviz.baselines import Counts, NGram
 from lstmviz.data.images import examples, from_code
-from lstmviz.explain.alignment import Compared, shared_axis
+from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import differences
 from lstmviz.explain.kin import kinship
@@ -144,7 +144,9 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     compared[0] = replace(compared[0], beside=NGram(counts))
     facts = differences(models, [1000.0, 2000.0, 3000.0])
     comparison = Comparison(compared, shared_axis("abcab", compared), facts, kinship(models), reference=0)
-    view = View(0, "index", ["keeps", "shows", "memory"], ["loss", "memory gains", "mean"], "keeps", difference=True)
+    view = View(
+        Place(), "index", ["keeps", "shows", "memory"], ["loss", "memory gains", "mean"], "keeps", difference=True
+    )
     header, parts = draw(comparison, view, {"time": 2, "unit": 0, "model": 0})
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems
@@ -157,7 +159,7 @@ def test_all_that_the_comparison_of_an_image_reads_is_in_its_header(web_page: Pa
     image, models = examples(8)[0, :, :-1].numpy(), [prepare(classifier(cell=cell)) for cell in ("lstm", "rnn")]
     compared = [Compared(f"{k}", f"{k}", each, read_image(each, image)) for k, each in enumerate(models)]
     axis, facts = shared_axis("", compared), differences(models, [1000.0, 2000.0])
-    view = View(0, "index", ["keeps", "memory"], ["probability", "loss"], "keeps", difference=False)
+    view = View(Place(), "index", ["keeps", "memory"], ["probability", "loss"], "keeps", difference=False)
     header, parts = draw(
         Comparison(compared, axis, facts, kinship(models), 0), view, {"time": 7, "unit": 0, "model": 0}
     )

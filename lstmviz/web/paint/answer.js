@@ -1,5 +1,5 @@
-// Where a model says labels, what stands in the place of the loss: how likely it thinks the right one after every column,
-// and over that bar the one that it would say.
+// Where a model says labels, what stands in the place of the loss: how likely it thinks the right one at every column where
+// one is asked, and over that bar the one that it would say.
 
 import { RIGHT, x } from "../view.js";
 import { inline, likeliest, number } from "../words.js";
@@ -12,9 +12,10 @@ const ABOVE_BAR = 15; // CSS pixels that what it says takes
 // At view.lossTop.
 export function drawAnswer(paint, view, data, theme) {
   const { lossTop, gutter, end, time, narrow, column } = view, bottom = lossTop + LOSS, room = LOSS - ABOVE_BAR;
-  const { labels, probability, known } = data.answer, says = (t) => likeliest(data.top, t);
+  const { labels, probability, known, last } = data.answer, says = (t) => likeliest(data.top, t);
   betweenGutters(paint, view, lossTop, LOSS + 1, () => {
     for (let t = view.from; t < view.to; t++) {
+      if (labels[t] === null) continue;
       const height = (probability[t] ?? 0) * room, { label } = says(t), right = label === labels[t];
       paint.fillStyle = theme.likely;
       paint.globalAlpha = right ? 0.85 : 0.4;
@@ -32,8 +33,11 @@ export function drawAnswer(paint, view, data, theme) {
     write(paint, theme, value, gutter - 12, lossTop + y, { weight: 600, ...style, room: 38 });
   };
   const { label, probability: most } = says(time), what = narrow ? "" : known ? "right: " : "at last: ";
-  row(`${what}${inline(labels[time])}`, number(probability[time]), 22, { colour: theme.likely });
-  row(`says ${inline(label)}`, number(most), 42, {});
+  if (labels[time] === null) row(narrow ? "" : "nothing asked", "–", 32, { alpha: 0.65 });
+  else {
+    if (known || last) row(`${what}${inline(labels[time])}`, number(probability[time]), 22, { colour: theme.likely });
+    row(`says ${inline(label)}`, number(most), 42, {});
+  }
   for (const [text, y] of [["1", ABOVE_BAR + 4], ["0", LOSS - 5]])
     write(paint, theme, text, end + 8, lossTop + y, { size: 11, align: "left", alpha: 0.75, room: RIGHT - 10 });
   return [];

@@ -69,7 +69,7 @@ export function drawMap(paint, view, data, theme) {
   if (data.beside) drawGain(paint, view, data, theme);
   for (const place of view.panels) drawPanel(paint, view, place, theme);
   const title = [`unit ${view.unit} through the ${data.whole}`], note = annotationOf(data, view.unit, view.layer);
-  if (data.layers.length > 1) title.push(`layer ${view.layer + 1}`);
+  if (data.layers.length > 1) title.push(panelsOf(data, view.layer)[0].layer_label);
   if (note) title.push(note);
   drawUnit(paint, view, data, theme, title.join(" · "));
   frameColumn(paint, view, theme, 0, view.panelsEnd, view.strip);

@@ -116,7 +116,8 @@ function drawPanelName(paint, view, { panel, y, height }, theme) {
   if (view.narrow) return drawSymbol(paint, theme, panel, symbol, y + 12, colour);
   write(paint, theme, panel.label, end, y + 10, { size: 13, weight: 700, colour, room: end - 2 });
   drawSymbol(paint, theme, panel, symbol, y + 28, theme.ink, 0.8);
-  if (panel.layer_label) write(paint, theme, panel.layer_label, symbol - 20, y + 29, quiet);
+  const arrow = /[→←]$/.test(panel.layer_label) ? { size: 15, weight: 700, colour } : quiet; // a direction must not be missed
+  if (panel.layer_label) write(paint, theme, panel.layer_label, symbol - 20, y + 29, arrow);
   if (height > 46) write(paint, theme, `mean ${number(panel.mean)}`, end, y + 46, { ...quiet, room: end - 2 });
 }
 
