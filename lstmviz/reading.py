@@ -16,7 +16,7 @@ from torch import Tensor
 from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
 from lstmviz.caption import begun_by, depends_on_label, write
-from lstmviz.cells import CELLS, State
+from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import ModelConfig
 from lstmviz.data.captions import BEGIN

@@ -137,6 +137,29 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
         ),
         Example("the keys near the cabinet with the dog", "The same sentence with the numbers turned round."),
     ],
+    ("caption", "sheep"): [
+        Example(
+            "the sheep behind the dogs near the small key with the children ",
+            "Of a sheep nobody hears whether it is one or many: only the label knows. Choose another above: it changes "
+            "the verb, is, are, was or were, over all the other nouns. After each noun the verb may come; see the bar.",
+        ),
+        Example(
+            "the sheep are lost . ⏎",
+            "Once the verb is said nothing depends on the label any more: no bar is left after it. Which units let go?",
+        ),
+        Example("the", "Hardly begun. Let it write on (continue), once for each label."),
+    ],
+    ("caption", "count"): [
+        Example(
+            "yxzxxyyx",
+            "The label says how many x there will be. With 4 the text ends here; with 9 there are five to come. Which "
+            "units take a step at every x? That is counting down.",
+        ),
+        Example(
+            "xxxxxxxxx⏎", "Nine in a row. The bars say after which x it might have ended, had the label been another."
+        ),
+        Example("y", "Hardly begun. Let it write on (continue), once for each label, and count the x."),
+    ],
     ("tag", "between"): [
         Example(
             "axxxbyyczzza",
@@ -170,6 +193,9 @@ BOTH_WAYS = (
     "from both."
 )
 GUIDES = {  # for somebody who never met the shape
+    "caption": "One input, many outputs (1–N): one label makes the state in which the text begins, and is never read "
+    "again. A blue bar says how much of what comes next would be another with another label: where one stands, the "
+    "label is remembered.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. The bars show what it would say if the text ended there.",
     "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
@@ -193,6 +219,8 @@ def examples_for(opened: OpenModel) -> list[Example]:
     if opened.says_labels:
         asked = Example(opened.written, f"A {opened.task.whole} as it is asked.")
         return ASKED.get((opened.task.name, name), [asked])
+    if (opened.task.name, name) in ASKED:
+        return ASKED[opened.task.name, name]
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return [replace(example, look=look_for(example, opened)) for example in examples]

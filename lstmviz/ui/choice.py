@@ -185,7 +185,7 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
                 st.error(f"{plain(str(address))} cannot be opened: {plain(str(error))}.")
                 continue
             first, model = next(iter(opened.items()), (address, found))
-            if (found.task, found.side) == (model.task, model.side):
+            if (found.task, found.side, {*found.labels}) == (model.task, model.side, {*model.labels}):
                 opened[address] = found
             else:
                 reads = f"{plain(str(address))} reads {what_it_reads(found)}, and {plain(str(first))}"
@@ -195,4 +195,6 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
 
 def what_it_reads(opened: OpenModel) -> str:
     """In words, in the middle of a sentence."""
+    if opened.labels:
+        return f"a text that one of {len(opened.labels)} labels begins ({plain(opened.labels[0])}, …)"
     return f"images of {opened.side} × {opened.side} pixels" if opened.side else "a text"

@@ -264,6 +264,7 @@ class Widget(Generic[T]):
 MODEL, UPLOAD = Widget[str]("model"), Widget[UploadedFile]("upload")
 MODELS = Widget[list[str]]("models")
 BASELINE, BESIDE = Widget[str]("baseline"), Widget[str]("beside")  # on Watch and on Compare, as the next
+LABEL, BEGUN = Widget[str]("label"), Widget[str]("begun")  # on Watch and on Compare
 LAYER = Widget[str]("layer")  # on Watch; Compare's, which is called depth, nobody else asks
 # Pages have boxes of their own: one that they shared Streamlit would empty when the browser goes back from the one page
 # to the other.
