@@ -402,7 +402,10 @@ def read(
         probabilities = np.concatenate([probabilities, new.probabilities])
     assert trace is not None  # there is a token at least
     chosen = {where: units for where, units in before.chosen.items() if where[1] <= same} if before else {}
-    depends = None if begun is None else depends_on_label(model, begun, torch.tensor(ids))
+    depends = None
+    if begun is not None:  # after its end nothing is said
+        ended = np.array(ids) == vocabulary.end
+        depends = np.where(ended, np.nan, depends_on_label(model, begun, torch.tensor(ids)))
     about = {"chosen": chosen, "begun": begun, "depends": depends}
     return Reading(pieces, ids, dropped, trace, likely, probabilities, model, **about)
 

@@ -26,7 +26,17 @@ from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
-from lstmviz.data.vocabulary import IGNORED, NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
+from lstmviz.data.vocabulary import (
+    IGNORED,
+    NEWLINE_SIGN,
+    RIGHT_TO_LEFT,
+    SPACE_SIGN,
+    UNK,
+    UNSEEN,
+    inline,
+    shown,
+    visible,
+)
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
@@ -599,7 +609,7 @@ def signs_of(opened: OpenModel, reading: Reading) -> list[str]:
     if reading.image is not None:
         return reading.pieces
     signs = [opened.read_signs[i] for i in reading.ids]
-    return signs if reading.begun is None else [visible(opened.labels[reading.begun]), *signs[1:]]
+    return signs if reading.begun is None else [shown(opened.labels[reading.begun]), *signs[1:]]
 
 
 def unknown_in(opened: OpenModel, reading: Reading) -> list[bool]:
@@ -628,7 +638,7 @@ def begun_of(opened: OpenModel, reading: Reading) -> Begun | None:
     if reading.begun is None:
         return None
     depends = [] if reading.depends is None else numbers(reading.depends)
-    return Begun(visible(opened.labels[reading.begun]), depends)
+    return Begun(shown(opened.labels[reading.begun]), depends)
 
 
 def laid_over(model: NGram, reading: Reading) -> Beside:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, visible, well_formed
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, shown, visible, well_formed
 from lstmviz.reading import OpenModel, Reading
 
 
@@ -86,7 +86,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         rows = models[0].reading.pieces
         return Axis(rows, [np.arange(len(rows))] * len(models), "row", len(rows))
     splits = [model.opened.reads.split(text) for model in models]
-    # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after.
+    # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after, or a label.
     begun = [
         len(model.reading.pieces) + model.reading.dropped - len(split)
         for model, split in zip(models, splits, strict=True)
@@ -110,7 +110,13 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         labels = [visible(c) for c in plain]
         by = "character"
     at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
-    return Axis([NEWLINE_SIGN] * first + labels, at, by, len(labels))
+    return Axis([_begun(models[0])] * first + labels, at, by, len(labels))
+
+
+def _begun(model: Compared) -> str:
+    """What stands before all that was typed: the label that begins it, or the end of another sentence."""
+    begun = model.reading.begun
+    return NEWLINE_SIGN if begun is None else shown(model.opened.labels[begun])
 
 
 def _labels(model: Compared, skip: int) -> list[str]:

@@ -151,14 +151,18 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
     ],
     ("caption", "count"): [
         Example(
+            "yx",
+            "The label says how many x there are, and after the last of them the text ends: with 1 here. Choose another "
+            "above, and type on.",
+        ),
+        Example(
             "yxzxxyyx",
-            "The label says how many x there will be. With 4 the text ends here; with 9 there are five to come. Which "
-            "units take a step at every x? That is counting down.",
+            "Four x: begun by 4 the text ends here, by 9 five more will come. Which units take a step at every x? That "
+            "is counting down.",
         ),
         Example(
             "xxxxxxxxx⏎", "Nine in a row. The bars say after which x it might have ended, had the label been another."
         ),
-        Example("y", "Hardly begun. Let it write on (continue), once for each label, and count the x."),
     ],
     ("tag", "between"): [
         Example(
@@ -187,21 +191,25 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
     ],
 }
 
+BARS = (
+    "The blue bars say how much of what comes next another label would change. As long as they come back, the label is "
+    "remembered."
+)
 LEFT_ONLY = "It reads from the left only: what stands after a token cannot count."
 BOTH_WAYS = (
     "It reads in both directions: → has read all up to the token, ← all from the end back to it, and the label is said "
     "from both."
 )
 GUIDES = {  # for somebody who never met the shape
-    "caption": "One input, many outputs (1–N): one label makes the state in which the text begins, and is never read "
-    "again. A blue bar says how much of what comes next would be another with another label: where one stands, the "
-    "label is remembered.",
+    "caption": "One input, many outputs (1–N): a label makes the state in which the text begins, and is not read again.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. The bars show what it would say if the text ended there.",
     "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
 }
 
 SIDE_BY_SIDE = {
+    "sheep": "Only the label knows whether one sheep is meant, or many, now or then. After each noun the verb may come: "
+    "who still knows the label at the last?",
     "recall": "After every ? stands the first symbol again, each time further back. Who still knows it at the last?",
     "brackets": "Whether a sentence ends after ) takes counting. Which memories step with the brackets, and which "
     "gates stay near 0.5?",
@@ -231,6 +239,8 @@ def examples_for(opened: OpenModel) -> list[Example]:
 def guide_to(opened: OpenModel) -> str:
     """A sentence or two for somebody who never met that shape of sequence; empty for text that is gone on with."""
     guide = GUIDES.get(opened.task.name, "")
+    if opened.labels:
+        return f"{guide} {BARS}"
     if opened.task.one_way or not guide:
         return guide
     return f"{guide} {BOTH_WAYS if opened.checkpoint.model.bidirectional else LEFT_ONLY}"
