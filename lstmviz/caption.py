@@ -13,6 +13,7 @@ from lstmviz.model import LanguageModel, at_once
 from lstmviz.trace import GateTrace, Likeliest, trace_tokens
 
 OTHERS = 15  # labels that one is held against, at most
+MULTIPLIED = 2e9  # numbers, for them at most: half a second
 
 
 def begun_by(model: LanguageModel, label: int) -> list[State]:
@@ -69,12 +70,20 @@ def depends_on_label(model: LanguageModel, label: int, tokens: Tensor) -> np.nda
     Args:
         label: that began it.
         tokens: ids ``(T,)`` of what is read, <sos> first: once for each label, all in one batch; of many labels only
-            the first 15 others.
+            the first 15 others, or as many as are read in half a second.
+
+    Returns:
+        NaN where there are no other labels, or one of them would take too long.
     """
-    others = [i for i in range(model.config.labels_read or 0) if i != label][:OTHERS]
+    cost = sum(parameter.numel() for parameter in model.parameters()) + 20 * model.vocab_size  # of a token
+    most = min(OTHERS, int(MULTIPLIED / (cost * len(tokens))))
+    others = [i for i in range(model.config.labels_read or 0) if i != label][:most]
+    if not others:
+        return np.full(len(tokens), np.nan)
     labels = torch.tensor([label, *others], device=model.device)  # (B,)
+    widest = max(model.vocab_size, 8 * model.config.hidden_size * model.config.num_layers)  # numbers held of a step
     state, found = model.begun(labels), []
-    for piece in tokens.to(model.device).split(max(1, at_once(model.vocab_size) // len(labels))):
+    for piece in tokens.to(model.device).split(max(1, at_once(widest) // len(labels))):
         scores, state = model(piece[:, None].expand(-1, len(labels)).contiguous(), state)
         p = scores.softmax(-1)  # (P, B, V)
         found.append((p[:, 0] - p[:, 1:].mean(1)).abs().sum(-1) / 2)

@@ -46,6 +46,7 @@ PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile 
 MANY = 8  # tokens, so that one or two of them are no large share
 LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
 LOOKED_INTO = 4_000_000  # gates and states of theirs
+BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
 ARROWS = "→", "←"  # of the directions
 LIKELY_MOST = 64  # labels that are kept of each token
@@ -236,11 +237,11 @@ def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabul
 
 
 def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
-    """A model whose texts a label begins, by one that it says itself for each of them."""
+    """A model whose texts a label begins, by one that it says itself for each of the first of them."""
     vocabulary, most = checkpoint.vocabulary, written_at_most(model)
     pieces, records, first = [], [], ""
     try:
-        for label in range(checkpoint.model.labels_read or 0):
+        for label in range(min(BEGUN_MOST, checkpoint.model.labels_read or 0)):
             if (left := most - len(pieces)) > 0:
                 said = torch.cat([torch.tensor([BEGIN]), write(model, vocabulary, label, left, seed=0)])
                 records.append(model.record(said[:, None], begun_by(model, label))[1])  # name -> (T, 1, H)

@@ -171,7 +171,7 @@ class Begun:
 
     Args:
         label: its name.
-        depends: how much what is said after each column depends on it, from 0 to 1.
+        depends: how much what is said after each column depends on it, from 0 to 1; empty where nobody asked.
     """
 
     label: str

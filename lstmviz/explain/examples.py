@@ -152,8 +152,8 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
     ("caption", "count"): [
         Example(
             "yx",
-            "The label says how many x there are, and after the last of them the text ends: with 1 here. Choose another "
-            "above, and type on.",
+            "The label says how many x there are, and after the last of them the text ends: with 1 here. Choose more "
+            "and type on.",
         ),
         Example(
             "yxzxxyyx",
@@ -201,14 +201,14 @@ BOTH_WAYS = (
     "from both."
 )
 GUIDES = {  # for somebody who never met the shape
-    "caption": "One input, many outputs (1–N): a label makes the state in which the text begins, and is not read again.",
+    "caption": "One input, many outputs (1–N): a label makes the state in which the text begins, and is never read.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. The bars show what it would say if the text ended there.",
     "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
 }
 
 SIDE_BY_SIDE = {
-    "sheep": "Only the label knows whether one sheep is meant, or many, now or then. After each noun the verb may come: "
+    "sheep": "Only the label knows whether one sheep is meant, or many, now or then. After each noun a verb may come: "
     "who still knows the label at the last?",
     "recall": "After every ? stands the first symbol again, each time further back. Who still knows it at the last?",
     "brackets": "Whether a sentence ends after ) takes counting. Which memories step with the brackets, and which "

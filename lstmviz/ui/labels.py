@@ -6,7 +6,7 @@ import streamlit as st
 
 from lstmviz.data.vocabulary import shown
 from lstmviz.reading import OpenModel
-from lstmviz.ui.session import Widget, linked
+from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.wire import Note
 
 PILLS_MOST = 12  # labels; more are a menu
@@ -18,9 +18,10 @@ def choose_label(opened: OpenModel, box: Widget[str]) -> tuple[str, list[Note]]:
     Args:
         box: the page's.
     """
-    labels, notes = opened.labels, list[Note]()
-    if not box.known() and (asked := linked(box.key)) is not None and asked not in labels:
-        notes.append(("warning", f"The link asks for the label {shown(asked[:40])!r}, which the model does not know."))
+    labels, memory = opened.labels, session(Sentences)
+    if not box.known():  # it is drawn for the first time
+        asked = linked(box.key) or labels[0]
+        memory.strange = "" if asked in labels else asked[:40]
     options = {"key": box.key, "bind": "query-params", "label_visibility": "collapsed", "format_func": shown}
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="begins"):
         st.markdown("begun by", width="content")
@@ -28,4 +29,9 @@ def choose_label(opened: OpenModel, box: Widget[str]) -> tuple[str, list[Note]]:
             label = st.selectbox("label", labels, width=260, **options)
         else:
             label = st.segmented_control("label", labels, default=labels[0], required=True, **options)
-    return label if label in labels else labels[0], notes
+    chosen = label if label in labels else labels[0]
+    if not memory.strange or chosen != labels[0]:
+        memory.strange = ""
+        return chosen, []
+    known = "which the model does not know; it begins by the first that it knows"
+    return chosen, [("warning", f"The link asks for the label “{shown(memory.strange)}”, {known}.")]

@@ -38,11 +38,13 @@ class Sentences:
         reader: who reads it: a page, and what on it decides of the text.
         texts: task and corpus -> what was last typed for their models.
         examples: how often one was chosen.
+        strange: a label that the link asked for and the model does not know, until another is chosen.
     """
 
     reader: str | None = None
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
     examples: int = 0
+    strange: str = ""
 
 
 @dataclass(frozen=True)

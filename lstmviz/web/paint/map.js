@@ -35,7 +35,7 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
   const own = 22 + band + 6 + roles.length * role + 4;
   const drawn = data.panels.filter((panel) => panel.drawn), begunTop = gainTop + (data.beside ? GAIN + GAP : 0);
-  const top = begunTop + (data.begun ? BEGUN + GAP : 0);
+  const top = begunTop + (data.begun?.depends.length ? BEGUN + GAP : 0);
   const room = data.height || window - ABOVE - own;
   const share = clamp((room - top) / Math.max(1, drawn.length) - GAP, LOWEST, HIGHEST);
   const units = new Map(data.layers.map((each, k) =>
@@ -69,7 +69,7 @@ export function drawMap(paint, view, data, theme) {
   write(paint, theme, data.column, view.gutter - 12, view.strip - 12, { alpha: 0.65 });
   const beyond = (data.answer ? drawAnswer : drawLoss)(paint, view, data, theme);
   if (data.beside) drawGain(paint, view, data, theme);
-  if (data.begun) drawBegun(paint, view, data, theme);
+  if (data.begun?.depends.length) drawBegun(paint, view, data, theme);
   for (const place of view.panels) drawPanel(paint, view, place, theme);
   const title = [`unit ${view.unit} through the ${data.whole}`], note = annotationOf(data, view.unit, view.layer);
   if (data.layers.length > 1) title.push(panelsOf(data, view.layer)[0].layer_label);
