@@ -72,7 +72,8 @@ SHORT = (
     "31 MB of []", "as many numbers as may be", "a corpus name of 25 MB", "700,000 rows of history", "999,000 words",
     "200,000 { in each other in the description", "1 mingru of 4,000 units",
     "1 mingru of 4,000 units, rows of 128", "20 layers of lstm", "chrono",
-    "a bias in an rnn of -3.4e38", "signs that nobody sees", "256 labels, 200,000 words", "counts: 200,000 [ in each other", "marks on one letter",
+    "a bias in an rnn of -3.4e38", "signs that nobody sees", "256 labels, 200,000 words",
+    "counts: 200,000 [ in each other", "marks on one letter",
 )  # fmt: skip
 SECONDS, BYTES = 2.0, 300e6  # the most that may be taken
 UPLOADED = 32 * 2**20  # bytes, at most

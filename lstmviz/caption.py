@@ -55,9 +55,7 @@ def write(
     """
     before = torch.tensor([BEGIN]) if said is None else torch.cat([torch.tensor([BEGIN]), said])
     before, state = before.to(model.device), begun_by(model, label)
-    drawn = model.sample(before, count, temperature, top_k, seed, state=state).cpu()
-    ends = (drawn == vocabulary.end).nonzero()
-    return drawn[: int(ends[0]) + 1] if len(ends) else drawn
+    return model.sample(before, count, temperature, top_k, seed, state=state, end=vocabulary.end).cpu()
 
 
 @torch.no_grad()

@@ -349,7 +349,9 @@ def runs_figure(
         title=f"loss (nats/{'label' if of_labels else 'token'})", type=kind, gridcolor=grid, row=1, col=1
     )
     if of_labels:
-        figure.update_yaxes(title="right in validation", tickformat=".0%", gridcolor=grid, row=1, col=2)
+        figure.update_yaxes(
+            title="right in validation", tickformat=".0%", range=[0, 1.03], gridcolor=grid, row=1, col=2
+        )
     else:
         figure.update_yaxes(title="perplexity", type=kind, gridcolor=grid, row=1, col=2)
     evaluated = [perplexity(record.valid_nll) for record in every if record.valid_nll is not None]

@@ -274,6 +274,7 @@ class ModelConfig(Options):
         metadata=option(
             SWITCH,
             "read in both directions, by so many units in each: what it says of a step may depend on what follows.",
+            Entry("read in both directions", help="So many units in each; what it says may depend on what follows."),
             later=True,
         ),
     )

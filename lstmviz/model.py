@@ -265,6 +265,7 @@ class LanguageModel(nn.Module):
         seed: int = 0,
         *,
         state: list[State] | None = None,
+        end: int | None = None,
     ) -> Tensor:
         """Continue a text by drawing token after token.
 
@@ -275,9 +276,11 @@ class LanguageModel(nn.Module):
             top_k: draw among the k likeliest only; 0 for all.
             seed: the same seed draws the same tokens.
             state: as for ``forward``.
+            end: a token after which no more are drawn.
 
         Returns:
-            The drawn tokens ``(count,)``; the specials <pad>, <unk> and <sos> are never drawn.
+            The drawn tokens ``(count,)``, fewer where they end before; the specials <pad>, <unk> and <sos> are never
+            drawn.
 
         Raises:
             FloatingPointError: the model's scores are no finite numbers, so there is nothing to draw from.
@@ -287,6 +290,8 @@ class LanguageModel(nn.Module):
         logits, drawn = self.decode(hidden[-1:]), []  # (1, 1, V)
         for _ in range(count):
             drawn.append(draw(logits[-1, 0].cpu(), generator, temperature, top_k))  # (1,), where the generator is
+            if drawn[-1] == end:
+                break
             logits, state = self(drawn[-1][:, None].to(tokens.device), state)
         return torch.cat(drawn) if drawn else tokens[:0]
 

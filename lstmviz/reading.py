@@ -445,10 +445,9 @@ def read_labelled(opened: OpenModel, text: str, most: int | None = None) -> Read
     dropped, pieces = max(0, len(pieces) - most), pieces[:most]
     ids = reads.encode_tokens(pieces)
     rule = opened.task.right.get(opened.checkpoint.corpus_name)
-    said = rule(pieces) if rule else [None]
-    right = None
-    if any(said):
-        right = [IGNORED if label is None else labels.ids.get(label, IGNORED) for label in said]
+    right = [labels.ids.get(label or "", IGNORED) for label in rule(pieces)] if rule else None
+    if opened.task.one_way and right and right[-1] == IGNORED:  # it is not asked yet, so that nobody knows
+        right = None
     given = None if right is None else torch.tensor(right)
     trace, likely = trace_labels(opened.model, torch.tensor(ids), given, best=min(len(labels), LIKELY_MOST))
     return Reading(pieces, ids, dropped, trace, *likely, opened.model, right=right)

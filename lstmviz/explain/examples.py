@@ -215,9 +215,9 @@ SIDE_BY_SIDE = {
     "gates stay near 0.5?",
     "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
     "then?",
-    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) one "
-    f"side knows only the half: read from the left alone, by whatever model, at most {float(one_direction()):.2%} are "
-    "right.",
+    "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) "
+    "one side knows only the half: read from the left alone, by whatever model, at most "
+    f"{float(one_direction()):.2%} are right.",
 }  # what to look for when several models read generated text
 
 

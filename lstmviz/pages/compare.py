@@ -93,8 +93,9 @@ def compare(
 def notes_on(compared: list[Compared]) -> list[Note]:
     """What to look for when several models read generated text, and whether all of it is shown."""
     corpora = {model.checkpoint.corpus_name for model in compared}
-    notes: list[Note] = [("note", guide)] if (guide := GUIDES.get(compared[0].opened.task.name)) else []
-    notes += [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
+    notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
+    if guide := GUIDES.get(compared[0].opened.task.name):
+        notes.insert(0, ("note", guide))
     cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
     if cut.dropped:
         shown = f"the first {len(cut.pieces):,} are shown"

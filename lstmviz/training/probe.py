@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lstmviz.caption import trace_caption
 from lstmviz.cells import TREE_CELLS
@@ -50,8 +51,8 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or the first of the validation part; of one that says a text for it the speaker's gates are kept. Where a
-        label begins what is said, it is that of the first of the validation part.
+        or one of the validation part; of one that says a text for it the speaker's gates are kept. Where a label
+        begins what is said, it is that of one of the validation part.
 
         Args:
             model: put into eval mode.
@@ -63,26 +64,24 @@ class Probe:
             shows = [label] * len(rows)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
-            source = corpus.valid[0, :, 0]
-            told = trace_translation(
-                model.eval(), torch.tensor(corpus.reads.encode(sentence) or source[source != PADDING].tolist())
-            )
+            source = _usual(corpus.valid, corpus.valid[..., 0] != PADDING)[:, 0]
+            told = trace_translation(model.eval(), torch.tensor(corpus.reads.encode(sentence) or source.tolist()))
             before = [corpus.vocabulary.ids[SOS], *told.said.tolist()][: len(told.said)]
             return cls(told.speaker, before, told.likely.ids, told.likely.probabilities)
         if corpus.reads and model.config.cell in TREE_CELLS:
-            symbols, parents = corpus.valid[0, corpus.valid[0, :, 0] != PADDING, :2].T.tolist()
+            symbols, parents = _usual(corpus.valid, corpus.valid[..., 0] != PADDING)[:, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
             ids = corpus.reads.encode_tokens(tree.symbols)
             return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
         if corpus.labels_read:
-            row = corpus.valid[0].long()
-            typed = corpus.vocabulary.encode(sentence) or row[row[:, 2] != IGNORED, 2].tolist()
-            trace, likely = trace_caption(model.eval(), label := int(row[0, 0]), torch.tensor(typed))
-            return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, begun=label)
+            labels, _, said = _usual(corpus.valid, corpus.valid[..., 2] != IGNORED).long().T  # (T,) each
+            typed, begun = corpus.vocabulary.encode(sentence) or said.tolist(), int(labels[0])
+            trace, likely = trace_caption(model.eval(), begun, torch.tensor(typed))
+            return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, begun=begun)
         if corpus.reads:
-            tokens, labels = corpus.valid[0, corpus.valid[0, :, 0] != PADDING].long().T  # (T,) each
+            tokens, labels = _usual(corpus.valid, corpus.valid[..., 0] != PADDING).long().T  # (T,) each
             if (labels[:-1] == IGNORED).all():
                 labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
@@ -185,3 +184,13 @@ class Probe:
         likely = self.likely, self.probabilities
         about = {"image": self.image, "right": self.right, "begun": self.begun}
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **about)
+
+
+def _usual(part: Tensor, there: Tensor) -> Tensor:
+    """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding.
+
+    Args:
+        there: what is no padding, ``(N, T)``.
+    """
+    first = int((there.sum(1) >= there.sum(1).float().mean()).nonzero()[0])
+    return part[first, there[first]]

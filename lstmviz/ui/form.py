@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import streamlit as st
@@ -19,12 +19,25 @@ from lstmviz.config import OWN_TEXT_MOST, Level, ModelConfig, Options, Task, Tra
 from lstmviz.data import corpora
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.images import DIGITS
-from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, plain, shown, well_formed
+from lstmviz.data.vocabulary import (
+    IGNORED,
+    PADDING,
+    SPECIALS,
+    UNK,
+    Corpus,
+    Vocabulary,
+    plain,
+    read_by,
+    shown,
+    well_formed,
+)
 from lstmviz.disk import reason
+from lstmviz.explain.examples import GUIDES
 from lstmviz.home import CLASS, Home
 from lstmviz.reading import SHOWN
-from lstmviz.tasks import TASKS, open_data
+from lstmviz.tasks import TASKS, decided_by, open_data
 from lstmviz.tasks.classify import CLASSIFY
+from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
@@ -36,7 +49,14 @@ from lstmviz.ui.steering import attempt
 
 OWN = "a text of your own"
 FOLDER = "a folder of idx files (MNIST)"
-ALL = f"all {len(CELLS)}"
+FILE = "a file on this machine"
+FORMS = {
+    "tag": "A line a token: the token, a tab and its label; after each sequence an empty line.",
+    "classify_text": "A line a text: its label, a tab and the text.",
+    "caption": "A line a text: the label that begins it, a tab and the text.",
+    "translate": "A line a pair: what is read, a tab and what is to be said.",
+    "tree": "A line an expression, as max(3, min(7, 2), 5).",
+}  # of the files
 BUDGETS = {"30 seconds": 30, "5 minutes": 300}
 OTHER = "other"
 PROBES = {
@@ -49,10 +69,10 @@ PROBES = {
 
 @dataclass(frozen=True)
 class Text:
-    """A corpus, and how it is cut into tokens; or images.
+    """A corpus, and how it is cut into tokens; or images, or sequences of another task.
 
     Args:
-        name: of a grammar, a kept text or images, or ``OWN``.
+        name: of a grammar, a kept text or built-in data, or what the menu says.
         path: what TrainConfig calls it.
         sha256: of a kept text; another text of that name is another text.
         own: the text itself, where it is the person's own.
@@ -72,6 +92,16 @@ class Text:
     def of_images(self) -> bool:
         return self.task == CLASSIFY.name
 
+    @property
+    def is_text(self) -> bool:
+        """One that is gone on with, and no sequences."""
+        return self.task == LANGUAGE.name
+
+    @property
+    def of(self) -> str:
+        """What widgets of it are remembered of."""
+        return self.name if self.is_text or self.of_images else f"{self.task} {self.name}"
+
     def config(self, **others: Any) -> TrainConfig:
         """How to train on it; ``others`` are of TrainConfig, too."""
         cut = {"level": self.level, "max_words": self.max_words, "min_count": self.min_count, "task": self.task}
@@ -88,10 +118,14 @@ def form(home: Home, trained: list[Snapshot]) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown("**train a model**", width="content")
         what_is_yours(home)
-    text = choose_images(home) if choose_task() == CLASSIFY.name else choose_text(home)
+    task = choose_task()
+    if task == LANGUAGE.name:
+        text = choose_text(home)
+    else:
+        text = choose_images(home) if task == CLASSIFY.name else choose_sequences(home, task)
     if text is None:
         return
-    cells, same, about = choose_cells()
+    cells, same, about = choose_cells([*TASKS[task].cells])
     amount, unit = choose_budget()
     action = st.container()
     if text.of_images:
@@ -100,8 +134,9 @@ def form(home: Home, trained: list[Snapshot]) -> None:
     else:
         probe = st.text_input(
             "probe sentence, whose gates are kept as they learn",
-            PROBES.get(text.name, ""),
-            key=key_of("probe", text.name),
+            PROBES.get(text.name, "") if text.is_text else "",
+            key=key_of("probe", text.of),
+            help=None if text.is_text else "Left empty, it is one of the validation part.",
             persist_state="session",
         )
     with st.expander("more"):
@@ -111,7 +146,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         return
     try:
         corpus = read_corpus(text)
-        grid = asked(text, cells, details, probe, corpus.row_size)
+        grid = asked(text, cells, details, probe, corpus)
         if same and len(cells) > 1:
             grid = budget.of_one_size(grid, len(corpus.vocabulary))
         models = budget.check(grid, corpus)
@@ -127,8 +162,9 @@ def form(home: Home, trained: list[Snapshot]) -> None:
     preview(corpus)
     with action:
         st.caption(budget.announced(grid, models, corpus, step, evaluation, says_time=unit != "seconds"))
-        read = corpus.vocabulary.encode(probe) if probe else []
-        if read and set(read) == {corpus.vocabulary.ids[UNK]}:
+        reads = read_by(corpus.vocabulary, corpus.reads)
+        read = reads.encode(probe) if probe else []
+        if read and set(read) == {reads.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
         if not trainings.room(home, trained):
             st.caption("As many trainings run as this machine has cores: the next one will wait for its turn.")
@@ -185,15 +221,21 @@ def ask(config: type[Options], name: str, begin: float | None = None, of: str = 
     )
 
 
-def choose_cells() -> tuple[list[str], bool, DeltaGenerator]:
-    """The cells, whether all get as many parameters, and the place where their equations are shown."""
+def choose_cells(known: list[str]) -> tuple[list[str], bool, DeltaGenerator]:
+    """The cells, whether all get as many parameters, and the place where their equations are shown.
+
+    Args:
+        known: those that the task takes.
+    """
+    everything = f"all {len(known)}"
+    first, key = ("lstm", "cells") if "lstm" in known else (known[0], "cells_of_trees")
     cells = st.multiselect(
-        "cells", [*CELLS, ALL], ["lstm"], key="cells", persist_state="session",
+        "cells", [*known, everything], [first], key=key, persist_state="session",
         help="Several are trained as a line-up.",
         select_all=False,  # Enter would take all that match
     )  # fmt: skip
-    if ALL in cells:
-        cells = list(CELLS)
+    if everything in cells:
+        cells = known
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         same = st.toggle(
             "equal parameters", True, key="same", persist_state="session", disabled=len(cells) < 2,
@@ -221,55 +263,61 @@ class Details:
 def choose_details(text: Text, cells: list[str]) -> Details:
     """The sizes, how they are trained, the seeds, and how the forget gate begins."""
     units, embedding = (24, 12) if text.name in GRAMMARS else (48, 16) if text.name == DIGITS else (None, None)
+    if not text.is_text and not text.of_images:
+        units, embedding = 32, 16
     model = {
-        "hidden_size": ask(ModelConfig, "hidden_size", units, of=text.name),
+        "hidden_size": ask(ModelConfig, "hidden_size", units, of=text.of),
         "num_layers": ask(ModelConfig, "num_layers"),
-        "embedding_size": ask(ModelConfig, "embedding_size", embedding, of=text.name),
+        "embedding_size": ask(ModelConfig, "embedding_size", embedding, of=text.of),
         "dropout": ask(ModelConfig, "dropout"),
     }
+    if not TASKS[text.task].one_way and not text.is_text:
+        model["bidirectional"] = ask(ModelConfig, "bidirectional")
     if text.of_images:
         train = {"batch_size": ask(TrainConfig, "batch_size", of="images", label="batch (images)")}
+    elif not text.is_text:
+        train = {"batch_size": ask(TrainConfig, "batch_size", of="sequences", label="batch (sequences)")}
     else:
         train = {name: ask(TrainConfig, name) for name in ("bptt", "batch_size")}
-    train |= {name: ask(TrainConfig, name) for name in ("learning_rate", "clip_norm", "seed")}
+    rate = 0.01 if not text.is_text and not text.of_images else None  # small models of clear-cut tasks
+    train |= {"learning_rate": ask(TrainConfig, "learning_rate", rate, of="" if rate is None else "sequences")}
+    train |= {name: ask(TrainConfig, name) for name in ("clip_norm", "seed")}
     seeds = st.number_input(
         "seeds, from that one on", 1, 100, 1, key="seeds", persist_state="session", help="Several are a line-up, too."
     )
     begins = st.selectbox(
         "the forget gate begins", ["as drawn", "open", "chrono"], key="begins", persist_state="session",
-        disabled=not any(CELLS[cell].keeping for cell in cells),
+        disabled=not any(cell not in CELLS or CELLS[cell].keeping for cell in cells),
         help="As drawn at random; with a bias of 1, open; or chrono, so that the units keep their memory for "
-        "anything up to a BPTT window, or all the rows of an image.",
+        "anything up to a BPTT window, or a whole sequence.",
     )  # fmt: skip
     if begins == "open":
         model["forget_bias"] = 1.0
     if begins == "chrono":
         model["chrono"] = max(3, train.get("bptt", 0))
-    if not text.of_images:
+    if text.is_text:
         model["adaptive_softmax"] = ask(ModelConfig, "adaptive_softmax")
     return Details(model, train, seeds)
 
 
-def asked(text: Text, cells: list[str], details: Details, probe: str, row_size: int | None) -> Grid:
+def asked(text: Text, cells: list[str], details: Details, probe: str, corpus: Corpus) -> Grid:
     """What the form asks for, as a line-up; a single training is one of one member.
-
-    Args:
-        row_size: as in ModelConfig.
 
     Raises:
         ValueError: something is out of its range, or these are too many.
     """
     train = text.config(**details.train)
     model = {name: value for name, value in details.model.items() if name != "num_layers"}
-    if row_size:
-        model |= {"row_size": row_size} | ({"chrono": max(3, row_size)} if "chrono" in model else {})
+    model |= decided_by(corpus)
+    if "chrono" in model and not text.is_text:
+        model["chrono"] = max(3, corpus.train.shape[1])
     seeds = tuple(range(train.seed, train.seed + details.seeds))
     return lineup(train, model, cells, (details.model["num_layers"],), (train.bptt,), seeds, probe=probe)
 
 
 def start(home: Home, grid: Grid, corpus: Corpus, text: Text) -> None:
     """Begin a training or a line-up and show it."""
-    name = "text" if text.own else corpus.name if text.of_images else text.name
+    name = "text" if text.own else text.name if text.is_text else corpus.name
     try:
         if grid.count > 1:
             run = trainings.begin_lineup(home, grid, len(corpus.vocabulary), f"{name}-lineup", text.own).runs()[0]
@@ -292,9 +340,8 @@ def choose_task() -> str:
     """What a model is asked."""
     return st.selectbox(
         "task", SHOWN, format_func=lambda name: TASKS[name].title, key="task", persist_state="session",
-        help="The same cells, trained by the same program. Of a text the model says the next token after every token: "
-        "as many answers as inputs. An image it reads row by row, and only after the last row it says which digit it "
-        "has seen: many inputs, one answer (N–1).",
+        help="The same cells, trained by the same program; what differs is the shape: of how many inputs how many "
+        "answers are asked. Of a text that is gone on with, the next token after every token.",
     )  # fmt: skip
 
 
@@ -316,6 +363,43 @@ def choose_images(home: Home) -> Text | None:
         st.caption("Name a folder with the four idx files of MNIST, or of another collection in that form.")
         return None
     return Text(name, os.path.abspath(os.path.expanduser(path)), task="classify")
+
+
+def choose_sequences(home: Home, task: str) -> Text | None:
+    """The data of a task whose sequences have their answers; None while there are none that can be used."""
+    if guide := GUIDES.get(task):
+        st.caption(guide)
+    names = [*TASKS[task].built_in, *([] if home.person else [FILE])]
+    name = st.selectbox("data", names, key=f"data_{task}", persist_state="session")
+    if name != FILE:
+        return Text(name, name, task=cast(Task, task))
+    path = st.text_input(
+        "file, or folder with a train, a valid and a test file", key=f"path_{task}", persist_state="session",
+        placeholder="/data/examples.tsv", help=FORMS.get(task),
+    ).strip()  # fmt: skip
+    levels: dict[str, Level] = {"characters": "char", "words": "word"}
+    cut = st.segmented_control(
+        "cut into", list(levels), default="characters", required=True, key=f"level_{task}", persist_state="session"
+    )
+    if not path:
+        st.caption(f"Name a file. {FORMS.get(task, '')}")
+        return None
+    return Text(name, os.path.abspath(os.path.expanduser(path)), level=levels[cut], task=cast(Task, task))
+
+
+def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
+    """The first sequences with what is said of them, and how many there are."""
+    shown = []
+    for sequence in corpus.train[:6]:  # (T, X + 1)
+        read, said = sequence[sequence[:, 0] != PADDING, 0].tolist(), sequence[sequence[:, -1] != IGNORED, -1].tolist()
+        read = sequence[:1, 0].tolist() if corpus.labels_read else read
+        answers = " ".join(corpus.vocabulary.display(i) for i in said)
+        shown.append(f"{' '.join(reads.display(i) for i in read)}  →  {answers}")
+    st.code("\n".join(shown), language=None, wrap_lines=True)
+    sizes = len(corpus.train), len(corpus.valid), len(corpus.test)
+    parts = "{:,} sequences to learn from, {:,} to validate, {:,} to test".format(*sizes)
+    labels = f", {len(corpus.vocabulary)} labels" if corpus.vocabulary.level == "label" else ""
+    st.caption(f"What is read → what is to be said. {parts}{labels}.")
 
 
 def preview_images(corpus: Corpus) -> None:
@@ -489,6 +573,8 @@ def preview(corpus: Corpus) -> None:
     """What the tokenizer made of the beginning of the text; or the first images."""
     if corpus.row_size:
         return preview_images(corpus)
+    if corpus.reads:
+        return preview_sequences(corpus, corpus.reads)
     vocabulary = corpus.vocabulary
     st.code(" ".join(vocabulary.display(i) for i in corpus.train[:48].tolist()), language=None, wrap_lines=True)
     own = len(vocabulary) - len(SPECIALS)

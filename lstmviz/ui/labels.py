@@ -23,7 +23,7 @@ def choose_label(opened: OpenModel, box: Widget[str]) -> tuple[str, list[Note]]:
         asked = linked(box.key) or labels[0]
         memory.strange = "" if asked in labels else asked[:40]
     options = {"key": box.key, "bind": "query-params", "label_visibility": "collapsed", "format_func": shown}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="begins"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="begun_by"):
         st.markdown("begun by", width="content")
         if len(labels) > PILLS_MOST:
             label = st.selectbox("label", labels, width=260, **options)

@@ -138,7 +138,11 @@ def test_the_form_asks_as_the_fields_say(folder: Path) -> None:
     small = {"hidden_size": 24, "embedding_size": 12}  # for a grammar
     for config in (ModelConfig, TrainConfig):
         for name, (default, known) in options_of(config).items():
-            if (entry := known.entry) is None or name in ("max_words", "min_count"):  # of words alone
+            if (entry := known.entry) is None or name in (
+                "max_words",
+                "min_count",
+                "bidirectional",
+            ):  # of words, of tags
                 continue
             if type(default) is bool:
                 toggle = app.toggle(key=name)

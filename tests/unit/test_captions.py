@@ -17,11 +17,14 @@ from lstmviz.data.captions import BEGIN, GENERATED, drawn
 from lstmviz.data.vocabulary import IGNORED, Vocabulary
 from lstmviz.explain.captions import nats_of_another, where_it_decides
 from lstmviz.model import LanguageModel
+from lstmviz.reading import prepare
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.tasks.base import judge
 from lstmviz.tasks.caption import label_and_said
+from lstmviz.training.folder import Run
 from lstmviz.training.loop import Trainer
 from lstmviz.training.probe import Probe
+from lstmviz.wire import begun_of
 
 SAY = TrainConfig("count", task="caption", learning_rate=2e-2, steps=300, eval_every=300)
 
@@ -135,11 +138,20 @@ def test_a_checkpoint_of_it_says_what_it_is_and_hostile_ones_are_refused(trained
 def test_its_probe_is_begun_by_a_label(trained: Checkpoint) -> None:
     corpus, model = open_data(SAY), trained.build()
     probe = Probe.of(model, corpus, "yx")
-    assert probe.ids == [BEGIN, *corpus.vocabulary.encode("yx")] and probe.begun == int(corpus.valid[0, 0, 0])
+    assert probe.ids == [BEGIN, *corpus.vocabulary.encode("yx")] and probe.begun is not None
     back = Probe.loads(probe.dumps(), "lstm")
     assert back.begun == probe.begun and back.is_finite() and len(Probe.of(model, corpus, "").ids) > 2
     expected, _ = trace_caption(model, probe.begun, torch.tensor(probe.ids[1:]))
     assert (back.trace["cell"] == expected["cell"]).all()
+
+
+def test_its_probe_is_drawn_with_its_label(trained: Checkpoint) -> None:
+    opened, probe = prepare(trained), Probe.of(trained.build(), open_data(SAY), "")
+    seen = begun_of(opened, probe.reading(opened))
+    assert seen and probe.begun is not None and seen.label == opened.labels[probe.begun] and not seen.depends
+    for begun in (None, 9, -1):
+        with pytest.raises(ValueError, match="they are of another model"):
+            dataclasses.replace(probe, begun=begun).reading(opened)
 
 
 def test_the_command_line_trains_judges_and_traces_texts_of_a_file(
@@ -152,6 +164,7 @@ def test_the_command_line_trains_judges_and_traces_texts_of_a_file(
     best = run / "best.safetensors"
     loaded = load(best)
     assert loaded.reads == Vocabulary("label", ("bad", "good")) and loaded.train.level == "word"
+    assert Run(run).records()[-1].sample.startswith("bad: ")  # what it writes for each label
     cli.evaluate(best, str(path))
     assert "begun by another label than its own" in capsys.readouterr().out
     cli.trace(best, "it rains", tmp_path / "x.csv", label="bad")

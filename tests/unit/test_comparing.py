@@ -210,7 +210,7 @@ def test_a_forget_gate_that_says_how_much_is_written_stands_in_that_row_and_is_g
 
 
 def test_a_layer_that_a_model_lacks_is_absent(make_checkpoint):
-    header, parts = drawn("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), layer=1)
+    header, parts = drawn("abc", compared("abc", make_checkpoint(num_layers=2), make_checkpoint()), place=Place(1))
     assert header.models[1].absent["keeps"] == "no layer 2: this model has 1"
     assert panels_of(parts[1]) == []
 
@@ -219,7 +219,7 @@ def test_kin_that_lack_a_layer_are_drawn_beside_a_deeper_model(make_checkpoint):
     one = make_checkpoint()
     grammar = dataclasses.replace(one, hidden_variable={"name": "depth", "correlations": [[0.1, 0.2, 0.3, 0.4]]})
     three = compared("abc", grammar, with_layout(grammar, "lstm_concat"), make_checkpoint(num_layers=3))
-    header, _ = drawn("abc", three, layer=2, difference=True)
+    header, _ = drawn("abc", three, place=Place(2), difference=True)
     assert [model.differences for model in header.models] == [{}, {}, {}]
 
 

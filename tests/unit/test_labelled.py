@@ -17,19 +17,21 @@ from lstmviz.card import card
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint, CheckpointError, dumps, loads, weights_of
 from lstmviz.config import ModelConfig, TrainConfig
+from lstmviz.data.expressions import values_along
 from lstmviz.data.grammars import hidden_variable
 from lstmviz.data.labelled import Labelled, corpus_of
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus, Vocabulary
 from lstmviz.model import LanguageModel
+from lstmviz.reading import prepare, read
 from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.tasks.base import tokens_and_labels
-from lstmviz.tasks.classify_text import begun
-from lstmviz.tasks.tag import BETWEEN, one_direction, tagged
+from lstmviz.tasks.classify_text import CLASSIFY_TEXT, answer, begun
+from lstmviz.tasks.tag import BETWEEN, around, one_direction, tagged
 from lstmviz.trace import held, kept, trace_labels
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.loop import Trainer, judged
 from lstmviz.training.probe import Probe
-from lstmviz.ui.sources import open_path
+from lstmviz.wire import identity_of
 
 TAG = TrainConfig(BETWEEN, task="tag", batch_size=32, learning_rate=5e-2, steps=160, eval_every=160)
 ASK = dataclasses.replace(TAG, corpus="agreement", task="classify_text", level="word", steps=100, eval_every=100)
@@ -279,10 +281,44 @@ def test_what_does_not_go_together_is_said(options, said):
         ModelConfig(**{"embedding_size": 128, **options})
 
 
-def test_pages_refuse_a_tagger_in_a_sentence(tagger, tmp_path):
-    checkpoints.save(tagger(), tmp_path / "best.safetensors")
-    with pytest.raises(CheckpointError, match="python -m lstmviz evaluate says how good it is"):
-        open_path(tmp_path / "best.safetensors", "tagger")
+@pytest.mark.parametrize("name", ["lstm", "slstm", "lstmp", "rnn"])
+def test_a_tagger_is_read_in_both_directions(name, tagger):
+    opened = prepare(tagger(cell=name, num_layers=2))
+    assert [(track.layer, track.reverse) for track in opened.tracks] == [(0, False), (0, True), (1, False), (1, True)]
+    assert [track.label for track in opened.tracks] == ["layer 1 →", "layer 1 ←", "layer 2 →", "layer 2 ←"]
+    reading = read(opened, "axxybz")
+    known = opened.checkpoint.vocabulary.ids
+    assert reading.right == [known["aa"]] + [known["ab"]] * 3 + [known["bb"], IGNORED]
+    assert np.isnan(reading.trace.nll).tolist() == [False] * 5 + [True]
+    # The step before is in reverse the one after: only the last has none.
+    hidden = reading.tracks["hidden"]
+    assert np.array_equal(hidden[1], reading.trace.hidden[0, 1])
+    if name == "slstm":
+        assert np.isnan(reading.kept[:, 0, 0]).tolist() == [True, False, True, False]
+        assert np.isnan(reading.kept[:, -1, 0]).tolist() == [False, True, False, True]
+    # A block is named after the whole text: of what ← does at a column no column before it tells.
+    longer = read(opened, "axxybza")
+    assert identity_of(opened, reading) != identity_of(opened, longer)
+    assert (longer.tracks["hidden"][0, :6] == hidden[0]).all() and (longer.tracks["hidden"][1, :6] != hidden[1]).any()
+
+
+def test_what_is_right_is_known_of_what_a_person_types():
+    assert around("xaxbx") == [None, "aa", "ab", "bb", None]
+    assert values_along("max ( 3 , min ( 7 , 2 ) , 5 )".split()) == [None] * 9 + ["2", None, None, "5"]
+    assert values_along("max ( 3 ) , min ( 7 ,".split()) == [None] * 9  # of one argument alone nothing is known
+    assert values_along("first ( 9 , 1 , 2 ) )".split()) == [None] * 7 + ["9", None]
+    assert answer("recall", "bx?bzz?") == ["b"] * 7 and answer("recall", "bx?bz") == [None] * 5
+    of_many = "are/have/see/were"
+    assert answer("agreement", "the red keys near the dog".split()) == [of_many] * 6
+    assert answer("agreement", "the keys are".split()) == [None] * 3 and answer("agreement", ["near"]) == [None]
+
+
+@pytest.mark.parametrize("name", CLASSIFY_TEXT.built_in)
+def test_what_is_drawn_is_asked_and_known(name):
+    rng = random.Random(3)
+    for _ in range(20):
+        tokens = CLASSIFY_TEXT.drawn[name](rng)
+        assert None not in CLASSIFY_TEXT.right[name](tokens)
 
 
 # ---- looking inside --------------------------------------------------------------------------------------------------
@@ -318,7 +354,8 @@ def test_a_probe_of_a_tagger_comes_back(sentence, tagger):
     back = Probe.loads(probe.dumps(), "lstm")
     assert corpus.reads and (not sentence or back.ids == corpus.reads.encode(sentence))
     assert back.trace.outer == ("layer", "direction", "time") and back.is_finite()
-    assert len(back.trace.nll) == (0 if sentence else len(back.ids))  # of what is typed nobody knows the labels
+    assert np.isnan(back.trace.nll).all() == bool(sentence)  # of what is typed nobody is asked
+    assert back.reading(prepare(checkpoint)).right == (None if sentence else probe.right)
     assert all(np.array_equal(back.trace[name], probe.trace[name]) for name in probe.trace)
 
 

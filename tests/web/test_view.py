@@ -22,8 +22,9 @@ def panel(layer: int = 0, **changed) -> wire.Panel:
     return wire.Panel(
         **{
             "layer": layer, "role": "cell", "label": "cell state", "symbol": "c", "index": "t", "layer_label": "",
-            "meaning": "", "does": "holds", "gate": False, "light": "#7c3aed", "dark": "#c4b5fd", "low": -2.0,
-            "high": 2.0, "limit": 2.0, "bounded": False, "signed": True, "mean": None, "drawn": True, **changed,
+            "reverse": False, "meaning": "", "does": "holds", "gate": False, "light": "#7c3aed", "dark": "#c4b5fd",
+            "low": -2.0, "high": 2.0, "limit": 2.0, "bounded": False, "signed": True, "mean": None, "drawn": True,
+            **changed,
         }
     )  # fmt: skip
 
