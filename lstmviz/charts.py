@@ -27,8 +27,8 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
     """Every gate and state of one layer as heat maps over one token axis.
 
     Args:
-        trace: of ``trace_sentence`` or ``trace_module``; of a batch or of two directions, the first is shown, and
-            another with ``trace.select(batch=1)``.
+        trace: of ``trace_sentence`` or ``trace_module``; of a batch the first is shown, and another with
+            ``trace.select(batch=1)``; of two directions both, one below the other.
         layer: which, if the trace has several; below 0 from the last one on, as in a list.
         roles: the name of a gate or state, or several; by default all that the trace has.
 
@@ -47,20 +47,25 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         raise ValueError(f"roles is empty; name some of {', '.join(drawn)}, or leave it out for all")
     if empty := [axis for axis, size in trace.sizes.items() if not size]:
         raise ValueError(f"there is nothing to draw: the trace has no {' and no '.join(empty)}")
-    layers, time, first = range(trace.sizes["layer"]), trace.sizes["time"], [0] * (len(trace.outer) - 2)
+    if "batch" in trace.outer:
+        trace = trace.select(batch=0)
+    layers, time = range(trace.sizes["layer"]), trace.sizes["time"]
     if layer not in (*layers, *range(-len(layers), 0)):
         raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
     tokens = trace.tokens or [str(t) for t in range(time)]
     signs = [html.escape(visible(token), quote=False) for token in tokens]
+    arrows = ["", ""] if "direction" not in trace.outer else [" →", " ←"]
+    rows = [(name, direction) for name in roles for direction in range(trace.sizes.get("direction", 1))]
     figure = make_subplots(
-        rows=len(roles),
+        rows=len(rows),
         cols=1,
         shared_xaxes=True,
         vertical_spacing=0.03,
-        subplot_titles=[ROLES[r].label for r in roles],
+        subplot_titles=[ROLES[name].label + arrows[direction] for name, direction in rows],
     )
-    for row, name in enumerate(roles, start=1):
-        values = trace[name][layer, *first].T.astype(np.float32)  # (U, T)
+    for row, (name, direction) in enumerate(rows, start=1):
+        one = trace.select(direction=direction)
+        values = one[name][layer].T.astype(np.float32)  # (U, T)
         low, high = scale(name, values)
         values = np.where(np.isfinite(values), values, np.nan)  # blank
         figure.add_heatmap(
@@ -72,8 +77,8 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
             text=np.broadcast_to(np.array(signs, dtype=object), values.shape),
             hovertemplate="%{text}<br>time %{x}, unit %{y}<br>%{z:.3f}<extra></extra>",
             colorbar={
-                "len": 1 / len(roles),
-                "y": 1 - (row - 0.5) / len(roles),
+                "len": 1 / len(rows),
+                "y": 1 - (row - 0.5) / len(rows),
                 "thickness": 10,
                 "tickvals": [low, 0, high],
             },
@@ -83,9 +88,9 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         figure.update_yaxes(title_text="unit", autorange="reversed", row=row, col=1)
     # Integer times with sparse labels: Plotly merges repeated words on a category axis, and many labels are slow.
     ticks = list(range(0, time, max(1, math.ceil(time / 20)))) if time > 80 else list(range(time))
-    figure.update_xaxes(tickvals=ticks, ticktext=[signs[t] for t in ticks], row=len(roles), col=1)
+    figure.update_xaxes(tickvals=ticks, ticktext=[signs[t] for t in ticks], row=len(rows), col=1)
     figure.update_layout(
-        height=60 + 190 * len(roles), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white"
+        height=60 + 190 * len(rows), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white"
     )
     return figure
 

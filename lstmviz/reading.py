@@ -16,10 +16,12 @@ from torch import Tensor
 from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
 from lstmviz.caption import begun_by, depends_on_label, write
-from lstmviz.cells import CELLS
+from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import ModelConfig
 from lstmviz.data.captions import BEGIN
+from lstmviz.data.expressions import DEEPEST, Expression, draw
+from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.images import examples
 from lstmviz.data.vocabulary import IGNORED, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
 from lstmviz.model import LanguageModel
@@ -30,12 +32,13 @@ from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.tasks.tag import TAG
-from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens
+from lstmviz.tasks.tree import TREE
+from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens, trace_tree
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
 
-SHOWN = (LANGUAGE.name, CLASSIFY.name, CLASSIFY_TEXT.name, TAG.name, CAPTION.name)  # tasks whose models can be watched
+SHOWN = tuple(task.name for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, CAPTION, TREE))  # that can be watched
 MAX_TOKENS = 2000
 SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
@@ -152,9 +155,14 @@ class OpenModel:
         return next((k for k, place in enumerate(places) if place == (layer, reverse)), None)
 
     @property
+    def reads_trees(self) -> bool:
+        """Expressions, node by node."""
+        return self.task.reads == "trees"
+
+    @property
     def looks_ahead(self) -> bool:
-        """Whether what it does at a column depends on those after it, too."""
-        return any(track.reverse for track in self.tracks)
+        """Whether what it does at a column depends on those after it, too: as what the parent of a node keeps of it."""
+        return self.reads_trees or any(track.reverse for track in self.tracks)
 
     def tracks_in(self, layers: Sequence[int]) -> list[int]:
         """The numbers of the tracks of these layers."""
@@ -190,7 +198,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     vocabulary = checkpoint.vocabulary
     if checkpoint.model.row_size:
         side, config = checkpoint.model.row_size, checkpoint.model
-        of_one = side * config.num_layers * config.hidden_size * len(CELLS[config.cell].recorded())
+        of_one = side * config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
         if tokens_at_most(of_one // side) < side:
             raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
         images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one))]  # (N, W, W + 1)
@@ -200,6 +208,8 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
     if checkpoint.model.labels_read:
         return _ready_to_begin(checkpoint, model)
+    if checkpoint.reads and checkpoint.model.cell in TREE_CELLS:
+        return _ready_to_grow(checkpoint, model, checkpoint.reads)
     if checkpoint.reads:
         return _ready_to_label(checkpoint, model, checkpoint.reads)
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
@@ -224,7 +234,7 @@ def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabul
     rng, config = random.Random(0), checkpoint.model
     draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.corpus_name)
     known = draw is not None and set(draw(rng)) <= reads.ids.keys()
-    of_one = config.num_layers * config.directions * config.hidden_size * len(CELLS[config.cell].recorded())
+    of_one = config.num_layers * config.directions * config.hidden_size * len(cell_called(config.cell).recorded())
     pieces, records, first = [], [], ""
     while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
         drawn = draw(rng) if draw and known else rng.choices(reads.tokens[len(SPECIALS) :] or reads.tokens, k=ANY)
@@ -258,6 +268,23 @@ def _joined(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
     return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
 
 
+def _ready_to_grow(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+    """A model that reads trees, by expressions as it is asked."""
+    rng, config = random.Random(0), checkpoint.model
+    of_one = config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
+    pieces, records, first = [], [], ""
+    while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
+        expression = draw(rng, rng.randint(1, DEEPEST), NODES)
+        trace, _ = trace_tree(model, expression, reads, checkpoint.vocabulary)
+        # Of a root no parent keeps anything: it counts as the mean.
+        records.append({name: np.where(np.isnan(v), np.nanmean(v, 1, keepdims=True), v) for name, v in trace.items()})
+        pieces += expression.symbols
+        first = first or str(expression)
+    whole = {name: torch.from_numpy(np.concatenate([each[name] for each in records], 1)) for name in records[0]}
+    cells = [{name: values[layer][:, None] for name, values in whole.items()} for layer in range(config.num_layers)]
+    return _ready(checkpoint, model, cells, pieces, first)
+
+
 def _ready(
     checkpoint: Checkpoint,
     model: LanguageModel,
@@ -288,7 +315,7 @@ def _ready(
 def written_at_most(model: LanguageModel) -> int:
     """How many tokens a model writes when it is opened: 300, or what takes about half a second of a larger one."""
     config, vocab_size = model.config, model.vocab_size
-    values = config.hidden_size * config.num_layers * len(CELLS[config.cell].recorded())  # a token
+    values = config.hidden_size * config.num_layers * len(cell_called(config.cell).recorded())  # a token
     numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
     costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
     return max(FEWEST, min(300, int(1 / max(costs))))
@@ -318,6 +345,7 @@ class Reading:
             where nothing is asked; None where nobody knows. Then ``likely`` are labels, the likeliest of all.
         begun: the label that begins it, as the model numbers them; None where none does.
         depends: then how much what is said after each token depends on it, ``(T,)``: see `depends_on_label`.
+        expression: whose nodes the columns are, in post-order; None where they are no tree.
     """
 
     pieces: list[str]
@@ -332,6 +360,7 @@ class Reading:
     right: list[int] | None = None
     begun: int | None = None
     depends: np.ndarray | None = None
+    expression: Expression | None = None
 
     @cached_property
     def tracks(self) -> dict[str, np.ndarray]:
@@ -451,6 +480,28 @@ def read_labelled(opened: OpenModel, text: str, most: int | None = None) -> Read
     given = None if right is None else torch.tensor(right)
     trace, likely = trace_labels(opened.model, torch.tensor(ids), given, best=min(len(labels), LIKELY_MOST))
     return Reading(pieces, ids, dropped, trace, *likely, opened.model, right=right)
+
+
+def read_tree(opened: OpenModel, expression: Expression) -> Reading:
+    """Let a model read an expression node by node: it is asked for the value of every operation, and of no digit.
+
+    Raises:
+        ValueError: there are more nodes than can be shown.
+    """
+    if (count := len(expression.symbols)) > opened.most:
+        raise ValueError(
+            f"the expression has {count:,} digits and operations; at most {opened.most:,} can be shown here"
+        )
+    reads, labels = opened.reads, opened.checkpoint.vocabulary
+    trace, likely = trace_tree(opened.model, expression, reads, labels, best=min(len(labels), LIKELY_MOST))
+    ids, right = reads.encode_tokens(expression.symbols), values_asked(expression, labels)
+    return Reading([*expression.symbols], ids, 0, trace, *likely, opened.model, right=right, expression=expression)
+
+
+def values_asked(expression: Expression, labels: Vocabulary) -> list[int]:
+    """The value of each operation as a model numbers it; `IGNORED` at digits, and where it does not know that value."""
+    asked = zip(expression.values, expression.children, strict=True)
+    return [labels.ids.get(value, IGNORED) if children else IGNORED for value, children in asked]
 
 
 def rows_named(count: int) -> list[str]:

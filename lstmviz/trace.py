@@ -500,16 +500,16 @@ def trace_tree(
     Returns:
         The trace, and the likeliest values at each node. ``forget_gate`` stands at the child: it is what the parent
         keeps of it, NaN at the root; ``trace.forget_gate[0, expression.children[t]]`` are those of node t.
-        ``nll[t]`` in nats is -ln p(value of the node | all below it), NaN at a digit, of which nothing is asked.
+        ``nll[t]`` in nats is -ln p(value of the node | all below it), NaN at a digit, of which nothing is asked, and
+        where the model does not know the value.
     """
     symbols = torch.tensor(reads.encode_tokens(expression.symbols), device=model.device)[:, None]  # (T, 1)
     parents = torch.tensor(expression.parents, device=model.device)[:, None]
     hidden, records = cast(TreeStack, model.layers).record(model.embed(symbols), parents)  # (T, 1, H)
-    values = torch.tensor([labels.ids[value] for value in expression.values])
+    asked = zip(expression.values, expression.children, strict=True)
+    values = torch.tensor([labels.ids.get(value, IGNORED) if children else IGNORED for value, children in asked])
     trace, likely = _labelled(model, hidden, records, values, best)
-    asked = [bool(children) for children in expression.children]
-    nll = np.where(asked, trace.nll, np.float32(np.nan))
-    return replace(trace, nll=nll, tokens=expression.symbols), likely
+    return replace(trace, tokens=expression.symbols), likely
 
 
 def _labelled(

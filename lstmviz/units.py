@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.roles import ROLES
 
 MOST = 32  # rows that can be told apart in the tallest panel; a layer of no more units shows them all
@@ -19,7 +19,7 @@ FIRST = 8  # tokens from which on the sentence has a say
 
 def drawn_roles(cell: str, available: Container[str]) -> list[str]:
     """The roles of a cell that are shown at first: the gates that do something, and what is held."""
-    does = {name: role.does for name, role in CELLS[cell].roles().items() if name in available}
+    does = {name: role.does for name, role in cell_called(cell).roles().items() if name in available}
     gates = [name for name in ROLES if does.get(name) and does[name] != "holds"]
     return [*gates, *(name for name, what in does.items() if what == "holds")]
 

@@ -21,7 +21,7 @@ import numpy as np
 from lstmviz import roles as looks
 from lstmviz.baselines import NGram
 from lstmviz.baselines import told as counted_of
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
@@ -183,12 +183,13 @@ class Columns:
     """What the columns of a map are.
 
     Args:
-        level: "char" or "word", or "row" of an image.
+        level: "char" or "word", "row" of an image, "node" of a tree.
         column: in general, "token" for instance.
         noun: and what it is.
         whole: all of them.
         asks: over what may follow one.
         headline: of a picture to show; empty where that is the columns' own text.
+        parents: where they are the nodes of a tree, the column of each one's parent, −1 at the root; else empty.
         image: the pixels whose rows they are, as `lstmviz.data.images.as_code` writes them; empty where they are none.
     """
 
@@ -199,6 +200,7 @@ class Columns:
     asks: str
     headline: str = ""
     image: str = ""
+    parents: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -546,7 +548,7 @@ def payload(
         beside: what is laid over its loss, of the same vocabulary.
     """
     checkpoint, nll = opened.checkpoint, reading.trace.nll
-    cell = CELLS[checkpoint.model.cell]
+    cell = cell_called(checkpoint.model.cell)
     panels, planes = panels_of(opened, reading.tracks, layers, roles)
     header = MapHeader(
         title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
@@ -578,7 +580,8 @@ def payload(
 def identity_of(opened: OpenModel, reading: Reading) -> str:
     """On what the values at a column depend, beside the columns up to it: for `pack`."""
     begun = "" if reading.begun is None else f" begun by {reading.begun}"
-    return opened.checkpoint.digest + begun + (f"{reading.ids}" if opened.looks_ahead else "")
+    parents = reading.expression.parents if reading.expression else ""
+    return opened.checkpoint.digest + begun + (f"{reading.ids}{parents}" if opened.looks_ahead else "")
 
 
 NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a model says
@@ -587,6 +590,16 @@ NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a mod
 def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
     task = opened.task
+    if reading.expression is not None:
+        return Columns(
+            level="node",
+            column=task.column,
+            noun=task.column,
+            whole=task.whole,
+            asks=f"which {task.label}, at this {task.column}",
+            headline=f"{reading.expression}",
+            parents=[*reading.expression.parents],
+        )
     if reading.image is None:
         noun = NOUNS[level := opened.reads.level]
         of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
@@ -678,7 +691,7 @@ def panels_of(
         scales: role -> (low, high), the ends of its colours; by default the model's own.
         slots: role -> the row of a comparison.
     """
-    looks_of = CELLS[opened.checkpoint.model.cell].roles()
+    looks_of = cell_called(opened.checkpoint.model.cell).roles()
     panels, planes = [], []
     for _, together in groupby(layers, lambda k: opened.tracks[k].layer):
         together = [*together]
@@ -697,7 +710,7 @@ def panels_of(
                     role=name,
                     label=role.label,
                     symbol=role.symbol,
-                    index="t",
+                    index=("k" if role.does == "keeps" else "") if opened.reads_trees else "t",
                     layer_label=track.label,
                     reverse=track.reverse,
                     meaning=role.meaning,
@@ -710,12 +723,18 @@ def panels_of(
                     limit=end,
                     bounded=role.low is not None,
                     signed=low < 0,
-                    mean=mean if np.isfinite(mean := float(values.mean(dtype=float))) else None,
+                    mean=mean if np.isfinite(mean := _mean(values)) else None,
                     drawn=name in roles,
                     slot=(slots or {}).get(name),
                 )
             )
     return panels, planes
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of all values; of a tree's root no parent keeps anything."""
+    known = values[~np.isnan(values).all(-1)] if np.isnan(values).any() else values
+    return float(known.mean(dtype=float)) if len(known) else np.nan
 
 
 def likeliest(opened: OpenModel, reading: Reading, count: int) -> Likely:

@@ -12,11 +12,13 @@ from lstmviz.cells import CELLS, Cell
 
 @cache
 def layouts(cell: str) -> tuple[str, ...]:
-    """The other cells that can hold the weights of this one; none for a cell that is the only one of its kind.
+    """The other cells that can hold the weights of this one; none for the only one of its kind, and of trees.
 
     They are found by trying: with the same random W, U and b, and whatever else they have at 0 (peepholes p, gate
     recurrence R, a mogrifier's rounds), they take the same steps. Those come first that have least else.
     """
+    if cell not in CELLS:
+        return ()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         old, inputs = CELLS[cell](3, 4).double(), torch.randn(3, 2, 3, dtype=torch.float64)  # (T, B, X)

@@ -10,6 +10,7 @@ are there, level by level. So there are as many steps as the highest tree has le
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import ClassVar, NamedTuple
 
@@ -20,9 +21,17 @@ from torch import Tensor, nn
 from lstmviz.cells.base import Gates, State, Taught, init_uniform
 from lstmviz.cells.equations import Equations, Value
 from lstmviz.cells.lstm import LSTMNames
+from lstmviz.roles import Role
 
 PLACES = 3  # children of a node of an N-ary Tree-LSTM
 ROOT, NOTHING = -1, -2  # in the place of a parent: of what has none, and of what is padding and no node
+
+
+MEANINGS = {  # where a node has no token before
+    "forget_gate": "How much of what this node holds its parent keeps: 1 all of it, 0 nothing. The root has no parent.",
+    "candidate": "What the unit would write into memory at this node.",
+    "hidden": "What the unit shows at this node: what its parent, and the answer, see of it.",
+}
 
 
 class Levels(NamedTuple):
@@ -101,6 +110,10 @@ class TreeCell(LSTMNames, Taught):
         return self.W, self.U, [self.b]
 
     @classmethod
+    def roles(cls) -> dict[str, Role]:
+        return {name: replace(role, meaning=MEANINGS.get(name, role.meaning)) for name, role in super().roles().items()}
+
+    @classmethod
     @cache
     def parsed(cls, children: int = 1) -> Equations:
         """Those of the docstring, as trees, written out for so many children."""
@@ -122,17 +135,27 @@ class TreeCell(LSTMNames, Taught):
             given |= {f"{self.states[name]}_{k}": value for k, value in enumerate(values.unbind(1), start=1)}
         return self._evaluated(self.parsed(children["hidden"].shape[1]), given, forced or {})
 
-    def step(self, Wx: Tensor, children: State) -> tuple[State, Gates]:
+    def recurrent(self) -> Mapping[str, Tensor]:
+        """The weights that multiply what the children say, put together once for all steps."""
+        return {"all": self.U}
+
+    def step(self, Wx: Tensor, children: State, U: Mapping[str, Tensor]) -> tuple[State, Gates]:
         """One node of each of B trees.
 
         Args:
             Wx: what ``project`` made of its input, ``(B, 4H)``: W_k x + b_k of i, f, g and o.
             children: their states, ``(B, N, H)`` each, behind each other; zeros where there is no child.
+            U: what ``recurrent`` returned.
 
         Returns:
             The node's state, and its gates: ``(B, H)``, but ``forget_gate`` ``(B, N, H)``, one for each child.
         """
         raise NotImplementedError
+
+    def leaf(self, Wx: Tensor) -> tuple[State, Gates]:
+        """As ``step`` of nodes without children: all sums over these are zero."""
+        x_i, x_f, x_g, x_o = Wx.chunk(4, dim=-1)  # (B, H) each
+        return tree_update(x_i, x_f[:, None][:, :0], x_g, x_o, x_f.new_empty(len(Wx), 0, self.hidden_size))
 
     def project(self, inputs: Tensor) -> Tensor:
         """The part of every step that depends on the input alone, ``(…, X)`` to ``(…, 4H)``."""
@@ -167,15 +190,24 @@ class TreeCell(LSTMNames, Taught):
 
     def _grown(self, inputs: Tensor, levels: Levels) -> tuple[State, list[Gates]]:
         """The states of all nodes by their places, ``(1 + M, H)``, behind that of no child, 0; the gates by level."""
-        state, gates = self.initial_state(1), []
+        inner = levels.children[1:]
+        U = self.recurrent()
         Wx = self.project(inputs.flatten(0, 1).index_select(0, levels.nodes))  # (M, 4H)
-        sizes = [len(children) for children in levels.children]
-        for Wx_of_level, children in zip(Wx.split(sizes), levels.children, strict=True):
-            below = {name: F.embedding(children, values) for name, values in state.items()}  # (n, N, H)
-            new, told = self.step(Wx_of_level, below)
-            state = {name: torch.cat([values, new[name]]) for name, values in state.items()}
+        Wx_of_leaves, *Wx_of_levels = Wx.split([len(children) for children in levels.children])
+
+        def side_by_side(state: State) -> Tensor:  # h and c, to be looked up and joined as one
+            return torch.cat([state[name] for name in self.states], dim=-1)
+
+        def apart(values: Tensor) -> State:
+            return dict(zip(self.states, values.split(self.hidden_size, dim=-1), strict=True))
+
+        new, told = self.leaf(Wx_of_leaves)
+        grown, gates = torch.cat([side_by_side(self.initial_state(1)), side_by_side(new)]), [told]
+        for Wx_of_level, children in zip(Wx_of_levels, inner, strict=True):
+            new, told = self.step(Wx_of_level, apart(F.embedding(children, grown)), U)  # (n, N, H) each
+            grown = torch.cat([grown, side_by_side(new)])
             gates.append(told)
-        return state, gates
+        return apart(grown), gates
 
 
 def tree_update(a_i: Tensor, a_f: Tensor, a_g: Tensor, a_o: Tensor, cells: Tensor) -> tuple[State, Gates]:
@@ -210,11 +242,16 @@ class ChildSum(TreeCell):
         self.U = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         init_uniform(self, hidden_size)
 
-    def step(self, Wx: Tensor, children: State) -> tuple[State, Gates]:
+    def recurrent(self) -> Mapping[str, Tensor]:
+        U_i, U_f, U_go = self.U.split([self.hidden_size, self.hidden_size, 2 * self.hidden_size])
+        return {"igo": torch.cat([U_i, U_go]), "f": U_f}
+
+    def step(self, Wx: Tensor, children: State, U: Mapping[str, Tensor]) -> tuple[State, Gates]:
         x_i, x_f, x_g, x_o = Wx.chunk(4, dim=-1)  # (B, H) each: W_k x + b_k
-        u_i, u_f, u_g, u_o = F.linear(children["hidden"], self.U).chunk(4, dim=-1)  # (B, N, H) each, U h_k: in all, U h̃
-        a_i, a_g, a_o = x_i + u_i.sum(1), x_g + u_g.sum(1), x_o + u_o.sum(1)  # (B, H) each
-        return tree_update(a_i, x_f[:, None] + u_f, a_g, a_o, children["cell"])
+        h = children["hidden"]  # (B, N, H)
+        u_i, u_g, u_o = F.linear(h.sum(1), U["igo"]).chunk(3, dim=-1)  # (B, H) each: U_k h̃
+        a_f = x_f[:, None] + F.linear(h, U["f"])  # (B, N, H)
+        return tree_update(x_i + u_i, a_f, x_g + u_g, x_o + u_o, children["cell"])
 
 
 class Nary(TreeCell):
@@ -251,11 +288,10 @@ class Nary(TreeCell):
                 found |= {f"{gate}{other}": each for other, each in enumerate(U.chunk(PLACES, dim=1), start=1)}
         return found
 
-    def step(self, Wx: Tensor, children: State) -> tuple[State, Gates]:
+    def step(self, Wx: Tensor, children: State, U: Mapping[str, Tensor]) -> tuple[State, Gates]:
         x_i, x_f, x_g, x_o = Wx.chunk(4, dim=-1)  # (B, H) each: W_k x + b_k
         _, count, size = children["hidden"].shape  # B, N, H
-        side_by_side = children["hidden"].flatten(1)  # (B, N·H)
-        of_children = F.linear(side_by_side, self.U[:, : count * size])  # (B, 6H)
+        of_children = F.linear(children["hidden"].flatten(1), U["all"][:, : count * size])  # (B, 6H)
         u_i, u_f, u_g, u_o = of_children.split([size, PLACES * size, size, size], dim=-1)
         a_f = x_f[:, None] + u_f.unflatten(-1, (PLACES, size))[:, :count]  # (B, N, H)
         return tree_update(x_i + u_i, a_f, x_g + u_g, x_o + u_o, children["cell"])

@@ -32,6 +32,10 @@ NESTED = 0.3  # the share of operations among the arguments beside the deepest
 TOKEN = re.compile(r"\w+|\S")
 
 
+class Unfinished(ValueError):
+    """A text is the beginning of an expression."""
+
+
 @dataclass(frozen=True)
 class Expression:
     """An expression as a tree. Its nodes stand in post-order: each behind its arguments, so that the root is the last.
@@ -46,12 +50,26 @@ class Expression:
 
     @classmethod
     def parse(cls, text: str) -> Expression:
-        """Read an expression as a person types it, with white space or without.
+        """Read an expression as a person types it: with white space or without, in capitals, commas left out.
 
         Raises:
-            ValueError: it is none, or has too many nodes or levels; the sentence says where.
+            ValueError: it is none, or has too many nodes or levels; the sentence says where. `Unfinished` where more
+                might make it one.
         """
         return _Parser(text).expression()
+
+    @classmethod
+    def begun(cls, text: str) -> Expression | None:
+        """As much as is whole of an unfinished one: open brackets are closed where enough stands in them, and what
+        has been begun in them is left out. None where nothing is whole.
+
+        Raises:
+            ValueError: what stands there is no beginning of an expression.
+        """
+        try:
+            return _Parser(text, closing=True).expression()
+        except Unfinished:
+            return None
 
     @cached_property
     def children(self) -> list[list[int]]:
@@ -77,6 +95,16 @@ class Expression:
             found.append(1 + max(found[child] for child in children) if children else 0)
         return found
 
+    def is_one(self) -> bool:
+        """Whether these are nodes of one tree in post-order, as `parse` makes them, and not too deep."""
+        standing: list[int] = []  # nodes whose parent is still to come
+        for node in range(len(self.parents)):
+            while standing and self.parents[standing[-1]] == node:
+                standing.pop()
+            standing.append(node)
+        whole = standing == [len(self.symbols) - 1] and self.parents[-1] == ROOT
+        return whole and max(self.depths) <= DEEP_MOST
+
     def tokens(self) -> list[tuple[str, int | None]]:
         """The text, token by token; beside each the node that ends with it, which is a digit or a closing bracket."""
 
@@ -93,11 +121,15 @@ class Expression:
 
 
 class _Parser:
-    """Reads from left to right."""
+    """Reads from left to right.
 
-    def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
-        self.places = [(found[0], found.end()) for found in TOKEN.finditer(text)] + [("", len(text))]
+    Args:
+        closing: whether brackets that are still open at the end count as closed.
+    """
+
+    def __init__(self, text: str, *, closing: bool = False) -> None:
+        self.text, self.closing, self.at = text, closing, 0
+        self.places = [(found[0].lower(), found.end()) for found in TOKEN.finditer(text)] + [("", len(text))]
         self.symbols: list[str] = []
         self.parents: list[int] = []
 
@@ -107,9 +139,10 @@ class _Parser:
 
     def expression(self) -> Expression:
         if not self.next:
-            raise ValueError("there is no expression; type one as max(3, min(7, 2), 5)")
+            raise Unfinished("there is no expression; type one as max(3, min(7, 2), 5)")
         self.node(depth=0)
-        self.expect("")
+        if not self.closing:
+            self.expect("")
         return Expression(tuple(self.symbols), tuple(self.parents))
 
     def node(self, depth: int) -> int:
@@ -121,12 +154,7 @@ class _Parser:
             raise self.unexpected(f"a digit from 0 to 9, {', '.join([*OPERATIONS][:-1])} or {[*OPERATIONS][-1]}")
         self.at += 1
         if symbol in OPERATIONS:
-            self.expect("(")
-            children.append(self.node(depth + 1))
-            while len(children) < LEAST or (self.next != ")" and len(children) < MOST):
-                self.expect(",", *[")"] * (len(children) >= LEAST))
-                children.append(self.node(depth + 1))
-            self.expect(")")
+            self.arguments(depth, children)
         if len(self.symbols) == NODES_MOST:
             raise self.error(f"there are more than {NODES_MOST:,} digits and operations")
         self.symbols.append(symbol)
@@ -135,6 +163,22 @@ class _Parser:
             self.parents[child] = len(self.symbols) - 1
         return len(self.symbols) - 1
 
+    def arguments(self, depth: int, children: list[int]) -> None:
+        """Read those of an operation, from its bracket to the closing one, and say where each stands."""
+        try:
+            self.expect("(")
+            children.append(self.node(depth + 1))
+            while len(children) < LEAST or (self.next != ")" and len(children) < MOST):
+                if self.next not in (*DIGITS, *OPERATIONS):  # a space is enough between two
+                    self.expect(",", *[")"] * (len(children) >= LEAST))
+                children.append(self.node(depth + 1))
+            self.expect(")")
+        except Unfinished:
+            if not self.closing or len(children) < LEAST:
+                raise
+            whole = children[-1] + 1
+            del self.symbols[whole:], self.parents[whole:]  # what has been begun behind them
+
     def expect(self, wanted: str, *others: str) -> None:
         """Read one token."""
         if self.next != wanted:
@@ -142,8 +186,12 @@ class _Parser:
         self.at += bool(wanted)
 
     def unexpected(self, wanted: str) -> ValueError:
+        """What stands there is none of what is wanted; but there more may be to come."""
+        may_go_on = self.at >= len(self.places) - 2 and any(name.startswith(self.next) for name in OPERATIONS)
         found = f"“{self.next}”" if self.next else "its end"
-        return self.error(f"comes {found} in place of {wanted}")
+        more = f"; an operation has {LEAST} or {MOST} arguments" if {self.next, wanted[1:2]} == {",", ")"} else ""
+        error = self.error(f"comes {found} in place of {wanted}{more}")
+        return Unfinished(*error.args) if may_go_on and wanted != "its end" else error
 
     def error(self, what: str) -> ValueError:
         read = self.text[: self.places[self.at - 1][1]] if self.at else ""

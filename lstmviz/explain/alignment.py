@@ -79,12 +79,13 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
     """Align what the models read; past the last token that each of them read, nothing is shown.
 
     Args:
-        text: that they read; where they read an image it says nothing, and all have the same rows.
+        text: that they read; where they read an image or a tree it says nothing, and all have the same columns.
         models: of one task, and of images of one size.
     """
-    if models[0].reading.image is not None:
-        rows = models[0].reading.pieces
-        return Axis(rows, [np.arange(len(rows))] * len(models), "row", len(rows))
+    first = models[0].reading
+    if first.image is not None or first.expression is not None:
+        by = "row" if first.image is not None else "token"
+        return Axis(first.pieces, [np.arange(len(first.pieces))] * len(models), by, len(first.pieces))
     splits = [model.opened.reads.split(text) for model in models]
     # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after, or a label.
     begun = [

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.data.vocabulary import inline, unknown_said
 from lstmviz.explain.alignment import Axis, Compared, Place
 from lstmviz.explain.differences import Differences
@@ -164,7 +164,7 @@ def _described(
         loss=_line(loss),
         beside=model.beside is not None,
         equations=_equations(config.cell),
-        remark=CELLS[config.cell].note(),
+        remark=cell_called(config.cell).note(),
         absent=_absent(model, view.place, view.slots, taken),
         differences=largest_differences(reference, model, layers[0]) if subtracted else {},
     )
@@ -197,7 +197,7 @@ def _drawn(model: Compared, place: Place, slots: list[str]) -> dict[str, str]:
     """Which role of a model stands in each slot, where it has one; none stands in two."""
     scales, taken = _scales(model, place), {}
     for slot in slots if scales else []:
-        role = role_in(slot, CELLS[model.checkpoint.model.cell])
+        role = role_in(slot, cell_called(model.checkpoint.model.cell))
         if role in scales and role not in taken.values():
             taken[slot] = role
     return taken
@@ -209,13 +209,13 @@ def _absent(model: Compared, place: Place, slots: list[str], taken: dict[str, st
     nothing = "" if model.track(place) is not None else "it reads from the left only"
     if place.layer >= config.num_layers:
         nothing = f"no layer {place.layer + 1}: this model has {config.num_layers}"
-    return {slot: nothing or lacking(CELLS[config.cell], slot) for slot in slots if slot not in taken}
+    return {slot: nothing or lacking(cell_called(config.cell), slot) for slot in slots if slot not in taken}
 
 
 @cache
 def _equations(cell: str) -> str:
     """One a line: the columns are narrow."""
-    return re.sub(r" {3,}", "\n", CELLS[cell].equations())
+    return re.sub(r" {3,}", "\n", cell_called(cell).equations())
 
 
 def _laid_over(comparison: Comparison) -> tuple[str, dict[str, np.ndarray]]:

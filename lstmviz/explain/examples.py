@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.reading import OpenModel
 from lstmviz.roles import ROLES
 from lstmviz.tasks.tag import one_direction
@@ -189,6 +189,26 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
             "closing one?",
         ),
     ],
+    ("tree", "expressions"): [
+        Example(
+            "max(3, min(7, 2), 5)",
+            "The thicker the line from a child, the more of what it holds its parent keeps. Of which child of max is "
+            "most kept? Change 5 to 9, or to 1.",
+        ),
+        Example(
+            "first(3, 9, 5)",
+            "Only the first counts. The N-ary cell has a forget gate with weights of its own for each place, so it can "
+            "keep the first and drop the others; to the child-sum cell first(3, 9, 5) and first(9, 5, 3) are the same.",
+        ),
+        Example(
+            "min(max(8, 2), first(4, 6), 7)",
+            "Each operation sees what its children made of theirs, and no digit below them: does a value come through?",
+        ),
+        Example(
+            "max(1, min(9, max(2, min(8, max(3, min(7, max(4, 6)))))))",
+            "Seven operations one within the other; in what it learned from there were five at most.",
+        ),
+    ],
 }
 
 BARS = (
@@ -204,6 +224,9 @@ GUIDES = {  # for somebody who never met the shape
     "caption": "One input, many outputs (1–N): a label makes the state in which the text begins, and is never read.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. The bars show what it would say if the text ended there.",
+    "tree": "A tree to its values (Tree-LSTM): a column is a node, behind its arguments; the root is the last. Where "
+    "an LSTM has one step before, a node has its children, and a forget gate for each: what it keeps of that child. It "
+    "is asked for the value of every operation. An LSTM that reads the same as text is the model expressions-lstm.",
     "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
 }
 
@@ -248,7 +271,7 @@ def guide_to(opened: OpenModel) -> str:
 
 def look_for(example: Example, opened: OpenModel) -> str:
     """What can be seen in this model: of a gate it speaks where the cell has one, and by its name."""
-    cell = CELLS[opened.checkpoint.model.cell]
+    cell = cell_called(opened.checkpoint.model.cell)
     gate = cell.doer("keeps") if cell.keeping else None  # nfg's is 1, whatever it reads
     if gate is None or not example.keeping:
         return example.look

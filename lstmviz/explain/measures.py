@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.explain.alignment import Compared, Place
 from lstmviz.explain.rows import role_in
 from lstmviz.reading import OpenModel, running_mean
@@ -59,7 +59,7 @@ def measures(model: Compared, place: Place, gate: str, at: np.ndarray, by: str) 
         return found
     keeps = share = reading.kept
     if gate != "keeps":
-        role = role_in(gate, CELLS[model.checkpoint.model.cell])
+        role = role_in(gate, cell_called(model.checkpoint.model.cell))
         share = None if role is None or ROLES[role].high is None else reading.tracks[role]  # a logarithm is no share
     if share is not None:
         values = share[track]  # (T, H)

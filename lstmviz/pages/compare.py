@@ -25,6 +25,7 @@ from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import BEGUN, SENTENCE, Compare, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
+from lstmviz.ui.trees import read_typed
 from lstmviz.wire import Frame, Note
 
 
@@ -62,6 +63,9 @@ def compare(
             chosen, text = choose_image(first), ""
             kept.compare = {name: read_image(each, chosen.image, chosen.label(each)) for name, each in pairs}
             said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
+        elif first.reads_trees:
+            text, link = type_sentence(first, SENTENCE), no_image()
+            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare)
         else:
             begun, said_of = choose_label(first, BEGUN) if first.labels else ("", [])
             text = type_sentence(first, SENTENCE)
@@ -74,7 +78,7 @@ def compare(
         compared = side_by_side(opened, kept.compare, beside)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."
-            comparison(None, [], Frame([("info", nothing)]), key="comparison")
+            comparison(None, [], Frame(said_of or [("info", nothing)]), key="comparison")
             return
         said, axis = report("comparison"), shared_axis(text, compared)
         selection = selection_in(axis, compared, view.place, said.selection)

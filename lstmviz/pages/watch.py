@@ -31,6 +31,7 @@ from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, Watch, readings, report, session
 from lstmviz.ui.sources import Address, baselines
+from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Frame, Note, payload
 
@@ -106,6 +107,11 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
             chosen, text = choose_image(opened), ""
             reading = kept.watch = read_image(opened, chosen.image, chosen.label(opened))
             notes, link = chosen.notes(opened), {TEXT.key: None, **chosen.address}
+        elif opened.reads_trees:
+            text, link = type_sentence(opened, TEXT), no_image()
+            found, notes = read_typed({"": opened}, text, {"": kept.watch})
+            reading = kept.watch = found[""]
+            notes = [*guided(opened, text), *notes]
         else:
             begun, notes = choose_label(opened, LABEL) if opened.labels else ("", [])
             text = type_sentence(opened, TEXT)
@@ -131,6 +137,12 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
         gate_map(message, Frame(notes, address=link), key="map")
 
 
+def guided(opened: OpenModel, text: str) -> list[Note]:
+    """What to know of the shape of sequence, and what to look for in an example."""
+    guide: list[Note] = [("note", said)] if (said := guide_to(opened)) else []
+    return [*guide, *(("look", example.look) for example in examples_for(opened) if example.text == text)]
+
+
 def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
     """One sentence for each thing a person should know about a text."""
     if reading is None:
@@ -138,9 +150,7 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
         return [
             ("info", f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.")
         ]
-    notes: list[Note] = [("look", example.look) for example in examples_for(opened) if example.text == text]
-    if guide := guide_to(opened):
-        notes.insert(0, ("note", guide))
+    notes = guided(opened, text)
     vocabulary = opened.reads
     noun = "characters" if vocabulary.level == "char" else "words"
     if reading.dropped:

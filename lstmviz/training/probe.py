@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from lstmviz.caption import trace_caption
-from lstmviz.cells import TREE_CELLS
+from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import IGNORED, PADDING, SOS, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 from lstmviz.translation import trace_translation
 
@@ -36,6 +36,7 @@ class Probe:
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
         right: where labels are said, which is right at each step, as the corpus numbers them, `IGNORED` where none is
             asked; None where nobody knows.
+        parents: of the nodes of a tree, which were read instead of tokens.
         begun: where a label begins the sentence, that label, as the corpus numbers them.
     """
 
@@ -45,6 +46,7 @@ class Probe:
     probabilities: np.ndarray
     image: np.ndarray | None = None
     right: list[int] | None = None
+    parents: list[int] | None = None
     begun: int | None = None
 
     @classmethod
@@ -73,8 +75,9 @@ class Probe:
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
-            ids = corpus.reads.encode_tokens(tree.symbols)
-            return cls(replace(trace, tokens=()), ids, likely.ids, likely.probabilities)
+            ids, right = corpus.reads.encode_tokens(tree.symbols), values_asked(tree, corpus.vocabulary)
+            said = likely.ids, likely.probabilities
+            return cls(replace(trace, tokens=()), ids, *said, right=right, parents=[*tree.parents])
         if corpus.labels_read:
             labels, _, said = _usual(corpus.valid, corpus.valid[..., 2] != IGNORED).long().T  # (T,) each
             typed, begun = corpus.vocabulary.encode(sentence) or said.tolist(), int(labels[0])
@@ -107,7 +110,7 @@ class Probe:
         """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
-        if_any = {"image": self.image, "label": self.right, "begun": self.begun}
+        if_any = {"image": self.image, "label": self.right, "parents": self.parents, "begun": self.begun}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
@@ -130,19 +133,22 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label, begun = (arrays.pop(name, None) for name in ("image", "label", "begun"))
+            image, label, parents, begun = (arrays.pop(name, None) for name in ("image", "label", "parents", "begun"))
             right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
-            begun = None if begun is None else int(begun)
-            return cls(trace, list(ids.tolist()), likely, probabilities, image, right, begun)
+            parents, begun = None if parents is None else list(parents.tolist()), None if begun is None else int(begun)
+            return cls(trace, list(ids.tolist()), likely, probabilities, image, right, parents, begun)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
     def is_finite(self) -> bool:
         """Whether all gates and states, and what is said of the tokens, are finite numbers."""
-        values = [*self.trace.values(), self.probabilities]
+        ends = slice(None, -1 if self.parents else None)  # of a root no parent keeps anything
+        keeps = cell_called(self.trace.cell_name).doer("keeps")
+        values = [each[..., ends, :] if name == keeps else each for name, each in self.trace.items()]
+        values.append(self.probabilities)
         return all(np.isfinite(each).all() for each in values) and not np.isinf(self.trace.nll).any()  # NaN: none asked
 
     def reading(self, opened: OpenModel) -> Reading:
@@ -155,7 +161,9 @@ class Probe:
             ValueError: it is not; another model was at work.
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
-        if opened.says_labels:
+        if opened.reads_trees:
+            one, _ = trace_tree(opened.model, Expression.parse("max(1, 2)"), opened.reads, opened.checkpoint.vocabulary)
+        elif opened.says_labels:
             first = torch.zeros(1, side) if side else torch.tensor([opened.reads.end])
             one, _ = trace_labels(opened.model, first)
         else:
@@ -175,6 +183,10 @@ class Probe:
             and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
+        tree = None
+        if good and opened.reads_trees:
+            tree = Expression(tuple(opened.reads.tokens[i] for i in self.ids), tuple(self.parents or ()))
+            good = tree.is_one()
         if not good:
             raise ValueError("they are of another model than the one in best.safetensors")
         if self.image is not None:
@@ -182,8 +194,8 @@ class Probe:
         else:
             pieces, ids = [opened.reads.tokens[i] for i in self.ids], self.ids
         likely = self.likely, self.probabilities
-        about = {"image": self.image, "right": self.right, "begun": self.begun}
-        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **about)
+        more = {"image": self.image, "right": self.right, "expression": tree, "begun": self.begun}
+        return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
 
 
 def _usual(part: Tensor, there: Tensor) -> Tensor:

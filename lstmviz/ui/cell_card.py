@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 import torch
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.data.vocabulary import plain
 from lstmviz.roles import ROLES
 
@@ -17,7 +17,7 @@ def cell_card(name: str, input_size: int, hidden_size: int) -> None:
         name: in ``CELLS``.
         input_size, hidden_size: of the layer whose parameters are counted.
     """
-    cell = CELLS[name]
+    cell = cell_called(name)
     with torch.device("meta"):
         number = sum(parameter.numel() for parameter in cell(input_size, hidden_size).parameters())
     p = cell.output_of(hidden_size)

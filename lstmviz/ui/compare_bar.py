@@ -14,6 +14,7 @@ from lstmviz.reading import ARROWS, OpenModel, Reading
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, open_baseline, order_control, units_control
 from lstmviz.ui.session import BESIDE, SENTENCE, readings
 from lstmviz.ui.sources import Address, Baseline, titles
+from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST
 
 GATES = ("keeps", "writes", "shows")
@@ -35,6 +36,8 @@ def compare_bar(
         first = next(iter(opened.values()))
         if not first.side:
             examples_menu(first, SENTENCE)
+        if first.reads_trees:
+            draw_menu(SENTENCE)
         place = place_control([*opened.values()])
         difference = difference_control()
         many = max(each.checkpoint.model.hidden_size for each in opened.values()) > MOST

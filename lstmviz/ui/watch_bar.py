@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lstmviz.cells import CELLS
+from lstmviz.cells import cell_called
 from lstmviz.charts import gate_figure
 from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
 from lstmviz.reading import OpenModel, write_on
@@ -12,6 +12,7 @@ from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, session
 from lstmviz.ui.sources import Baseline
+from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST, drawn_roles
 
 
@@ -27,6 +28,8 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="bar"):
         if not opened.side:
             examples_menu(opened, TEXT)
+        if opened.reads_trees:
+            draw_menu(TEXT)
         layers = opened.tracks_in(layer_control(opened.checkpoint.model.num_layers))
         count = opened.checkpoint.model.hidden_size
         only = count > MOST and units_control(f"{count} units")
@@ -66,7 +69,7 @@ def role_boxes(cell: str, available: list[str]) -> list[str]:
     if len(available) == 1:
         return available
     st.caption("Choose what is drawn.")
-    usual, roles = drawn_roles(cell, available), CELLS[cell].roles()
+    usual, roles = drawn_roles(cell, available), cell_called(cell).roles()
     chosen = [
         role
         for role in available

@@ -127,7 +127,7 @@ class Comparison {
     const before = this.compared?.words.labels, labels = header.labels.map(drawable), last = labels.length - 1;
     const models = header.models.map((model, k) => ({ ...model, number: k, data: onAxis(parts[k], model.at) }));
     if (header.difference) subtract(models, models[header.reference]);
-    const { level, unknown, image, headline } = header, words = { labels, level, unknown, image, headline };
+    const { level, unknown, image, headline, parents } = header, words = { labels, level, unknown, image, headline, parents };
     Object.assign(this, { compared: { header, words, models }, send, theme: readTheme(this.box) });
     this.selection.hear(header.selection, last, before && before.length - 1);
     const { time, model } = this.selection.at;

@@ -18,6 +18,7 @@ import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { answered } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
+import { families, shareOf } from "./tree.js";
 import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
@@ -286,6 +287,8 @@ class GateMap {
       line(`${named(units)} · ${panel.label} ${panel.symbol} = ${number(meanOf(panel, units, time), 3)}`, "");
       if (units.length > 1) line(`a click selects unit ${unit}`);
     }
+    const parent = data.parents[time];
+    if (!panel && parent >= 0) line(`of what it holds, “${data.labels[parent]}” keeps ${number(shareOf(panelsOf(data, this.view.layer), time))}`);
     if (data.beside) line(`${data.beside.name}: loss ${number(data.beside.nll[time])} nats`);
     line(data.answer ? answered(data, time) : `loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
     return lines;
@@ -302,6 +305,15 @@ class GateMap {
       context: text(time - context, time), context_times: beside.context_times[time], whole: run > context, longer: run > 1,
       run: text(time + 1 - run, time + 1), run_times: beside.run_times[time],
     };
+  }
+
+  // Of a node of a tree its children, with their values, and its parent.
+  kinAt(time, unit, panels) {
+    const { parents, labels } = this.data;
+    if (!parents.length) return {};
+    const values = (t) => Object.fromEntries(panels.map((panel) => [panel.role, valueOf(panel, unit, t)]));
+    const children = families(parents)[time].map((t) => ({ label: labels[t], values: values(t) }));
+    return { children, parent: parents[time] < 0 ? null : labels[parents[time]] };
   }
 
   // The share of <unk> in what was predicted up to this token.
@@ -331,7 +343,7 @@ class GateMap {
         tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
       },
-      found: mostAt(panels, time, data), beside: this.besideAt(time),
+      ...this.kinAt(time, unit, panels), found: mostAt(panels, time, data), beside: this.besideAt(time),
     };
     say("readout", window.__lstmviz);
     if (hovered) return;

@@ -1,9 +1,12 @@
 import { memoryOf } from "./deeds.js";
+import { families } from "./tree.js";
 import { stepBefore, valueOf } from "./wire.js";
 
 // The units that do most at a token, the most first: [[what, [{unit, by, symbol, …}, …]], …]. A gate opens or shuts by
-// how much it differs from the token before; what is held is kept, written and changes.
-export function mostAt(panels, time, { begins, ...cell }) {
+// how much it differs from the token before; what is held is kept, written and changes. A node of a tree has no token
+// before: it keeps what it keeps of its children.
+export function mostAt(panels, time, { begins, parents, ...cell }) {
+  if (parents.length) return mostInTree(panels, families(parents)[time], time, cell);
   const { size } = panels[0], last = stepBefore(panels[0], time), first = begins && (last < 0 || last * size >= panels[0].codes.length);
   const gates = panels.filter(({ gate }) => gate);
   const holder = panels.find(({ does }) => does === "holds");
@@ -21,7 +24,6 @@ export function mostAt(panels, time, { begins, ...cell }) {
     written[unit] = held - kept[unit];
     changed[unit] = held - was;
   }
-  const chip = (unit, by, { symbol, light, dark }) => ({ unit, by, symbol, light, dark });
   const turns = (sign) => largest(turned, (by) => sign * by)
     .map((k) => chip(k % size, turned[k], gates[Math.floor(k / size)]));
   const moves = (values) => largest(values, Math.abs).map((unit) => chip(unit, values[unit], holder));
@@ -29,6 +31,20 @@ export function mostAt(panels, time, { begins, ...cell }) {
   if (cell.does.keeps !== null) found.push(["keeps", moves(kept)], ["writes", moves(written)]);
   return [...found, ["changes", moves(changed)]];
 }
+
+function mostInTree(panels, children, time, cell) {
+  const holder = panels.find(({ does }) => does === "holds"), units = [...Array(holder.size).keys()];
+  const at = (unit, t) => memoryOf(cell, Object.fromEntries(panels.map((panel) => [cell.symbols[panel.role], valueOf(panel, unit, t)])), {});
+  const kept = units.map((unit) => children.reduce((sum, child) => {
+    const { held, kept } = at(unit, child);
+    return sum + kept * held;
+  }, 0));
+  const written = units.map((unit) => at(unit, time).held - kept[unit]);
+  const moves = (values) => largest(values, Math.abs).map((unit) => chip(unit, values[unit], holder));
+  return [["keeps", moves(kept)], ["writes", moves(written)]];
+}
+
+const chip = (unit, by, { symbol, light, dark }) => ({ unit, by, symbol, light, dark });
 
 // Places of the few largest, the largest first; what is too small to be seen is not among them.
 function largest(values, size, count = 4) {

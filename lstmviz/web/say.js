@@ -2,14 +2,15 @@
 
 import { bySymbol, hasGate, memoryOf } from "./deeds.js";
 import { evaluate } from "./equations.js";
-import { ALIKE, inline, likeliest, missing, number, percent, perplexity, signed } from "./words.js";
+import { ALIKE, inline, likeliest, list, missing, number, percent, perplexity, signed } from "./words.js";
 
 const known = (...values) => values.every((value) => Number.isFinite(value));
 
 // It follows from what the cell says that it does, not from the names of its gates: see deeds.js. `roles` have a value and the
 // one before; `begins`: nothing was read before the first token, `begun`: a label began it; `lets_out`: what an output gate lets out; `resets`: what a
 // gate that looks back acts on.
-export function sentence({ roles, time, begins, begun = null, symbols, does, lets_out, resets }) {
+export function sentence({ roles, time, begins, begun = null, symbols, does, lets_out, resets, children, parent }) {
+  if (children) return inTree({ roles, symbols, does, lets_out, children, parent });
   if (time === 0 && begun !== null) return `What it held before is what the label “${inline(begun)}” made.`;
   if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map(({ role, value }) => [role, value]));
@@ -32,6 +33,23 @@ export function sentence({ roles, time, begins, begun = null, symbols, does, let
   if (!known(hidden)) return "";
   if (!known(before.hidden)) return `Starts empty, becomes ${signed(hidden)}.`;
   return `Goes from ${number(before.hidden)} to ${number(hidden)}: no gate keeps what it held.`;
+}
+
+// Of a node of a tree: a forget gate stands at the child of which it is. `children` have a label and their values by role, and
+// `parent` a label, null at the root.
+function inTree({ roles, symbols, does, lets_out, children, parent }) {
+  const now = Object.fromEntries(roles.map(({ role, value }) => [role, value])), env = bySymbol(symbols, now);
+  const cell = { symbols, does }, { held, kept: ofThis } = memoryOf(cell, env, {});
+  let kept = 0;
+  const parts = children.map(({ label, values }) => {
+    const child = memoryOf(cell, bySymbol(symbols, values), {});
+    kept += child.kept * child.held;
+    return `${percent(child.kept)} of “${inline(label)}” (${signed(child.held)})`;
+  });
+  const keeps = parts.length ? `Keeps ${list(parts)}` : "Has no children";
+  const shows = `shows ${percent(evaluate(does.shows, env))}${lets_out === "memory" ? "" : ` of its ${lets_out}`}`;
+  const above = parent === null ? "" : ` Its forget gate is its parent's: “${inline(parent)}” keeps ${percent(ofThis)} of what it holds.`;
+  return `${keeps}, writes ${signed(held - kept)}, ${shows}.${above}`;
 }
 
 // What a model that says labels makes of a column.

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lstmviz.cells import CELLS, TREE_CELLS, Levels, State, TreeCell
+from lstmviz.cells import CELLS, TREE_CELLS, Gates, Levels, State, TreeCell
 from lstmviz.cells.equations import Equations, text
 from lstmviz.cells.tree import NOTHING
 from lstmviz.data.expressions import Expression, generate
@@ -66,6 +66,11 @@ def grown_by_hand(cell: TreeCell, name: str, inputs: Tensor, parents: Tensor) ->
     return found
 
 
+def stepped(cell: TreeCell, x: Tensor, children: State) -> tuple[State, Gates]:
+    """``step`` alone, of x ``(B, X)``."""
+    return cell.step(cell.project(x), children, cell.recurrent())
+
+
 # ---- the equations ---------------------------------------------------------------------------------------------------
 
 
@@ -94,10 +99,10 @@ def test_the_equations_that_are_shown_are_the_step(name, count):
     cell = make_cell(name)
     x = torch.randn(4, X, dtype=torch.float64)
     children = {state: torch.randn(4, count, H, dtype=torch.float64) for state in cell.states}
-    state, gates = cell.step(cell.project(x[None])[0], children)
+    state, gates = stepped(cell, x, children)
     if count < 3:  # where there is no child stand zeros
         beside = {key: torch.cat([values, torch.zeros_like(values)], dim=1) for key, values in children.items()}
-        other, _ = cell.step(cell.project(x[None])[0], beside)
+        other, _ = stepped(cell, x, beside)
         for key, values in state.items():
             torch.testing.assert_close(other[key], values, atol=1e-12, rtol=0)
     values = cell.by_equations(x, children)
@@ -174,7 +179,7 @@ def node_by_node(cell: TreeCell, inputs: Tensor, expressions: list[Expression]) 
                 key: torch.cat([zero[:0], *(s[key] for s in below)])[None]
                 for key, zero in cell.initial_state(1).items()
             }
-            states.append(cell.step(cell.project(inputs[t, b][None, None])[0], places)[0])
+            states.append(stepped(cell, inputs[t, b][None], places)[0])
         roots.append(states[-1]["hidden"])
     return torch.cat(roots)
 
@@ -219,9 +224,9 @@ def test_levels_are_as_many_as_the_highest_tree_has():
 def test_the_order_of_children_matters_to_the_nary_alone(name):
     cell = make_cell(name)
     children = {state: torch.randn(1, 3, H, dtype=torch.float64) for state in cell.states}
-    Wx = cell.project(torch.randn(1, 1, X, dtype=torch.float64))[0]
+    x = torch.randn(1, X, dtype=torch.float64)
     (one, _), (other, _) = (
-        cell.step(Wx, {k: v[:, order] for k, v in children.items()}) for order in ([0, 1, 2], [2, 0, 1])
+        stepped(cell, x, {k: v[:, order] for k, v in children.items()}) for order in ([0, 1, 2], [2, 0, 1])
     )
     apart = (one["hidden"] - other["hidden"]).abs().max()
     assert apart < 1e-14 if name == "child_sum" else apart > 1e-3

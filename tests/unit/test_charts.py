@@ -50,7 +50,12 @@ def test_a_layer_is_counted_as_in_a_list_and_a_role_may_stand_alone() -> None:
     other = drawn(trace.select(direction=1, batch=1), layer=2)
     assert np.array_equal(other, trace.forget_gate[2, 1, 1].T)
     assert trace.plot(layer=2) == gate_figure(trace, layer=2)
-    assert len(gate_figure(trace, roles=["cell", "hidden"]).data) == 2
+    both = gate_figure(trace, roles=["cell", "hidden"])  # each in both directions, one below the other
+    assert [each.text for each in both.layout.annotations] == [
+        f"{name} {a}" for name in ("cell state", "hidden state") for a in "→←"
+    ]
+    assert np.array_equal(both.data[3].z, trace.hidden[0, 1, 0].T)
+    assert len(gate_figure(trace.select(direction=1), roles=["cell", "hidden"]).data) == 2
 
 
 @pytest.mark.parametrize(

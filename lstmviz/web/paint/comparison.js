@@ -11,6 +11,7 @@ import { barWidth, drawLine, markBeyond } from "./lines.js";
 import { drawField, drawScale, frameRow } from "./panel.js";
 import { begin, betweenGutters, setFont, write } from "./pen.js";
 import { drawTokens, laidOut, lossScale, surprise } from "./tokens.js";
+import { drawTree } from "./tree.js";
 
 export const LEFT = 130, TITLE = 26, BETWEEN = 16; // CSS pixels
 const CHART = 64, CAPTION = 18, NARROWEST = 96;
@@ -22,7 +23,7 @@ export function comparisonView(paint, { header, words, models }, theme, { width,
   const each = (start, stop) => (stop - start - (models.length - 1) * BETWEEN) / models.length;
   const stacked = each(LEFT, width - RIGHT) < NARROWEST;
   const [left, right] = stacked ? [STACKED.left, width - STACKED.right] : [LEFT, width - RIGHT];
-  const { column, strip, lean } = laidOut(paint, theme, words, right - left, zoom, dpr);
+  const { column, strip, lean, tree = 0 } = laidOut(paint, theme, words, right - left, zoom, dpr);
   const above = stacked ? STACKED.title : 0; // a title over what it names, where there is no gutter beside it
   const charts = header.charts.map((chart, k) => ({ ...chart, y: strip + 10 + above + k * (CHART + GAP + above) }));
   const mapsTop = strip + 10 + charts.length * (CHART + GAP + above) + 14;
@@ -49,7 +50,7 @@ export function comparisonView(paint, { header, words, models }, theme, { width,
   });
   const blockWidth = stacked ? right - left : each(left, right);
   return {
-    width, height: y + 4, dpr, stacked, left, right, column, strip, lean, blockWidth, mapsTop, charts, slots, units,
+    width, height: y + 4, dpr, stacked, left, right, column, strip, lean, tree, blockWidth, mapsTop, charts, slots, units,
     time, unit, model,
   };
 }
@@ -74,7 +75,9 @@ export function drawComparison(paint, view, compared, theme) {
   const { header, words, models } = compared;
   begin(paint, view, theme);
   const { loss } = models[header.reference], most = lossScale(header.level);
-  drawTokens(paint, view, words, theme, 0, (t) => surprise(theme, loss[t], most));
+  drawTokens(paint, view, words, theme, view.tree, (t) => surprise(theme, loss[t], most));
+  const { data, title } = models[view.model]; // whose lines the tree has
+  if (view.tree && data.panels.length) drawTree(paint, view, words, theme, { ...data, whose: `in ${title}` });
   if (!view.stacked) write(paint, theme, header.column, LEFT - 12, view.strip - 12, { alpha: 0.65 });
   for (const chart of view.charts) drawChart(paint, view, compared, theme, chart);
   frame(paint, view, theme, 0, view.mapsTop - 18);

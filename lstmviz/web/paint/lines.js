@@ -14,6 +14,8 @@ export function drawLine(paint, view, values, y, { colour, width, dash = [] }) {
     if (!missing(values[t])) paint[missing(values[t - 1]) ? "moveTo" : "lineTo"](middle(t), y(values[t]));
   paint.stroke();
   paint.setLineDash([]);
+  for (let t = view.from; t < view.to; t++) // what stands alone
+    if (!missing(values[t]) && missing(values[t - 1]) && missing(values[t + 1])) paint.fillRect(middle(t) - 2.5, y(values[t]) - 2.5, 5, 5);
   if (missing(values[view.time])) return;
   paint.beginPath();
   paint.arc(middle(view.time), y(values[view.time]), width + 1.5, 0, 2 * Math.PI);

@@ -10,6 +10,7 @@ import { drawLoss, LOSS } from "./loss.js";
 import { drawPanel } from "./panel.js";
 import { begin, outline, write } from "./pen.js";
 import { drawTokens, laidOut, lossScale, surprise } from "./tokens.js";
+import { bandOf, drawTree } from "./tree.js";
 import { drawUnit } from "./unit.js";
 
 const LOWEST = 100, HIGHEST = 260; // of a panel, in CSS pixels
@@ -27,11 +28,11 @@ export const annotationOf = (data, unit, layer) =>
 export function mapView(paint, data, theme, { width, window, dpr, zoom, first, time, unit, layer }) {
   const narrow = width < NARROW; // names go, symbols stay
   const gutter = narrow ? 92 : 162, right = width - RIGHT;
-  const { column, strip, lean } = laidOut(paint, theme, data, right - gutter, zoom[0], dpr);
+  const { column, strip, lean, tree = 0 } = laidOut(paint, theme, data, right - gutter, zoom[0], dpr);
   const lossTop = strip + 6, gainTop = lossTop + LOSS + GAP;
   const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
   const roles = [...panelsOf(data, layer)].sort((a, b) => rank(a) - rank(b));
-  const band = lean || data.image ? 12 : strip; // of the selected unit: what does not fit is not drawn again
+  const band = lean || data.image ? 12 : bandOf(data) || strip; // of the selected unit: what does not fit is not drawn again
   const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
   const own = 22 + band + 6 + roles.length * role + 4;
   const drawn = data.panels.filter((panel) => panel.drawn), begunTop = gainTop + (data.beside ? GAIN + GAP : 0);
@@ -49,7 +50,7 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   });
   const unitTop = y + 18, rolesTop = unitTop + band + 6;
   return rowsFrom(first, {
-    width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean,
+    width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean, tree,
     time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, gainTop, begunTop, roles, role, band, unitTop, rolesTop,
   });
 }
@@ -65,8 +66,9 @@ export const rowsFrom = (first, view) => ({
 export function drawMap(paint, view, data, theme) {
   begin(paint, view, theme);
   const most = lossScale(data.level);
-  drawTokens(paint, view, data, theme, 0, (t) => surprise(theme, data.nll[t], most));
+  drawTokens(paint, view, data, theme, view.tree, (t) => surprise(theme, data.nll[t], most));
   write(paint, theme, data.column, view.gutter - 12, view.strip - 12, { alpha: 0.65 });
+  if (view.tree) drawTree(paint, view, data, theme, { ...data, panels: panelsOf(data, view.layer) });
   const beyond = (data.answer ? drawAnswer : drawLoss)(paint, view, data, theme);
   if (data.beside) drawGain(paint, view, data, theme);
   if (data.begun?.depends.length) drawBegun(paint, view, data, theme);

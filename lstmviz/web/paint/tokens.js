@@ -1,9 +1,11 @@
-// What was read, over its columns. `words` is what is written: {level, labels, unknown, generated_from}; or `image`, drawn.
+// What was read, over its columns. `words` is what is written: {level, labels, unknown, generated_from}; or `image`, drawn,
+// or `parents`, of the nodes of a tree.
 
 import { columns, slantedRoom, RIGHT, x } from "../view.js";
 import { missing } from "../words.js";
 import { betweenGutters, inkOn, outline, rgb, setFont } from "./pen.js";
 import { drawRows, stripOf, WIDEST } from "./rows.js";
+import { drawSigns, treeLaidOut } from "./tree.js";
 
 export const lossScale = (level) => (level === "char" ? 5 : 10); // nats: the same whatever the sentence
 
@@ -24,6 +26,7 @@ function widest(paint, theme, { level, labels }) {
 
 // How wide each column is, and how high the strip over them: see `columns`.
 export function laidOut(paint, theme, words, room, zoom, dpr) {
+  if (words.parents?.length) return treeLaidOut(words, room, zoom, dpr);
   if (!words.image) return columns(words.labels.length, widest(paint, theme, words), room, zoom, dpr);
   const count = words.labels.length, { column } = columns(count, Math.min(WIDEST, room / count - 4), room, zoom, dpr);
   return { column, strip: stripOf({ column }), lean: 0 };
@@ -36,6 +39,7 @@ export const surprise = (theme, nll, most) =>
 // Their strip at this height; tint(t) is [red, green, blue, alpha].
 export function drawTokens(paint, view, words, theme, y, tint) {
   if (words.image) return drawRows(paint, view, words, theme, y);
+  if (words.parents?.length) return drawSigns(paint, view, words, theme, y, tint);
   const { column, lean, strip } = view, page = rgb(theme.page);
   const width = column > 8 ? column - 1 : column, bottom = y + strip;
   const reach = Math.ceil(lean / column); // slanted tokens that begin left of the view still lean into it
