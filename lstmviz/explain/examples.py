@@ -152,7 +152,7 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
     ("caption", "count"): [
         Example(
             "yx",
-            "The label says how many x there are, and after the last of them the text ends: with 1 here. Choose more "
+            "The label says how many x there are, and after the last of them the text ends: with 1 here. Choose more, "
             "and type on.",
         ),
         Example(
@@ -221,7 +221,8 @@ BOTH_WAYS = (
     "from both."
 )
 GUIDES = {  # for somebody who never met the shape
-    "caption": "One input, many outputs (1–N): a label makes the state in which the text begins, and is never read.",
+    "caption": "One input, many outputs (1–N): a label makes the state in which the text begins. It is not read again: "
+    "what follows is said from memory.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. The bars show what it would say if the text ended there.",
     "tree": "A tree to its values (Tree-LSTM): a column is a node, behind its arguments; the root is the last. Where "

@@ -389,13 +389,13 @@ def choose_sequences(home: Home, task: str) -> Text | None:
 
 def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
     """The first sequences with what is said of them, and how many there are."""
-    shown = []
+    lines = []
     for sequence in corpus.train[:6]:  # (T, X + 1)
         read, said = sequence[sequence[:, 0] != PADDING, 0].tolist(), sequence[sequence[:, -1] != IGNORED, -1].tolist()
-        read = sequence[:1, 0].tolist() if corpus.labels_read else read
         answers = " ".join(corpus.vocabulary.display(i) for i in said)
-        shown.append(f"{' '.join(reads.display(i) for i in read)}  →  {answers}")
-    st.code("\n".join(shown), language=None, wrap_lines=True)
+        before = reads.tokens[int(sequence[0, 0])] if corpus.labels_read else " ".join(reads.display(i) for i in read)
+        lines.append(shown(f"{before}  →  {answers}"))
+    st.code("\n".join(lines), language=None, wrap_lines=True)
     sizes = len(corpus.train), len(corpus.valid), len(corpus.test)
     parts = "{:,} sequences to learn from, {:,} to validate, {:,} to test".format(*sizes)
     labels = f", {len(corpus.vocabulary)} labels" if corpus.vocabulary.level == "label" else ""
