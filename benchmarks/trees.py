@@ -1,6 +1,6 @@
 """What it saves to let trees grow level by level, all of a batch at once, beside node by node.
 
-    python benchmarks/trees.py [--rounds 9] [--steps 5]
+    python benchmarks/trees.py [--rounds 9] [--steps 5] [--batch-size 32]
 
 One thread. Each round times the same number of training steps of both, one after the other, in processor time; printed
 are medians over rounds of the ratios within a round. Node by node is the loop that the paper's equations suggest, as it
@@ -80,13 +80,13 @@ class Plain(nn.Module):
         return F.cross_entropy(self.decoder(torch.stack(said)), torch.tensor(values))
 
 
-def plain_steps(cell: str, embedding: int, hidden: int) -> Iterator[None]:
+def plain_steps(cell: str, embedding: int, hidden: int, batch_size: int) -> Iterator[None]:
     """Yields after every step."""
     model, trees = Plain(cell, embedding, hidden).train(), drawn()[0]
     optimizer = torch.optim.Adam(model.parameters(), lr=TRAIN.learning_rate, fused=True)
     while True:
-        for start in range(0, len(trees) - TRAIN.batch_size + 1, TRAIN.batch_size):
-            loss = model.loss([*trees[start : start + TRAIN.batch_size]])
+        for start in range(0, len(trees) - batch_size + 1, batch_size):
+            loss = model.loss([*trees[start : start + batch_size]])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), TRAIN.clip_norm)
@@ -94,10 +94,10 @@ def plain_steps(cell: str, embedding: int, hidden: int) -> Iterator[None]:
             yield
 
 
-def our_steps(cell: str, embedding: int, hidden: int) -> Iterator[object]:
+def our_steps(cell: str, embedding: int, hidden: int, batch_size: int) -> Iterator[object]:
     corpus = open_data(TRAIN)
     model = fitted_to(corpus, ModelConfig(cell, embedding, hidden))
-    return iter(Trainer(LanguageModel(model, len(LABELS)), corpus, dataclasses.replace(TRAIN)))
+    return iter(Trainer(LanguageModel(model, len(LABELS)), corpus, dataclasses.replace(TRAIN, batch_size=batch_size)))
 
 
 def seconds(steps: Iterator[object], count: int) -> float:
@@ -111,13 +111,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Trees level by level beside node by node, as ratios in one run.")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=32, help="trees")
     arguments = parser.parse_args()
-    if min(arguments.rounds, arguments.steps) < 1:
-        parser.error("--rounds and --steps must be at least 1")
+    if min(arguments.rounds, arguments.steps, arguments.batch_size) < 1:
+        parser.error("--rounds, --steps and --batch-size must be at least 1")
     torch.set_num_threads(1)
     for cell in TREE_CELLS:
         for hidden in (32, 64, 128):
-            plain, ours = plain_steps(cell, 16, hidden), our_steps(cell, 16, hidden)
+            sizes = 16, hidden, arguments.batch_size
+            plain, ours = plain_steps(cell, *sizes), our_steps(cell, *sizes)
             seconds(plain, 1), seconds(ours, 5)
             pairs = [(seconds(plain, arguments.steps), seconds(ours, arguments.steps)) for _ in range(arguments.rounds)]
             ratio = statistics.median(a / b for a, b in pairs)

@@ -54,7 +54,7 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         raise ValueError(f"layer is {layer!r}; the trace has {', '.join(map(str, layers))}, and -1 is the last")
     tokens = trace.tokens or [str(t) for t in range(time)]
     signs = [html.escape(visible(token), quote=False) for token in tokens]
-    arrows = ["", ""] if "direction" not in trace.outer else [" →", " ←"]
+    arrows = [" →", " ←", ", saying"] if "direction" in trace.outer else [""]
     rows = [(name, direction) for name in roles for direction in range(trace.sizes.get("direction", 1))]
     figure = make_subplots(
         rows=len(rows),

@@ -23,7 +23,8 @@ from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import DEEPEST, Expression, draw
 from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.images import examples
-from lstmviz.data.vocabulary import IGNORED, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
+from lstmviz.data.pairs import NOTHING, Pair, known_pair
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.tasks import TASKS, Task
@@ -32,13 +33,16 @@ from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.tasks.tag import TAG
+from lstmviz.tasks.translate import TRANSLATE
 from lstmviz.tasks.tree import TREE
 from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens, trace_tree
+from lstmviz.translation import trace_translation
 from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
 
 T = TypeVar("T")
 
-SHOWN = tuple(task.name for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, CAPTION, TREE))  # that can be watched
+# Tasks whose models can be watched.
+SHOWN = tuple(task.name for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, CAPTION, TRANSLATE, TREE))
 MAX_TOKENS = 2000
 SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
@@ -50,8 +54,10 @@ MANY = 8  # tokens, so that one or two of them are no large share
 LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
 LOOKED_INTO = 4_000_000  # gates and states of theirs
 BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
+SOURCES = 20  # sequences that a model reads when it is opened, which says others for them
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
 ARROWS = "→", "←"  # of the directions
+PAIR_MOST = 400  # columns of a sequence that is read and of that which is said for it
 LIKELY_MOST = 64  # labels that are kept of each token
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
@@ -76,18 +82,25 @@ class Track:
         layer: that it is of, from 0.
         label: which it is; empty where there is only one.
         reverse: it reads from the right.
+        says: it reads nothing, but says one sequence for that which was read.
     """
 
     layer: int
     label: str = ""
     reverse: bool = False
+    says: bool = False
 
 
 def tracks_of(config: ModelConfig) -> list[Track]:
-    """Those of a model: layer by layer, forward before reverse."""
+    """Those of a model: layer by layer, forward before reverse, and then who says what was read in another way."""
     found = []
     for layer in range(config.num_layers):
         name = f"layer {layer + 1}" if config.num_layers > 1 else ""
+        if config.attention:
+            name = f"{layer + 1} " if name else ""
+            found += [Track(layer, f"{name}reads {arrow}", arrow != ARROWS[0]) for arrow in ARROWS]
+            found.append(Track(layer, f"{name}says", says=True))
+            continue
         for reverse, arrow in enumerate(ARROWS[: config.directions]):
             found.append(Track(layer, f"{name} {arrow}".strip() if config.bidirectional else name, bool(reverse)))
     return found
@@ -149,10 +162,25 @@ class OpenModel:
         """And not the next token."""
         return self.checkpoint.vocabulary.level == "label"
 
-    def track(self, layer: int, reverse: bool = False) -> int | None:
-        """The number of the track of a layer in one direction; None where there is none."""
-        places = ((track.layer, track.reverse) for track in self.tracks)
-        return next((k for k, place in enumerate(places) if place == (layer, reverse)), None)
+    @property
+    def says_another(self) -> bool:
+        """It says another sequence for that which it reads."""
+        return self.checkpoint.model.attention is not None
+
+    @property
+    def looks_back(self) -> bool:
+        """And at each step looks at what it has read."""
+        return self.checkpoint.model.attention not in (None, "none")
+
+    @property
+    def is_asked(self) -> bool:
+        """What it says may be right at some columns: it says labels, or another sequence."""
+        return self.says_labels or self.says_another
+
+    def track(self, layer: int, reverse: bool = False, says: bool = False) -> int | None:
+        """The number of the track of a layer in one direction, or of who says; None where there is none."""
+        places = ((track.layer, track.reverse, track.says) for track in self.tracks)
+        return next((k for k, place in enumerate(places) if place == (layer, reverse, says)), None)
 
     @property
     def reads_trees(self) -> bool:
@@ -208,6 +236,8 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
     if checkpoint.model.labels_read:
         return _ready_to_begin(checkpoint, model)
+    if checkpoint.reads and checkpoint.model.attention:
+        return _ready_to_say(checkpoint, model, checkpoint.reads)
     if checkpoint.reads and checkpoint.model.cell in TREE_CELLS:
         return _ready_to_grow(checkpoint, model, checkpoint.reads)
     if checkpoint.reads:
@@ -243,7 +273,7 @@ def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabul
             records.append(model.record(torch.tensor(reads.encode_tokens(drawn))[:, None])[1])  # name -> (T, 1, H)
         pieces += drawn
         first = first or reads.decode(reads.encode_tokens(drawn))
-    return _ready(checkpoint, model, _joined(records), pieces, first)
+    return _ready(checkpoint, model, _recorded(records), pieces, first)
 
 
 def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
@@ -259,13 +289,47 @@ def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
                 first = first or vocabulary.decode(said[1:61].tolist())
     except FloatingPointError as error:
         raise checkpoints.CheckpointError(USELESS) from error
-    return _ready(checkpoint, model, _joined(records), pieces, first)
+    return _ready(checkpoint, model, _recorded(records), pieces, first)
 
 
-def _joined(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
+def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
     """What was recorded of several texts as if it were one, cell by cell, name -> ``(T, 1, H)``."""
     cells = zip(*records, strict=True)
     return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
+
+
+def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+    """A model that says one sequence for another, by some that it reads: of built-in data, else any tokens."""
+    rng, draw = random.Random(0), TRANSLATE.drawn.get(checkpoint.train.corpus)
+    known = draw is not None and set(draw(rng)) <= reads.ids.keys()
+    tokens = reads.tokens[len(SPECIALS) :] or reads.tokens
+    sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(SOURCES)]
+    told = [trace_translation(model, torch.tensor(_to_read(reads, each)), most=ANY) for each in sources]
+    read = [piece for source in sources for piece in source]
+    said = [checkpoint.vocabulary.tokens[i] for each in told for i in each.said]
+    # Of each layer the reader forward and in reverse, (2, S, H), and the speaker, (T, H).
+    cells = []
+    for layer in range(model.config.num_layers):
+        for direction in (0, 1):
+            parts = [{name: each.reader[name][layer, direction] for name in each.reader} for each in told]
+            cells.append((_joined(parts), read))
+        cells.append((_joined([{name: each.speaker[name][layer] for name in each.speaker} for each in told]), said))
+    opened = _opened(checkpoint, model, cells, reads.decode(_to_read(reads, sources[0])))
+    # Who reads and who says stand side by side, on one scale.
+    ends = {
+        name: (min(each[name][0] for each in opened.scales), max(each[name][1] for each in opened.scales))
+        for name in opened.scales[0]
+    }
+    says, count = checkpoint.vocabulary, len(reads)
+    sign = {says.ids[EOS]: says.newline_sign}  # of the end
+    signs = WorkedOut(lambda i: sign.get(i) or says.display(i))
+    both = WorkedOut(lambda i: reads.display(i) if i < count else signs[i - count])
+    return replace(opened, scales=[ends] * len(cells), signs=signs, read_signs=both)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """One after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _ready_to_grow(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
@@ -294,13 +358,27 @@ def _ready(
     context: Sequence[int] = (),
 ) -> OpenModel:
     """The model, its units in order and its colours' ends, by what it did at these pieces, name -> ``(T, 1, H)``."""
-    vocabulary, trace, tracks = checkpoint.vocabulary, build_trace(records, model.config.cell), tracks_of(model.config)
-    if not all(np.isfinite(values).all() for values in trace.values()):
+    trace = build_trace(records, model.config.cell)
+    cells = [({name: trace[name][k] for name in trace}, pieces) for k in range(len(records))]
+    return _opened(checkpoint, model, cells, written, context)
+
+
+def _opened(
+    checkpoint: Checkpoint,
+    model: LanguageModel,
+    cells: list[tuple[dict[str, np.ndarray], list[str]]],
+    written: str = "",
+    context: Sequence[int] = (),
+) -> OpenModel:
+    """As `_ready`; of each track name -> ``(T, H)``, and the pieces."""
+    vocabulary, tracks = checkpoint.vocabulary, tracks_of(model.config)
+    if not all(np.isfinite(values).all() for did, _ in cells for values in did.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, moves, scales = [], [], []
-    for layer in range(len(tracks)):
+    for every, pieces in cells:
         # A projection's values belong to no unit: the map cannot draw them.
-        values = {name: trace[name][layer] for name in trace if trace.axes(name)[-1] == "unit"}  # (T, H)
+        width = next(iter(every.values())).shape[-1]
+        values = {name: each for name, each in every.items() if each.shape[-1] == width}  # (T, H)
         scales.append({name: scale(name, values[name]) for name in values})
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
@@ -328,6 +406,27 @@ def how_to_type(vocabulary: Vocabulary, i: int) -> str | None:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a model said for a sequence; then the `Reading`'s ids are of what it reads, and behind all these of what it
+    says; ``likely`` is what it may say at a column, and nothing where one is read.
+
+    Args:
+        begin: the first of its columns.
+        ids: of its tokens, as the model numbers those that it says, ``(T,)``.
+        looks: how much each step looks at each token that was read, ``(T, S)``; None without attention.
+        aligned: the column that was read from which each step's token comes, `NOTHING` where from none; None where
+            nobody knows.
+        ended: whether it came to an end.
+    """
+
+    begin: int
+    ids: list[int]
+    looks: np.ndarray | None
+    aligned: list[int] | None = None
+    ended: bool = True
+
+
+@dataclass(frozen=True)
 class Reading:
     """A sentence as the model read it.
 
@@ -345,6 +444,7 @@ class Reading:
             where nothing is asked; None where nobody knows. Then ``likely`` are labels, the likeliest of all.
         begun: the label that begins it, as the model numbers them; None where none does.
         depends: then how much what is said after each token depends on it, ``(T,)``: see `depends_on_label`.
+        said: of a sequence that is said for that which was read, whose columns stand behind those of that.
         expression: whose nodes the columns are, in post-order; None where they are no tree.
     """
 
@@ -360,7 +460,23 @@ class Reading:
     right: list[int] | None = None
     begun: int | None = None
     depends: np.ndarray | None = None
+    said: Said | None = None
     expression: Expression | None = None
+
+    @property
+    def count(self) -> int:
+        """How many columns were read."""
+        return self.said.begin if self.said else len(self.ids)
+
+    @property
+    def first_look(self) -> int:
+        """The column that is selected where nobody chose another: the last, or the second that is said."""
+        last = len(self.ids) - 1
+        return min(self.said.begin + 1, last) if self.said else last
+
+    def columns(self, track: Track) -> slice:
+        """Those in which a track has values."""
+        return slice(self.count, len(self.ids)) if track.says else slice(0, self.count)
 
     @cached_property
     def tracks(self) -> dict[str, np.ndarray]:
@@ -403,6 +519,8 @@ def read(
     """
     if opened.says_labels:
         return read_labelled(opened, text, most)
+    if opened.says_another:
+        return read_pair(opened, text, most)
     most = most or opened.most
     vocabulary, model = opened.checkpoint.vocabulary, opened.model
     best = min(5, len(vocabulary))
@@ -482,6 +600,87 @@ def read_labelled(opened: OpenModel, text: str, most: int | None = None) -> Read
     return Reading(pieces, ids, dropped, trace, *likely, opened.model, right=right)
 
 
+def read_pair(opened: OpenModel, text: str, most: int | None = None) -> Reading | None:
+    """Let a model read the beginning of a sequence and say another for it; None where that has no tokens.
+
+    Args:
+        most: tokens that are read and said; by default ``opened.most``. Half of them may be read.
+    """
+    reads, says, most = opened.reads, opened.checkpoint.vocabulary, min(most or opened.most, PAIR_MOST)
+    pieces, room = reads.split(text), max(1, most // 2)
+    if not pieces:
+        return None
+    dropped, pieces = max(0, len(pieces) - room), pieces[:room]
+    source = _to_read(reads, pieces)
+    pair = pair_of(opened, source)
+    right = [*says.encode_tokens(pair.said), says.ids[EOS]] if pair else None
+    told = say_for(opened.model, source, reads, says, right=right, most=most)
+    assert told.said  # it says something
+    said = said_of(opened, source, told.said.ids, told.said.looks)
+    return replace(told, pieces=[*pieces, *told.pieces[len(pieces) :]], dropped=dropped, said=said)
+
+
+def said_of(opened: OpenModel, source: Sequence[int], said: list[int], looks: np.ndarray | None) -> Said:
+    """What a model said for a sequence, with what is known of where each token comes from."""
+    pair = pair_of(opened, source)
+    aligned = _along(pair.aligned, len(said), NOTHING) if pair and pair.aligned is not None else None
+    return Said(len(source), said, looks, aligned, said[-1] == opened.checkpoint.vocabulary.ids[EOS])
+
+
+def pair_of(opened: OpenModel, source: Sequence[int]) -> Pair | None:
+    """What a model should say for a sequence, where that is known; what it does not know it cannot say."""
+    tokens = [opened.reads.tokens[i] for i in source]
+    return None if UNK in tokens else known_pair(opened.checkpoint.train.corpus, tokens)
+
+
+def say_for(
+    model: LanguageModel,
+    source: Sequence[int],
+    reads: Vocabulary,
+    says: Vocabulary,
+    *,
+    right: Sequence[int] | None = None,
+    most: int = PAIR_MOST,
+) -> Reading:
+    """What a model says for a sequence, and what happens meanwhile.
+
+    Args:
+        source: ids of what is read, one at least.
+        reads, says: the model's tokens.
+        right: ids of what should be said, the end last; None where nobody knows.
+        most: tokens that are read and said.
+    """
+    asked = None if right is None else torch.tensor(right)
+    told = trace_translation(model, torch.tensor(source), right=asked, most=max(1, most - len(source)))
+    said, nothing = told.said.tolist(), len(source)
+
+    def behind(values: np.ndarray, fill: float) -> np.ndarray:
+        return np.concatenate([np.full((nothing, values.shape[1]), fill, values.dtype), values])
+
+    return Reading(
+        pieces=[*(reads.tokens[i] for i in source), *(says.tokens[i] for i in said)],
+        ids=[*source, *(len(reads) + i for i in said)],
+        dropped=0,
+        trace=told.on_one_axis(),
+        likely=behind(told.likely.ids, 0),
+        probabilities=behind(told.likely.probabilities, np.nan),
+        model=model,
+        right=None if right is None else [IGNORED] * nothing + _along(right, len(said), IGNORED),
+        said=Said(nothing, said, told.looks, ended=said[-1] == says.ids[EOS]),
+    )
+
+
+def _along(values: Sequence[int], count: int, fill: int) -> list[int]:
+    """The first of them, with others behind where they are too few."""
+    return [*values, *[fill] * count][:count]
+
+
+def _to_read(reads: Vocabulary, pieces: Sequence[str]) -> list[int]:
+    """Their ids; somebody may write <pad>, which ends what is read."""
+    unknown = reads.ids[UNK]
+    return [unknown if i == PADDING else i for i in reads.encode_tokens(pieces)]
+
+
 def read_tree(opened: OpenModel, expression: Expression) -> Reading:
     """Let a model read an expression node by node: it is asked for the value of every operation, and of no digit.
 
@@ -553,9 +752,9 @@ class Selection:
         """The nearest unit that there is."""
         return replace(self, unit=min(max(self.unit, 0), units - 1))
 
-    def linked(self, last: int) -> dict[str, str | None]:
-        """As the page's address says it; which leads to the last token anyway, and so need not change at every key."""
-        return {"time": str(self.time) if self.time < last else None, "unit": str(self.unit)}
+    def linked(self, first: int) -> dict[str, str | None]:
+        """As the page's address says it; which leads to the first look anyway, and so need not change at every key."""
+        return {"time": str(self.time) if self.time != first else None, "unit": str(self.unit)}
 
     def said(self, of: str) -> dict[str, int]:
         """As the browser hears it, which calls its maps "layer" or "model"."""
@@ -652,7 +851,7 @@ def unit_order(opened: OpenModel, reading: Reading, track: int, order: str) -> n
     """Units in the order in which their rows are drawn, ``(H,)``; the telling ones in front where only they are."""
     similar = opened.similar[track]
     if order == "active":
-        return np.argsort(-reading.held[track].std(0), kind="stable")
+        return np.argsort(-reading.held[track][reading.columns(opened.tracks[track])].std(0), kind="stable")
     if order == "index":
         return np.arange(len(similar))
     if order == "similar" or len(similar) <= MOST:
@@ -666,12 +865,14 @@ def telling_units(opened: OpenModel, reading: Reading, track: int) -> tuple[list
 
     Its choice is made on the first 8, 12, 16, 24, 32, 48, … tokens: a key seldom changes it, and a link brings it back.
     """
-    count = looked_at(len(reading.ids))
+    own = reading.columns(opened.tracks[track])
+    count = looked_at(own.stop - own.start)
     if (track, count) not in reading.chosen:
-        values = {role: reading.tracks[role][track][:count] for role in opened.scales[track]}
+        seen = slice(own.start, own.start + count)
+        values = {role: reading.tracks[role][track][seen] for role in opened.scales[track]}
         always = telling_unit(opened, track) if opened.checkpoint.hidden_variable else None
         did = acts(values, opened.scales[track], drawn_roles(opened.checkpoint.model.cell, values))
-        reading.chosen[track, count] = telling(did, reading.pieces[:count], opened.usual[track], always)
+        reading.chosen[track, count] = telling(did, reading.pieces[seen], opened.usual[track], always)
     return reading.chosen[track, count]
 
 

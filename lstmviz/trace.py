@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-DIRECTIONS = ("forward", "reverse")
+DIRECTIONS = ("forward", "reverse", "said")  # the last of who says another sequence, see `Translation.on_one_axis`
 PAGE_LOCKED = 2**28  # bytes
 
 
@@ -159,7 +159,8 @@ class GateTrace(Mapping[str, np.ndarray]):
 
         data: dict[str, Any] = {name: (self.axes(name), values) for name, values in self.items()}
         coords: dict[str, Any] = {
-            axis: list(DIRECTIONS) if axis == "direction" else np.arange(size) for axis, size in self.sizes.items()
+            axis: list(DIRECTIONS[:size]) if axis == "direction" else np.arange(size)
+            for axis, size in self.sizes.items()
         }
         if len(self.nll):
             data["nll"] = ("time", self.nll)
@@ -560,15 +561,16 @@ def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
     record = {name: torch.from_numpy(values) for name, values in trace.items()}
     if "direction" not in trace.outer:
         return _along(trace, what, record, trace.outer.index("time"))
-    axis, time, both = trace.outer.index("direction"), trace.outer.index("time") - 1, []
-    for reverse in (False, True):  # of which the step before is the next one
-        one = {name: values.select(axis, int(reverse)) for name, values in record.items()}
+    axis, time, every = trace.outer.index("direction"), trace.outer.index("time") - 1, []
+    for k, direction in enumerate(DIRECTIONS[: trace.sizes["direction"]]):
+        reverse = direction == "reverse"  # of which the step before is the next one
+        one = {name: values.select(axis, k) for name, values in record.items()}
         one = {name: values.flip(time) if reverse else values for name, values in one.items()}
         found = _along(trace, what, one, time)
         if found is None:
             return None
-        both.append(np.flip(found, time) if reverse else found)
-    return np.stack(both, axis)
+        every.append(np.flip(found, time) if reverse else found)
+    return np.stack(every, axis)
 
 
 def _along(trace: GateTrace, what: str, record: dict[str, Tensor], time: int) -> np.ndarray | None:

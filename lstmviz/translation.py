@@ -7,9 +7,10 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lstmviz.data.vocabulary import EOS, PADDING, SOS, SPECIALS
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SOS, SPECIALS
 from lstmviz.layers import Attending
 from lstmviz.model import LanguageModel
 from lstmviz.trace import GateTrace, Likeliest, build_trace
@@ -24,7 +25,8 @@ class Translation:
 
     Args:
         reader: over the S tokens that were read, in both directions.
-        speaker: over the T tokens that were said before, <sos> first. Its ``nll[t]`` is that of the token said then.
+        speaker: over the T tokens that were said before, <sos> first. Its ``nll[t]`` is that of the token said then, or
+            of the one that is right.
         said: the token said at each step, ids ``(T,)``.
         likely: the likeliest tokens at each step.
         looks: how much each step looks at each token that was read, ``(T, S)``; None without attention.
@@ -35,6 +37,24 @@ class Translation:
     said: np.ndarray
     likely: Likeliest
     looks: np.ndarray | None
+
+    def on_one_axis(self) -> GateTrace:
+        """What happens while it is read, and then while it is said: as one trace over S + T steps.
+
+        Returns:
+            Values ``(layer, direction, time, unit)``: of the reader forward and in reverse, and in the place of a third
+            direction of the speaker; NaN at the steps that are not theirs. ``nll`` is the speaker's.
+        """
+        read, nll = self.reader.sizes["time"], self.speaker.nll
+
+        def joined(reader: np.ndarray, speaker: np.ndarray) -> np.ndarray:  # (L, 2, S, H), (L, T, H)
+            whole = np.full((len(speaker), 3, read + len(nll), speaker.shape[-1]), np.nan, speaker.dtype)
+            whole[:, :2, :read], whole[:, 2, read:] = reader, speaker
+            return whole
+
+        arrays = {name: joined(self.reader[name], self.speaker[name]) for name in self.speaker}
+        outer, nothing = ("layer", "direction", "time"), np.full(read, np.nan, np.float32)
+        return GateTrace(arrays, self.speaker.cell_name, outer, np.concatenate([nothing, nll]))
 
 
 @torch.no_grad()
@@ -67,7 +87,13 @@ def say(model: LanguageModel, source: Tensor, most: int) -> tuple[Tensor, Tensor
 
 @torch.no_grad()
 def trace_translation(
-    model: LanguageModel, source: Tensor, said: Tensor | None = None, *, most: int = 100, best: int = 5
+    model: LanguageModel,
+    source: Tensor,
+    said: Tensor | None = None,
+    *,
+    right: Tensor | None = None,
+    most: int = 100,
+    best: int = 5,
 ) -> Translation:
     """What happens while one sequence is read and another is said.
 
@@ -75,6 +101,8 @@ def trace_translation(
         model: with attention or without, in eval mode.
         source: ids ``(S,)`` of what is read.
         said: ids ``(T,)`` of what is to be said, <eos> last; by default what the model says itself, token by token.
+        right: what should be said, if that is known and not what is said: ids ``(R,)``, <eos> last, `IGNORED` where one
+            is not known. Then losses are of these.
         most: tokens that it says at most.
         best: how many of the likeliest tokens are kept.
 
@@ -93,9 +121,13 @@ def trace_translation(
     hidden, looks = layers.look(hidden, read)
     log_p = model.decode(hidden[:, 0]).log_softmax(-1).float().cpu()  # (T, V)
     found = log_p.topk(min(best, model.vocab_size), dim=-1)
+    asked = said[:, 0].cpu()
+    if right is not None:
+        asked = F.pad(right, (0, len(said)), value=IGNORED)[: len(said)]
+    nll = -log_p.gather(1, asked.clamp(min=0)[:, None])[:, 0]
     return Translation(
         reader=build_trace(reader, model.config.cell, directions=2),
-        speaker=replace(build_trace(speaker, model.config.cell), nll=-log_p.gather(1, said.cpu())[:, 0].numpy()),
+        speaker=replace(build_trace(speaker, model.config.cell), nll=nll.where(asked != IGNORED, torch.nan).numpy()),
         said=said[:, 0].cpu().numpy(),
         likely=Likeliest(found.indices.numpy(), found.values.exp().numpy()),
         looks=None if looks is None else looks[0].cpu().numpy(),

@@ -26,6 +26,7 @@ from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
+from lstmviz.data.pairs import NOTHING
 from lstmviz.data.vocabulary import (
     IGNORED,
     NEWLINE_SIGN,
@@ -109,6 +110,7 @@ class Panel:
         mean: of all values; None where it is no finite number.
         drawn: it is shown as a panel; the others travel for the readout.
         slot: the row of the comparison that it stands in, if one.
+        begin, end: the columns in which it has values; the others are another track's.
     """
 
     layer: int
@@ -130,6 +132,8 @@ class Panel:
     signed: bool
     mean: float | None
     drawn: bool
+    begin: int
+    end: int
     slot: str | None = None
 
 
@@ -178,6 +182,19 @@ class Begun:
     depends: list[float | None]
 
 
+@dataclass(frozen=True)
+class Attention:
+    """Where a model looks while it says one sequence for another.
+
+    Args:
+        looks: of each column that is said, how much it looks at each that was read.
+        aligned: the column that was read which it comes from; None where nobody knows, or it comes from none.
+    """
+
+    looks: list[list[float]]
+    aligned: list[int | None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """What the columns of a map are.
@@ -191,6 +208,7 @@ class Columns:
         headline: of a picture to show; empty where that is the columns' own text.
         parents: where they are the nodes of a tree, the column of each one's parent, −1 at the root; else empty.
         image: the pixels whose rows they are, as `lstmviz.data.images.as_code` writes them; empty where they are none.
+        said_from: the first that is said and not read, where a model says one sequence for another; else 0.
     """
 
     level: str
@@ -200,6 +218,7 @@ class Columns:
     asks: str
     headline: str = ""
     image: str = ""
+    said_from: int = 0
     parents: list[int] = field(default_factory=list)
 
 
@@ -270,6 +289,7 @@ class MapHeader(Header, Columns):
         nll, running_nll: the loss in nats, and its mean so far; None where there is none.
         answer: where it says labels, those that it should.
         begun: where a label begins the text, that.
+        attention: where it looks; None without any.
         beside: what is laid over the loss.
         selection: time, unit and layer, which is a track.
         annotation: unit -> what there is to say of it, on the selected layer.
@@ -289,6 +309,7 @@ class MapHeader(Header, Columns):
     running_nll: list[float | None]
     answer: Answer | None
     begun: Begun | None
+    attention: Attention | None
     beside: Beside | None
     selection: dict[str, int]
     annotation: dict[str, str]
@@ -549,7 +570,7 @@ def payload(
     """
     checkpoint, nll = opened.checkpoint, reading.trace.nll
     cell = cell_called(checkpoint.model.cell)
-    panels, planes = panels_of(opened, reading.tracks, layers, roles)
+    panels, planes = panels_of(opened, reading, layers, roles)
     header = MapHeader(
         title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
         **vars(columns_of(opened, reading)),
@@ -561,6 +582,7 @@ def payload(
         running_nll=numbers(running_mean(nll)),
         answer=answer_of(opened, reading),
         begun=begun_of(opened, reading),
+        attention=attention_of(reading),
         beside=laid_over(beside, reading) if beside else None,
         top=said_after(opened, reading),
         panels=panels,
@@ -590,6 +612,11 @@ NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a mod
 def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
     task = opened.task
+    if reading.said:
+        asks, begin = f"what it says at this {task.column}", reading.said.begin
+        return Columns(
+            level=opened.reads.level, column=task.column, noun=task.column, whole=task.whole, asks=asks, said_from=begin
+        )
     if reading.expression is not None:
         return Columns(
             level="node",
@@ -632,17 +659,18 @@ def unknown_in(opened: OpenModel, reading: Reading) -> list[bool]:
 
 
 def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
-    """Which label a model should say at each column; nothing where it says no labels."""
-    if not opened.says_labels:
+    """Which label or token a model should say at each column; nothing where it says what comes next."""
+    if not opened.is_asked:
         return None
-    last = bool(opened.task.one_way)
+    last = opened.says_labels and bool(opened.task.one_way)
     if known := reading.right is not None:
         labels, given = reading.right, np.exp(-reading.trace.nll)  # (T,)
     elif last:
         labels = [int(reading.likely[-1, 0])] * len(reading.ids)
         given = np.where(reading.likely == labels[0], reading.probabilities, 0).sum(-1)
     else:
-        labels, given = reading.likely[:, 0].tolist(), reading.probabilities[:, 0]
+        given = reading.probabilities[:, 0]
+        labels = np.where(np.isnan(given), IGNORED, reading.likely[:, 0]).tolist()
     return Answer([None if i == IGNORED else opened.signs[i] for i in labels], known, last, numbers(given))
 
 
@@ -652,6 +680,17 @@ def begun_of(opened: OpenModel, reading: Reading) -> Begun | None:
         return None
     depends = [] if reading.depends is None else numbers(reading.depends)
     return Begun(shown(opened.labels[reading.begun]), depends)
+
+
+def attention_of(reading: Reading) -> Attention | None:
+    """Where the model looked; nothing where it says nothing else than it reads, or has no attention."""
+    if not reading.said or reading.said.looks is None:
+        return None
+    looks, aligned = (
+        reading.said.looks.astype(float).round(3).tolist(),
+        reading.said.aligned or [NOTHING] * len(reading.said.looks),
+    )
+    return Attention(looks, [None if place == NOTHING else place for place in aligned])
 
 
 def laid_over(model: NGram, reading: Reading) -> Beside:
@@ -674,7 +713,7 @@ def described(checkpoint: Checkpoint) -> str:
 
 def panels_of(
     opened: OpenModel,
-    tracks: Mapping[str, np.ndarray],
+    reading: Reading,
     layers: list[int],
     roles: Container[str],
     scales: dict[str, tuple[float, float]] | None = None,
@@ -685,8 +724,7 @@ def panels_of(
     The directions of a layer stand beside each other, role by role.
 
     Args:
-        tracks: as `Reading` has them, name -> ``(track, T, U)``.
-        layers: numbers of those that are meant.
+        layers: numbers of the tracks that are meant.
         roles: those to draw.
         scales: role -> (low, high), the ends of its colours; by default the model's own.
         slots: role -> the row of a comparison.
@@ -697,7 +735,7 @@ def panels_of(
         together = [*together]
         for name, layer in product((role for role in ROLES if role in opened.scales[together[0]]), together):
             role, track = looks_of[name], opened.tracks[layer]
-            values = tracks[name][layer]  # (T, U)
+            values, own = reading.tracks[name][layer], reading.columns(track)  # (T, U)
             low, end = (scales or opened.scales[layer])[name]
             # Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
             most = float(np.abs(values[np.isfinite(values)]).max(initial=0))
@@ -723,8 +761,10 @@ def panels_of(
                     limit=end,
                     bounded=role.low is not None,
                     signed=low < 0,
-                    mean=mean if np.isfinite(mean := _mean(values)) else None,
+                    mean=mean if np.isfinite(mean := _mean(values[own])) else None,
                     drawn=name in roles,
+                    begin=own.start,
+                    end=own.stop,
                     slot=(slots or {}).get(name),
                 )
             )
@@ -754,11 +794,15 @@ def said_after(opened: OpenModel, reading: Reading) -> Likely:
 def _likely(opened: OpenModel, reading: Reading, ids: np.ndarray, probabilities: np.ndarray) -> Likely:
     rows, signs = ids.tolist(), opened.signs
     known = {i for row in rows for i in row}
-    typed = {i: None if opened.says_labels else opened.typed[i] for i in known}  # no label is typed
+    typed = {i: None if opened.is_asked else opened.typed[i] for i in known}  # no label is typed
+    nothing = np.isnan(probabilities[:, 0])  # is said there
     return Likely(
-        tokens=[[signs[i] for i in row] for row in rows],
+        tokens=[[] if none else [signs[i] for i in row] for row, none in zip(rows, nothing, strict=True)],
         typed={signs[i]: typed[i] for i in known if signs[i] != typed[i]},
-        probabilities=probabilities.astype(float).round(4).tolist(),
+        probabilities=[
+            [] if none else row
+            for row, none in zip(probabilities.astype(float).round(4).tolist(), nothing, strict=True)
+        ],
     )
 
 

@@ -75,6 +75,8 @@ def dated(source: Sequence[str]) -> Pair:
         ValueError: it is no such date.
     """
     of, last = source.index("of"), len(source) - 1
+    if [source[0], *source[of + 2 : of + 3]] != ["the", "nineteen"]:
+        raise ValueError(f"{' '.join(source)} is no date of the years 1910 to 1999")
     day, month = DAYS.index([*source[1:of]]) + 1, MONTHS.index(source[of + 1]) + 1
     year = YEARS.index([*source[of + 3 :]]) + 1910
     aligned = [of + 2] * 2 + [of + 3, last, NOTHING] + [of + 1] * 2 + [NOTHING, 1, of - 1]
@@ -110,6 +112,14 @@ GENERATED = {
     "sort": Generated(_symbols, sorted_),
     "dates": Generated(_date, dated, ("word", "char")),
 }
+
+
+def known_pair(name: str, source: Sequence[str]) -> Pair | None:
+    """What is to be said of a sequence of the data of that name; None where nobody knows, as of half a date."""
+    try:
+        return GENERATED[name].of(source) if name in GENERATED else None
+    except ValueError:
+        return None
 
 
 def corpus_of(

@@ -11,8 +11,10 @@ import numpy as np
 
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, UNK, Vocabulary, shown, visible, well_formed
+from lstmviz.data.vocabulary import EOS, IGNORED, NEWLINE_SIGN, UNK, Vocabulary, shown, visible, well_formed
 from lstmviz.reading import OpenModel, Reading
+
+DIFFERS = "≠"  # a step at which models say different tokens, and nobody knows which is right
 
 
 class Place(NamedTuple):
@@ -21,10 +23,12 @@ class Place(NamedTuple):
     Args:
         layer: from 0.
         reverse: of two directions that from the right.
+        says: of who says one sequence for another.
     """
 
     layer: int = 0
     reverse: bool = False
+    says: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,20 @@ class Axis:
         at: for each model the token that stands at each position, ``(A,)``; −1 where none does.
         by: "token", "character" or "row".
         typed: how many of the positions a person wrote.
+        said_from: the first that is said and not read, as of `Columns`.
     """
 
     labels: list[str]
     at: list[np.ndarray]
     by: str
     typed: int
+    said_from: int = 0
+
+    @property
+    def first_look(self) -> int:
+        """The position that is selected where nobody chose another: see `Reading`."""
+        last = len(self.labels) - 1
+        return min(self.said_from + 1, last) if self.said_from else last
 
 
 def shared_axis(text: str, models: list[Compared]) -> Axis:
@@ -89,8 +101,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
     splits = [model.opened.reads.split(text) for model in models]
     # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after, or a label.
     begun = [
-        len(model.reading.pieces) + model.reading.dropped - len(split)
-        for model, split in zip(models, splits, strict=True)
+        model.reading.count + model.reading.dropped - len(split) for model, split in zip(models, splits, strict=True)
     ]
     first = int(any(begun))  # a column for that
     before = [np.full(first, 0 if skip else -1) for skip in begun]
@@ -111,13 +122,32 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         labels = [visible(c) for c in plain]
         by = "character"
     at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
-    return Axis([_begun(models[0])] * first + labels, at, by, len(labels))
+    axis = Axis([_begun(models[0])] * first + labels, at, by, len(labels))
+    return _with_what_is_said(axis, models) if models[0].reading.said else axis
 
 
 def _begun(model: Compared) -> str:
     """What stands before all that was typed: the label that begins it, or the end of another sentence."""
     begun = model.reading.begun
     return NEWLINE_SIGN if begun is None else shown(model.opened.labels[begun])
+
+
+def _with_what_is_said(axis: Axis, models: list[Compared]) -> Axis:
+    """Behind what all read, step by step, what each says for it: a step is called by what is right or what all say."""
+    begins, said, right = [], [], []
+    for model in models:
+        reading, signs = model.reading, model.opened.signs
+        begins.append(reading.count)
+        said.append([signs[i] for i in reading.said.ids] if reading.said else [])
+        right.append([signs[i] if i != IGNORED else None for i in (reading.right or [])[reading.count :]])
+    steps, labels = np.arange(max(map(len, said))), []
+    for t in steps:
+        among = ({each[t] for each in every if t < len(each)} - {None} for every in (right, said))
+        alike = next(filter(None, among))
+        labels.append(alike.pop() if len(alike) == 1 else DIFFERS)
+    behind = [np.where(steps < len(told), begin + steps, -1) for begin, told in zip(begins, said, strict=True)]
+    at = [np.concatenate(both) for both in zip(axis.at, behind, strict=True)]
+    return Axis([*axis.labels, *labels], at, axis.by, axis.typed, len(axis.labels))
 
 
 def _labels(model: Compared, skip: int) -> list[str]:

@@ -101,6 +101,7 @@ def draw(
     ends = common_scales(models, place, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
     columns = columns_of(models[0].opened, models[0].reading)
+    columns = replace(columns, said_from=axis.said_from)
     if axis.by == "character":
         columns = replace(columns, level="char", noun="character")
     header = ComparisonHeader(
@@ -140,7 +141,7 @@ def _maps(
     model, root = comparison.models[k], comparison.root(k)
     layers = _layers(model, view.place)
     slot_of = {role: slot for slot, role in taken.items()}
-    panels, planes = panels_of(model.opened, model.reading.tracks, layers, list(taken.values()), ends, slot_of)
+    panels, planes = panels_of(model.opened, model.reading, layers, list(taken.values()), ends, slot_of)
     rows = rows_of(root.opened, root.reading, layers, view.order)
     header = Header(layers=layers, panels=panels, top=likeliest(model.opened, model.reading, 3), **rows)
     return pack(header, planes, identity=identity_of(model.opened, model.reading), ids=model.reading.ids, held=held)
@@ -233,6 +234,8 @@ def _below(comparison: Comparison, name: str) -> str:
     """What stands below a chart's name."""
     model = comparison.models[0]
     unit, by, reading = CHARTS[name][0], comparison.axis.by, model.reading
+    if name == PROBABILITY and model.opened.says_another and reading.right is None:
+        return "of what\neach says"
     if name == "loss" and (by != "token" or model.opened.says_labels):
         return "nats a label" if model.opened.says_labels else f"nats a {by}"
     if name == PROBABILITY and reading.right is None:

@@ -69,12 +69,13 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
         unknown = model.checkpoint.results.get("valid_unknown", 0)
         accuracy = model.checkpoint.results.get("valid_accuracy")
-        window = f"{model.side} rows" if model.side else "whole texts" if model.says_labels else f"{train.bptt} tokens"
+        window = f"{model.side} rows" if model.side else "whole texts" if model.is_asked else f"{train.bptt} tokens"
         window += f" × {train.batch_size}" + (", each read from nothing" if train.objective == "windows" else "")
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
-            "reads": "in both directions" if config.bidirectional else "from the left",
+            "reads": "in both directions" if model.looks_ahead else "from the left",
+            "attention": config.attention,
             "right": None if accuracy is None else f"{accuracy:.2%}",
             "validation": f"{nll:.4f} nats/{level}" + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": inline(model.checkpoint.corpus_name),
@@ -121,7 +122,7 @@ def speed(opened: OpenModel) -> float:
         tokens = torch.zeros(opened.side, 1, opened.side)
     else:
         count = min(64, at_once(len(opened.checkpoint.vocabulary)))
-        tokens = torch.full((count, 1), opened.reads.end)
+        tokens = torch.full((count, 1, 2) if opened.says_another else (count, 1), opened.reads.end)
     times = []
     with torch.no_grad():
         for _ in range(6):

@@ -215,6 +215,41 @@ BARS = (
     "The blue bars say how much of what comes next another label would change. As long as they come back, the label is "
     "remembered."
 )
+ASKED |= {
+    ("translate", "reverse"): [
+        Example(
+            "3141592653",
+            "Step through what it says with the key →: with attention, the tint over what was read moves from the last "
+            "symbol to the first.",
+        ),
+        Example(
+            "271828182845", "Twelve symbols, the most that it met in training. Without attention few come out right."
+        ),
+        Example("31415926535897932384", "Twenty: longer than any that it learned, and neither kind can say them."),
+    ],
+    ("translate", "sort"): [
+        Example(
+            "3141592653",
+            "The smallest first. Each step must find the next one wherever it stands; of equal ones the outline marks "
+            "them from left to right.",
+        ),
+        Example("9876543210", "The other way round: to sort it is to say it backwards."),
+        Example("7777", "All equal: any order is right, and it must say how many there were."),
+    ],
+    ("translate", "dates"): [
+        Example(
+            "the twenty first of may nineteen ninety five",
+            "The year comes last, and is said first. The words of a number are outlined at each of its digits.",
+        ),
+        Example("the third of march nineteen forty", "Fewer words, as many digits: the zeros stand in no word."),
+    ],
+}
+
+LOOKS = (
+    "At every step it looks back (attention): each place that was read gets a share, by how well it fits (hᵀ W m, the "
+    "general score of Luong et al. 2015), and the step speaks from h and from the places, mixed by their shares."
+)
+NO_LOOK = "It has no attention: what was read reaches it only as the one vector from which it begins."
 LEFT_ONLY = "It reads from the left only: what stands after a token cannot count."
 BOTH_WAYS = (
     "It reads in both directions: → has read all up to the token, ← all from the end back to it, and the label is said "
@@ -229,6 +264,8 @@ GUIDES = {  # for somebody who never met the shape
     "an LSTM has one step before, a node has its children, and a forget gate for each: what it keeps of that child. It "
     "is asked for the value of every operation. An LSTM that reads the same as text is the model expressions-lstm.",
     "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
+    "translate": "A sequence to another (N–M): one network reads all of it, in both directions; a second then says "
+    "token after token, until it says ⏎, the end.",
 }
 
 SIDE_BY_SIDE = {
@@ -239,6 +276,8 @@ SIDE_BY_SIDE = {
     "gates stay near 0.5?",
     "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
     "then?",
+    "reverse": "To say a sequence backwards from one vector, all of it must fit there; with attention each step looks "
+    "it up. Up to which step is each right, and what of longer sequences?",
     "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) "
     "one side knows only the half: read from the left alone, by whatever model, at most "
     f"{float(one_direction()):.2%} are right.",
@@ -248,7 +287,7 @@ SIDE_BY_SIDE = {
 def examples_for(opened: OpenModel) -> list[Example]:
     """Sentences that fit the model's corpus."""
     name = opened.checkpoint.corpus_name.lower()
-    if opened.says_labels:
+    if opened.is_asked:
         asked = Example(opened.written, f"A {opened.task.whole} as it is asked.")
         return ASKED.get((opened.task.name, name), [asked])
     if (opened.task.name, name) in ASKED:
@@ -265,6 +304,8 @@ def guide_to(opened: OpenModel) -> str:
     guide = GUIDES.get(opened.task.name, "")
     if opened.labels:
         return f"{guide} {BARS}"
+    if opened.says_another:
+        return f"{guide} {NO_LOOK if opened.checkpoint.model.attention == 'none' else LOOKS}"
     if opened.task.one_way or not guide:
         return guide
     return f"{guide} {BOTH_WAYS if opened.checkpoint.model.bidirectional else LEFT_ONLY}"

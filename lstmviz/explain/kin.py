@@ -38,4 +38,4 @@ def largest_differences(a: Compared, b: Compared, track: int) -> dict[str, float
     if a is b or len(a.reading.ids) != len(b.reading.ids):
         return {}
     x, y = a.reading.tracks, b.reading.tracks
-    return {role: float(np.abs(y[role][track] - x[role][track]).max()) for role in y if role in x}
+    return {role: float(np.nanmax(np.abs(y[role][track] - x[role][track]))) for role in y if role in x}

@@ -31,7 +31,7 @@ CHARTS = {  # name -> what stands below it, and whether it is of one gate
 
 def without(opened: OpenModel) -> list[str]:
     """Charts that there are none of for such a model."""
-    return [*(("perplexity", GAIN) if opened.says_labels else (PROBABILITY,)), *(() if opened.labels else (DEPENDS,))]
+    return [*(("perplexity", GAIN) if opened.is_asked else (PROBABILITY,)), *(() if opened.labels else (DEPENDS,))]
 
 
 def measures(model: Compared, place: Place, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:

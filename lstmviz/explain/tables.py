@@ -14,7 +14,7 @@ from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.measures import CHARTS, GAIN, measures, without
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading
-from lstmviz.trace import GateTrace
+from lstmviz.trace import DIRECTIONS, GateTrace
 
 
 def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:
@@ -94,14 +94,35 @@ def values_table(models: list[Compared]) -> pd.DataFrame:
 
 
 def trace_table(reading: Reading, vocabulary: Vocabulary) -> pd.DataFrame:
-    """Every gate and state of every layer, token and unit that one model read."""
-    return named_trace(reading, vocabulary).to_dataframe()
+    """Every gate and state of every layer, token and unit that one model read, or said for it."""
+    table = named_trace(reading, vocabulary).to_dataframe()
+    if reading.said:  # who reads says nothing, and who says reads nothing
+        table = table.loc[(table["direction"] == DIRECTIONS[-1]) == (table["time"] >= reading.count)]
+    return table.reset_index(drop=True)
+
+
+def attention_table(reading: Reading) -> pd.DataFrame:
+    """How much each step of what was said looked at each token that was read; none without attention.
+
+    Returns:
+        ``time`` and ``token`` of the step, ``source`` and ``read``, the same of what it looked at, ``look``, and where
+        it is known whether the token ``comes from`` there.
+    """
+    if not (said := reading.said) or said.looks is None:
+        return pd.DataFrame()
+    steps, places = (axis.ravel() for axis in np.indices(said.looks.shape))
+    pieces = np.array(reading.pieces, dtype=object)
+    columns: dict[str, Any] = {"time": said.begin + steps, "token": pieces[said.begin + steps], "source": places}
+    columns |= {"read": pieces[places], "look": said.looks.ravel()}
+    if said.aligned is not None:
+        columns["comes from"] = np.array(said.aligned)[steps] == places
+    return pd.DataFrame(columns)
 
 
 def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
     """The trace of what was read, with its tokens or rows."""
-    of_image = reading.image is not None
-    return replace(reading.trace, tokens=reading.pieces if of_image else [vocabulary.tokens[i] for i in reading.ids])
+    as_they_are = reading.said or reading.image is not None
+    return replace(reading.trace, tokens=reading.pieces if as_they_are else [vocabulary.tokens[i] for i in reading.ids])
 
 
 def as_csv(table: pd.DataFrame) -> str:

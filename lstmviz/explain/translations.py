@@ -9,12 +9,40 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from lstmviz.data.pairs import NOTHING, Pair
-from lstmviz.data.vocabulary import EOS, PADDING, Vocabulary
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Vocabulary
 from lstmviz.model import LanguageModel
+from lstmviz.reading import Reading
 from lstmviz.translation import say
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+NOT_THERE = 0.5  # of the tokens: where it looks less often at what they come from, it is said why that may be
+
+
+def how_it_said(reading: Reading) -> str:
+    """Whether a model said the right sequence, and looked where each token comes from; empty where nobody knows."""
+    if not (said := reading.said):
+        return ""
+    told = [] if said.ended else [f"It came to no end: it was stopped after {len(said.ids):,} tokens."]
+    wrong = 0
+    if reading.right is not None:
+        pairs = zip(said.ids, reading.right[said.begin :], strict=True)
+        wrong = sum(one != right for one, right in pairs if right != IGNORED)
+        told.append(
+            f"At {wrong} of {len(said.ids)} steps it says another token than is right." if wrong else "All right."
+        )
+    if said.looks is not None and said.aligned is not None:
+        steps = zip(said.looks.argmax(-1).tolist(), said.aligned, strict=True)
+        found = [looked == place for looked, place in steps if place != NOTHING]
+        if found:
+            told.append(f"It looks most where the token comes from at {sum(found)} of {len(found)} steps.")
+        if not wrong and sum(found) < NOT_THERE * len(found):
+            told.append(
+                "It need not: what was read at one place is known at others, since it reads in both directions."
+            )
+    return " ".join(told)
 
 
 def by_length(model: LanguageModel, pairs: Iterable[Pair], reads: Vocabulary, says: Vocabulary) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def compare(
         shown = Comparison(compared, axis, facts, kin, refer(names, kin, said.pinned))
         address = {
             **link,
-            **selection.linked(len(axis.labels) - 1),
+            **selection.linked(axis.first_look),
             "of": names[selection.of] if selection.of else None,
             "reference": memory.reference if memory.reference in names else None,
         }
@@ -102,7 +102,7 @@ def notes_on(compared: list[Compared]) -> list[Note]:
         notes.insert(0, ("note", guide))
     cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
     if cut.dropped:
-        shown = f"the first {len(cut.pieces):,} are shown"
+        shown = f"the first {cut.count:,} are shown"
         notes.append(("warning", f"The text is too long by {cut.dropped:,} tokens for these models; {shown}."))
     return notes
 
@@ -183,7 +183,7 @@ def selection_in(axis: Axis, compared: list[Compared], place: Place, told: Selec
         before, name = memory.selected, memory.among[memory.selected.selection.of]
     else:
         first = telling_unit(compared[0].opened, compared[0].track(place) or 0)
-        time = len(axis.labels) - 1 if memory.time is None else memory.time
+        time = axis.first_look if memory.time is None else memory.time
         unit = first if memory.unit is None else memory.unit
         before, name = Selected(Selection(time, unit), axis.labels, told), memory.of
     number = names.index(name) if name in names else 0  # where the models are others now

@@ -329,7 +329,7 @@ def probe(seen: Snapshot, step: int) -> None:
         no_map(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")
         return
     said = report("probe")
-    newest = Selected(Selection(len(reading.ids) - 1, telling_unit(opened, 0)), reading.ids)  # until one is clicked
+    newest = Selected(Selection(reading.first_look, telling_unit(opened, 0)), reading.ids)  # until one is clicked
     chosen = select(newest, reading.ids, said.selection).within(opened.checkpoint.model.hidden_size)
     corpus = opened.checkpoint.corpus_name
     said_so = follows(reading.trace, reading.pieces, corpus, chosen.of, chosen.unit)

@@ -11,6 +11,7 @@ from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain
 from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.translations import how_it_said
 from lstmviz.reading import (
     LONGEST,
     OpenModel,
@@ -121,7 +122,7 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
         if reading:
             selection = selection_in(opened, reading, layers, said.selection)
             memory.selected = Selected(selection, reading.tokens, said.selection)
-            link |= selection.linked(len(reading.ids) - 1)
+            link |= selection.linked(reading.first_look)
             message = payload(
                 opened,
                 reading,
@@ -154,30 +155,36 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     vocabulary = opened.reads
     noun = "characters" if vocabulary.level == "char" else "words"
     if reading.dropped:
-        count = len(reading.pieces) + reading.dropped
+        count = reading.count + reading.dropped
         least = "more than " if len(text) == LONGEST else ""
-        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {len(reading.pieces):,} are shown."))
+        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {reading.count:,} are shown."))
     # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
     typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
+    typed = typed[: reading.count]
     unknown = typed.count(vocabulary.ids["<unk>"])
     if typed and unknown == len(typed):
         same = "to it each is the same <unk>, marked by a dashed underline"
         notes.append(("warning", f"The model knows none of these {noun}: {same}."))
+    elif unknown and reading.said:
+        notes.append(("warning", f"The model does not know {unknown} of these {noun}: it reads each as <unk>."))
     elif mostly_unknown(opened, reading):
         little = "its perplexity tells little of the others"
         notes.append(("warning", f"The model does not know {unknown} of these {noun}: {little}."))
+    if told := how_it_said(reading):
+        notes.append(("note", told))
     return notes
 
 
 def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: Selection | None) -> Selection:
     """The selected time, unit and layer: the last key's token, until somebody chooses another."""
     memory = session(Watch)
-    time = len(reading.ids) - 1 if memory.time is None else memory.time
-    unit = telling_unit(opened, layers[0]) if memory.unit is None else memory.unit
-    before = memory.selected or Selected(Selection(time, unit, layers[0]), reading.tokens, told)
+    time = reading.first_look if memory.time is None else memory.time
+    there = [k for k in layers if opened.tracks[k].says == (time >= reading.count)] or layers
+    unit = telling_unit(opened, there[0]) if memory.unit is None else memory.unit
+    before = memory.selected or Selected(Selection(time, unit, there[0]), reading.tokens, told)
     selection = select(before, reading.tokens, told).within(opened.checkpoint.model.hidden_size)
     if selection.of not in layers:
-        selection = replace(selection, of=layers[0])
+        selection = replace(selection, of=there[0])
     return selection
 
 

@@ -45,5 +45,7 @@ TRANSLATE = Task(
     _open,
     source_and_said,
     says="tokens",
+    drawn={name: generated.draw for name, generated in GENERATED.items()},
+    whole="sequence",
     one_way="it says one token after the other, and reads in both directions anyway",
 )

@@ -14,11 +14,10 @@ from lstmviz.caption import trace_caption
 from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
-from lstmviz.data.vocabulary import IGNORED, PADDING, SOS, Corpus
+from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, values_asked
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
-from lstmviz.translation import trace_translation
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 
@@ -36,6 +35,8 @@ class Probe:
         image: of which the rows were read instead of tokens, ``(T, W)`` of uint8; what is likely are labels.
         right: where labels are said, which is right at each step, as the corpus numbers them, `IGNORED` where none is
             asked; None where nobody knows.
+        said_from: the first column that is said for what was read, all numbered as in a `Reading`; else 0.
+        looks: how much each of them looks at each that was read, ``(T - S, S)``; None without attention.
         parents: of the nodes of a tree, which were read instead of tokens.
         begun: where a label begins the sentence, that label, as the corpus numbers them.
     """
@@ -46,6 +47,8 @@ class Probe:
     probabilities: np.ndarray
     image: np.ndarray | None = None
     right: list[int] | None = None
+    said_from: int = 0
+    looks: np.ndarray | None = None
     parents: list[int] | None = None
     begun: int | None = None
 
@@ -53,8 +56,8 @@ class Probe:
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or one of the validation part; of one that says a text for it the speaker's gates are kept. Where a label
-        begins what is said, it is that of one of the validation part.
+        or one of the validation part. So does one that says another sequence for it. Where a label begins what is
+        said, it is that of one of the validation part.
 
         Args:
             model: put into eval mode.
@@ -66,12 +69,15 @@ class Probe:
             shows = [label] * len(rows)
             return cls(trace, row_ids(rows.numpy()), likely.ids, likely.probabilities, rows.numpy(), shows)
         if corpus.attention and corpus.reads:
-            source = _usual(corpus.valid, corpus.valid[..., 0] != PADDING)[:, 0]
-            told = trace_translation(model.eval(), torch.tensor(corpus.reads.encode(sentence) or source.tolist()))
-            before = [corpus.vocabulary.ids[SOS], *told.said.tolist()][: len(told.said)]
-            return cls(told.speaker, before, told.likely.ids, told.likely.probabilities)
+            source, _, right = _usual(corpus.valid).T
+            source, right = source[source != PADDING].tolist(), right[right != IGNORED].tolist()
+            if typed := corpus.reads.encode(sentence):
+                source, right = typed, None
+            seen = say_for(model.eval(), source, corpus.reads, corpus.vocabulary, right=right)
+            likely, looks = (seen.likely, seen.probabilities), seen.said and seen.said.looks
+            return cls(seen.trace, seen.ids, *likely, right=seen.right, said_from=seen.count, looks=looks)
         if corpus.reads and model.config.cell in TREE_CELLS:
-            symbols, parents = _usual(corpus.valid, corpus.valid[..., 0] != PADDING)[:, :2].T.tolist()
+            symbols, parents = _usual(corpus.valid)[:, :2].T.tolist()
             tree = Expression(tuple(corpus.reads.tokens[i] for i in symbols), tuple(parents))
             tree = Expression.parse(sentence) if sentence else tree
             trace, likely = trace_tree(model.eval(), tree, corpus.reads, corpus.vocabulary)
@@ -79,12 +85,12 @@ class Probe:
             said = likely.ids, likely.probabilities
             return cls(replace(trace, tokens=()), ids, *said, right=right, parents=[*tree.parents])
         if corpus.labels_read:
-            labels, _, said = _usual(corpus.valid, corpus.valid[..., 2] != IGNORED).long().T  # (T,) each
+            _, labels, said = _usual(corpus.valid[..., [1, 0, 2]]).long().T  # (T,) each
             typed, begun = corpus.vocabulary.encode(sentence) or said.tolist(), int(labels[0])
             trace, likely = trace_caption(model.eval(), begun, torch.tensor(typed))
             return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, begun=begun)
         if corpus.reads:
-            tokens, labels = _usual(corpus.valid, corpus.valid[..., 0] != PADDING).long().T  # (T,) each
+            tokens, labels = _usual(corpus.valid).long().T  # (T,) each
             if (labels[:-1] == IGNORED).all():
                 labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
@@ -111,6 +117,7 @@ class Probe:
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
         if_any = {"image": self.image, "label": self.right, "parents": self.parents, "begun": self.begun}
+        if_any |= {"said_from": self.said_from or None, "looks": self.looks}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.trace, **beside)  # pyright: ignore[reportArgumentType]
@@ -133,13 +140,16 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label, parents, begun = (arrays.pop(name, None) for name in ("image", "label", "parents", "begun"))
+            if_any = ("image", "label", "parents", "looks", "begun")
+            image, label, parents, looks, begun = (arrays.pop(name, None) for name in if_any)
+            said_from = int(arrays.pop("said_from", 0))
             right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
             parents, begun = None if parents is None else list(parents.tolist()), None if begun is None else int(begun)
-            return cls(trace, list(ids.tolist()), likely, probabilities, image, right, parents, begun)
+            beside = image, right, said_from, looks, parents, begun
+            return cls(trace, list(ids.tolist()), likely, probabilities, *beside)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -149,6 +159,9 @@ class Probe:
         keeps = cell_called(self.trace.cell_name).doer("keeps")
         values = [each[..., ends, :] if name == keeps else each for name, each in self.trace.items()]
         values.append(self.probabilities)
+        if said := self.said_from:  # the other columns are not those of who says, or of who reads
+            values = [part for each in self.trace.values() for part in (each[:, :2, :said], each[:, 2, said:])]
+            values += [self.probabilities[said:], *([] if self.looks is None else [self.looks])]
         return all(np.isfinite(each).all() for each in values) and not np.isinf(self.trace.nll).any()  # NaN: none asked
 
     def reading(self, opened: OpenModel) -> Reading:
@@ -161,7 +174,10 @@ class Probe:
             ValueError: it is not; another model was at work.
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
-        if opened.reads_trees:
+        begin = self.said_from
+        if opened.says_another:
+            one = say_for(opened.model, [opened.reads.end], opened.reads, opened.checkpoint.vocabulary, most=2).trace
+        elif opened.reads_trees:
             one, _ = trace_tree(opened.model, Expression.parse("max(1, 2)"), opened.reads, opened.checkpoint.vocabulary)
         elif opened.says_labels:
             first = torch.zeros(1, side) if side else torch.tensor([opened.reads.end])
@@ -169,8 +185,10 @@ class Probe:
         else:
             one, _ = trace_tokens(opened.model, torch.tensor([opened.reads.end]))
         shapes = {name: (*values.shape[:-2], count, values.shape[-1]) for name, values in one.items()}
-        said = [[i for i in self.right or [] if i != IGNORED], *self.likely.T.tolist()]
-        read = [] if side else self.ids
+        told = [i - len(opened.reads) for i in self.ids[begin:]] if begin else []
+        said = [[i for i in self.right or [] if i != IGNORED], told, *self.likely.T.tolist()]
+        read = [] if side else self.ids[:begin] if begin else self.ids
+        looks = None if self.looks is None else (self.looks.shape, self.looks.dtype.kind)
         of_image = ((side, side), "uint8") if side else None
         good = (
             {name: values.shape for name, values in self.trace.items()} == shapes
@@ -181,6 +199,8 @@ class Probe:
             and (self.begun in range(len(opened.labels)) if opened.labels else self.begun is None)
             and all(type(each) is int and 0 <= each < known for row in said for each in row)
             and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
+            and (0 < begin < count if opened.says_another else not begin)
+            and looks == (((count - begin, begin), "f") if opened.looks_back else None)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
         )
         tree = None
@@ -192,17 +212,16 @@ class Probe:
         if self.image is not None:
             pieces, ids = rows_named(count), row_ids(self.image)
         else:
-            pieces, ids = [opened.reads.tokens[i] for i in self.ids], self.ids
+            says = opened.checkpoint.vocabulary
+            pieces, ids = [*(opened.reads.tokens[i] for i in read), *(says.tokens[i] for i in told)], self.ids
         likely = self.likely, self.probabilities
-        more = {"image": self.image, "right": self.right, "expression": tree, "begun": self.begun}
+        as_said = said_of(opened, self.ids[:begin], told, self.looks) if begin else None
+        more = {"image": self.image, "right": self.right, "said": as_said, "expression": tree, "begun": self.begun}
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
 
 
-def _usual(part: Tensor, there: Tensor) -> Tensor:
-    """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding.
-
-    Args:
-        there: what is no padding, ``(N, T)``.
-    """
+def _usual(part: Tensor) -> Tensor:
+    """The first of these sequences ``(N, T, X)`` that is no shorter than they are on average, without its padding."""
+    there = (part[..., 0] != PADDING) | (part[..., -1] != IGNORED)  # (N, T); what is said may be longer
     first = int((there.sum(1) >= there.sum(1).float().mean()).nonzero()[0])
     return part[first, there[first]]

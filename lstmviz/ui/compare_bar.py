@@ -71,6 +71,11 @@ def place_control(opened: list[OpenModel]) -> Place:
     if deepest > 1:
         st.markdown("layer", width="content")
         layer = st.segmented_control("layer", [str(k + 1) for k in range(deepest)], default="1", key="depth", **BARE)
+    if opened[0].says_another:
+        st.markdown("who", width="content", help="The maps are of who says, or of who reads in one direction.")
+        tracks = {f"reads {arrow}": Place(int(layer) - 1, arrow != ARROWS[0]) for arrow in ARROWS}
+        tracks["says"] = Place(int(layer) - 1, says=True)
+        return tracks[st.segmented_control("who", tracks, default="says", key="who", **BARE)]
     if not any(each.checkpoint.model.bidirectional for each in opened):
         return Place(int(layer) - 1)
     st.markdown("reads", width="content")
@@ -90,12 +95,12 @@ def difference_control() -> bool:
 
 def chart_controls(opened: OpenModel) -> tuple[list[str], str]:
     """Which charts are drawn of such models, and of which gate those are that are of one."""
-    of, usual = "_of_images" if opened.says_labels else "_of_captions" if opened.labels else "", ["loss", "mean"]
+    of, usual = "_of_images" if opened.is_asked else "_of_captions" if opened.labels else "", ["loss", "mean"]
     charts = st.pills(
         "a line for every model",
         [chart for chart in CHARTS if chart not in (GAIN, *without(opened))],
         selection_mode="multi",
-        default=[PROBABILITY, "mean"] if opened.says_labels else [*usual, DEPENDS] if opened.labels else usual,
+        default=[PROBABILITY, "mean"] if opened.is_asked else [*usual, DEPENDS] if opened.labels else usual,
         key=f"charts{of}",
         bind="query-params",
     )

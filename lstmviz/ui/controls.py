@@ -137,6 +137,7 @@ def token_buttons(vocabulary: Vocabulary, box: Widget[str], alone: bool) -> None
     tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
         [EOS] if vocabulary.level == "word" and not alone else []
     )
+    tokens.sort(key=lambda token: token if token.isdigit() else "")  # digits behind the others, as people count
     with st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
@@ -159,7 +160,7 @@ def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
     )
     text = (text or "")[:LONGEST]
     if is_grammar(opened):
-        token_buttons(opened.reads, box, alone=opened.says_labels)
+        token_buttons(opened.reads, box, alone=opened.is_asked)
     session(Sentences).texts[kept_as(opened)] = text
     return text
 

@@ -17,6 +17,7 @@ from lstmviz.card import unknown_warning
 from lstmviz.cells import CELLS
 from lstmviz.config import OWN_TEXT_MOST, Level, ModelConfig, Options, Task, TrainConfig, options_of
 from lstmviz.data import corpora
+from lstmviz.data.expressions import Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.images import DIGITS
 from lstmviz.data.vocabulary import (
@@ -38,6 +39,7 @@ from lstmviz.reading import SHOWN
 from lstmviz.tasks import TASKS, decided_by, open_data
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.language import LANGUAGE
+from lstmviz.tasks.translate import TRANSLATE
 from lstmviz.training import budget, trainings
 from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid, lineup
@@ -133,7 +135,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
         st.caption("As it learns, the gates are kept of the first image of the validation part.")
     else:
         probe = st.text_input(
-            "probe sentence, whose gates are kept as they learn",
+            f"probe {TASKS[text.task].whole}, whose gates are kept as they learn",
             PROBES.get(text.name, "") if text.is_text else "",
             key=key_of("probe", text.of),
             help=None if text.is_text else "Left empty, it is one of the validation part.",
@@ -273,6 +275,12 @@ def choose_details(text: Text, cells: list[str]) -> Details:
     }
     if not TASKS[text.task].one_way and not text.is_text:
         model["bidirectional"] = ask(ModelConfig, "bidirectional")
+    if text.task == TRANSLATE.name:
+        looks = st.toggle(
+            "attention", True, key="attention", persist_state="session",
+            help="Each step looks back at all that was read (Luong et al. 2015); else all must fit into one vector.",
+        )  # fmt: skip
+        model["attention"] = "luong" if looks else "none"
     if text.of_images:
         train = {"batch_size": ask(TrainConfig, "batch_size", of="images", label="batch (images)")}
     elif not text.is_text:
@@ -308,7 +316,7 @@ def asked(text: Text, cells: list[str], details: Details, probe: str, corpus: Co
     """
     train = text.config(**details.train)
     model = {name: value for name, value in details.model.items() if name != "num_layers"}
-    model |= decided_by(corpus)
+    model |= decided_by(corpus, model.get("attention"))
     if "chrono" in model and not text.is_text:
         model["chrono"] = max(3, corpus.train.shape[1])
     seeds = tuple(range(train.seed, train.seed + details.seeds))
@@ -392,9 +400,14 @@ def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
     lines = []
     for sequence in corpus.train[:6]:  # (T, X + 1)
         read, said = sequence[sequence[:, 0] != PADDING, 0].tolist(), sequence[sequence[:, -1] != IGNORED, -1].tolist()
-        answers = " ".join(corpus.vocabulary.display(i) for i in said)
-        before = reads.tokens[int(sequence[0, 0])] if corpus.labels_read else " ".join(reads.display(i) for i in read)
-        lines.append(shown(f"{before}  →  {answers}"))
+        answers = [corpus.vocabulary.display(i) for i in said]
+        inputs = " ".join(reads.display(i) for i in read)
+        if corpus.labels_read:
+            inputs = shown(reads.tokens[int(sequence[0, 0])])
+        elif sequence.shape[-1] == 3 and not corpus.attention:  # a tree: symbols, parents and values
+            parents = sequence[: len(read), 1].tolist()
+            inputs = f"{Expression(tuple(reads.tokens[i] for i in read), tuple(parents))}"
+        lines.append(f"{inputs}  →  {' '.join(answers)}")
     st.code("\n".join(lines), language=None, wrap_lines=True)
     sizes = len(corpus.train), len(corpus.valid), len(corpus.test)
     parts = "{:,} sequences to learn from, {:,} to validate, {:,} to test".format(*sizes)

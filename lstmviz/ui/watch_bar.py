@@ -6,7 +6,7 @@ import streamlit as st
 
 from lstmviz.cells import cell_called
 from lstmviz.charts import gate_figure
-from lstmviz.explain.tables import as_csv, as_parquet, named_trace, trace_table
+from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
 from lstmviz.reading import OpenModel, write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
@@ -37,7 +37,7 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
             roles = role_boxes(opened.checkpoint.model.cell, [role for role in ROLES if role in opened.scales[0]])
             order = order_control(only)
         baseline = baseline_control(baselines, BASELINE)
-        if not opened.says_labels:
+        if not opened.is_asked:
             with st.popover("continue"):
                 continue_controls(opened)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
@@ -132,3 +132,5 @@ def export_controls(opened: OpenModel) -> None:
     offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
     offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))
     offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(named_trace(reading, vocabulary)).to_html())
+    if reading.said and reading.said.looks is not None:
+        offer("where it looks (CSV)", "attention.csv", lambda: as_csv(attention_table(reading)))

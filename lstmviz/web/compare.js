@@ -219,9 +219,10 @@ class Comparison {
         make("span", "likely", "", [make("i", "", panel.symbol), ` ${number(valueOf(panel, unit, time))}`]));
       return make("span", "", "", values);
     });
-    line(header.level === "row" ? "says" : "expects next", (model) => {
+    line(header.level === "row" || header.said_from ? "says" : "expects next", (model) => {
       const t = model.at[time], { top } = model.data;
       if (t < 0) return make("span", "quiet", "reads nothing here");
+      if (!top.tokens[t].length) return make("span", "quiet", "only reads here");
       const likely = top.tokens[t].slice(0, 3).map((token, k) =>
         make("span", "likely", "", [make("b", "", drawable(token)), ` ${number(top.probabilities[t][k])}`]));
       return make("span", "", "", likely);

@@ -12,14 +12,14 @@ import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
 import { tell } from "./history.js";
 import { mostAt } from "./most.js";
-import { annotationOf, drawMap, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
+import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
-import { answered } from "./say.js";
+import { answered, looksAt } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { families, shareOf } from "./tree.js";
-import { clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
+import { along, clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
@@ -96,8 +96,8 @@ class GateMap {
     Object.assign(this, { data, send, theme: readTheme(this.box) });
     selection.hear(data.selection, last, before && before.tokens.length - 1);
     if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
-    const { time, unit, layer } = selection.at;
-    selection.keep({ time: clamp(time, 0, last), unit: clamp(unit, 0, panelsOf(data, layer)[0].size - 1) });
+    const { unit, layer } = selection.at, time = clamp(selection.at.time, 0, last);
+    selection.keep({ time, layer: layerAt(data, layer, time), unit: clamp(unit, 0, panelsOf(data, layer)[0].size - 1) });
     const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
     this.leave();
     this.arrange(changed < 0 ? selection.at.time : changed); // show what was typed, wherever the selection is
@@ -118,7 +118,7 @@ class GateMap {
     const { width, zoom, first } = this, dpr = window.devicePixelRatio || 1;
     const here = { width, window: window.innerHeight, dpr, zoom, first, ...this.selection.at };
     this.view = mapView(this.paint, this.data, this.theme, here);
-    this.spacer.style.width = `${this.view.left + this.data.tokens.length * this.view.column + RIGHT}px`;
+    this.spacer.style.width = `${this.view.left + along(this.view, this.data.tokens.length) + RIGHT}px`;
   }
 
   redraw() {
@@ -193,7 +193,7 @@ class GateMap {
       this.redraw();
     });
     canvas.addEventListener("pointerdown", (event) => {
-      const place = placeAt(this.view, event.offsetY), { clientX, clientY } = event;
+      const place = placeAt(this.view, event.offsetX, event.offsetY), { clientX, clientY } = event;
       grip = { clientX, clientY, left: scroll.scrollLeft, place, moved: false };
     });
     canvas.addEventListener("pointermove", (event) => {
@@ -235,8 +235,8 @@ class GateMap {
   at({ offsetX, offsetY }) { return mapAt(this.view, this.data, offsetX, offsetY); }
 
   select({ time, unit, layer }) { // what is not named stays
-    const { at } = this.selection;
-    this.selection.choose({ time: time ?? at.time, unit: unit ?? at.unit, layer: layer ?? at.layer });
+    const { at } = this.selection, to = time ?? at.time;
+    this.selection.choose({ time: to, unit: unit ?? at.unit, layer: layerAt(this.data, layer ?? at.layer, to) });
     this.arrange();
     this.announce();
   }
@@ -254,7 +254,7 @@ class GateMap {
     this.layOut();
     if (place) this.first[layer] = Math.round(row - share * this.placeOf(layer).rows);
     this.view = rowsFrom(this.first, this.view);
-    this.scroll.scrollLeft = time * this.view.column - (left - this.view.left);
+    this.scroll.scrollLeft = along(this.view, time) - (left - this.view.left);
     if (!about) this.reveal(at.time);
     this.redraw();
   }
@@ -270,7 +270,7 @@ class GateMap {
     placeTip(this.tip, this.box, event);
     this.hoverColumn.style.display = hit.role ? "none" : "block";
     if (hit.role) return this.announce();
-    const above = view.lean ? view.strip : 0; // slanted words are not over their column
+    const above = view.head + (view.lean ? view.strip : 0); // slanted words are not over their column
     const sizes = { left: x(view, hit.time) - 1, width: view.column + 1, top: above, height: view.height - above };
     for (const [side, size] of Object.entries(sizes)) this.hoverColumn.style[side] = `${size}px`;
     this.announce(hit);
@@ -278,7 +278,7 @@ class GateMap {
 
   explain(role) { return [make("b", "", `${role.label} ${role.symbol}`), make("span", "", role.meaning)]; }
 
-  tell({ time, unit, units, panel }) { // the tooltip of a token, or of one value
+  tell({ time, unit, units, panel, source }) { // the tooltip of a token, or of one value
     const { data } = this, lines = [make("b", "", called(data, time))];
     const line = (text, name = "quiet") => lines.push(make("span", name, text));
     if (data.unknown[time]) line(`not in the vocabulary: the model reads ${data.tokens[time]}`);
@@ -290,6 +290,7 @@ class GateMap {
     const parent = data.parents[time];
     if (!panel && parent >= 0) line(`of what it holds, “${data.labels[parent]}” keeps ${number(shareOf(panelsOf(data, this.view.layer), time))}`);
     if (data.beside) line(`${data.beside.name}: loss ${number(data.beside.nll[time])} nats`);
+    if (data.attention && time >= data.said_from) line(looksAt(data, time, source), "");
     line(data.answer ? answered(data, time) : `loss ${number(data.nll[time])} nats · ${soFar(data.running_nll[time], this.unknownSoFar(time))}`);
     return lines;
   }
@@ -326,14 +327,15 @@ class GateMap {
 
   // Tell the readout beside the map what is selected or hovered, and say it to whoever listens instead of looking.
   announce(hovered = null) {
-    const { data } = this, { time, unit, layer } = { ...this.selection.at, ...hovered }, panels = panelsOf(data, layer);
+    const { data } = this, { time, unit, layer: near } = { ...this.selection.at, ...hovered };
+    const layer = layerAt(data, near, time), panels = panelsOf(data, layer);
     const roles = panels.map((panel) => {
       const { codes, ...role } = panel; // the readout needs no planes
       return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, stepBefore(panel, time)) };
     });
     window.__lstmviz = {
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
-      column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time),
+      column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time), looks: looksAt(data, time),
       right: data.answer?.known ? data.answer.labels[time] : null,
       layer_label: data.layers.length > 1 ? panels[0].layer_label : "", reverse: panels[0].reverse, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       annotation: annotationOf(data, unit, layer),

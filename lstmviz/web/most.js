@@ -7,7 +7,8 @@ import { stepBefore, valueOf } from "./wire.js";
 // before: it keeps what it keeps of its children.
 export function mostAt(panels, time, { begins, parents, ...cell }) {
   if (parents.length) return mostInTree(panels, families(parents)[time], time, cell);
-  const { size } = panels[0], last = stepBefore(panels[0], time), first = begins && (last < 0 || last * size >= panels[0].codes.length);
+  const { size } = panels[0], last = stepBefore(panels[0], time), { begin, end } = panels[0];
+  const first = begins && !begin && (last < begin || last >= end); // who says begins with what was read
   const gates = panels.filter(({ gate }) => gate);
   const holder = panels.find(({ does }) => does === "holds");
   const turned = gates.flatMap((panel) =>

@@ -47,6 +47,7 @@ function cellCard(seen) {
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
   if (!missing(seen.depends)) card.append(make("p", "quiet", `Another label would change ${percent(seen.depends)} of what comes next.`));
+  if (seen.looks) card.append(make("p", "quiet", `${seen.looks}.`));
   return card;
 }
 
@@ -85,6 +86,7 @@ function nextCard({ next, level, mode, asks, answer, right }) {
     Object.assign(button.dataset, { act: "append", typed: typed ?? "", level });
     return button;
   });
+  if (!rows.length) rows.push(make("p", "quiet", "Nothing is said yet."));
   return make("div", "card likely", "", [make("h4", "", asks), ...rows]);
 }
 

@@ -7,11 +7,12 @@ import { ALIKE, inline, likeliest, list, missing, number, percent, perplexity, s
 const known = (...values) => values.every((value) => Number.isFinite(value));
 
 // It follows from what the cell says that it does, not from the names of its gates: see deeds.js. `roles` have a value and the
-// one before; `begins`: nothing was read before the first token, `begun`: a label began it; `lets_out`: what an output gate lets out; `resets`: what a
-// gate that looks back acts on.
+// one before; `begins`: nothing was read before the first token; `begun`: the label that began it; `lets_out`: what an output
+// gate lets out; `resets`: what a gate that looks back acts on.
 export function sentence({ roles, time, begins, begun = null, symbols, does, lets_out, resets, children, parent }) {
   if (children) return inTree({ roles, symbols, does, lets_out, children, parent });
   if (time === 0 && begun !== null) return `What it held before is what the label “${inline(begun)}” made.`;
+  if (time > 0 && time === roles[0].begin) return "What it held before was made of all that was read.";
   if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map(({ role, value }) => [role, value]));
   const before = Object.fromEntries(roles.map(({ role, previous }) => [role, previous]));
@@ -54,11 +55,26 @@ function inTree({ roles, symbols, does, lets_out, children, parent }) {
 
 // What a model that says labels makes of a column.
 export function answered({ top, answer }, t) {
+  if (!top.tokens[t].length) return "Is only read: nothing is said yet";
   const { label, probability } = likeliest(top, t), says = `Says ${inline(label)} (${number(probability)})`;
   if (answer.labels[t] === null) return `${says}; nothing is asked here`;
   const asked = inline(answer.labels[t]), given = number(answer.probability[t]);
   if (label === answer.labels[t]) return answer.known ? `${says}, which is right` : says;
   return answer.known ? `${says}; right is ${asked} (${given})` : `${says}; in the end ${asked}, now ${given}`;
+}
+
+// How much the step that says a column looks at one that was read; null where none does.
+export function lookOf({ attention, said_from: from }, a, b) {
+  const [source, step] = [Math.min(a, b), Math.max(a, b) - from];
+  return attention && source < from && step >= 0 ? attention.looks[step][source] : null;
+}
+
+// How much a step looks at a token that was read; without one, at which it looks most.
+export function looksAt(data, t, source = null) {
+  const { attention, said_from: from, labels } = data, looks = attention?.looks[t - from];
+  if (!looks) return "";
+  const at = source ?? looks.indexOf(Math.max(...looks)), right = attention.aligned[t - from] === at ? ", where it comes from" : "";
+  return `${source === null ? "Looks most" : "Looks"} at “${inline(labels[at])}” (${at}), ${number(looks[at])}${right}`;
 }
 
 const chance = (nll) => {

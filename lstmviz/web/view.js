@@ -1,7 +1,8 @@
 // Where things lie: arithmetic on views. A view is a plain value and is never changed in place: `left` and `right` are where
 // the columns begin and end at most, `column` is how wide each is, `scrolled` how much of them is hidden at the left, `dpr`
-// the device pixels of a CSS pixel. Of the tokens `from` … `to` are shown, and their columns end at `end`. All are CSS
-// pixels; columns and rows are whole device pixels.
+// the device pixels of a CSS pixel. Of the tokens `from` … `to` are shown, and their columns end at `end`. Where something
+// else begins at a column, a gap parts it from those before: `gap` is {at, width}. All are CSS pixels; columns and rows are
+// whole device pixels.
 
 export const RIGHT = 60, GAP = 10; // CSS pixels: the gutter at the right, and what stands between panels
 const ROW = 5, FEWEST = 16; // the least height of a row that can be told from the next, and as many are shown at least
@@ -24,24 +25,39 @@ export function columns(tokens, widest, room, zoom, dpr) {
 
 export const slantedRoom = (strip) => (strip - 12) / SIN; // for a word along its slant
 
+// How far a column is from the first one, and the column so far from it; `round` says which, where that is between two.
+export const along = ({ column, gap }, time) => time * column + (gap && time >= gap.at ? gap.width : 0);
+function columnAt({ column, gap }, far, round) {
+  const beyond = gap && far > gap.at * column;
+  return beyond ? Math.max(gap.at, round((far - gap.width) / column)) : round(far / column);
+}
+
 // The view after its columns were scrolled.
 export function scrolledTo(view, tokens, scrolled) {
-  const from = clamp(Math.floor(scrolled / view.column), 0, tokens - 1);
-  const to = clamp(Math.ceil((scrolled + view.right - view.left) / view.column), from + 1, tokens);
+  const from = clamp(columnAt(view, scrolled, Math.floor), 0, tokens - 1);
+  const to = clamp(columnAt(view, scrolled + view.right - view.left, Math.ceil), from + 1, tokens);
   const moved = { ...view, scrolled, from, to };
   return { ...moved, end: Math.min(view.right, x(moved, tokens)) };
 }
 
+// Of a view only the columns `begin` … `end`, as one of its own; null where none of them is to be seen.
+export function partOf(view, { begin, end }) {
+  const from = Math.max(view.from, begin), to = Math.min(view.to, end);
+  if (from >= to) return null;
+  const left = Math.max(view.left, x(view, begin)), right = Math.min(view.right, x(view, end - 1) + view.column);
+  return { ...view, from, to, left, right, end: right, scrolled: view.scrolled + left - view.left };
+}
+
 // Where a token's column begins, and which token's column holds a place.
-export const x = (view, time) => view.left + Math.round((time * view.column - view.scrolled) * view.dpr) / view.dpr;
-export const timeAt = (view, place) => Math.floor((place - view.left + view.scrolled) / view.column);
+export const x = (view, time) => view.left + Math.round((along(view, time) - view.scrolled) * view.dpr) / view.dpr;
+export const timeAt = (view, place) => columnAt(view, place - view.left + view.scrolled, Math.floor);
 
 // How far a slanted token of the strip at the top has moved right at this height.
 export const leanAt = ({ strip, lean }, y) => (y >= 0 && y < strip ? lean * (1 - y / strip) : 0);
 
 // How far to scroll so that a token is in view; nothing moves where it is.
-export function revealed({ left, right, column }, time, scrolled) {
-  const room = right - left, begin = time * column;
+export function revealed(view, time, scrolled) {
+  const { left, right, column } = view, room = right - left, begin = along(view, time);
   if (begin + column > Math.min(scrolled, begin) + room) return begin + column - room;
   return Math.min(scrolled, begin);
 }

@@ -88,11 +88,12 @@ def test_an_expression_is_drawn_of_the_depth_that_is_asked_for() -> None:
     app = open_page(model="expressions-nary")
     app.slider(key="drawn_depth").set_value(6).run()
     app.button(key="draw").click().run()
-    assert not app.exception and Expression.parse(app.text_input(key="text").value).depths[-1] == 6
+    assert not app.exception and Expression.parse(app.text_input(key="text").value or "").depths[-1] == 6
 
 
 def test_values_and_symbols_that_a_model_does_not_know_are_marked(monkeypatch, tmp_path) -> None:
     known = sources.parse("expressions-nary").open().checkpoint
+    assert known.reads
     few = dataclasses.replace(known.vocabulary, tokens=tuple("abcdefghi9"))
     reads = dataclasses.replace(known.reads, tokens=tuple(t.replace("first", "last") for t in known.reads.tokens))
     checkpoints.save(dataclasses.replace(known, vocabulary=few, reads=reads), tmp_path / "few.safetensors")
@@ -141,3 +142,6 @@ def test_a_training_of_trees_is_shown_with_the_tree_of_its_probe(
     assert not app.exception and not app.error
     (header,) = headers(app)
     assert header["parents"] == [*Expression.parse(TYPED).parents] and header["answer"]["labels"][-1] == "5"
+    app.selectbox(key="task").select("tree").run()
+    assert not app.exception and not app.error and app.multiselect(key="cells_of_trees").value == ["child_sum"]
+    assert any("min(7, 5, 9)  →  5" in code.value for code in app.code)

@@ -182,9 +182,24 @@ def test_without_a_text_the_numbers_go(watch: Open) -> None:
 def test_another_model_selects_its_own_unit(watch: Open) -> None:
     page = watch(time=2, unit=3)
     page.get_by_role("combobox", name="model").click()
-    page.get_by_role("option", name="agreement").click()
+    page.get_by_role("option", name="agreement", exact=True).click()
     page.wait_for_function("window.__lstmviz.annotation?.includes('number')")
     assert seen(page)["unit"] == 5
+    page.get_by_role("combobox", name="model").click()  # and draws what it reads
+    page.keyboard.type("expressions-nary")
+    page.get_by_role("option", name="expressions-nary", exact=True).click()
+    page.wait_for_function("window.__lstmviz?.level === 'node' && window.__lstmviz.children.length === 3")
+    page.get_by_label("sentence").press("End")
+    for _ in "), 5)":
+        page.keyboard.press("Backspace")
+    page.get_by_text("Not finished yet: read as max(3, min(7, 2)).").wait_for()
+    wait_for_tokens(page, 5)
+    page.keyboard.type("), 9)")
+    page.locator(".readout").get_by_text("Its forget gate is its parent's: “max” keeps").wait_for()
+    page.locator(".map").focus()
+    page.keyboard.press("End")
+    page.locator(".readout").get_by_text("Says 9 (1.00), which is right.").wait_for()
+    assert not page.problems
 
 
 def test_click_moves_the_readout(watch: Open) -> None:

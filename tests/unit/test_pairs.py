@@ -4,6 +4,7 @@ import dataclasses
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,15 +12,17 @@ from lstmviz import cli
 from lstmviz.card import card
 from lstmviz.checkpoint import Checkpoint, CheckpointError, dumps, loads, weights_of
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.pairs import GENERATED, NOTHING, Pair, dated
+from lstmviz.data.pairs import GENERATED, NOTHING, Pair, dated, known_pair
 from lstmviz.data.vocabulary import IGNORED, PADDING
 from lstmviz.experiments.attention import pairs_of
 from lstmviz.explain.translations import by_length
 from lstmviz.model import LanguageModel
+from lstmviz.reading import prepare, read
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.loop import Trainer
 from lstmviz.training.probe import Probe
+from lstmviz.translation import trace_translation
 
 SAY = TrainConfig("reverse", task="translate", batch_size=64, learning_rate=1e-2, steps=250, eval_every=250)
 
@@ -117,13 +120,61 @@ def test_a_checkpoint_of_it_says_what_it_is(trained: Checkpoint) -> None:
             loads(dumps(other))
 
 
-def test_its_probe_is_of_who_says(trained: Checkpoint) -> None:
-    corpus = open_data(SAY)
-    probe = Probe.of(trained.build(), corpus, "")
-    read = int((corpus.valid[0, :, 0] != PADDING).sum())
-    assert probe.ids[0] == corpus.vocabulary.ids["<sos>"] and probe.is_finite()
-    assert probe.trace["forget_gate"].shape == (1, len(probe.ids), 32)
-    assert len(probe.ids) <= 100 and len(Probe.of(trained.build(), corpus, "12").ids) == 3 < read + 3
+def test_its_probe_is_of_who_reads_and_of_who_says(trained: Checkpoint) -> None:
+    corpus, opened = open_data(SAY), prepare(trained)
+    kept = [Probe.of(opened.model, corpus, sentence) for sentence in ("", "12")]
+    probe, typed = (Probe.loads(each.dumps(), "lstm") for each in kept)
+    for each in (probe, typed):
+        assert each.is_finite() and each.trace["forget_gate"].shape == (1, 3, len(each.ids), 32)
+    assert typed.said_from == 2 and typed.right is None and probe.right is not None
+    seen, typed_seen = probe.reading(opened), typed.reading(opened)
+    assert seen.said and seen.right == probe.right and typed_seen.said
+    again = read(opened, opened.reads.decode(probe.ids[: probe.said_from]))
+    assert again and again.said and again.pieces == seen.pieces and again.said.aligned == seen.said.aligned
+    assert typed_seen.said.aligned == [1, 0, NOTHING][: len(typed_seen.said.ids)]
+    blank = np.full_like(probe.trace["cell"], np.nan)
+    other = dataclasses.replace(probe, trace=dataclasses.replace(probe.trace, arrays={**probe.trace, "cell": blank}))
+    assert not other.is_finite()
+    assert probe.looks is not None
+    for wrong in (
+        {"said_from": 0}, {"said_from": len(probe.ids)}, {"looks": None}, {"looks": probe.looks[1:]},
+        {"ids": [*probe.ids[:-1], 10**6]}, {"ids": [10**6, *probe.ids[1:]]},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="of another model"):
+            dataclasses.replace(probe, **wrong).reading(opened)
+
+
+def test_what_is_read_and_what_is_said_stand_on_one_axis(trained: Checkpoint) -> None:
+    """Each track has its own columns, and every value is that of the translation."""
+    opened = prepare(trained)
+    seen = read(opened, "3141")
+    assert seen and seen.said
+    begin, ids = seen.said.begin, torch.tensor(seen.ids[:4])
+    told = trace_translation(opened.model, ids)
+    assert [track.label for track in opened.tracks] == ["reads →", "reads ←", "says"]
+    for name, values in seen.tracks.items():
+        for k, own in enumerate((*told.reader[name][0], told.speaker[name][0])):
+            columns = seen.columns(opened.tracks[k])
+            np.testing.assert_array_equal(values[k, columns], own)
+            assert np.isnan(np.delete(values[k], columns, axis=0)).all()
+    assert [i - len(opened.reads) for i in seen.ids[begin:]] == told.said.tolist() == seen.said.ids
+    assert told.looks is not None and np.array_equal(seen.said.looks, told.looks)
+    # The loss is of what is right, and not of what is said.
+    assert seen.right is not None and seen.right[:begin] == [IGNORED] * 4
+    with torch.no_grad():
+        right = trace_translation(opened.model, ids, torch.tensor(seen.right[begin:])).speaker.nll
+    assert seen.trace.nll[begin] == pytest.approx(right[0], abs=1e-5) and np.isnan(seen.trace.nll[:begin]).all()
+    # What a step keeps follows from the step that it read before, which in reverse is the next column.
+    assert seen.kept is not None and np.array_equal(seen.kept, seen.tracks["forget_gate"], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("dates", "the third of march"), ("dates", "on the third of march twenty five"), ("dates", "of"), ("dates", ""),
+     ("dates", "the third of march eighteen ninety five"), ("mine", "1 2")],
+)  # fmt: skip
+def test_of_what_is_no_such_sequence_nobody_knows_what_is_right(name: str, text: str) -> None:
+    assert known_pair(name, text.split()) is None
 
 
 def test_attention_is_refused_where_one_text_is_read() -> None:

@@ -104,6 +104,7 @@ def test_pack_refuses_what_does_not_fit() -> None:
     panel = wire.Panel(
         layer=0, role="cell", label="", symbol="", index="", layer_label="", reverse=False, meaning="", does="",
         gate=False, light="", dark="", low=-1, high=1, limit=1, bounded=False, signed=True, mean=None, drawn=True,
+        begin=0, end=1,
     )  # fmt: skip
     header = wire.Header(layers=[0], units=[[0, 1]], telling=[], panels=[panel], top=wire.Likely([], {}, []))
     with pytest.raises(ValueError, match="one a panel"):

@@ -7,11 +7,13 @@ import pytest
 from playwright.sync_api import Page
 
 from lstmviz.baselines import Counts, NGram
+from lstmviz.checkpoint import load
 from lstmviz.data.images import examples, from_code
 from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import differences
 from lstmviz.explain.kin import kinship
+from lstmviz.home import SHIPPED
 from lstmviz.reading import OpenModel, prepare, read, read_image
 from lstmviz.wire import Frame, framed, payload, side_by_side
 
@@ -95,6 +97,40 @@ def test_all_that_the_map_of_an_image_reads_is_in_its_header(web_page: Page, cla
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 8 and found["painted"] > 0 and "what it held" in found["said"]
 
+
+@pytest.mark.parametrize("name", ["reverse-lstm", "reverse-lstm-bottleneck"])
+def test_the_map_of_a_pair_shows_where_a_step_looks(name: str, web_page: Page) -> None:
+    problems = []
+    web_page.on("pageerror", lambda error: problems.append(str(error)))
+    model = prepare(load(SHIPPED / f"checkpoints/translate/{name}.safetensors"))
+    seen = read(model, "31415")
+    assert seen is not None and seen.said
+    view = {"layers": [0, 1, 2], "roles": ["forget_gate", "cell"], "order": "index"}
+    message = list(framed(Frame(), payload(model, seen, selection={"time": 5, "unit": 0, "layer": 2}, **view)))
+    told = web_page.evaluate(LOOKED, message)
+    assert told["first"] == "What it held before was made of all that was read."
+    assert told["layers"] == [0, 2] and told["rows"] == [64, 64]  # who reads, and who says
+    if not model.looks_back:
+        assert not told["looked"] and told["tints"] == [None] * 5
+        return
+    looks = seen.said.looks
+    assert looks is not None and told["tints"] == pytest.approx(looks[0].round(3).tolist())
+    assert told["looked"] == f"Looks at “4” (2), {looks[0, 2]:.2f}"
+    found = web_page.evaluate(READ, ["map.js", message])
+    assert found["missing"] == [] and not problems
+    assert found["tokens"] == len(seen.ids) and found["painted"] > 0
+
+
+# Of the first step what is said of its third token, how the tokens read are tinted; and who is selected at either part.
+LOOKED = """async (bytes) => {
+  const { default: mount } = await import("/map.js"), { looksAt, lookOf, sentence } = await import("/say.js");
+  const place = document.body.appendChild(document.createElement("div"));
+  mount({ parentElement: place, data: new Uint8Array(bytes), setStateValue() {} });
+  const { map } = place.querySelector(".map"), { data } = map, first = sentence(window.__lstmviz);
+  const layers = [2, data.said_from].map((time) => { map.select({ time }); return map.selection.at.layer; });
+  return { looked: looksAt(data, data.said_from, 2), tints: [0, 1, 2, 3, 4].map((t) => lookOf(data, t, data.said_from)),
+    first, layers, rows: layers.map((layer) => map.view.units.get(layer).length) };
+}"""
 
 STROKES = {"dot": [[[0.2, 0.2]]], "low": [[[0.3, 0.6], [0.3, 0.9]]], "wide": [[[0.1, 0.5], [0.9, 0.5]]]}
 

@@ -24,7 +24,7 @@ def panel(layer: int = 0, **changed) -> wire.Panel:
             "layer": layer, "role": "cell", "label": "cell state", "symbol": "c", "index": "t", "layer_label": "",
             "reverse": False, "meaning": "", "does": "holds", "gate": False, "light": "#7c3aed", "dark": "#c4b5fd",
             "low": -2.0, "high": 2.0, "limit": 2.0, "bounded": False, "signed": True, "mean": None, "drawn": True,
-            **changed,
+            "begin": 0, "end": 80, **changed,
         }
     )  # fmt: skip
 
@@ -79,6 +79,52 @@ def test_a_point_in_a_column_is_that_token(web, scrolled, tokens, time) -> None:
         assert web("view.js", "timeAt", view, web("view.js", "x", view, time) + 10) == time
     shown = web("view.js", "revealed", VIEW, time, view["scrolled"])
     assert shown <= time * 20 and (time + 1) * 20 <= shown + 400
+
+
+@given(scrolled=st.integers(0, 800), tokens=st.integers(2, 60), at=st.integers(1, 59), time=st.integers(0, 59))
+@settings(deadline=None, max_examples=25)
+def test_a_gap_parts_the_columns_and_moves_those_behind_it(web, scrolled, tokens, at, time) -> None:
+    at = min(at, tokens - 1)
+    gapped, wide = {**VIEW, "gap": {"at": at, "width": 52}}, tokens * 20 + 52
+    view = web("view.js", "scrolledTo", gapped, tokens, min(scrolled, max(0, wide - 400)))
+    assert 0 <= view["from"] < view["to"] <= tokens
+    left = [web("view.js", "x", view, t) for t in range(tokens + 1)]
+    steps = np.diff(left)
+    assert (np.delete(steps, at - 1) == 20).all() and steps[at - 1] == 72
+    for t in range(tokens):  # what is in view, and nothing else
+        assert (left[t] < 500 and left[t] + 20 > 100) == (view["from"] <= t < view["to"])
+    if view["from"] <= time < view["to"]:
+        assert web("view.js", "timeAt", view, left[time] + 10) == time
+    parts = [web("view.js", "partOf", view, {"begin": b, "end": e}) for b, e in ((0, at), (at, tokens))]
+    assert sum(part["to"] - part["from"] for part in parts if part) == view["to"] - view["from"]
+    for part in filter(None, parts):  # a view of its own, whose columns stand where they stood
+        assert [web("view.js", "x", part, t) for t in range(part["from"], part["to"])] == left[
+            part["from"] : part["to"]
+        ]
+        assert part["left"] >= 100 and part["right"] <= 500
+    shown = web("view.js", "revealed", gapped, min(time, tokens - 1), view["scrolled"])
+    moved = web("view.js", "scrolledTo", gapped, tokens, shown)
+    assert moved["from"] <= min(time, tokens - 1) < moved["to"]
+
+
+def test_who_says_stands_beside_who_reads_forward(web) -> None:
+    def tracks(layer: int, role: str) -> list[dict]:
+        spans = ((0, 5, False), (0, 5, True), (5, 9, False))
+        return [
+            {"layer": 3 * layer + k, "role": role, "begin": begin, "end": end, "reverse": reverse}
+            for k, (begin, end, reverse) in enumerate(spans)
+        ]
+
+    def bands(panels: list[dict]) -> list[list[int]]:
+        return [[panel["layer"] for panel in band] for band in web("paint/map.js", "banded", panels)]
+
+    assert bands([*tracks(0, "gate"), *tracks(1, "gate")]) == [[0, 2], [3, 5], [1], [4]]
+    assert bands([*tracks(0, "gate"), *tracks(0, "cell")]) == [[0, 2], [0, 2], [1], [1]]
+    both = [{**panel, "end": 9, "begin": 0} for panel in tracks(0, "gate")[:2]]
+    assert bands(both) == [[0], [1]]  # of two directions that read the same each has its own
+    panels = {"layers": [0, 1, 2], "panels": tracks(0, "gate")}
+    followed = [web("paint/map.js", "layerAt", panels, layer, time) for layer, time in ((1, 3), (1, 6), (2, 6), (2, 3))]
+    assert followed == [1, 2, 2, 0]
 
 
 @given(

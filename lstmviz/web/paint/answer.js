@@ -33,7 +33,7 @@ export function drawAnswer(paint, view, data, theme) {
     write(paint, theme, value, gutter - 12, lossTop + y, { weight: 600, ...style, room: 38 });
   };
   const { label, probability: most } = says(time), what = narrow ? "" : known ? "right: " : "at last: ";
-  if (labels[time] === null) row(narrow ? "" : "nothing asked", "–", 32, { alpha: 0.65 });
+  if (labels[time] === null) row(narrow ? "" : time < data.said_from ? "only read" : "nothing asked", "–", 32, { alpha: 0.65 });
   else {
     if (known || last) row(`${what}${inline(labels[time])}`, number(probability[time]), 22, { colour: theme.likely });
     row(`says ${inline(label)}`, number(most), 42, {});

@@ -79,6 +79,7 @@ export function drawComparison(paint, view, compared, theme) {
   const { data, title } = models[view.model]; // whose lines the tree has
   if (view.tree && data.panels.length) drawTree(paint, view, words, theme, { ...data, whose: `in ${title}` });
   if (!view.stacked) write(paint, theme, header.column, LEFT - 12, view.strip - 12, { alpha: 0.65 });
+  if (header.said_from) part(paint, view, theme, header.said_from, 0, view.mapsTop - 18);
   for (const chart of view.charts) drawChart(paint, view, compared, theme, chart);
   frame(paint, view, theme, 0, view.mapsTop - 18);
   for (const { slot, y } of view.slots) drawName(paint, view, theme, slot.label, slot.hint, y);
@@ -160,6 +161,7 @@ function drawModel(paint, view, { header, models }, theme, model) {
       paint.strokeRect(left - 0.5, y - 0.5, block.end - left + 1, height + 1);
       if (isChosen(models, k, view.model)) frameRow(paint, block, place, theme, view.unit);
       drawCaption(paint, block, theme, model, place.panel, y, begin);
+      if (header.said_from) part(paint, block, theme, header.said_from, y, y + height);
       frame(paint, block, theme, y - 2, y + height + 2);
     }
   }
@@ -231,6 +233,12 @@ function drawScales(paint, view, theme, panels, y, height) { // one for gates an
     // Where maps reach differently far, it says what the colours mean, and the captions say how much.
     drawScale(paint, theme, first, view.right, y + k * (each + 8), each, alike ? null : ["+", "−"]);
   });
+}
+
+function part(paint, view, theme, time, top, bottom) { // what is read from what is said
+  if (time <= view.from || time >= view.to) return;
+  paint.fillStyle = theme.ink;
+  paint.fillRect(x(view, time) - 2, top, 2, bottom - top);
 }
 
 function frame(paint, view, theme, top, bottom) { // around the selected token's column

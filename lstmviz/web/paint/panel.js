@@ -2,7 +2,7 @@
 // in their order, of which `rows` from `first` on are in view.
 
 import { LEVELS, NAN } from "../constants.js";
-import { clamp, pool, RIGHT, x } from "../view.js";
+import { clamp, partOf, pool, RIGHT, x } from "../view.js";
 import { valueOf } from "../wire.js";
 import { number, whole } from "../words.js";
 import { betweenGutters, channels, inkOn, setFont, write } from "./pen.js";
@@ -30,9 +30,15 @@ export function drawField(paint, view, place, theme, more = () => {}) {
   });
 }
 
-// In the gate map: with lines between the rows, numbers where there is room for them, a name and a scale.
-export function drawPanel(paint, view, place, theme) {
-  const { panel, units, y, height, pitch, rows, first } = place, { dpr } = view;
+// In the gate map: with lines between the rows, numbers where there is room for them; the first of a band with its name and
+// its scale.
+export function drawPanel(paint, whole, place, theme) {
+  const { panel, units, y, height, pitch, rows, first } = place, { dpr } = whole, view = partOf(whole, panel);
+  if (place.names) {
+    drawPanelName(paint, whole, place, theme);
+    drawScale(paint, theme, panel, (place.alone && view ? view : whole).end, y, height);
+  }
+  if (!view) return;
   drawField(paint, view, place, theme, () => {
     if (pitch >= 8 * dpr) for (let r = 1; r < rows; r++) paint.fillRect(view.left, y + (r * pitch) / dpr - 1, view.width, 1);
     paint.globalAlpha = 1;
@@ -40,8 +46,6 @@ export function drawPanel(paint, view, place, theme) {
   });
   if (panel.layer === view.layer) frameRow(paint, view, place, theme, view.unit);
   drawUnitNumbers(paint, view, place, theme);
-  drawPanelName(paint, view, place, theme);
-  drawScale(paint, theme, panel, view.end, y, height);
   if (rows < units.length) { // zoomed: where in the units this window lies
     paint.fillStyle = theme.primary;
     const share = height / units.length;
@@ -109,7 +113,7 @@ function drawUnitNumbers(paint, view, { panel, units, y, pitch, rows, first }, t
   }
 }
 
-function drawPanelName(paint, view, { panel, y, height }, theme) {
+function drawPanelName(paint, view, { panel, y, height, alone }, theme) {
   setFont(paint, 11, "italic", "serif");
   const end = view.gutter - 12 - 2 * NUMBERS, symbol = end - paint.measureText(panel.index).width;
   const quiet = { size: 11, alpha: 0.65 }, colour = panel[theme.mode];
@@ -118,7 +122,7 @@ function drawPanelName(paint, view, { panel, y, height }, theme) {
   drawSymbol(paint, theme, panel, symbol, y + 28, theme.ink, 0.8);
   const arrow = /[→←]$/.test(panel.layer_label) ? { size: 15, weight: 700, colour } : quiet; // a direction must not be missed
   if (panel.layer_label) write(paint, theme, panel.layer_label, symbol - 20, y + 29, arrow);
-  if (height > 46) write(paint, theme, `mean ${number(panel.mean)}`, end, y + 46, { ...quiet, room: end - 2 });
+  if (height > 46 && alone) write(paint, theme, `mean ${number(panel.mean)}`, end, y + 46, { ...quiet, room: end - 2 });
 }
 
 function drawSymbol(paint, theme, panel, x, y, colour, alpha = 1) { // x: where the symbol ends and its subscript begins

@@ -1,6 +1,6 @@
 // The selected unit through the sentence: its state as the tint of the text, then a strip of bars for each role.
 
-import { clamp, RIGHT, x } from "../view.js";
+import { clamp, partOf, RIGHT, x } from "../view.js";
 import { valueOf } from "../wire.js";
 import { missing, number, shortLabel, whole } from "../words.js";
 import { barWidth } from "./lines.js";
@@ -42,8 +42,9 @@ function drawRole(paint, view, data, theme, panel, y) {
   const { column, time, gutter, unit, role, end } = view, colour = panel[theme.mode], reach = reachOf(panel, data, unit);
   const numbers = role > 22 ? 11 : 0, top = y + numbers, height = role - 4 - numbers, middle = top + height / 2;
   const zero = panel.signed ? middle : top + height, scale = (panel.signed ? height / 2 : height) / reach;
-  betweenGutters(paint, view, y, role, () => {
-    for (let t = view.from; t < view.to; t++) {
+  const own = partOf(view, panel);
+  if (own) betweenGutters(paint, own, y, role, () => {
+    for (let t = own.from; t < own.to; t++) {
       const value = valueOf(panel, unit, t), size = (value || 0) * scale, left = x(view, t);
       paint.fillStyle = colour;
       paint.globalAlpha = t === time ? 1 : 0.55;
@@ -53,7 +54,7 @@ function drawRole(paint, view, data, theme, panel, y) {
       if (numbers) write(paint, theme, number(value), left + column / 2, y + 5, style);
     }
     paint.fillStyle = theme.line;
-    paint.fillRect(gutter, zero, end - gutter, 1);
+    paint.fillRect(own.left, zero, own.end - own.left, 1);
   });
   write(paint, theme, number(valueOf(panel, unit, time)), gutter - 12, middle, { weight: 600, room: 38 });
   write(paint, theme, panel.symbol, gutter - 54, middle - 1, { size: 15, weight: "italic", family: "serif", colour });
