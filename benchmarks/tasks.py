@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
+from lstmviz.encoders import Spelled
 from lstmviz.model import LanguageModel
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.training.loop import Trainer, parallel_streams
@@ -36,7 +37,26 @@ SHAPES = {  # what is trained on, and a model of it
     "classify": ("digits", ModelConfig(embedding_size=16, hidden_size=128)),
     "classify_text": ("recall", ModelConfig(embedding_size=32, hidden_size=128)),
     "tag": ("between", ModelConfig(embedding_size=32, hidden_size=128, bidirectional=True)),
+    "tag by letters": ("nonsense", ModelConfig(embedding_size=64, hidden_size=128)),
 }
+
+
+def data(shape: str) -> TrainConfig:
+    """What is trained on."""
+    task, _, letters = shape.partition(" by ")
+    return dataclasses.replace(BASE, corpus=SHAPES[shape][0], task=task, level=letters or BASE.level)  # pyright: ignore[reportArgumentType]
+
+
+class Letters(nn.Module):
+    """A vector of a word, by filters over its letters."""
+
+    def __init__(self, letters: int, size: int) -> None:
+        super().__init__()
+        self.letters, self.filters = nn.Embedding(letters, Spelled.SIZE), nn.Conv1d(Spelled.SIZE, size, 3, padding=1)
+
+    def forward(self, words: Tensor) -> Tensor:
+        found = self.filters(self.letters(words.flatten(0, 1)).transpose(1, 2))  # (T · B, E, W)
+        return found.amax(-1).tanh().view(*words.shape[:2], -1)
 
 
 class Plain(nn.Module):
@@ -45,7 +65,10 @@ class Plain(nn.Module):
     def __init__(self, config: ModelConfig, corpus: Corpus) -> None:
         super().__init__()
         known, size = corpus.tokens_read or len(corpus.vocabulary), config.embedding_size
-        self.embed = nn.Linear(corpus.row_size, size) if corpus.row_size else nn.Embedding(known, size)
+        if corpus.letters:
+            self.embed = Letters(known, size)
+        else:
+            self.embed = nn.Linear(corpus.row_size, size) if corpus.row_size else nn.Embedding(known, size)
         self.lstm = nn.LSTM(size, config.hidden_size, bidirectional=config.bidirectional)
         self.decoder = nn.Linear(config.directions * config.hidden_size, len(corpus.vocabulary))
 
@@ -76,8 +99,9 @@ def classify(model: Plain, corpus: Corpus) -> Iterator[Tensor]:
 
 
 def texts(corpus: Corpus) -> list[tuple[Tensor, Tensor]]:
-    """Tokens and labels of each text."""
-    return [tuple(each[each[:, 0] != PADDING].long().T) for each in corpus.train]
+    """Tokens, or rows of letters, and labels of each text."""
+    there = (each[each[:, 0] != PADDING].long() for each in corpus.train)
+    return [(each[:, :-1].squeeze(-1), each[:, -1]) for each in there]
 
 
 def classify_text(model: Plain, corpus: Corpus) -> Iterator[Tensor]:
@@ -105,7 +129,7 @@ def plain_steps(shape: str, config: ModelConfig, corpus: Corpus) -> Iterator[Non
     model = Plain(config, corpus).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=BASE.learning_rate, fused=True)
     total = torch.zeros(())
-    losses = {"language": language, "classify": classify, "classify_text": classify_text, "tag": tag}[shape]
+    losses = {"language": language, "classify": classify, "classify_text": classify_text}.get(shape, tag)
     for step, loss in enumerate(losses(model, corpus)):
         optimizer.zero_grad()
         loss.backward()
@@ -118,8 +142,7 @@ def plain_steps(shape: str, config: ModelConfig, corpus: Corpus) -> Iterator[Non
 
 
 def our_steps(shape: str, config: ModelConfig, corpus: Corpus) -> Iterator[object]:
-    train = dataclasses.replace(BASE, corpus=SHAPES[shape][0], task=shape)
-    return iter(Trainer(LanguageModel(fitted_to(corpus, config), len(corpus.vocabulary)), corpus, train))
+    return iter(Trainer(LanguageModel(fitted_to(corpus, config), len(corpus.vocabulary)), corpus, data(shape)))
 
 
 def seconds(steps: Iterator[object], count: int) -> float:
@@ -137,8 +160,8 @@ def main() -> None:
     if min(arguments.rounds, arguments.steps) < 1:
         parser.error("--rounds and --steps must be at least 1")
     torch.set_num_threads(1)
-    for shape, (name, config) in SHAPES.items():
-        corpus = open_data(TrainConfig(name, task=shape))  # pyright: ignore[reportArgumentType]
+    for shape, (_, config) in SHAPES.items():
+        corpus = open_data(data(shape))
         plain, ours = plain_steps(shape, config, corpus), our_steps(shape, config, corpus)
         seconds(plain, 10), seconds(ours, 10)
         pairs = [(seconds(plain, arguments.steps), seconds(ours, arguments.steps)) for _ in range(arguments.rounds)]

@@ -57,6 +57,7 @@ def card(checkpoint: Checkpoint) -> str:
         "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
         + f", {model.hidden_size} units{' in each direction' * model.bidirectional}, embedding {model.embedding_size}"
         + (f" of rows of {model.row_size} pixels" if model.row_size else "")
+        + (f" of words by filters over {model.letters} letters" if model.letters else "")
         + (f", attention: {model.attention}" if model.attention else "")
         + (", tied weights" if model.tie_weights else "")
         + (", adaptive softmax" if model.adaptive_softmax else "")
@@ -133,4 +134,4 @@ def _rows(rows: dict[str, str]) -> str:
 
 
 def _token(vocabulary: Vocabulary) -> str:
-    return {"char": "character"}.get(vocabulary.level, vocabulary.level)
+    return {"char": "character", "letters": "letter"}.get(vocabulary.level, vocabulary.level)

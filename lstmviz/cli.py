@@ -28,17 +28,19 @@ from lstmviz import counted
 from lstmviz.caption import trace_caption
 from lstmviz.card import figures, strongest_unit, table_card, unknown_warning
 from lstmviz.cells import TREE_CELLS
-from lstmviz.config import Level, ModelConfig, Options, TrainConfig, options_of
+from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
 from lstmviz.data.captions import GENERATED
 from lstmviz.data.expressions import EXPRESSIONS, Expression
 from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.nonsense import NONSENSE
 from lstmviz.data.vocabulary import SOS, read_by, shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
 from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.captions import nats_of_another, where_it_decides
 from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
 from lstmviz.explain.distance import accuracy_by_distance
+from lstmviz.explain.spelling import by_count
 from lstmviz.home import Home
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
@@ -149,7 +151,7 @@ def sweep(
     corpus = corpus and _lasting(corpus, task)
     if corpus and TASKS[task].parts:
         opened = open_data(TrainConfig(**{**train, "corpus": corpus}))
-        model = {**model, **decided_by(opened, model.get("attention"))}
+        model = {**model, **decided_by(opened, model.get("attention"), model.get("letters"))}
     if parameters is not None and model["hidden_size"] == ModelConfig.hidden_size:
         model = {name: value for name, value in model.items() if name != "hidden_size"}
     grid = lineup(
@@ -476,6 +478,9 @@ def evaluate(
                     f"right in all that the label decides: {found.right:.2%} of the texts, begun by another label "
                     f"{found.other:.2%}; of single answers by the tokens read since the label: {far}"
                 )
+        if corpus == NONSENSE and part == "test":
+            right = (f"{read.accuracy:.1%} {often}" for often, read in by_count(loaded, tokens).items())
+            say(f"right words by how often they stand in the training part: {', '.join(right)}")
         if corpus == EXPRESSIONS:
             root = right_at_the_root(loaded.build(), tokens, task.parts).float().mean().item()
             deep = ", ".join(f"{accuracy:.1%} at {depth}" for depth, accuracy in accuracy_by_depth(loaded).items())
@@ -500,7 +505,7 @@ def count(
     corpus: str,
     n: int = 4,
     like: Path | None = None,
-    level: Level = "char",
+    level: Literal["char", "word"] = "char",
     max_words: int | None = None,
 ) -> None:
     """Count the runs of up to n tokens of a text into a file, with a card beside it that says how good its n-grams are.

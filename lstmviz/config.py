@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from lstmviz.cells import CELLS, TREE_CELLS, cell_called
 
-Level = Literal["char", "word"]
+Level = Literal["char", "word", "letters"]
 Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
@@ -28,6 +28,7 @@ SEED_MOST = 2**63 - 1
 # project and more, and no more than a server can read while others wait.
 WIDE_MOST = 16_384  # units of a layer, and numbers of a token's vector
 UNITS_MOST = 32_768  # of all layers
+FILTERS_MOST = 512  # over the letters of words; each says something at every letter
 LAYERS_MOST = 20
 VOCABULARY_MOST = 300_000  # tokens
 TOKEN_MOST = 1_000  # characters of a token
@@ -287,6 +288,16 @@ class ModelConfig(Options):
             later=True,
         ),
     )
+    letters: int | None = field(
+        default=None,
+        metadata=option(
+            whole(1, 8),
+            "where words are read by their letters: how many of these a filter sees side by side; embedding_size "
+            'filters stand in the place of a table of words (Kim et al. 2016, "Character-aware neural language '
+            'models"). None comes to 3 there.',
+            later=True,
+        ),
+    )
     window: int | None = field(
         default=None,
         metadata=option(
@@ -336,13 +347,24 @@ class ModelConfig(Options):
                 "leave bidirectional and adaptive_softmax out"
             )
         if self.labels_read is not None and (
-            self.row_size or self.tokens_read or self.attention or self.bidirectional or self.window
+            self.row_size or self.tokens_read or self.attention or self.bidirectional or self.letters or self.window
         ):
             raise ValueError(
                 "a text that a label begins is said from the left, by cells that read nothing else; leave row_size, "
-                "tokens_read, attention, bidirectional and window out"
+                "tokens_read, attention, bidirectional, letters and window out"
             )
-        if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional):
+        if self.letters is not None and (
+            self.tie_weights or self.embedding_std or self.row_size or self.attention or self.cell in TREE_CELLS
+        ):
+            raise ValueError(
+                "a model that reads words by their letters has no table of words, and says labels of sentences; leave "
+                "letters out, or tie_weights, embedding_std, row_size, attention and cells of trees"
+            )
+        if self.letters is not None and self.embedding_size > FILTERS_MOST:
+            raise ValueError(
+                f"embedding_size is {self.embedding_size:,}; of filters over letters there are at most {FILTERS_MOST}"
+            )
+        if self.window is not None and (self.row_size or self.tokens_read or self.bidirectional or self.letters):
             raise ValueError("a fixed window reads a text, from the left, and says its next token; leave window out")
 
     @property
@@ -387,8 +409,9 @@ class TrainConfig(Options):
     level: Level = field(
         default="char",
         metadata=option(
-            either("char", "word"),
-            '"char" or "word"; a grammar has its own. Words are cut as Unicode says (UAX #29); '
+            Range("char, word or letters", lambda value: value in ("char", "word", "letters")),
+            '"char" or "word"; a grammar has its own; or, of labelled texts, "letters": words, each of which is read '
+            "by its letters, also where it was never met. Words are cut as Unicode says (UAX #29); "
             "where a script writes no spaces (Chinese, Japanese but for katakana, Thai, Lao, Khmer, Burmese), "
             "each character is one.",
         ),
@@ -505,6 +528,15 @@ class TrainConfig(Options):
             '"classify_text": a text to its label; "tag": every token of a text to its label; '
             '"translate": a text to another; or "tree": an expression, as a tree, to the value of each of its '
             "operations.",
+            later=True,
+        ),
+    )
+    permuted: int | None = field(
+        default=None,
+        metadata=option(
+            whole(0, 2**31),
+            "shuffle the pixels of every image in the same way, drawn by this seed, before its rows are read (Le, "
+            "Jaitly & Hinton 2015): what was one stroke is spread over all of them. None: as they are.",
             later=True,
         ),
     )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lstmviz.cells import CELLS, TREE_CELLS, State, TreeCell, cell_called, chrono
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 from lstmviz.data.vocabulary import IGNORED
+from lstmviz.encoders import Spelled
 from lstmviz.layers import Attending, Begin, Stack, TreeStack, Window
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
@@ -89,7 +90,8 @@ class LanguageModel(nn.Module):
 
     At each of the three something else can enter than what the one before gave. Where it reads rows of an image
     (``config.row_size``) they enter at the first, by a linear map in the embedding's place, and what it predicts is a
-    label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence. Where it reads tokens of
+    label: so ``(T, B)`` below is ``(T, B, W)``, and a target is that of the whole sequence. So it is where it reads
+    words by their letters (``config.letters``): a word is a row of them (see `Spelled`). Where it reads tokens of
     another vocabulary than it predicts (``config.tokens_read``), those are labels, too; or, where one sequence is said
     for another (``config.attention``), ``(T, B)`` is ``(T, B, 2)``: a token that is read, and one that was said before,
     whose number comes after those of all that are read. Where a label begins what is said (``config.labels_read``),
@@ -113,7 +115,9 @@ class LanguageModel(nn.Module):
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
         self.vocab_size = vocab_size
-        if config.row_size is None:
+        if config.letters:
+            self.embedding = Spelled(config.tokens_read or vocab_size, config.letters, config.embedding_size)
+        elif config.row_size is None:
             known = config.tokens_read or vocab_size
             if config.attention:  # what is read, and what is said
                 known += vocab_size
@@ -141,10 +145,10 @@ class LanguageModel(nn.Module):
             self.begin = Begin(config.embedding_size, self.layers)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
-        if config.row_size is None:
+        if isinstance(self.embedding, nn.Embedding):
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        if config.embedding_std is not None and not self.embedding.weight.is_meta:
-            nn.init.normal_(self.embedding.weight, std=config.embedding_std)
+            if config.embedding_std is not None and not self.embedding.weight.is_meta:
+                nn.init.normal_(self.embedding.weight, std=config.embedding_std)
         for parameter in self.decoder.parameters():
             nn.init.uniform_(parameter, -0.1, 0.1) if parameter.dim() == 2 else nn.init.zeros_(parameter)
         for layer in self.layers if not config.window else ():
@@ -153,12 +157,12 @@ class LanguageModel(nn.Module):
             if config.chrono is not None:
                 layer.begin_keeping(chrono(config.hidden_size, config.chrono), writing_less=True)
         if config.tie_weights:
-            self.decoder.weight = self.embedding.weight
+            self.decoder.weight = cast(nn.Embedding, self.embedding).weight
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.embedding.weight.device
+        return next(self.parameters()).device
 
     def embed(self, tokens: Tensor) -> Tensor:
         """The vectors ``(T, B, E)`` of tokens ``(T, B)``."""

@@ -22,7 +22,7 @@ from lstmviz.config import ModelConfig
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import DEEPEST, Expression, draw
 from lstmviz.data.expressions import LONGEST as NODES
-from lstmviz.data.images import examples
+from lstmviz.data.images import examples, permute
 from lstmviz.data.pairs import NOTHING, Pair, known_pair
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
 from lstmviz.model import LanguageModel
@@ -54,7 +54,7 @@ MANY = 8  # tokens, so that one or two of them are no large share
 LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
 LOOKED_INTO = 4_000_000  # gates and states of theirs
 BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
-SOURCES = 20  # sequences that a model reads when it is opened, which says others for them
+SOURCES = 20  # sequences that a model reads when it is opened which says others for them, at most
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
 ARROWS = "→", "←"  # of the directions
 PAIR_MOST = 400  # columns of a sequence that is read and of that which is said for it
@@ -229,9 +229,11 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         of_one = side * config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
         if tokens_at_most(of_one // side) < side:
             raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
-        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one))]  # (N, W, W + 1)
+        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1].numpy()  # (N, W, W)
+        if (seed := checkpoint.train.permuted) is not None:
+            images = permute(images, seed)
         with torch.no_grad():
-            _, records = model.record(images[..., :-1].transpose(0, 1) / 255)  # name -> (W, N, H)
+            _, records = model.record(torch.from_numpy(images).transpose(0, 1) / 255)  # name -> (W, N, H)
         records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
     if checkpoint.model.labels_read:
@@ -263,7 +265,7 @@ def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabul
     """A model that reads texts and says labels, by texts as it is asked: of built-in data, else any tokens."""
     rng, config = random.Random(0), checkpoint.model
     draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.corpus_name)
-    known = draw is not None and set(draw(rng)) <= reads.ids.keys()
+    known = draw is not None and mostly_known(reads, draw(rng))
     of_one = config.num_layers * config.directions * config.hidden_size * len(cell_called(config.cell).recorded())
     pieces, records, first = [], [], ""
     while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
@@ -298,12 +300,19 @@ def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]
     return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
 
 
+def mostly_known(reads: Vocabulary, tokens: Sequence[str]) -> bool:
+    """Whether a vocabulary holds more of these tokens than it lacks."""
+    return 2 * reads.encode_tokens(tokens).count(reads.ids[UNK]) < len(tokens)
+
+
 def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
     """A model that says one sequence for another, by some that it reads: of built-in data, else any tokens."""
     rng, draw = random.Random(0), TRANSLATE.drawn.get(checkpoint.train.corpus)
     known = draw is not None and set(draw(rng)) <= reads.ids.keys()
     tokens = reads.tokens[len(SPECIALS) :] or reads.tokens
-    sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(SOURCES)]
+    of_one = len(tracks_of(model.config)) * model.config.hidden_size * len(cell_called(model.config.cell).recorded())
+    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one)))
+    sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(count)]
     told = [trace_translation(model, torch.tensor(_to_read(reads, each)), most=ANY) for each in sources]
     read = [piece for source in sources for piece in source]
     said = [checkpoint.vocabulary.tokens[i] for each in told for i in each.said]
@@ -320,10 +329,10 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
         name: (min(each[name][0] for each in opened.scales), max(each[name][1] for each in opened.scales))
         for name in opened.scales[0]
     }
-    says, count = checkpoint.vocabulary, len(reads)
+    says, first = checkpoint.vocabulary, len(reads)
     sign = {says.ids[EOS]: says.newline_sign}  # of the end
     signs = WorkedOut(lambda i: sign.get(i) or says.display(i))
-    both = WorkedOut(lambda i: reads.display(i) if i < count else signs[i - count])
+    both = WorkedOut(lambda i: reads.display(i) if i < first else signs[i - first])
     return replace(opened, scales=[ends] * len(cells), signs=signs, read_signs=both)
 
 
@@ -432,7 +441,7 @@ class Reading:
 
     Args:
         pieces: as they were typed, one a token.
-        ids: ``(T,)``; unknown pieces are ``<unk>``.
+        ids: ``(T,)``; unknown pieces are ``<unk>``. Of words by their letters each is the row of these.
         dropped: pieces past the limit, which were not read.
         trace: every gate and state, with nll.
         likely: ids of the five likeliest next tokens after each, ``(T, 5)``; fewer where the vocabulary is smaller.
@@ -562,7 +571,8 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     """Let a model read an image row by row.
 
     Args:
-        image: greys, uint8 ``(W, W)``, of the size that the model reads.
+        image: greys, uint8 ``(W, W)``, of the size that the model reads, as a person sees it; of the reading it is in
+            the order in which the model reads its pixels.
         label: what it shows, as the model numbers its labels; where that is known, losses are of it.
 
     Raises:
@@ -572,6 +582,8 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     if image.shape != (side, side) or image.dtype != np.uint8:
         found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
         raise ValueError(f"the image is {found}; the model reads images of {side} × {side} greys, from 0 to 255")
+    if (seed := opened.checkpoint.train.permuted) is not None:
+        image = permute(image, seed)
     rows, labels = torch.tensor(image / 255, dtype=torch.float32), len(opened.checkpoint.vocabulary)
     trace, (likely, probabilities) = trace_labels(opened.model, rows, label, best=labels)
     names, ids = rows_named(len(image)), row_ids(image)
@@ -824,10 +836,10 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 
 
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
-    """The share of ``<unk>`` among the tokens that were predicted, whose losses make the perplexity."""
-    predicted = np.array(reading.ids)[np.isfinite(reading.trace.nll)]
-    unknown = opened.checkpoint.vocabulary.ids.get(UNK)  # no label is
-    return float((predicted == unknown).sum() / max(1, len(predicted)))
+    """The share of ``<unk>`` among the tokens that have a loss, which in a text make the perplexity."""
+    predicted = [i for i, nll in zip(reading.ids, reading.trace.nll, strict=True) if np.isfinite(nll)]
+    unknown = opened.reads.ids.get(UNK)  # no row of an image is
+    return sum(i == unknown for i in predicted) / max(1, len(predicted))
 
 
 def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
@@ -835,7 +847,7 @@ def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
 
     In a few tokens it never is: while a word is typed it is seldom one that the vocabulary holds.
     """
-    return len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
+    return not opened.says_labels and len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
 
 
 def rows_of(opened: OpenModel, reading: Reading, tracks: list[int], order: str) -> dict[str, Any]:

@@ -383,13 +383,14 @@ def trace_sentence(model: LanguageModel, vocabulary: Vocabulary, text: str) -> G
     Raises:
         ValueError: ``text`` has no tokens.
     """
-    ids = torch.tensor(vocabulary.encode(text), dtype=torch.int64)
+    ids = vocabulary.encode(text)
+    read = torch.tensor(ids, dtype=torch.int64)
     if model.config.tokens_read:
-        trace, _ = trace_labels(model, ids)
+        trace, _ = trace_labels(model, read)
         trace = replace(trace, nll=trace.nll[:0])
     else:
-        trace, _ = trace_tokens(model, ids)
-    return replace(trace, tokens=[vocabulary.tokens[i] for i in ids])
+        trace, _ = trace_tokens(model, read)
+    return replace(trace, tokens=[vocabulary.token(i) for i in ids])
 
 
 class Likeliest(NamedTuple):
@@ -431,7 +432,7 @@ def trace_tokens(
         raise ValueError("what a model says that says labels is traced by trace_labels")
     if not len(tokens):
         raise ValueError("there are no tokens to read; the text must have at least one")
-    like = model.embedding.weight
+    like = next(model.parameters())
     tokens = tokens.to(like.device, torch.int64)
     if earlier is not None:
         state = [
@@ -467,7 +468,8 @@ def trace_labels(
     """As ``trace_tokens``, of a sequence that is read from nothing by a model that says labels.
 
     Args:
-        inputs: the rows of an image, greys from 0 to 1, ``(T, W)``; or the tokens of a text, integers ``(T,)``. T ≥ 1.
+        inputs: the rows of an image, greys from 0 to 1, ``(T, W)``; or the tokens of a text, integers ``(T,)``, or
+            ``(T, W)`` of words by their letters. T ≥ 1.
         labels: what is right at each step, integers ``(T,)``, `IGNORED` where nothing is asked, or at the end; None
             where nobody knows.
         best: how many of the likeliest labels are kept.

@@ -606,16 +606,22 @@ def identity_of(opened: OpenModel, reading: Reading) -> str:
     return opened.checkpoint.digest + begun + (f"{reading.ids}{parents}" if opened.looks_ahead else "")
 
 
-NOUNS = {"char": "character", "word": "word", "label": "label"}  # of what a model says
+NOUNS = {"char": "character", "word": "word", "letters": "word", "label": "label"}  # of what a model reads, or says
 
 
 def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
     task = opened.task
     if reading.said:
-        asks, begin = f"what it says at this {task.column}", reading.said.begin
+        signs, begin = signs_of(opened, reading), reading.said.begin
         return Columns(
-            level=opened.reads.level, column=task.column, noun=task.column, whole=task.whole, asks=asks, said_from=begin
+            level=opened.reads.level,
+            column=task.column,
+            noun=task.column,
+            whole=task.whole,
+            asks=f"what it says at this {task.column}",
+            headline=said_for(opened, signs[:begin], signs[begin:]),
+            said_from=begin,
         )
     if reading.expression is not None:
         return Columns(
@@ -628,7 +634,8 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
             parents=[*reading.expression.parents],
         )
     if reading.image is None:
-        noun = NOUNS[level := opened.reads.level]
+        noun = NOUNS[opened.reads.level]
+        level = "char" if noun == "character" else "word"
         of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
         asks = f"next {noun}" if not opened.says_labels else after if task.one_way else of_each
         return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks)
@@ -639,8 +646,16 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         noun="row",
         whole=task.whole,
         asks=f"which {task.label}, after this row",
-        headline=f"{shows}, read row by row",
+        headline=f"{shows}, {'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row",
         image=as_code(reading.image),
+    )
+
+
+def said_for(opened: OpenModel, read: Sequence[str], said: Sequence[str]) -> str:
+    """A sequence and that which is said for it, in a line."""
+    levels = opened.reads.level, opened.checkpoint.vocabulary.level
+    return " → ".join(
+        ("" if level == "char" else " ").join(signs) for level, signs in zip(levels, (read, said), strict=True)
     )
 
 

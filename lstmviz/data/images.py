@@ -27,17 +27,20 @@ FILES = {"images-idx3": 3, "labels-idx1": 1}  # of each part, and how many axes 
 MNIST_SHA256 = "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
 
 
-def open_images(name: str, labels: Vocabulary | None = None) -> Corpus:
+def open_images(name: str, labels: Vocabulary | None = None, permuted: int | None = None) -> Corpus:
     """The images that a name says, in an order that is drawn once and for all.
 
     Args:
         name: "digits", or the path of a folder with the idx files of MNIST (packed with gzip or not), or such files.
         labels: those that a model knows; by default what the images have.
+        permuted: as in TrainConfig.
 
     Raises:
         ValueError: there are no such images, one of the files is damaged, or they have a label that is not known.
     """
     corpus = digits() if name == DIGITS else idx_images(Path(name))
+    if permuted is not None:
+        corpus = _permuted(corpus, permuted)
     if labels is None or labels == corpus.vocabulary:
         return corpus
     if strange := [label for label in corpus.vocabulary.tokens if label not in labels.ids]:
@@ -66,6 +69,20 @@ def digits() -> Corpus:
     parts = found[2 * sixth :], found[sixth : 2 * sixth], found[:sixth]
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     return Corpus(DIGITS, _labels(9), *parts, sha256=digest, licence="CC BY 4.0")
+
+
+def permute(images: np.ndarray, seed: int) -> np.ndarray:
+    """The pixels of images ``(…, W, W)`` in another order, the same in each."""
+    order = np.random.default_rng(seed).permutation(images.shape[-1] ** 2)
+    return images.reshape(*images.shape[:-2], -1)[..., order].reshape(images.shape)
+
+
+def _permuted(corpus: Corpus, seed: int) -> Corpus:
+    train, valid, test = (
+        torch.cat([torch.from_numpy(permute(part[..., :-1].numpy(), seed)), part[..., -1:]], dim=-1)
+        for part in (corpus.train, corpus.valid, corpus.test)
+    )  # (N, W, W + 1)
+    return Corpus(f"{corpus.name} permuted", corpus.vocabulary, train, valid, test, corpus.sha256, corpus.licence)
 
 
 @lru_cache(8)

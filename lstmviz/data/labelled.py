@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lstmviz.config import LABELLED_LONG, PADDED_MOST, SEQUENCE_MOST, Level, TrainConfig
 from lstmviz.data.corpora import PARTS, about, digest_of_files, files_by_part, find_text, read_pieces
-from lstmviz.data.vocabulary import IGNORED, OURS, PADDING, SPECIALS, UNK, Corpus, Vocabulary, tokenise
+from lstmviz.data.vocabulary import IGNORED, OURS, PADDING, SPECIALS, SPELLED, UNK, Corpus, Vocabulary, tokenise
 from lstmviz.disk import name_of
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def corpus_of(
     sha256: str = "",
     licence: str = OURS,
 ) -> Corpus:
-    """Labelled sequences as a corpus, whose parts are ``(N, T, 2)``: each step's token and its label.
+    """Labelled sequences as a corpus, whose parts are ``(N, T, X + 1)``: each step's token, X numbers, and its label.
 
     Args:
         name: of the corpus.
@@ -118,22 +118,24 @@ def digest_of_texts(texts: Iterable[object]) -> str:
 
 
 def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads: Vocabulary) -> Tensor:
-    """``(N, T, 2)``, int32; behind a sequence stands padding."""
+    """``(N, T, X + 1)``, int32; behind a sequence stands padding. X is 1, or W for words by their letters."""
     lengths = [len(sequence.tokens) for sequence in sequences]
     if not sequences or not all(lengths):
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")
-    longest = check_lengths(what, lengths, 2)
+    width = SPELLED if reads.level == "letters" else 1
+    longest = check_lengths(what, lengths, width + 1)
     label_ids = {None: IGNORED, **labels.ids}
     if strange := next((label for each in sequences for label in each.labels if label not in label_ids), None):
         raise ValueError(f"{what} has the label {strange}, which is not known; known are {', '.join(labels.tokens)}")
     ids = torch.tensor(reads.encode_tokens([token for each in sequences for token in each.tokens]), dtype=torch.int32)
-    ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
+    if width == 1:
+        ids[ids == PADDING] = SPECIALS.index(UNK)  # a text may have <pad> in it
     said = torch.tensor([label_ids[label] for each in sequences for label in each.labels], dtype=torch.int32)
     step, end = torch.arange(longest), torch.tensor(lengths)[:, None]  # (T,), (N, 1)
     first = end - torch.tensor([len(each.labels) for each in sequences])[:, None]  # that has a label
-    found = torch.tensor([PADDING, IGNORED], dtype=torch.int32).repeat(len(sequences), longest, 1)
-    found[..., 0][step < end] = ids
-    found[..., 1][(first <= step) & (step < end)] = said
+    found = torch.tensor([*[PADDING] * width, IGNORED], dtype=torch.int32).repeat(len(sequences), longest, 1)
+    found[..., :-1][step < end] = ids.view(-1, width)
+    found[..., -1][(first <= step) & (step < end)] = said
     return found
 
 
@@ -225,7 +227,7 @@ def classified(path: Path, level: Level) -> Iterator[Labelled]:
         if not line.strip():
             continue
         label, tab, text = line.partition("\t")
-        tokens = tokenise(text, level, tokenised=False)
+        tokens = tokenise(text, "char" if level == "char" else "word", tokenised=False)
         if not label.strip() or not tab:
             raise ValueError(f"{where} is not a label, a tab and a text")
         if not tokens:

@@ -31,6 +31,7 @@ from lstmviz.wire import (
     numbers,
     pack,
     panels_of,
+    said_for,
     unknown_in,
 )
 
@@ -101,7 +102,9 @@ def draw(
     ends = common_scales(models, place, drawn)
     parts = [_maps(comparison, view, k, taken, ends, held) for k, taken in enumerate(drawn)]
     columns = columns_of(models[0].opened, models[0].reading)
-    columns = replace(columns, said_from=axis.said_from)
+    if axis.said_from:
+        read, said = axis.labels[: axis.said_from], axis.labels[axis.said_from :]
+        columns = replace(columns, said_from=axis.said_from, headline=said_for(models[0].opened, read, said))
     if axis.by == "character":
         columns = replace(columns, level="char", noun="character")
     header = ComparisonHeader(

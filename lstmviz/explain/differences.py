@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from lstmviz.data.expressions import Expression
-from lstmviz.data.vocabulary import inline, unknown_said
+from lstmviz.data.vocabulary import EOS, inline, unknown_said
 from lstmviz.model import at_once, parameter_count, perplexity
 from lstmviz.reading import OpenModel
 
@@ -122,7 +122,8 @@ def speed(opened: OpenModel) -> float:
         tokens = torch.zeros(opened.side, 1, opened.side)
     else:
         count = min(64, at_once(len(opened.checkpoint.vocabulary)))
-        tokens = torch.full((count, 1, 2) if opened.says_another else (count, 1), opened.reads.end)
+        tokens = torch.tensor(opened.reads.encode_tokens([EOS] * count))[:, None]
+        tokens = tokens[..., None].expand(-1, -1, 2) if opened.says_another else tokens
     times = []
     with torch.no_grad():
         for _ in range(6):

@@ -177,6 +177,18 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
         ),
         Example("cxcxcxc", "Short stretches: nearly every token changes what is held."),
     ],
+    ("tag", "nonsense"): [
+        Example(
+            "the plimped plimps plimped the gromful plimps",
+            "No word of it was ever met, and yet their endings tell. With -ed a word is an adjective behind the, and a "
+            "verb behind a noun: which units tell the two plimped apart?",
+        ),
+        Example(
+            "Brindalton snirply wozzled the frumbous mivness and Brindalbert zarnates Quilkin",
+            "Places and persons stand in the same places: only their letters tell, -ton, -bert and -kin. A model that "
+            "knows words only whole reads the same <unk> at each.",
+        ),
+    ],
     ("tag", "expressions"): [
         Example(
             "max ( 3 , min ( 7 , 2 ) , 5 )",
@@ -276,6 +288,8 @@ SIDE_BY_SIDE = {
     "gates stay near 0.5?",
     "agreement": "The verb agrees with the first noun, whatever stands between. Which memories hold one colour until "
     "then?",
+    "nonsense": "Many of these words were never met, and their endings tell what they are. Who knows words only whole "
+    "can guess one in two; who reads them by their letters knows.",
     "reverse": "To say a sequence backwards from one vector, all of it must fit there; with attention each step looks "
     "it up. Up to which step is each right, and what of longer sequences?",
     "between": "The label of a token is the last of a, b, c up to it and the next from it on. At a filler (x, y, z) "

@@ -122,7 +122,7 @@ def attention_table(reading: Reading) -> pd.DataFrame:
 def named_trace(reading: Reading, vocabulary: Vocabulary) -> GateTrace:
     """The trace of what was read, with its tokens or rows."""
     as_they_are = reading.said or reading.image is not None
-    return replace(reading.trace, tokens=reading.pieces if as_they_are else [vocabulary.tokens[i] for i in reading.ids])
+    return replace(reading.trace, tokens=reading.pieces if as_they_are else [vocabulary.token(i) for i in reading.ids])
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -9,8 +9,9 @@ import streamlit as st
 from lstmviz.baselines import NGram
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.data.vocabulary import plain
+from lstmviz.data.vocabulary import code, inline, plain, visible
 from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.spelling import looked_for, standing_out, words_for
 from lstmviz.explain.translations import how_it_said
 from lstmviz.reading import (
     LONGEST,
@@ -35,6 +36,8 @@ from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
 from lstmviz.wire import Frame, Note, payload
+
+NO_BREAK = "\u2011"  # a hyphen at which no line ends
 
 
 def page() -> None:
@@ -66,7 +69,31 @@ def beside(opened: OpenModel) -> None:
     keys that are on their way.
     """
     if readout(key="readout"):
+        if opened.checkpoint.model.letters:
+            filters(opened)
         training_curves(opened)
+
+
+def filters(opened: OpenModel) -> None:
+    """What the filters over a word's letters look for."""
+    with st.container(border=True, gap="small"):
+        st.markdown("**what the filters look for**")
+        width, words = opened.checkpoint.model.letters, words_to_look_in(opened)
+        rows = [
+            f"{k} {' '.join(code(each.letters.replace('-', NO_BREAK)) for each in most)}"
+            for k, most in enumerate(looked_for(opened.model, words, opened.reads) if words else [])
+        ]
+        st.markdown("  \n".join(rows))
+        st.caption(
+            f"Each sees {width} letters of a word side by side, and says how much of what it looks for it finds "
+            "anywhere in it. Here stands what it reacts to most: Bla- begins a word, -ly ends it."
+        )
+
+
+def words_to_look_in(opened: OpenModel) -> tuple[str, ...]:
+    """Words of the model's data, where these are generated, else what is typed."""
+    drawn = words_for(opened.task.name, opened.checkpoint.corpus_name)
+    return drawn or tuple(dict.fromkeys(opened.reads.split(TEXT.value() or "")))
 
 
 def training_curves(opened: OpenModel) -> None:
@@ -123,6 +150,8 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
             selection = selection_in(opened, reading, layers, said.selection)
             memory.selected = Selected(selection, reading.tokens, said.selection)
             link |= selection.linked(reading.first_look)
+            if opened.checkpoint.model.letters:
+                notes.append(("note", spelled(opened, reading.pieces[selection.time])))
             message = payload(
                 opened,
                 reading,
@@ -173,6 +202,13 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if told := how_it_said(reading):
         notes.append(("note", told))
     return notes
+
+
+def spelled(opened: OpenModel, word: str) -> str:
+    """Which letters of a word its filters found most in."""
+    found = standing_out(opened.model, word, words_to_look_in(opened) or (word,), opened.reads)
+    said = ", ".join(f"{each.letters} (filter {k})" for k, each in found.items())
+    return f"The word {inline(visible(word))} is read by its letters. What its filters found most of: {inline(said)}."
 
 
 def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: Selection | None) -> Selection:

@@ -10,10 +10,11 @@ last S steps, so S is 1 for N–1 of images (`classify`). Texts differ in length
 which nothing depends, and a label is `IGNORED` where none is asked; so N–1 (`classify_text`) asks one at the last token
 of each and N–N (`tag`) one at every token, by the same function. Who says labels of tokens has two vocabularies: what
 it says, and what it reads. Another head or encoder is another module at one of the model's three doors (embed, run,
-decode), as the rows of an image enter by a linear map; a label that begins a text (1–N, `caption`) is made into a state
-for ``run``; where a sequence is said for another (`translate`), an `Attending` stands in the place of the `Stack`, and
-what was said before beside what is read; a tree (`tree`) has a `TreeStack` for its cells and, where lengths would be,
-each node's parent.
+decode), as the rows of an image enter by a linear map, and words by filters over their letters (`Spelled`: a token is
+then a row of these, so X is more than 1); a label that begins a text (1–N, `caption`) is made into a state for
+``run``; where a sequence is said for another (`translate`), an `Attending` stands in the place of the `Stack`, and what
+was said before beside what is read; a tree (`tree`) has a `TreeStack` for its cells and, where lengths would be, each
+node's parent.
 Whoever stands above does not ask which task it is, but for what it needs: labels, rows, tokens to read.
 """
 
@@ -47,16 +48,20 @@ def open_data(config: TrainConfig, vocabulary: Vocabulary | None = None, reads: 
     Raises:
         ValueError: there are no such data, or they are not for that model.
     """
-    return TASKS[config.task].open(config, vocabulary, reads)
+    task = TASKS[config.task]
+    if config.level == "letters" and not task.spells:
+        raise ValueError(f"the task {task.name} does not read words by their letters; say another level")
+    return task.open(config, vocabulary, reads)
 
 
-def decided_by(corpus: Corpus, attention: Attention | None = None) -> dict[str, Any]:
+def decided_by(corpus: Corpus, attention: Attention | None = None, letters: int | None = None) -> dict[str, Any]:
     """Those fields of a ModelConfig that these data decide.
 
     Args:
-        attention: that is asked for; by default there is one where one sequence is said for another.
+        attention, letters: that are asked for; by default as the corpus says.
     """
-    return {name: getattr(corpus, name) for name in DECIDED} | {"attention": attention or corpus.attention}
+    decided = {name: getattr(corpus, name) for name in DECIDED}
+    return decided | {"attention": attention or corpus.attention, "letters": letters or corpus.letters}
 
 
 def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
@@ -77,7 +82,9 @@ def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
         raise ValueError(f"the model says what one of {model.labels_read:,} labels begins; {corpus.name} has {has}")
     if model.attention and not corpus.attention:
         raise ValueError(f"{corpus.name} has no sequences to be said for others; leave attention out")
-    return replace(model, **decided_by(corpus, model.attention))
+    if model.letters and not corpus.letters:
+        raise ValueError(f"{corpus.name} is not read by its letters; say --level letters, or leave letters out")
+    return replace(model, **decided_by(corpus, model.attention, model.letters))
 
 
 __all__ = ["DECIDED", "TASKS", "Judgement", "Task", "decided_by", "fitted_to", "open_data"]

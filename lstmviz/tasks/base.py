@@ -98,7 +98,17 @@ class Task:
             raise ValueError(f"the model reads {many or 'no'} {what}; {known} are named")
         if reads and (reads.level == "label") != (found == "labels"):
             raise ValueError(f"the {found} that the model reads are called {reads.level}s")
+        if (model.letters is not None) != (spelled := reads is not None and reads.level == "letters"):
+            words = "" if spelled else " not"
+            raise ValueError(f"letters is {model.letters}, and words are{words} read by their letters")
+        if vocabulary.level == "letters" or (spelled and not self.spells):
+            raise ValueError(f"words are not read by their letters for the task {self.name}")
         self.check_model(model)
+
+    @property
+    def spells(self) -> bool:
+        """Whether the words that it reads may be read by their letters."""
+        return (self.reads, self.says) == ("tokens", "labels")
 
     @property
     def cells(self) -> Mapping[str, type[Taught]]:
@@ -111,9 +121,9 @@ class Task:
         Raises:
             ValueError: there are some.
         """
-        if self.parts is None:
-            return
-        others = ["objective", "unseen_apart", *(["max_words", "min_count"] if self.reads != "tokens" else [])]
+        others = ["permuted"] if self.reads != "images" else []
+        if self.parts:
+            others += ["objective", "unseen_apart", *(["max_words", "min_count"] if self.reads != "tokens" else [])]
         if idle := [name for name in others if getattr(train, name) != getattr(TrainConfig, name)]:
             raise ValueError(f"the task {self.name} has no {' and no '.join(idle)}; leave that out")
 
@@ -134,9 +144,12 @@ class Task:
 
 
 def tokens_and_labels(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of labelled texts ``(T, B, 2)`` tokens and labels ``(T', B)``, up to the end of the longest, and the lengths."""
-    tokens, labels = batch.unbind(-1)
-    lengths = (tokens != PADDING).sum(0)
+    """Of labelled texts ``(T, B, X + 1)`` tokens and labels ``(T', B)``, up to the end of the longest, and the lengths.
+
+    Where words are read by their letters, a token is a row of X = W of these: tokens ``(T', B, W)``.
+    """
+    tokens, labels = batch[..., :-1].squeeze(-1), batch[..., -1]
+    lengths = (batch[..., 0] != PADDING).sum(0)
     longest = int(lengths.max())
     return tokens[:longest], labels[:longest], lengths
 

@@ -16,7 +16,7 @@ def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor, None]:
 
 
 def _open(config: TrainConfig, labels: Vocabulary | None, _: Vocabulary | None) -> Corpus:
-    return open_images(config.corpus, labels)
+    return open_images(config.corpus, labels, config.permuted)
 
 
 CLASSIFY = Task(

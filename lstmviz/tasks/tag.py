@@ -17,13 +17,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import product
 
-from lstmviz.config import TrainConfig
+from lstmviz.config import Level, TrainConfig
+from lstmviz.data import nonsense
 from lstmviz.data.expressions import DEEPEST, EXPRESSIONS, draw, drawn, texts_of, values_along
 from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled
+from lstmviz.data.nonsense import NONSENSE
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Task, tokens_and_labels
 
@@ -84,6 +86,13 @@ def _between(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
 
 
 @cache
+def _nonsense(level: Level, labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
+    # A word that comes once is <unk>, so that who knows words only whole learns what to say of one that they lack.
+    config = TrainConfig(NONSENSE, level, min_count=2 if level == "word" else 1)
+    return corpus_of(NONSENSE, nonsense.drawn(), config, labels, reads)
+
+
+@cache
 def _expressions(labels: Vocabulary | None, reads: Vocabulary | None) -> Corpus:
     return texts_of(EXPRESSIONS, drawn(), labels, reads)
 
@@ -97,16 +106,22 @@ def _open(config: TrainConfig, labels: Vocabulary | None, reads: Vocabulary | No
         return known_to(_between, labels, reads)
     if config.corpus == EXPRESSIONS:
         return known_to(_expressions, labels, reads)
+    if config.corpus == NONSENSE:
+        level = reads.level if reads else config.level
+        return known_to(partial(_nonsense, "letters" if level == "letters" else "word"), labels, reads)
     return open_labelled(config, labels, reads, each_token=True)
 
 
 TAG = Task(
     "tag",
     "a text: a label for every token",
-    (BETWEEN, EXPRESSIONS),
+    (BETWEEN, EXPRESSIONS, NONSENSE),
     _open,
     tokens_and_labels,
-    drawn={BETWEEN: lambda rng: _drawn(rng).tokens, EXPRESSIONS: _written},
-    right={BETWEEN: around, EXPRESSIONS: values_along},
-    known={BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right"},
+    drawn={BETWEEN: lambda rng: _drawn(rng).tokens, EXPRESSIONS: _written, NONSENSE: nonsense.another},
+    right={BETWEEN: around, EXPRESSIONS: values_along, NONSENSE: nonsense.kinds_of},
+    known={
+        BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right",
+        NONSENSE: "of words that it never met, a model that knows them only whole can expect to be right in half",
+    },
 )

@@ -116,7 +116,8 @@ class Sequences:
         assert parts is not None  # else it is a text
         self.sequences, self.batch_size, self.parts = sequences, config.batch_size, parts
         read, _, lengths = parts(sequences[:1000].transpose(0, 1))
-        self.bptt = len(read) if lengths is None else (read != PADDING).sum(0).float().mean().item()  # without padding
+        without_padding = (sequences[:1000, :, 0] != PADDING).sum(1).float().mean().item()
+        self.bptt = len(read) if lengths is None else without_padding
         if not len(self):
             raise ValueError(
                 f"the training part has {len(sequences):,} sequences, fewer than a batch of {config.batch_size}; take "

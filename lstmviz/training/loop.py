@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lstmviz.cells import State
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, Vocabulary
+from lstmviz.data.vocabulary import SPECIALS, SPELLED, UNK, Corpus, Vocabulary
 from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count
 from lstmviz.tasks import TASKS, Judgement
 from lstmviz.tasks.base import judge
@@ -288,11 +288,13 @@ def diverged(what: str) -> FloatingPointError:
 
 def memory_needed(config: ModelConfig, vocab_size: int, train: TrainConfig) -> int:
     """Bytes that a training takes at least: weights, gradients, Adam's two averages, and what a window leaves for the
-    backward pass (logits, their softmax and its gradient; eight values a unit), float32 each.
+    backward pass (logits, their softmax and its gradient; eight values a unit; where words are read by their letters
+    two of every filter at each), float32 each.
     """
     scores = 3 * (SHORTLIST if config.adaptive_softmax else vocab_size)
     scored = 1 if train.objective == "windows" else train.bptt  # tokens of a window
-    window = scored * scores + train.bptt * 8 * config.hidden_size * config.num_layers * config.directions
+    letters = 2 * SPELLED * config.embedding_size if config.letters else 0
+    window = scored * scores + train.bptt * (8 * config.hidden_size * config.num_layers * config.directions + letters)
     return 16 * parameter_count(config, vocab_size) + 4 * train.batch_size * window
 
 

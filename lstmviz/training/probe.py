@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from lstmviz.caption import trace_caption
 from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
-from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
 from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
@@ -28,7 +29,7 @@ class Probe:
 
     Args:
         trace: every gate and state, and nll, NaN for the first token.
-        ids: of the tokens, ``(T,)``.
+        ids: of the tokens, ``(T,)``; of words by their letters rows of these.
         likely: the ids of the five likeliest next tokens after each, or labels, ``(T, 5)``; fewer where the vocabulary
             is smaller.
         probabilities: theirs, ``(T, 5)``.
@@ -90,14 +91,15 @@ class Probe:
             trace, likely = trace_caption(model.eval(), begun, torch.tensor(typed))
             return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, begun=begun)
         if corpus.reads:
-            tokens, labels = _usual(corpus.valid).long().T  # (T,) each
+            sequence = _usual(corpus.valid).long()
+            tokens, labels = sequence[:, :-1].squeeze(-1), sequence[:, -1]  # (T,), or of words by letters (T, W); (T,)
             if (labels[:-1] == IGNORED).all():
                 labels = labels[-1:].expand_as(labels)  # a label of the whole is what it is all along
             if typed := corpus.reads.encode(sentence):
                 trace, likely = trace_labels(model.eval(), torch.tensor(typed))
                 return cls(trace, typed, likely.ids, likely.probabilities)
             trace, likely = trace_labels(model.eval(), tokens, labels)
-            return cls(trace, tokens.tolist(), likely.ids, likely.probabilities, right=labels.tolist())
+            return cls(trace, _ids(tokens), likely.ids, likely.probabilities, right=labels.tolist())
         vocabulary, text = corpus.vocabulary, corpus.valid[:300]
         ends = (text == vocabulary.end).nonzero()
         cut = int(ends[-1]) + 1 if len(ends) else len(text)
@@ -149,7 +151,7 @@ class Probe:
             trace = GateTrace(arrays, cell, outer, nll)
             parents, begun = None if parents is None else list(parents.tolist()), None if begun is None else int(begun)
             beside = image, right, said_from, looks, parents, begun
-            return cls(trace, list(ids.tolist()), likely, probabilities, *beside)
+            return cls(trace, _ids(ids), likely, probabilities, *beside)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -174,18 +176,17 @@ class Probe:
             ValueError: it is not; another model was at work.
         """
         count, known, side = len(self.ids), len(opened.checkpoint.vocabulary), opened.side
-        begin = self.said_from
+        begin, end = self.said_from, np.array([] if side else opened.reads.encode_tokens([EOS]))
         if opened.says_another:
             one = say_for(opened.model, [opened.reads.end], opened.reads, opened.checkpoint.vocabulary, most=2).trace
         elif opened.reads_trees:
             one, _ = trace_tree(opened.model, Expression.parse("max(1, 2)"), opened.reads, opened.checkpoint.vocabulary)
         elif opened.says_labels:
-            first = torch.zeros(1, side) if side else torch.tensor([opened.reads.end])
-            one, _ = trace_labels(opened.model, first)
+            one, _ = trace_labels(opened.model, torch.zeros(1, side) if side else torch.from_numpy(end))
         else:
-            one, _ = trace_tokens(opened.model, torch.tensor([opened.reads.end]))
+            one, _ = trace_tokens(opened.model, torch.from_numpy(end))
         shapes = {name: (*values.shape[:-2], count, values.shape[-1]) for name, values in one.items()}
-        told = [i - len(opened.reads) for i in self.ids[begin:]] if begin else []
+        told = [i - len(opened.reads) for i in self.ids[begin:]] if opened.says_another else []
         said = [[i for i in self.right or [] if i != IGNORED], told, *self.likely.T.tolist()]
         read = [] if side else self.ids[:begin] if begin else self.ids
         looks = None if self.looks is None else (self.looks.shape, self.looks.dtype.kind)
@@ -197,8 +198,9 @@ class Probe:
             and self.likely.shape == self.probabilities.shape == (count, min(5, known))
             and len(self.right or self.ids) == count
             and (self.begun in range(len(opened.labels)) if opened.labels else self.begun is None)
+            and (side or np.shape(self.ids) == (count, *end.shape[1:]))
             and all(type(each) is int and 0 <= each < known for row in said for each in row)
-            and all(type(each) is int and 0 <= each < len(opened.reads) for each in read)
+            and all(type(each) is int and 0 <= each < len(opened.reads) for each in np.ravel(read).tolist())
             and (0 < begin < count if opened.says_another else not begin)
             and looks == (((count - begin, begin), "f") if opened.looks_back else None)
             and (None if self.image is None else (self.image.shape, self.image.dtype.name)) == of_image
@@ -213,11 +215,16 @@ class Probe:
             pieces, ids = rows_named(count), row_ids(self.image)
         else:
             says = opened.checkpoint.vocabulary
-            pieces, ids = [*(opened.reads.tokens[i] for i in read), *(says.tokens[i] for i in told)], self.ids
+            pieces, ids = [*(opened.reads.token(i) for i in read), *(says.tokens[i] for i in told)], self.ids
         likely = self.likely, self.probabilities
         as_said = said_of(opened, self.ids[:begin], told, self.looks) if begin else None
         more = {"image": self.image, "right": self.right, "said": as_said, "expression": tree, "begun": self.begun}
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
+
+
+def _ids(values: Tensor | np.ndarray) -> list[Any]:
+    """Ids as a `Reading` has them: numbers, or rows of letters."""
+    return [tuple(row) for row in values.tolist()] if values.ndim > 1 else list(values.tolist())
 
 
 def _usual(part: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from lstmviz.data import corpora
 from lstmviz.data.expressions import Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.images import DIGITS
+from lstmviz.data.nonsense import NONSENSE
 from lstmviz.data.vocabulary import (
     IGNORED,
     PADDING,
@@ -78,7 +79,7 @@ class Text:
         path: what TrainConfig calls it.
         sha256: of a kept text; another text of that name is another text.
         own: the text itself, where it is the person's own.
-        level, max_words, min_count, task: as in TrainConfig.
+        level, max_words, min_count, task, permuted: as in TrainConfig.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Text:
     max_words: int | None = None
     min_count: int = 1
     task: Task = "language"
+    permuted: int | None = None
 
     @property
     def of_images(self) -> bool:
@@ -106,8 +108,8 @@ class Text:
 
     def config(self, **others: Any) -> TrainConfig:
         """How to train on it; ``others`` are of TrainConfig, too."""
-        cut = {"level": self.level, "max_words": self.max_words, "min_count": self.min_count, "task": self.task}
-        return TrainConfig(self.path, **cut, **others)
+        fields = "level", "max_words", "min_count", "task", "permuted"
+        return TrainConfig(self.path, **{name: getattr(self, name) for name in fields}, **others)
 
 
 def form(home: Home, trained: list[Snapshot]) -> None:
@@ -358,8 +360,14 @@ def choose_images(home: Home) -> Text | None:
     names = [*CLASSIFY.built_in, *([] if home.person else [FOLDER])]
     st.caption("Many inputs, one answer (N–1): an image is read row by row; what is said after its last row counts.")
     name = st.selectbox("images", names, key="images", persist_state="session")
+    permuted = 0 if st.checkbox(
+        "permute the pixels", key="permuted", persist_state="session",
+        help="All images in the same way, before they are read: no row holds a stroke any more, and what belongs "
+        "together stands anywhere in the image. That is harder: an LSTM of 128 units reads 96.6 % of MNIST rightly so, "
+        "and 99.1 % as it is.",
+    ) else None  # fmt: skip
     if name != FOLDER:
-        return Text(name, name, task="classify")
+        return Text(name, name, task="classify", permuted=permuted)
     path = st.text_input(
         "folder on this machine",
         key="images_folder",
@@ -370,7 +378,7 @@ def choose_images(home: Home) -> Text | None:
     if not path:
         st.caption("Name a folder with the four idx files of MNIST, or of another collection in that form.")
         return None
-    return Text(name, os.path.abspath(os.path.expanduser(path)), task="classify")
+    return Text(name, os.path.abspath(os.path.expanduser(path)), task="classify", permuted=permuted)
 
 
 def choose_sequences(home: Home, task: str) -> Text | None:
@@ -379,27 +387,43 @@ def choose_sequences(home: Home, task: str) -> Text | None:
         st.caption(guide)
     names = [*TASKS[task].built_in, *([] if home.person else [FILE])]
     name = st.selectbox("data", names, key=f"data_{task}", persist_state="session")
+    levels: dict[str, Level] = {"characters": "char", "words": "word"} if name == FILE else {}
+    if name in (FILE, NONSENSE) and TASKS[task].spells:
+        levels |= {"words": "word", "words, by their letters": "letters"}
     if name != FILE:
-        return Text(name, name, task=cast(Task, task))
+        return Text(name, name, level=cut_into(levels, task), task=cast(Task, task))
     path = st.text_input(
         "file, or folder with a train, a valid and a test file", key=f"path_{task}", persist_state="session",
         placeholder="/data/examples.tsv", help=FORMS.get(task),
     ).strip()  # fmt: skip
-    levels: dict[str, Level] = {"characters": "char", "words": "word"}
-    cut = st.segmented_control(
-        "cut into", list(levels), default="characters", required=True, key=f"level_{task}", persist_state="session"
-    )
+    level = cut_into(levels, task)
     if not path:
         st.caption(f"Name a file. {FORMS.get(task, '')}")
         return None
-    return Text(name, os.path.abspath(os.path.expanduser(path)), level=levels[cut], task=cast(Task, task))
+    return Text(name, os.path.abspath(os.path.expanduser(path)), level=level, task=cast(Task, task))
+
+
+def cut_into(levels: dict[str, Level], task: str) -> Level:
+    """Into what a text is cut; built-in data have a level of their own where there is nothing to choose."""
+    if not levels:
+        return TrainConfig.level
+    first, *_ = levels
+    cut = st.segmented_control(
+        "cut into", list(levels), default=first, required=True, key=f"level_{task} {len(levels)}",
+        persist_state="session",
+        help="Words are vectors out of a table, and one that is not in it is <unk>; or each is made of its letters by "
+        "filters over them (a convolution), so that a word which was never met is read, too."
+        if "letters" in levels.values() else None,
+    )  # fmt: skip
+    return levels[cut]
 
 
 def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
     """The first sequences with what is said of them, and how many there are."""
     lines = []
     for sequence in corpus.train[:6]:  # (T, X + 1)
-        read, said = sequence[sequence[:, 0] != PADDING, 0].tolist(), sequence[sequence[:, -1] != IGNORED, -1].tolist()
+        there, said = sequence[sequence[:, 0] != PADDING], sequence[sequence[:, -1] != IGNORED, -1].tolist()
+        read = (there[:, :-1] if corpus.letters else there[:, 0]).tolist()
         answers = [corpus.vocabulary.display(i) for i in said]
         inputs = " ".join(reads.display(i) for i in read)
         if corpus.labels_read:

@@ -43,6 +43,8 @@ class Chosen:
             f"says after the last row is which {opened.task.label} it is. A column is a row."
         )
         notes: list[Note] = [("warning", self.note)] if self.note else []
+        if opened.checkpoint.train.permuted is not None:
+            guide += " Before it reads, the pixels are shuffled, always in the same way, so no stroke is left whole."
         notes.append(("note", guide))
         if self.shows is not None and self.label(opened) is None:
             known = ", ".join(opened.checkpoint.vocabulary.tokens)

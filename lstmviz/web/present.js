@@ -97,7 +97,7 @@ function present(map, size, mode) {
   const theme = paper(mode, map.box), canvas = document.createElement("canvas"), paint = canvas.getContext("2d", { alpha: false });
   const attempt = (width, dpr, height) => {
     const view = map.lay(paint, theme, { width, dpr, zoom: 1, height });
-    const wanted = (map.words().labels.length * view.column) / (view.right - view.left);
+    const wanted = (map.words().labels.length * view.column) / (view.right - view.left - (view.gap?.width ?? 0));
     // The whole sentence, however narrow its columns.
     return wanted > 1 ? map.lay(paint, theme, { width, dpr, zoom: 1 / wanted, height }) : view;
   };

@@ -1,10 +1,13 @@
 """Models that say one sequence for another, on the pages and without a browser."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lstmviz.data.pairs import GENERATED
 from lstmviz.explain.tables import attention_table, trace_table
+from lstmviz.training import trainings
 from lstmviz.ui import sources
 from tests.app.said import address, compared, drawn, headers, notes, spoken
 from tests.app.test_images import open_page
@@ -43,6 +46,7 @@ def test_every_shipped_model_of_pairs_says_what_is_right_or_is_told_so(name: str
 def test_with_attention_a_reversed_symbol_is_looked_up_where_it_stands() -> None:
     (header,) = headers(open_page(model="reverse-lstm", text="90210"))
     assert np.argmax(header["attention"]["looks"], axis=1)[:5].tolist() == [4, 3, 2, 1, 0]
+    assert header["headline"] == "90210 → 01209⏎"
 
 
 def test_whatever_is_typed_the_same_elements_are_drawn_anew() -> None:
@@ -113,3 +117,16 @@ def test_with_and_without_attention_are_compared_step_by_step() -> None:
 def test_a_step_of_which_nobody_knows_what_is_right_says_that_they_differ() -> None:
     header = compared(open_page("compare", models=["sort-lstm", "reverse-lstm", "dates-lstm"], sentence="312"))
     assert header["said_from"] == 3 and header["labels"][:3] == ["3", "1", "2"] and header["labels"][3] == "≠"
+    assert header["headline"].startswith("312 → ≠")
+
+
+def test_the_form_asks_whether_there_is_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTMVIZ_HOME", str(tmp_path))
+    begun = []
+    monkeypatch.setattr(trainings, "begin", lambda home, config, name, text: begun.append(config))
+    app = open_page("train")
+    app.selectbox(key="task").select("translate").run()
+    assert not app.exception and not app.error and "What is read → what is to be said" in spoken(app)
+    app.toggle(key="attention").set_value(False).run()
+    app.button(key="train").click().run()
+    assert begun[0].model.attention == "none" and "--attention none" in begun[0].command

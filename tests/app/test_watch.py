@@ -158,6 +158,14 @@ def test_a_perplexity_that_is_mostly_unk_is_said(app: AppTest) -> None:
         assert warning not in spoken(app)
 
 
+def test_what_the_filters_found_in_the_selected_word_is_said() -> None:
+    app = open_page(model="nonsense-letters", text="the plimped plimps plimped Zarn<b>ton", time="4")
+    assert not app.exception and headers(app)[0]["tokens"][-1] == "ton"
+    assert any(
+        note.startswith("The word Zarn is read by its letters. What its filters found most of: ") for note in notes(app)
+    )
+
+
 def test_long_text_is_capped_and_said_so(app: AppTest) -> None:
     type_text(app, "abc " * 25_000)
     assert not app.exception

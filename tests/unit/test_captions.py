@@ -127,7 +127,9 @@ def test_a_checkpoint_of_it_says_what_it_is_and_hostile_ones_are_refused(trained
     ):
         with pytest.raises(CheckpointError, match=why):
             loads(dumps(dataclasses.replace(trained, **wrong)))
-    with pytest.raises(ValueError, match="leave row_size, tokens_read, attention, bidirectional and window out"):
+    with pytest.raises(
+        ValueError, match="leave row_size, tokens_read, attention, bidirectional, letters and window out"
+    ):
         ModelConfig(labels_read=3, bidirectional=True)
     with pytest.raises(ValueError, match="one of 9 labels begins; recall has no labels that begin a text"):
         fitted_to(open_data(TrainConfig("recall")), trained.model)

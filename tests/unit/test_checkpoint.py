@@ -278,6 +278,7 @@ def test_what_is_shipped_is_a_tenth_of_every_limit_at_most():
         seen("WEIGHT_MOST", max(float(weight.abs().max()) for weight in checkpoint.weights.values()))
         seen("LAYERS_MOST", model.num_layers)
         seen("UNITS_MOST", model.hidden_size * model.num_layers)
+        seen("FILTERS_MOST", model.embedding_size if model.letters else 0)
         seen("WIDE_MOST", max(model.hidden_size, model.embedding_size))
         seen("COUNT_MOST", checkpoint.history["step"][-1])
     found = {name: value for name, value in most.items() if value}

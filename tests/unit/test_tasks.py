@@ -261,6 +261,28 @@ def test_labels_are_those_that_the_model_knows(tmp_path):
     assert torch.equal(turned.train[..., -1], 2 - open_images(folder).train[..., -1])
 
 
+def test_permuted_pixels_are_the_same_pixels_in_an_order_that_every_image_shares(classifier):
+    plain, other = (open_data(TrainConfig("digits", task="classify", permuted=seed)) for seed in (None, 3))
+    assert (other.name, other.sha256) == ("digits permuted", plain.sha256)
+    order = np.random.default_rng(3).permutation(64)
+    for before, after in zip(
+        (plain.train, plain.valid, plain.test), (other.train, other.valid, other.test), strict=True
+    ):
+        assert torch.equal(before[..., :-1].flatten(1)[:, order], after[..., :-1].flatten(1))
+        assert torch.equal(before[..., -1], after[..., -1])
+    with pytest.raises(ValueError, match="the task language has no permuted; leave that out"):
+        RunConfig(TrainConfig("brackets", permuted=3), ModelConfig())
+    # A person draws what they see; the model reads it as it has learned to.
+    checkpoint = classifier()
+    checkpoint = loads(dumps(dataclasses.replace(checkpoint, train=dataclasses.replace(checkpoint.train, permuted=3))))
+    image, rows = plain.test[0, :, :-1].numpy(), other.test[0, :, :-1]
+    reading = read_image(prepare(checkpoint), image, 5)
+    assert np.array_equal(reading.image, rows.numpy()) and reading.ids == row_ids(rows.numpy())
+    with torch.no_grad():
+        log_p = checkpoint.build()(rows.float()[:, None] / 255)[0][:, 0].log_softmax(-1)
+    assert reading.trace.nll == pytest.approx(-log_p[:, 5].numpy(), abs=1e-6)
+
+
 # ---- looking inside --------------------------------------------------------------------------------------------------
 
 

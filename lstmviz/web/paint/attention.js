@@ -3,7 +3,7 @@
 import { clamp, partOf, x } from "../view.js";
 import { missing } from "../words.js";
 import { drawScale } from "./panel.js";
-import { betweenGutters, channels, setFont, write } from "./pen.js";
+import { betweenGutters, channels, write } from "./pen.js";
 
 export const PARTS = 20; // CSS pixels over the tokens, for the words that say which are read and which are said
 const PANEL_MOST = 264, ROW_MOST = 20, LEGIBLE = 9; // of the panel and its rows, in CSS pixels; from which height on a row has its token

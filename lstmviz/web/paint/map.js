@@ -133,8 +133,8 @@ export function mapAt(view, data, px, py) {
   const place = placeAt(view, px, py);
   if (px < view.gutter) return { role: place?.panel ?? view.roles[Math.floor((py - view.rolesTop) / view.role)] };
   const lean = leanAt(view, py - view.head), time = timeAt(view, px - lean);
-  const inside = (px < view.width - RIGHT || lean > 0) && px - lean >= x(view, time); // and not in a gap
-  if (!inside || time < 0 || time >= data.tokens.length) return null;
+  const inside = px < view.width - RIGHT || lean > 0, between = view.gap?.at === time && px - lean < x(view, time);
+  if (!inside || between || time < 0 || time >= data.tokens.length) return null;
   if (!place || !covers(place.panel, time)) return { time, source: sourceAt(view, data, time, py) };
   const { panel } = place, { row, units } = lineAt(place, py, view.dpr); // a line is the mean of these
   if (!units.length) return { time };
