@@ -56,7 +56,7 @@ from lstmviz.counted import About, Table  # noqa: E402
 from lstmviz.data import corpora  # noqa: E402
 from lstmviz.data.images import examples  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
-from lstmviz.explain.alignment import Compared, shared_axis  # noqa: E402
+from lstmviz.explain.alignment import Compared, Place, shared_axis  # noqa: E402
 from lstmviz.explain.comparison import Comparison, View, draw  # noqa: E402
 from lstmviz.explain.differences import differences  # noqa: E402
 from lstmviz.explain.distance import reach  # noqa: E402
@@ -72,7 +72,8 @@ SHORT = (
     "31 MB of []", "as many numbers as may be", "a corpus name of 25 MB", "700,000 rows of history", "999,000 words",
     "200,000 { in each other in the description", "1 mingru of 4,000 units",
     "1 mingru of 4,000 units, rows of 128", "20 layers of lstm", "chrono",
-    "a bias in an rnn of -3.4e38", "signs that nobody sees", "counts: 200,000 [ in each other", "marks on one letter",
+    "a bias in an rnn of -3.4e38", "signs that nobody sees", "256 labels, 200,000 words",
+    "counts: 200,000 [ in each other", "marks on one letter",
 )  # fmt: skip
 SECONDS, BYTES = 2.0, 300e6  # the most that may be taken
 UPLOADED = 32 * 2**20  # bytes, at most
@@ -112,10 +113,10 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     both = [opened, opened]
     compared = [Compared(name, name, opened, reading) for name in ("one", "two")]
     comparison = Comparison(compared, shared_axis(text, compared), differences(both, [1.0, 2.0]), kinship(both), 0)
-    view = View(0, "telling", ["keeps", "memory"], ["loss", "perplexity", "mean", "half-life"], "keeps", True)
+    view = View(Place(), "telling", ["keeps", "memory"], ["loss", "perplexity", "mean", "half-life"], "keeps", True)
     side_by_side(*draw(comparison, view, {**seen, "model": 0}), Frame())
     as_csv(models_table({"one": opened}))
-    as_csv(lines_table(text, compared, 0))
+    as_csv(lines_table(text, compared, Place()))
     lines_figure({"one": reach(opened)}, x="", y="", doubling=True).to_json()
 
 
@@ -342,9 +343,11 @@ def made(tokens: list[str] | None = None, level: str = "char", seed: int = 0, **
     if of_images:
         vocabulary = Vocabulary("label", tuple("0123456789"))
     config = ModelConfig(**{"embedding_size": 1, "hidden_size": 4, **options})
+    begun = config.labels_read and Vocabulary("label", tuple(f"label {number}" for number in range(config.labels_read)))
+    task = "classify" if of_images else "caption" if begun else "language"
     torch.manual_seed(seed)
     return Checkpoint(
-        model=config, train=TrainConfig("test", task="classify" if of_images else "language"), vocabulary=vocabulary,
+        model=config, train=TrainConfig("test", task=task), vocabulary=vocabulary, reads=begun or None,
         weights=checkpoints.weights_of(LanguageModel(config, len(vocabulary))), step=50,
         history={"step": [25, 50], "train_nll": [2.1, 1.9], "valid_nll": [None, 2.0]}, results={"valid_nll": 2.0},
         corpus_name="test", corpus_sha256="0" * 64, licence="none", command="none",
@@ -457,6 +460,12 @@ def files() -> dict[str, Callable[[], bytes]]:
             "history", {"step": [1, 2], "train_nll": [0.0, 1e29], "valid_nll": [1e29, 0]}
         ),
         "steps of 10**300": lambda: with_value("history.step", [10**300, 10**301]),
+        "256 labels": lambda: checkpoints.dumps(made(labels_read=256)),
+        "256 labels, 200,000 words": lambda: checkpoints.dumps(made(words[:200_000], "word", labels_read=256)),
+        "300 labels": lambda: with_value("model.labels_read", 300, made(labels_read=256)),
+        "labels that are tokens": lambda: with_value("reads.level", "char", made(labels_read=5)),
+        "labels that begin nothing": lambda: with_value("train.task", "language", made(labels_read=5)),
+        "labels that nobody sees": lambda: with_value("reads.tokens", [*"\n\x1b\u202e\u200b="], made(labels_read=5)),
         "forget_bias": lambda: checkpoints.dumps(made(forget_bias=1.0)),
         "chrono": lambda: checkpoints.dumps(made(chrono=64)),
         "adaptive softmax": lambda: checkpoints.dumps(made(words[:9_996], "word", adaptive_softmax=True)),
@@ -468,6 +477,9 @@ def files() -> dict[str, Callable[[], bytes]]:
         found[f"{layers} mingru of {units:,} units"] = lambda units=units, layers=layers: checkpoints.dumps(
             made(cell="mingru", hidden_size=units, num_layers=layers)
         )
+        found[f"{layers} mingru of {units:,} units, 256 labels"] = lambda units=units, layers=layers: checkpoints.dumps(
+            made(cell="mingru", hidden_size=units, num_layers=layers, labels_read=256)
+        )
     for units in (1_000, 4_000, 16_000):
         found[f"1 mingru of {units:,} units, rows of 128"] = lambda units=units: checkpoints.dumps(
             made(cell="mingru", hidden_size=units, row_size=128)
@@ -476,6 +488,8 @@ def files() -> dict[str, Callable[[], bytes]]:
         found[f"20 layers of {cell}"] = lambda cell=cell: checkpoints.dumps(
             replace(made(cell=cell, num_layers=20), corpus_name="Tiny Shakespeare")  # whose examples are long
         )
+    for value in (1e9, -1e9):
+        found[f"begin.weight of {value:g}"] = lambda value=value: filled(value, "begin.weight", labels_read=5)
     for name in ("embedding.weight", "decoder.weight", "layers.0.native.bias_ih_l0"):
         for value in (1e9, -1e9, 1e-40):
             found[f"{name} of {value:g}"] = lambda name=name, value=value: filled(value, name)

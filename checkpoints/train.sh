@@ -12,6 +12,7 @@ names=${*:-brackets agreement shakespeare-char-lstm shakespeare-char-lstm-128 sh
   classify/digits-permuted-lstm classify/digits-permuted-rnn tag/nonsense-words tag/nonsense-letters
   tag/between-lstm tag/between-lstm-bidirectional classify_text/recall-lstm classify_text/recall-rnn classify_text/agreement-lstm
   tree/expressions-nary tree/expressions-child-sum tag/expressions-lstm
+  caption/sheep-lstm caption/sheep-rnn caption/count-lstm
   translate/reverse-lstm translate/reverse-lstm-bottleneck translate/sort-lstm translate/dates-lstm
   experiments/attention experiments/trees experiments/three-lstms experiments/gates experiments/depth experiments/vanishing experiments/exploding
   experiments/baselines-words experiments/baselines-characters}
@@ -76,6 +77,9 @@ for name in $names; do
       $(case $name in *-bidirectional) echo --hidden-size 16 --bidirectional ;; *) echo --hidden-size 24 ;; esac) ;; # as many parameters
     classify_text/*) text=${name#classify_text/}; train "$name" --task classify_text --corpus "${text%-*}" --cell "${text#*-}" \
       --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 1000 --eval-every 100 ;;
+    caption/*) text=${name#caption/}; train "$name" --task caption --corpus "${text%-*}" --embedding-size 12 --learning-rate 1e-2 \
+      --steps 3000 --eval-every 300 $(case $name in # of sheep as many parameters
+        *-rnn) echo --cell rnn --hidden-size 47 ;; *) echo --hidden-size 24 --forget-bias 1 ;; esac) ;;
     translate/*) text=${name#translate/}; train "$name" --task translate --corpus "${text%%-*}" --embedding-size 32 --hidden-size 64 \
       --batch-size 64 --learning-rate 3e-3 --steps 2000 --eval-every 200 $(case $name in *-bottleneck) echo --attention none ;; esac) ;;
     brackets) train "$name" --corpus brackets --hidden-size 16 --embedding-size 8 --learning-rate 1e-2 --steps 6000 ;;

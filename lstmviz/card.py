@@ -116,6 +116,8 @@ def _of_text(source: Checkpoint | About, vocabulary: Vocabulary, reads: Vocabula
         data["labels"] = plain(", ".join(vocabulary.tokens))
     else:
         data["says" if reads else "vocabulary"] = _tokens(vocabulary)
+    if reads and reads.level == "label":
+        return data | {"begun by one of": plain(", ".join(reads.tokens))}
     return data | ({"vocabulary": _tokens(reads)} if reads else {})
 
 

@@ -25,16 +25,19 @@ import tyro
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
+from lstmviz.caption import trace_caption
 from lstmviz.card import figures, strongest_unit, table_card, unknown_warning
 from lstmviz.cells import TREE_CELLS
 from lstmviz.config import ModelConfig, Options, TrainConfig, options_of
 from lstmviz.data import corpora
+from lstmviz.data.captions import GENERATED
 from lstmviz.data.expressions import EXPRESSIONS, Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.nonsense import NONSENSE
-from lstmviz.data.vocabulary import shown, unknown_said
+from lstmviz.data.vocabulary import SOS, read_by, shown, unknown_said
 from lstmviz.disk import in_a_sentence, name_of
 from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
+from lstmviz.explain.captions import nats_of_another, where_it_decides
 from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.explain.spelling import by_count
@@ -461,10 +464,20 @@ def evaluate(
         nll, accuracy = judged(loaded.build(), tokens, loaded.train)
         _check_loss(nll, checkpoint)
         said = figures(nll, loaded.vocabulary, accuracy=accuracy)
-        what = "texts" if task.reads == "tokens" else task.reads
+        what = task.reads if task.reads in ("images", "trees") else "texts"
         say(f"{name_of(checkpoint.stem)} on {opened.name} ({part}, {len(tokens):,} {what}): {said}")
         if part == "test" and (known := task.known.get(corpus)):
             say(known)
+        if task.reads == "labels" and loaded.reads:
+            another = nats_of_another(loaded.build(), tokens)
+            say(f"begun by another label than its own: {figures(another, loaded.vocabulary)}")
+            if corpus in GENERATED:
+                found = where_it_decides(loaded.build(), tokens, loaded.vocabulary, loaded.reads, corpus)
+                far = ", ".join(f"{right:.1%} up to {distance}" for distance, right in found.by_distance.items())
+                say(
+                    f"right in all that the label decides: {found.right:.2%} of the texts, begun by another label "
+                    f"{found.other:.2%}; of single answers by the tokens read since the label: {far}"
+                )
         if corpus == NONSENSE and part == "test":
             right = (f"{read.accuracy:.1%} {often}" for often, read in by_count(loaded, tokens).items())
             say(f"right words by how often they stand in the training part: {', '.join(right)}")
@@ -528,7 +541,9 @@ def count(
     say(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB) and its {out.with_suffix('.md').name}")
 
 
-def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path) -> None:
+def trace(
+    checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str], out: Path, label: str | None = None
+) -> None:
     """Write every gate and state of a sentence to a Parquet or CSV file.
 
     Of a model that says labels of texts there stand beside them the likeliest label at each token and its probability;
@@ -540,6 +555,7 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
         checkpoint: a .safetensors file of lstmviz.
         text: the sentence.
         out: a path that ends in .parquet or .csv.
+        label: of a model whose texts a label begins, that label; then <sos> is the first token.
     """
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"the file to write is {out.name}; its name must end in .parquet or .csv")
@@ -555,13 +571,21 @@ def trace(checkpoint: tyro.conf.Positional[Path], text: tyro.conf.Positional[str
     if loaded.model.attention:
         where = "lstmviz.translation.trace_translation gives both to Python"
         raise ValueError(f"{checkpoint.name} is two networks, which no table of one text holds; {where}")
-    model, reads = loaded.build(), loaded.reads or loaded.vocabulary
+    known = loaded.reads.tokens if loaded.reads and loaded.model.labels_read else ()
+    if (label is None) == bool(known) or (known and label not in known):
+        which = f"say which by --label: {', '.join(known)}" if known else "there is none; leave --label out"
+        raise ValueError(f"what {checkpoint.name} says is begun by {'a' if known else 'no'} label; {which}")
+    model, reads = loaded.build(), read_by(loaded.vocabulary, loaded.reads)
     if loaded.model.cell in TREE_CELLS:
         tree = Expression.parse(text)
         found, likely = trace_tree(model, tree, reads, loaded.vocabulary, best=1)
         frame = found.to_dataframe()
         frame["parent"] = np.array(tree.parents)[frame["time"]]
         frame["value"] = np.array(tree.values, dtype=object)[frame["time"]]
+    elif known and label:
+        ids, likely = reads.encode(text), None
+        found, _ = trace_caption(model, known.index(label), torch.tensor(ids, dtype=torch.int64))
+        frame = dataclasses.replace(found, tokens=[SOS, *(reads.tokens[i] for i in ids)]).to_dataframe()
     else:
         frame = trace_sentence(model, reads, text).to_dataframe()
         likely = trace_labels(model, torch.tensor(reads.encode(text)), best=1)[1] if loaded.reads else None

@@ -18,7 +18,7 @@ Schedule = Literal["constant", "cosine", "plateau"]
 Optimizer = Literal["adam", "sgd"]
 Objective = Literal["stream", "windows"]
 Attention = Literal["luong", "none"]
-Task = Literal["language", "classify", "classify_text", "tag", "translate", "tree"]
+Task = Literal["language", "classify", "classify_text", "tag", "caption", "translate", "tree"]
 
 ADAPTIVE_FROM = 10_000  # tokens; with fewer there is little to save
 COUNT_MOST = 10**12  # of steps, tokens and streams; more is a slip
@@ -262,6 +262,14 @@ class ModelConfig(Options):
             later=True,
         ),
     )
+    labels_read: int | None = field(
+        default=None,
+        metadata=option(
+            whole(1, CLASSES_MOST),
+            "labels, one of which makes the state in which what it says begins; None: that is zero. The data decide.",
+            later=True,
+        ),
+    )
     bidirectional: bool = field(
         default=False,
         metadata=option(
@@ -338,6 +346,13 @@ class ModelConfig(Options):
                 "a model that says one text for another reads it in both directions anyway, and decodes by a softmax; "
                 "leave bidirectional and adaptive_softmax out"
             )
+        if self.labels_read is not None and (
+            self.row_size or self.tokens_read or self.attention or self.bidirectional or self.letters or self.window
+        ):
+            raise ValueError(
+                "a text that a label begins is said from the left, by cells that read nothing else; leave row_size, "
+                "tokens_read, attention, bidirectional, letters and window out"
+            )
         if self.letters is not None and (
             self.tie_weights or self.embedding_std or self.row_size or self.attention or self.cell in TREE_CELLS
         ):
@@ -386,9 +401,9 @@ class TrainConfig(Options):
             "or the path of a text file or of a folder with train, valid and test; to classify, "
             '"digits" or a folder with the four idx files of MNIST; to classify_text, "recall", "agreement" or such '
             'files with a label, a tab and a text a line; to tag, "between" or such files with a token, a tab and its '
-            'label a line and an empty line after each sequence; to translate, "reverse", "sort", "dates" or such '
-            'files with a text, a tab and the other a line; "expressions" to tag, or, as such a file with one a line, '
-            "to tree.",
+            'label a line and an empty line after each sequence; to caption, "sheep", "count" or files as for '
+            'classify_text; to translate, "reverse", "sort", "dates" or such files with a text, a tab and the other a '
+            'line; "expressions" to tag, or, as such a file with one a line, to tree.',
         )
     )
     level: Level = field(

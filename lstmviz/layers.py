@@ -203,7 +203,31 @@ class Window(nn.Module):
         raise ValueError(f"a window of {self.n} tokens keeps nothing, so there are no gates and no states to show")
 
 
-BEGUN = ("hidden", "cell")  # states of a speaker that depend on what was read
+BEGUN = ("hidden", "cell")  # states of a speaker that are made from what it is to say
+
+
+class Begin(nn.Linear):
+    """The state in which a speaker begins, from one vector v: h_0, c_0 = W_b v + b_b; all other states begin at zero.
+
+    Args:
+        input_size: of v.
+        speaker: whose state it is.
+    """
+
+    def __init__(self, input_size: int, speaker: Stack) -> None:
+        zeros = speaker.initial_state(1)
+        sizes = {name: zero.shape[-1] for name, zero in zeros[0].items() if name in BEGUN}
+        super().__init__(input_size, len(zeros) * sum(sizes.values()))
+        self.sizes = sizes
+
+    def state(self, vectors: Tensor, zeros: list[State]) -> list[State]:
+        """The state for vectors ``(B, X)``.
+
+        Args:
+            zeros: the speaker's initial state, of B sequences.
+        """
+        parts = (part.split([*self.sizes.values()], dim=-1) for part in self(vectors).chunk(len(zeros), dim=-1))
+        return [{**zero, **dict(zip(self.sizes, begun, strict=True))} for zero, begun in zip(zeros, parts, strict=True)]
 
 
 class Source(NamedTuple):
@@ -246,9 +270,7 @@ class Attending(nn.Module):
         size = cell.output_of(hidden_size)  # H
         self.reader = Stack(cell, input_size, hidden_size, layers, dropout=dropout, bidirectional=True)
         self.speaker = Stack(cell, input_size, hidden_size, layers, dropout=dropout)
-        zeros = self.speaker.initial_state(1)[0]
-        self.sizes = {name: zero.shape[-1] for name, zero in zeros.items() if name in BEGUN}
-        self.begin = nn.Linear(2 * size, layers * sum(self.sizes.values()))
+        self.begin = Begin(2 * size, self.speaker)
         self.score = nn.Linear(size, 2 * size, bias=False) if looks else None
         self.combine = nn.Linear(3 * size, size) if looks else None
 
@@ -282,11 +304,7 @@ class Attending(nn.Module):
         memory, _ = self.reader(vectors, None, lengths)  # (S, B, 2H)
         forward, reverse = memory.chunk(2, dim=-1)
         ends = torch.cat([forward[lengths - 1, torch.arange(batch)], reverse[0]], dim=-1)  # (B, 2H)
-        zeros = self.speaker.initial_state(batch)
-        begins = (part.split([*self.sizes.values()], dim=-1) for part in self.begin(ends).chunk(len(zeros), dim=-1))
-        state = [
-            {**zero, **dict(zip(self.sizes, begun, strict=True))} for zero, begun in zip(zeros, begins, strict=True)
-        ]
+        state = self.begin.state(ends, self.speaker.initial_state(batch))
         there = torch.arange(places, device=vectors.device) < lengths[:, None]
         return Source(memory, there), state
 

@@ -14,7 +14,7 @@ from lstmviz.cells import CELLS, TREE_CELLS, State, TreeCell, cell_called, chron
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 from lstmviz.data.vocabulary import IGNORED
 from lstmviz.encoders import Spelled
-from lstmviz.layers import Attending, Stack, TreeStack, Window
+from lstmviz.layers import Attending, Begin, Stack, TreeStack, Window
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
@@ -94,7 +94,9 @@ class LanguageModel(nn.Module):
     words by their letters (``config.letters``): a word is a row of them (see `Spelled`). Where it reads tokens of
     another vocabulary than it predicts (``config.tokens_read``), those are labels, too; or, where one sequence is said
     for another (``config.attention``), ``(T, B)`` is ``(T, B, 2)``: a token that is read, and one that was said before,
-    whose number comes after those of all that are read.
+    whose number comes after those of all that are read. Where a label begins what is said (``config.labels_read``),
+    ``(T, B, 2)`` is the label, the same at each step, and the token that was said before: h_0, c_0 = W_b e(label) + b_b
+    (see `lstmviz.layers.Begin`), and all else is as without.
 
     Args:
         config: sizes and cell.
@@ -135,6 +137,12 @@ class LanguageModel(nn.Module):
         else:
             options = {"dropout": config.dropout, "bidirectional": config.bidirectional}
             self.layers = Stack(CELLS[config.cell], *sizes, config.num_layers, **options)
+        self.labels: nn.Embedding | None = None
+        self.begin: Begin | None = None
+        if config.labels_read:
+            weight = torch.empty(config.labels_read, config.embedding_size).uniform_(-0.1, 0.1)
+            self.labels = nn.Embedding(config.labels_read, config.embedding_size, _weight=weight)
+            self.begin = Begin(config.embedding_size, self.layers)
         decoder = AdaptiveSoftmax if config.adaptive_softmax else nn.Linear
         self.decoder = decoder(output_size, vocab_size)
         if isinstance(self.embedding, nn.Embedding):
@@ -159,6 +167,16 @@ class LanguageModel(nn.Module):
     def embed(self, tokens: Tensor) -> Tensor:
         """The vectors ``(T, B, E)`` of tokens ``(T, B)``."""
         return self.embedding(tokens)
+
+    def begun(self, labels: Tensor) -> list[State]:
+        """The state in which what these labels ``(B,)`` begin is said.
+
+        Raises:
+            ValueError: no label begins what this model says.
+        """
+        if self.labels is None or self.begin is None:
+            raise ValueError("no label begins what this model says")
+        return self.begin.state(self.labels(labels), self.layers.initial_state(len(labels)))
 
     def run(
         self, vectors: Tensor, state: list[State] | None = None, lengths: Tensor | None = None
@@ -216,6 +234,9 @@ class LanguageModel(nn.Module):
         Args:
             tokens, targets, state, lengths: as for ``loss``.
         """
+        if self.labels is not None:
+            labels, tokens = tokens.unbind(-1)
+            state = self.begun(labels[0])
         hidden, last = self.run(self.embed(tokens), state, lengths)
         hidden, targets = hidden[-len(targets) :].flatten(0, 1), targets.flatten()
         if lengths is not None:
@@ -239,7 +260,17 @@ class LanguageModel(nn.Module):
         return self.layers.record(self.embed(tokens), state)
 
     @torch.no_grad()
-    def sample(self, tokens: Tensor, count: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0) -> Tensor:
+    def sample(
+        self,
+        tokens: Tensor,
+        count: int,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        seed: int = 0,
+        *,
+        state: list[State] | None = None,
+        end: int | None = None,
+    ) -> Tensor:
         """Continue a text by drawing token after token.
 
         Args:
@@ -248,18 +279,23 @@ class LanguageModel(nn.Module):
             temperature: above 0; below 1 the likely become likelier.
             top_k: draw among the k likeliest only; 0 for all.
             seed: the same seed draws the same tokens.
+            state: as for ``forward``.
+            end: a token after which no more are drawn.
 
         Returns:
-            The drawn tokens ``(count,)``; the specials <pad>, <unk> and <sos> are never drawn.
+            The drawn tokens ``(count,)``, fewer where they end before; the specials <pad>, <unk> and <sos> are never
+            drawn.
 
         Raises:
             FloatingPointError: the model's scores are no finite numbers, so there is nothing to draw from.
         """
         generator = torch.Generator().manual_seed(seed)
-        hidden, state = self.run(self.embed(tokens[:, None]))
+        hidden, state = self.run(self.embed(tokens[:, None]), state)
         logits, drawn = self.decode(hidden[-1:]), []  # (1, 1, V)
         for _ in range(count):
             drawn.append(draw(logits[-1, 0].cpu(), generator, temperature, top_k))  # (1,), where the generator is
+            if drawn[-1] == end:
+                break
             logits, state = self(drawn[-1][:, None].to(tokens.device), state)
         return torch.cat(drawn) if drawn else tokens[:0]
 

@@ -15,17 +15,20 @@ from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
+from lstmviz.caption import begun_by, depends_on_label, write
 from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import ModelConfig
+from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import DEEPEST, Expression, draw
 from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.images import examples, permute
 from lstmviz.data.pairs import NOTHING, Pair, known_pair
-from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary
+from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
 from lstmviz.model import LanguageModel
 from lstmviz.roles import scale
 from lstmviz.tasks import TASKS, Task
+from lstmviz.tasks.caption import CAPTION
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
@@ -39,16 +42,18 @@ from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_
 T = TypeVar("T")
 
 # Tasks whose models can be watched.
-SHOWN = (LANGUAGE.name, CLASSIFY.name, CLASSIFY_TEXT.name, TAG.name, TRANSLATE.name, TREE.name)
+SHOWN = tuple(task.name for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, CAPTION, TRANSLATE, TREE))
 MAX_TOKENS = 2000
 SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
+USELESS = "what the model predicts is no finite number; its weights are useless"
 FAR = 1e6  # times the end of a role's colours
 FEWEST = 16  # tokens that a model writes when it is opened
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
 MANY = 8  # tokens, so that one or two of them are no large share
 LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
 LOOKED_INTO = 4_000_000  # gates and states of theirs
+BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
 SOURCES = 20  # sequences that a model reads when it is opened which says others for them, at most
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
 ARROWS = "→", "←"  # of the directions
@@ -144,7 +149,13 @@ class OpenModel:
     @property
     def reads(self) -> Vocabulary:
         """The tokens that it reads; where it reads images, its labels."""
-        return self.checkpoint.reads or self.checkpoint.vocabulary
+        return read_by(self.checkpoint.vocabulary, self.checkpoint.reads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of which one begins what it says; of another model none."""
+        reads = self.checkpoint.reads
+        return reads.tokens if reads and self.checkpoint.model.labels_read else ()
 
     @property
     def says_labels(self) -> bool:
@@ -225,6 +236,8 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
             _, records = model.record(torch.from_numpy(images).transpose(0, 1) / 255)  # name -> (W, N, H)
         records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
         return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
+    if checkpoint.model.labels_read:
+        return _ready_to_begin(checkpoint, model)
     if checkpoint.reads and checkpoint.model.attention:
         return _ready_to_say(checkpoint, model, checkpoint.reads)
     if checkpoint.reads and checkpoint.model.cell in TREE_CELLS:
@@ -239,9 +252,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         with torch.no_grad():
             _, records = model.layers.record(model.embed(text[:, None]))  # name -> (T, 1, H)
     except FloatingPointError as error:
-        raise checkpoints.CheckpointError(
-            "what the model predicts is no finite number; its weights are useless"
-        ) from error
+        raise checkpoints.CheckpointError(USELESS) from error
     except ValueError as error:
         raise checkpoints.CheckpointError(str(error)) from error
     ids = text.tolist()
@@ -264,9 +275,29 @@ def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabul
             records.append(model.record(torch.tensor(reads.encode_tokens(drawn))[:, None])[1])  # name -> (T, 1, H)
         pieces += drawn
         first = first or reads.decode(reads.encode_tokens(drawn))
+    return _ready(checkpoint, model, _recorded(records), pieces, first)
+
+
+def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
+    """A model whose texts a label begins, by one that it says itself for each of the first of them."""
+    vocabulary, most = checkpoint.vocabulary, written_at_most(model)
+    pieces, records, first = [], [], ""
+    try:
+        for label in range(min(BEGUN_MOST, checkpoint.model.labels_read or 0)):
+            if (left := most - len(pieces)) > 0:
+                said = torch.cat([torch.tensor([BEGIN]), write(model, vocabulary, label, left, seed=0)])
+                records.append(model.record(said[:, None], begun_by(model, label))[1])  # name -> (T, 1, H)
+                pieces += [vocabulary.tokens[i] for i in said]
+                first = first or vocabulary.decode(said[1:61].tolist())
+    except FloatingPointError as error:
+        raise checkpoints.CheckpointError(USELESS) from error
+    return _ready(checkpoint, model, _recorded(records), pieces, first)
+
+
+def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
+    """What was recorded of several texts as if it were one, cell by cell, name -> ``(T, 1, H)``."""
     cells = zip(*records, strict=True)
-    whole = [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
-    return _ready(checkpoint, model, whole, pieces, first)
+    return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
 
 
 def mostly_known(reads: Vocabulary, tokens: Sequence[str]) -> bool:
@@ -363,7 +394,7 @@ def _opened(
         similar.append(by_similarity(did))
         moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
-    read_signs = WorkedOut(checkpoint.reads.display) if checkpoint.reads else signs
+    read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
     return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
 
@@ -420,6 +451,8 @@ class Reading:
         image: of which the rows were read, uint8 ``(T, W)``; then ids only tell rows apart.
         right: where labels are said, which is right at each column, ``(T,)``, as the model numbers them, `IGNORED`
             where nothing is asked; None where nobody knows. Then ``likely`` are labels, the likeliest of all.
+        begun: the label that begins it, as the model numbers them; None where none does.
+        depends: then how much what is said after each token depends on it, ``(T,)``: see `depends_on_label`.
         said: of a sequence that is said for that which was read, whose columns stand behind those of that.
         expression: whose nodes the columns are, in post-order; None where they are no tree.
     """
@@ -434,6 +467,8 @@ class Reading:
     chosen: dict[tuple[int, int], tuple[list[int], list[int]]] = field(default_factory=dict)
     image: np.ndarray | None = None
     right: list[int] | None = None
+    begun: int | None = None
+    depends: np.ndarray | None = None
     said: Said | None = None
     expression: Expression | None = None
 
@@ -478,14 +513,18 @@ class Reading:
         return np.where(np.isnan(self.trace.nll), np.nan, beside.nll(np.array(self.ids)))
 
 
-def read(opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None) -> Reading | None:
+def read(
+    opened: OpenModel, text: str, before: Reading | None = None, most: int | None = None, label: int = 0
+) -> Reading | None:
     """Let a model read the beginning of a text; None where that has no tokens.
 
-    A grammar's sentence is read as it was in training, just after others: the ⏎ at their end is the first column.
+    A grammar's sentence is read as it was in training, just after others: the ⏎ at their end is the first column. Of a
+    text that a label begins it is <sos>, in the state that the label made.
 
     Args:
         before: the last reading; what this text has in common with its beginning is not read again.
         most: tokens that are read; by default ``opened.most``.
+        label: that begins it, where one does.
     """
     if opened.says_labels:
         return read_labelled(opened, text, most)
@@ -495,16 +534,16 @@ def read(opened: OpenModel, text: str, before: Reading | None = None, most: int 
     vocabulary, model = opened.checkpoint.vocabulary, opened.model
     best = min(5, len(vocabulary))
     pieces = vocabulary.split(text)
-    if not pieces:
+    if not pieces and not opened.labels:
         return None
-    end = vocabulary.tokens[vocabulary.end]
-    if opened.context and pieces[0] != end:
-        pieces = [end, *pieces]
+    first = [vocabulary.tokens[BEGIN if opened.labels else vocabulary.end]]
+    if (opened.context or opened.labels) and pieces[:1] != first:
+        pieces = first + pieces
     dropped = max(0, len(pieces) - most)
     pieces = pieces[:most]
-    ids = vocabulary.encode_tokens(pieces)
+    ids, begun = vocabulary.encode_tokens(pieces), label if opened.labels else None
 
-    if before and before.model is not model:
+    if before and (before.model is not model or before.begun != begun):
         before = None
     if opened.context:
         before = before or _last_column(opened)
@@ -513,13 +552,19 @@ def read(opened: OpenModel, text: str, before: Reading | None = None, most: int 
     if before and same:
         trace = before.trace.select(time=slice(same))
         likely, probabilities = before.likely[:same], before.probabilities[:same]
+    state = None if begun is None else begun_by(model, begun)
     for piece in torch.tensor(ids[same:]).split(PIECE) if same < len(ids) else ():
-        trace, new = trace_tokens(model, piece, trace)
+        trace, new = trace_tokens(model, piece, trace, state=state)
         likely = np.concatenate([likely, new.ids])
         probabilities = np.concatenate([probabilities, new.probabilities])
     assert trace is not None  # there is a token at least
     chosen = {where: units for where, units in before.chosen.items() if where[1] <= same} if before else {}
-    return Reading(pieces, ids, dropped, trace, likely, probabilities, model, chosen)
+    depends = None
+    if begun is not None:  # after its end nothing is said
+        ended = np.array(ids) == vocabulary.end
+        depends = np.where(ended, np.nan, depends_on_label(model, begun, torch.tensor(ids)))
+    about = {"chosen": chosen, "begun": begun, "depends": depends}
+    return Reading(pieces, ids, dropped, trace, likely, probabilities, model, **about)
 
 
 def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -> Reading:
@@ -767,8 +812,16 @@ def write_on(
 
     Raises:
         FloatingPointError: what it predicts is no finite number.
+        ValueError: a label begins what it says, and that has ended.
     """
     vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
+    if reading and reading.begun is not None:
+        if vocabulary.end in read_so_far:
+            raise ValueError(f"it ends with {vocabulary.newline_sign}, after which there is nothing; take that out")
+        options = {"temperature": temperature, "top_k": top_k, "seed": seed}
+        count, said = min(count, opened.most - len(read_so_far)), torch.tensor(read_so_far[1:], dtype=torch.int64)
+        drawn = write(opened.model, vocabulary, reading.begun, count, said=said, **options)
+        return vocabulary.decode(drawn.tolist()).replace("\n", vocabulary.newline_sign)
     ids = [*opened.context[:-1], *read_so_far] or [vocabulary.end]
     count = min(count, opened.most - len(read_so_far))
     drawn = opened.model.sample(torch.tensor(ids), count, temperature, top_k, seed)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from lstmviz.cells import cell_called
+from lstmviz.cells import State, cell_called
 from lstmviz.cells.native import record_native
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import IGNORED, Vocabulary
@@ -406,7 +406,12 @@ class Likeliest(NamedTuple):
 
 
 def trace_tokens(
-    model: LanguageModel, tokens: Tensor, earlier: GateTrace | None = None, *, best: int = 5
+    model: LanguageModel,
+    tokens: Tensor,
+    earlier: GateTrace | None = None,
+    *,
+    best: int = 5,
+    state: list[State] | None = None,
 ) -> tuple[GateTrace, Likeliest]:
     """As ``trace_sentence``, from token ids. Of the scores only those of one piece of the text are held at once.
 
@@ -415,6 +420,7 @@ def trace_tokens(
         earlier: what this function returned, for the same model, for the tokens that stand before these; they are not
             read again.
         best: how many of the likeliest next tokens are kept; fewer where the vocabulary is smaller.
+        state: before the first of all; by default zeros.
 
     Returns:
         The trace, of the earlier tokens too, and the likeliest next ones: row t was expected after ``tokens[t]``.
@@ -428,7 +434,6 @@ def trace_tokens(
         raise ValueError("there are no tokens to read; the text must have at least one")
     like = next(model.parameters())
     tokens = tokens.to(like.device, torch.int64)
-    state = None
     if earlier is not None:
         state = [
             {name: torch.from_numpy(earlier[name][k, -1:]).to(like) for name in layer.states}  # name -> (1, U)
@@ -447,7 +452,7 @@ def trace_tokens(
             ids.append(likeliest.indices)
             log_p.append(likeliest.values)
         before, first = np.array([np.nan], np.float32), nll[0][:0]  # nothing predicts the first token
-        if earlier is not None and state is not None:
+        if earlier is not None and state:
             before, first = earlier.nll, -model.decode(state[-1]["hidden"]).log_softmax(-1)[0, tokens[:1]]  # (1,)
             joined = {name: np.concatenate([earlier[name], values], axis=1) for name, values in trace.items()}
             trace = replace(trace, arrays=joined)

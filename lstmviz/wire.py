@@ -27,7 +27,17 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
 from lstmviz.data.pairs import NOTHING
-from lstmviz.data.vocabulary import IGNORED, NEWLINE_SIGN, RIGHT_TO_LEFT, SPACE_SIGN, UNK, UNSEEN, inline, visible
+from lstmviz.data.vocabulary import (
+    IGNORED,
+    NEWLINE_SIGN,
+    RIGHT_TO_LEFT,
+    SPACE_SIGN,
+    UNK,
+    UNSEEN,
+    inline,
+    shown,
+    visible,
+)
 from lstmviz.model import perplexity
 from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
@@ -160,6 +170,19 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """The label that begins a text, which stands in the first column.
+
+    Args:
+        label: its name.
+        depends: how much what is said after each column depends on it, from 0 to 1; empty where nobody asked.
+    """
+
+    label: str
+    depends: list[float | None]
+
+
+@dataclass(frozen=True)
 class Attention:
     """Where a model looks while it says one sequence for another.
 
@@ -265,6 +288,7 @@ class MapHeader(Header, Columns):
         generated_from: time of the first token that the model wrote itself.
         nll, running_nll: the loss in nats, and its mean so far; None where there is none.
         answer: where it says labels, those that it should.
+        begun: where a label begins the text, that.
         attention: where it looks; None without any.
         beside: what is laid over the loss.
         selection: time, unit and layer, which is a track.
@@ -284,6 +308,7 @@ class MapHeader(Header, Columns):
     nll: list[float | None]
     running_nll: list[float | None]
     answer: Answer | None
+    begun: Begun | None
     attention: Attention | None
     beside: Beside | None
     selection: dict[str, int]
@@ -556,6 +581,7 @@ def payload(
         nll=numbers(nll),
         running_nll=numbers(running_mean(nll)),
         answer=answer_of(opened, reading),
+        begun=begun_of(opened, reading),
         attention=attention_of(reading),
         beside=laid_over(beside, reading) if beside else None,
         top=said_after(opened, reading),
@@ -575,8 +601,9 @@ def payload(
 
 def identity_of(opened: OpenModel, reading: Reading) -> str:
     """On what the values at a column depend, beside the columns up to it: for `pack`."""
+    begun = "" if reading.begun is None else f" begun by {reading.begun}"
     parents = reading.expression.parents if reading.expression else ""
-    return opened.checkpoint.digest + (f"{reading.ids}{parents}" if opened.looks_ahead else "")
+    return opened.checkpoint.digest + begun + (f"{reading.ids}{parents}" if opened.looks_ahead else "")
 
 
 NOUNS = {"char": "character", "word": "word", "letters": "word", "label": "label"}  # of what a model reads, or says
@@ -634,7 +661,10 @@ def said_for(opened: OpenModel, read: Sequence[str], said: Sequence[str]) -> str
 
 def signs_of(opened: OpenModel, reading: Reading) -> list[str]:
     """What was read as a person should see it, column by column."""
-    return reading.pieces if reading.image is not None else [opened.read_signs[i] for i in reading.ids]
+    if reading.image is not None:
+        return reading.pieces
+    signs = [opened.read_signs[i] for i in reading.ids]
+    return signs if reading.begun is None else [shown(opened.labels[reading.begun]), *signs[1:]]
 
 
 def unknown_in(opened: OpenModel, reading: Reading) -> list[bool]:
@@ -657,6 +687,14 @@ def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
         given = reading.probabilities[:, 0]
         labels = np.where(np.isnan(given), IGNORED, reading.likely[:, 0]).tolist()
     return Answer([None if i == IGNORED else opened.signs[i] for i in labels], known, last, numbers(given))
+
+
+def begun_of(opened: OpenModel, reading: Reading) -> Begun | None:
+    """The label that begins what was read, and how much what follows depends on it."""
+    if reading.begun is None:
+        return None
+    depends = [] if reading.depends is None else numbers(reading.depends)
+    return Begun(shown(opened.labels[reading.begun]), depends)
 
 
 def attention_of(reading: Reading) -> Attention | None:

@@ -162,7 +162,7 @@ def open_labelled(
         ValueError: there are no such texts, a line is not of their form, or as in `corpus_of`.
     """
     level: Level = reads.level if reads and reads.level != "label" else config.level
-    read = _tagged if each_token else _classified
+    read = _tagged if each_token else classified
     found = read_files(config.corpus, lambda path: read(path, level))
     return corpus_of(found.name, found.parts, config, labels, reads, sha256=found.sha256, licence=found.licence)
 
@@ -217,7 +217,12 @@ def _tagged(path: Path, level: Level) -> Iterator[Labelled]:
         yield Labelled(*zip(*found, strict=True))
 
 
-def _classified(path: Path, level: Level) -> Iterator[Labelled]:
+def classified(path: Path, level: Level) -> Iterator[Labelled]:
+    """The texts of a file of the second kind.
+
+    Raises:
+        ValueError: a line is not of that form.
+    """
     for line, where in lines(path):
         if not line.strip():
             continue

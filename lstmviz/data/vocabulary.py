@@ -396,6 +396,11 @@ def code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
+def read_by(vocabulary: Vocabulary, reads: Vocabulary | None) -> Vocabulary:
+    """Of a Corpus or a Checkpoint, that of the text that is read token by token; of images there is none but labels."""
+    return reads if reads and reads.level != "label" else vocabulary
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A text split into three streams of token ids.
@@ -407,10 +412,12 @@ class Corpus:
             each row's pixels, and last what is to be said after it. Of labelled texts ``(N, T, 2)`` of int32: each
             token and its label, `IGNORED` where none is asked; behind a shorter text stands `PADDING`. Of words that
             are read by their letters a token is a row of these, so they are ``(N, T, W + 1)``. Of pairs of
-            sequences ``(N, T, 3)``: see `lstmviz.data.pairs`.
+            sequences, and of texts that a label begins, ``(N, T, 3)``: see `lstmviz.data.pairs` and
+            `lstmviz.data.captions`.
         sha256: digest of the source bytes, so that a checkpoint can say which text it saw.
         licence: of the text, where known.
-        reads: of labelled texts and of pairs, the vocabulary of the tokens that are read.
+        reads: of labelled texts and of pairs, the vocabulary of the tokens that are read; of texts that a label begins
+            the labels.
     """
 
     name: str
@@ -430,7 +437,12 @@ class Corpus:
     @property
     def tokens_read(self) -> int | None:
         """How many tokens there are, where what is said are others: see ModelConfig."""
-        return len(self.reads) if self.reads else None
+        return len(self.reads) if self.reads and self.reads.level != "label" else None
+
+    @property
+    def labels_read(self) -> int | None:
+        """How many labels there are, where one begins each text: see ModelConfig."""
+        return len(self.reads) if self.reads and self.reads.level == "label" else None
 
     @property
     def letters(self) -> int | None:
@@ -440,7 +452,7 @@ class Corpus:
     @property
     def attention(self) -> Attention | None:
         """How a model looks back unless something else is asked for, where it is of pairs."""
-        return "luong" if self.reads and self.vocabulary.level != "label" else None
+        return "luong" if self.tokens_read and self.vocabulary.level != "label" else None
 
 
 def is_tokenised(text: str) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import Checkpoint
-from lstmviz.data.vocabulary import EOS, IGNORED, NEWLINE_SIGN, UNK, Vocabulary, visible, well_formed
+from lstmviz.data.vocabulary import EOS, IGNORED, NEWLINE_SIGN, UNK, Vocabulary, shown, visible, well_formed
 from lstmviz.reading import OpenModel, Reading
 
 DIFFERS = "≠"  # a step at which models say different tokens, and nobody knows which is right
@@ -99,7 +99,7 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         by = "row" if first.image is not None else "token"
         return Axis(first.pieces, [np.arange(len(first.pieces))] * len(models), by, len(first.pieces))
     splits = [model.opened.reads.split(text) for model in models]
-    # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after.
+    # How many tokens each read before those that were typed: the ⏎ that a grammar's sentence is read after, or a label.
     begun = [
         model.reading.count + model.reading.dropped - len(split) for model, split in zip(models, splits, strict=True)
     ]
@@ -122,8 +122,14 @@ def shared_axis(text: str, models: list[Compared]) -> Axis:
         labels = [visible(c) for c in plain]
         by = "character"
     at = [np.concatenate(both).astype(int) for both in zip(before, tokens, strict=True)]
-    axis = Axis([NEWLINE_SIGN] * first + labels, at, by, len(labels))
+    axis = Axis([_begun(models[0])] * first + labels, at, by, len(labels))
     return _with_what_is_said(axis, models) if models[0].reading.said else axis
+
+
+def _begun(model: Compared) -> str:
+    """What stands before all that was typed: the label that begins it, or the end of another sentence."""
+    begun = model.reading.begun
+    return NEWLINE_SIGN if begun is None else shown(model.opened.labels[begun])
 
 
 def _with_what_is_said(axis: Axis, models: list[Compared]) -> Axis:

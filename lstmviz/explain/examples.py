@@ -137,6 +137,33 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
         ),
         Example("the keys near the cabinet with the dog", "The same sentence with the numbers turned round."),
     ],
+    ("caption", "sheep"): [
+        Example(
+            "the sheep behind the dogs near the small key with the children ",
+            "Of a sheep nobody hears whether it is one or many: only the label knows. Choose another above: it changes "
+            "the verb, is, are, was or were, over all the other nouns. After each noun the verb may come; see the bar.",
+        ),
+        Example(
+            "the sheep are lost . ⏎",
+            "Once the verb is said nothing depends on the label any more: no bar is left after it. Which units let go?",
+        ),
+        Example("the", "Hardly begun. Let it write on (continue), once for each label."),
+    ],
+    ("caption", "count"): [
+        Example(
+            "yx",
+            "The label says how many x there are, and after the last of them the text ends: with 1 here. Choose more, "
+            "and type on.",
+        ),
+        Example(
+            "yxzxxyyx",
+            "Four x: begun by 4 the text ends here, by 9 five more will come. Which units take a step at every x? That "
+            "is counting down.",
+        ),
+        Example(
+            "xxxxxxxxx⏎", "Nine in a row. The bars say after which x it might have ended, had the label been another."
+        ),
+    ],
     ("tag", "between"): [
         Example(
             "axxxbyyczzza",
@@ -196,6 +223,10 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
     ],
 }
 
+BARS = (
+    "The blue bars say how much of what comes next another label would change. As long as they come back, the label is "
+    "remembered."
+)
 ASKED |= {
     ("translate", "reverse"): [
         Example(
@@ -237,6 +268,8 @@ BOTH_WAYS = (
     "from both."
 )
 GUIDES = {  # for somebody who never met the shape
+    "caption": "One input, many outputs (1–N): a label makes the state in which the text begins. It is not read again: "
+    "what follows is said from memory.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. The bars show what it would say if the text ended there.",
     "tree": "A tree to its values (Tree-LSTM): a column is a node, behind its arguments; the root is the last. Where "
@@ -248,6 +281,8 @@ GUIDES = {  # for somebody who never met the shape
 }
 
 SIDE_BY_SIDE = {
+    "sheep": "Only the label knows whether one sheep is meant, or many, now or then. After each noun a verb may come: "
+    "who still knows the label at the last?",
     "recall": "After every ? stands the first symbol again, each time further back. Who still knows it at the last?",
     "brackets": "Whether a sentence ends after ) takes counting. Which memories step with the brackets, and which "
     "gates stay near 0.5?",
@@ -269,6 +304,8 @@ def examples_for(opened: OpenModel) -> list[Example]:
     if opened.is_asked:
         asked = Example(opened.written, f"A {opened.task.whole} as it is asked.")
         return ASKED.get((opened.task.name, name), [asked])
+    if (opened.task.name, name) in ASKED:
+        return ASKED[opened.task.name, name]
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return [replace(example, look=look_for(example, opened)) for example in examples]
@@ -279,6 +316,8 @@ def examples_for(opened: OpenModel) -> list[Example]:
 def guide_to(opened: OpenModel) -> str:
     """A sentence or two for somebody who never met that shape of sequence; empty for text that is gone on with."""
     guide = GUIDES.get(opened.task.name, "")
+    if opened.labels:
+        return f"{guide} {BARS}"
     if opened.says_another:
         return f"{guide} {NO_LOOK if opened.checkpoint.model.attention == 'none' else LOOKS}"
     if opened.task.one_way or not guide:

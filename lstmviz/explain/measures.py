@@ -9,23 +9,29 @@ import numpy as np
 from lstmviz.cells import cell_called
 from lstmviz.explain.alignment import Compared, Place
 from lstmviz.explain.rows import role_in
-from lstmviz.reading import running_mean
+from lstmviz.reading import OpenModel, running_mean
 from lstmviz.roles import ROLES
 from lstmviz.wire import answer_of
 
 GAIN = "memory gains"  # there where something is laid over the losses
 PROBABILITY = "probability"  # there where labels are said
-OF_TEXT, OF_LABELS = ("perplexity", GAIN), (PROBABILITY,)  # charts that there are of the one only
+DEPENDS = "label matters"  # there where a label begins what is said
 CHARTS = {  # name -> what stands below it, and whether it is of one gate
     "loss": ("nats a token", False),
     GAIN: ("nats less", False),
     "perplexity": ("so far", False),
     PROBABILITY: ("of the right one", False),
+    DEPENDS: ("for what is\nsaid next", False),
     "mean": ("over all units", True),
     "below 0.1": ("share of units", True),
     "above 0.9": ("share of units", True),
     "half-life": ("of what is held,\nin tokens", False),
 }
+
+
+def without(opened: OpenModel) -> list[str]:
+    """Charts that there are none of for such a model."""
+    return [*(("perplexity", GAIN) if opened.is_asked else (PROBABILITY,)), *(() if opened.labels else (DEPENDS,))]
 
 
 def measures(model: Compared, place: Place, gate: str, at: np.ndarray, by: str) -> dict[str, np.ndarray | None]:
@@ -47,6 +53,8 @@ def measures(model: Compared, place: Place, gate: str, at: np.ndarray, by: str) 
         found[GAIN] = losses(model.beside_nll, at, by)["loss"] - own["loss"]
     if answer := answer_of(model.opened, reading):
         found["perplexity"], found[PROBABILITY] = None, placed(np.array(answer.probability, float))
+    if reading.depends is not None:
+        found[DEPENDS] = placed(reading.depends)
     if track is None:
         return found
     keeps = share = reading.kept

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, Place, shared_axis
-from lstmviz.explain.measures import CHARTS, GAIN, OF_LABELS, OF_TEXT, measures
+from lstmviz.explain.measures import CHARTS, GAIN, measures, without
 from lstmviz.model import parameter_count, perplexity
 from lstmviz.reading import OpenModel, Reading
 from lstmviz.trace import DIRECTIONS, GateTrace
@@ -78,7 +78,7 @@ def lines_table(text: str, models: list[Compared], place: Place) -> pd.DataFrame
         for gate in ("keeps", "writes", "shows"):
             found = measures(model, place, gate, at, axis.by)
             whole = {name: found[name] for name, (_, of_gate) in CHARTS.items() if not of_gate}
-            for name in OF_TEXT if model.opened.is_asked else OF_LABELS:
+            for name in without(model.opened):
                 del whole[name]
             if not any(each.beside for each in models):
                 whole.pop(GAIN, None)

@@ -20,9 +20,10 @@ from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, keep_text, kept_as, type_sentence
+from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import SENTENCE, Compare, readings, report, session
+from lstmviz.ui.session import BEGUN, SENTENCE, Compare, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.ui.trees import read_typed
 from lstmviz.wire import Frame, Note
@@ -41,6 +42,8 @@ def page() -> None:
         return
     first, every = next(iter(opened.values())), list(opened.values())
     keep_text(f"compare {kept_as(first)}", first, SENTENCE)
+    if BEGUN.value() not in (None, *first.labels):
+        BEGUN.forget()
     view, beside = compare_bar(opened, {address: baselines(each, home) for address, each in opened.items()})
     facts = differences(every, [reads(model) for model in every])
     compare(opened, beside, view, facts, kinship(every))
@@ -64,10 +67,14 @@ def compare(
             text, link = type_sentence(first, SENTENCE), no_image()
             kept.compare, said_of = read_typed(dict(pairs), text, kept.compare)
         else:
+            begun, said_of = choose_label(first, BEGUN) if first.labels else ("", [])
             text = type_sentence(first, SENTENCE)
             most = tokens_at_most(sum(each.width for each in opened.values()))
-            kept.compare = {name: read(each, text, kept.compare.get(name), most) for name, each in pairs}
-            said_of, link = [], no_image()
+            kept.compare = {
+                name: read(each, text, kept.compare.get(name), most, each.labels.index(begun) if begun else 0)
+                for name, each in pairs
+            }
+            link = no_image()
         compared = side_by_side(opened, kept.compare, beside)
         if len(compared) < len(opened):
             nothing = "There is nothing to read yet. Type above, and every model answers each key."

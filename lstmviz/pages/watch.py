@@ -28,9 +28,10 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, is_grammar, keep_text, open_baseline, type_sentence
+from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, report, session
+from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, Watch, readings, report, session
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
@@ -115,6 +116,8 @@ def begin(address: Address, opened: OpenModel) -> None:
         LAYER.forget()
         BASELINE.forget()
         memory.time = memory.unit = None
+    if another and LABEL.value() not in (None, *opened.labels):
+        LABEL.forget()
     if another:
         readings().watch = memory.selected = None
     memory.begun = True
@@ -138,9 +141,10 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
             reading = kept.watch = found[""]
             notes = [*guided(opened, text), *notes]
         else:
+            begun, notes = choose_label(opened, LABEL) if opened.labels else ("", [])
             text = type_sentence(opened, TEXT)
-            reading = kept.watch = read(opened, text, kept.watch)
-            notes, link = notes_on(opened, text, reading), no_image()
+            reading = kept.watch = read(opened, text, kept.watch, label=opened.labels.index(begun) if begun else 0)
+            notes, link = [*notes, *notes_on(opened, text, reading)], no_image()
         message, said = b"", report("map")
         if reading:
             selection = selection_in(opened, reading, layers, said.selection)
@@ -183,10 +187,11 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
         count = reading.count + reading.dropped
         least = "more than " if len(text) == LONGEST else ""
         notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {reading.count:,} are shown."))
-    typed = reading.ids[1:] if opened.context else reading.ids  # a grammar's sentence is read after the end of another
+    # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
+    typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
     typed = typed[: reading.count]
     unknown = typed.count(vocabulary.ids["<unk>"])
-    if unknown == len(typed):
+    if typed and unknown == len(typed):
         same = "to it each is the same <unk>, marked by a dashed underline"
         notes.append(("warning", f"The model knows none of these {noun}: {same}."))
     elif unknown and reading.said:

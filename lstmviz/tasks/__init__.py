@@ -11,9 +11,10 @@ which nothing depends, and a label is `IGNORED` where none is asked; so N–1 (`
 of each and N–N (`tag`) one at every token, by the same function. Who says labels of tokens has two vocabularies: what
 it says, and what it reads. Another head or encoder is another module at one of the model's three doors (embed, run,
 decode), as the rows of an image enter by a linear map, and words by filters over their letters (`Spelled`: a token is
-then a row of these, so X is more than 1); a label that begins one (1–N) is a state for ``run``; where a sequence is
-said for another (`translate`), an `Attending` stands in the place of the `Stack`, and what was said before beside what
-is read; a tree (`tree`) has a `TreeStack` for its cells and, where lengths would be, each node's parent.
+then a row of these, so X is more than 1); a label that begins a text (1–N, `caption`) is made into a state for
+``run``; where a sequence is said for another (`translate`), an `Attending` stands in the place of the `Stack`, and what
+was said before beside what is read; a tree (`tree`) has a `TreeStack` for its cells and, where lengths would be, each
+node's parent.
 Whoever stands above does not ask which task it is, but for what it needs: labels, rows, tokens to read.
 """
 
@@ -25,6 +26,7 @@ from typing import Any
 from lstmviz.config import Attention, ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import Judgement, Task
+from lstmviz.tasks.caption import CAPTION
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.classify_text import CLASSIFY_TEXT
 from lstmviz.tasks.language import LANGUAGE
@@ -32,8 +34,8 @@ from lstmviz.tasks.tag import TAG
 from lstmviz.tasks.translate import TRANSLATE
 from lstmviz.tasks.tree import TREE
 
-TASKS = {task.name: task for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, TRANSLATE, TREE)}
-DECIDED = "row_size", "tokens_read"  # of a model by its data, which have them under the same names
+TASKS = {task.name: task for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, CAPTION, TRANSLATE, TREE)}
+DECIDED = "row_size", "tokens_read", "labels_read"  # of a model by its data, which have them under the same names
 
 
 def open_data(config: TrainConfig, vocabulary: Vocabulary | None = None, reads: Vocabulary | None = None) -> Corpus:
@@ -75,6 +77,9 @@ def fitted_to(corpus: Corpus, model: ModelConfig) -> ModelConfig:
     if model.tokens_read not in (None, corpus.tokens_read):
         has = f"labelled texts of {corpus.tokens_read:,}" if corpus.tokens_read else "none with labels of their own"
         raise ValueError(f"the model reads texts of {model.tokens_read:,} tokens; {corpus.name} has {has}")
+    if model.labels_read not in (None, corpus.labels_read):
+        has = f"{corpus.labels_read:,} labels" if corpus.labels_read else "no labels that begin a text"
+        raise ValueError(f"the model says what one of {model.labels_read:,} labels begins; {corpus.name} has {has}")
     if model.attention and not corpus.attention:
         raise ValueError(f"{corpus.name} has no sequences to be said for others; leave attention out")
     if model.letters and not corpus.letters:

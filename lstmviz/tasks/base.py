@@ -65,7 +65,7 @@ class Task:
     built_in: tuple[str, ...]
     open: Open
     parts: Parts | None = None
-    reads: Literal["tokens", "images", "trees"] = "tokens"
+    reads: Literal["tokens", "images", "trees", "labels"] = "tokens"
     says: Literal["labels", "tokens"] = "labels"
     one_way: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
@@ -84,18 +84,20 @@ class Task:
         Raises:
             ValueError: so it is.
         """
-        found = "images" if model.row_size is not None else "trees" if model.cell in TREE_CELLS else "tokens"
+        found = "trees" if model.cell in TREE_CELLS else "tokens"
+        found = "images" if model.row_size is not None else "labels" if model.labels_read is not None else found
         says = "labels" if vocabulary.level == "label" else "tokens"
         if (found, says) != (self.reads, self.says):
             raise ValueError(f"a model that reads {found} and says {says} is not for the task {self.name}")
         own = self.parts is not None and found != "images"  # it reads others than it says
-        if (model.attention is not None) != (own and says == "tokens"):
+        if (model.attention is not None) != (own and found == says == "tokens"):
             raise ValueError(f"attention is {model.attention}: such a model is not for the task {self.name}")
-        if own != (reads is not None) or model.tokens_read != (len(reads) if reads else None):
-            known = f"{len(reads):,}" if reads else "no"
-            raise ValueError(f"the model reads {model.tokens_read or 'no'} tokens of its own; {known} are named")
-        if reads and reads.level == "label":
-            raise ValueError("the tokens that the model reads are called labels")
+        many = model.labels_read or model.tokens_read
+        if own != (reads is not None) or many != (len(reads) if reads else None):
+            known, what = f"{len(reads):,}" if reads else "no", "labels" if found == "labels" else "tokens of its own"
+            raise ValueError(f"the model reads {many or 'no'} {what}; {known} are named")
+        if reads and (reads.level == "label") != (found == "labels"):
+            raise ValueError(f"the {found} that the model reads are called {reads.level}s")
         if (model.letters is not None) != (spelled := reads is not None and reads.level == "letters"):
             words = "" if spelled else " not"
             raise ValueError(f"letters is {model.letters}, and words are{words} read by their letters")

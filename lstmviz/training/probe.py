@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lstmviz.caption import trace_caption
 from lstmviz.cells import TREE_CELLS, cell_called
+from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
@@ -37,6 +39,7 @@ class Probe:
         said_from: the first column that is said for what was read, all numbered as in a `Reading`; else 0.
         looks: how much each of them looks at each that was read, ``(T - S, S)``; None without attention.
         parents: of the nodes of a tree, which were read instead of tokens.
+        begun: where a label begins the sentence, that label, as the corpus numbers them.
     """
 
     trace: GateTrace
@@ -48,12 +51,14 @@ class Probe:
     said_from: int = 0
     looks: np.ndarray | None = None
     parents: list[int] | None = None
+    begun: int | None = None
 
     @classmethod
     def of(cls, model: LanguageModel, corpus: Corpus, sentence: str) -> Probe:
         """Read it after the first lines of the validation text: in training no sentence begins from nothing. The last
         token of those lines comes first. A model that says labels reads what is asked of it from nothing: the sentence,
-        or one of the validation part. So does one that says another sequence for it.
+        or one of the validation part. So does one that says another sequence for it. Where a label begins what is
+        said, it is that of one of the validation part.
 
         Args:
             model: put into eval mode.
@@ -80,6 +85,11 @@ class Probe:
             ids, right = corpus.reads.encode_tokens(tree.symbols), values_asked(tree, corpus.vocabulary)
             said = likely.ids, likely.probabilities
             return cls(replace(trace, tokens=()), ids, *said, right=right, parents=[*tree.parents])
+        if corpus.labels_read:
+            _, labels, said = _usual(corpus.valid[..., [1, 0, 2]]).long().T  # (T,) each
+            typed, begun = corpus.vocabulary.encode(sentence) or said.tolist(), int(labels[0])
+            trace, likely = trace_caption(model.eval(), begun, torch.tensor(typed))
+            return cls(trace, [BEGIN, *typed], likely.ids, likely.probabilities, begun=begun)
         if corpus.reads:
             sequence = _usual(corpus.valid).long()
             tokens, labels = sequence[:, :-1].squeeze(-1), sequence[:, -1]  # (T,), or of words by letters (T, W); (T,)
@@ -108,7 +118,7 @@ class Probe:
         """As an npz file: the arrays of the trace by their names, and beside them what else there is, but for None."""
         beside = {"nll": self.trace.nll, "ids": np.array(self.ids)}
         beside |= {"likely": self.likely, "probabilities": self.probabilities}
-        if_any = {"image": self.image, "label": self.right, "parents": self.parents}
+        if_any = {"image": self.image, "label": self.right, "parents": self.parents, "begun": self.begun}
         if_any |= {"said_from": self.said_from or None, "looks": self.looks}
         beside |= {name: np.asarray(value) for name, value in if_any.items() if value is not None}
         buffer = io.BytesIO()
@@ -132,14 +142,16 @@ class Probe:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             ids, likely, probabilities, nll = (arrays.pop(name) for name in ("ids", "likely", "probabilities", "nll"))
-            image, label, parents, looks = (arrays.pop(name, None) for name in ("image", "label", "parents", "looks"))
+            if_any = ("image", "label", "parents", "looks", "begun")
+            image, label, parents, looks, begun = (arrays.pop(name, None) for name in if_any)
             said_from = int(arrays.pop("said_from", 0))
             right = None if label is None else np.broadcast_to(label, nll.shape).tolist()  # it was a single one once
             both = next(iter(arrays.values())).ndim == 4
             outer = ("layer", "direction", "time") if both else ("layer", "time")
             trace = GateTrace(arrays, cell, outer, nll)
-            parents = None if parents is None else list(parents.tolist())
-            return cls(trace, _ids(ids), likely, probabilities, image, right, said_from, looks, parents)
+            parents, begun = None if parents is None else list(parents.tolist()), None if begun is None else int(begun)
+            beside = image, right, said_from, looks, parents, begun
+            return cls(trace, _ids(ids), likely, probabilities, *beside)
         except Exception as error:  # zipfile, zlib and numpy fail in a dozen ways at what is none
             raise ValueError("the file is damaged, or none of lstmviz") from error
 
@@ -185,6 +197,7 @@ class Probe:
             and all(values.dtype.kind == "f" for values in (*self.trace.values(), self.trace.nll, self.probabilities))
             and self.likely.shape == self.probabilities.shape == (count, min(5, known))
             and len(self.right or self.ids) == count
+            and (self.begun in range(len(opened.labels)) if opened.labels else self.begun is None)
             and (side or np.shape(self.ids) == (count, *end.shape[1:]))
             and all(type(each) is int and 0 <= each < known for row in said for each in row)
             and all(type(each) is int and 0 <= each < len(opened.reads) for each in np.ravel(read).tolist())
@@ -205,7 +218,7 @@ class Probe:
             pieces, ids = [*(opened.reads.token(i) for i in read), *(says.tokens[i] for i in told)], self.ids
         likely = self.likely, self.probabilities
         as_said = said_of(opened, self.ids[:begin], told, self.looks) if begin else None
-        more = {"image": self.image, "right": self.right, "said": as_said, "expression": tree}
+        more = {"image": self.image, "right": self.right, "said": as_said, "expression": tree, "begun": self.begun}
         return Reading(pieces, ids, 0, self.trace, *likely, opened.model, **more)
 
 

@@ -15,9 +15,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz.caption import write
 from lstmviz.card import card
 from lstmviz.checkpoint import Checkpoint, digest_of
 from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.vocabulary import read_by
 from lstmviz.disk import name_of, read_bytes, reason, write_atomically
 from lstmviz.model import LanguageModel
 from lstmviz.tasks import fitted_to, open_data
@@ -98,7 +100,7 @@ def _trainer(asked: RunConfig | None, world: World) -> Trainer:
     corpus = world.agree(lambda: open_data(config.train))
     model_config = world.agree(lambda: fitted_to(corpus, config.model))
     train = config.train
-    if (level := (corpus.reads or corpus.vocabulary).level) != "label":
+    if (level := read_by(corpus.vocabulary, corpus.reads).level) != "label":
         train = dataclasses.replace(train, level=level)
 
     def make() -> Trainer:
@@ -357,12 +359,15 @@ def _finite(when: str) -> Iterator[None]:
 def _sample(trainer: Trainer) -> str:
     """What the model writes now, always from the same random numbers, so that only the learning shows.
 
-    One that says labels writes nothing.
+    One that says labels writes nothing, and one whose texts a label begins one text for each of the first few.
     """
-    vocabulary = trainer.corpus.vocabulary
+    vocabulary, model = trainer.corpus.vocabulary, trainer.model.eval()
+    count = 120 if vocabulary.level == "char" else 30
+    if trainer.corpus.reads and (labels := trainer.corpus.labels_read):
+        names = trainer.corpus.reads.tokens
+        texts = (write(model, vocabulary, k, count, temperature=0.8, seed=0).tolist() for k in range(min(labels, 10)))
+        return "\n".join(f"{name}: {vocabulary.decode(text).strip()}" for name, text in zip(names, texts, strict=False))
     if trainer.labelled:
         return ""
-    trainer.model.eval()
-    count = 120 if vocabulary.level == "char" else 30
     start = torch.tensor([vocabulary.end], device=trainer.device)
-    return vocabulary.decode(trainer.model.sample(start, count, temperature=0.8, seed=0).tolist())
+    return vocabulary.decode(model.sample(start, count, temperature=0.8, seed=0).tolist())

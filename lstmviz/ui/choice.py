@@ -185,7 +185,8 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
                 st.error(f"{plain(str(address))} cannot be opened: {plain(str(error))}.")
                 continue
             first, model = next(iter(opened.items()), (address, found))
-            if found.task == model.task and what_it_reads(found) == what_it_reads(model):
+            same = what_it_reads(found) == what_it_reads(model) and {*found.labels} == {*model.labels}
+            if found.task == model.task and same:
                 opened[address] = found
             else:
                 reads = f"{plain(str(address))} reads {what_it_reads(found)}, and {plain(str(first))}"
@@ -195,6 +196,8 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
 
 def what_it_reads(opened: OpenModel) -> str:
     """In words, in the middle of a sentence."""
+    if opened.labels:
+        return f"a text that one of {len(opened.labels)} labels begins ({plain(opened.labels[0])}, …)"
     if not opened.side:
         return "a text"
     seed = opened.checkpoint.train.permuted

@@ -7,7 +7,7 @@ import streamlit as st
 from lstmviz.baselines import NGram
 from lstmviz.explain.alignment import Compared, Place
 from lstmviz.explain.comparison import View
-from lstmviz.explain.measures import CHARTS, GAIN, OF_LABELS, OF_TEXT, PROBABILITY
+from lstmviz.explain.measures import CHARTS, DEPENDS, GAIN, PROBABILITY, without
 from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
 from lstmviz.reading import ARROWS, OpenModel, Reading
@@ -53,7 +53,7 @@ def compare_bar(
             )
             order = order_control(only, "order_of_rows")
         with st.popover("charts"):
-            charts, gate = chart_controls(first.is_asked)
+            charts, gate = chart_controls(first)
         baseline = baseline_control(next(filter(None, baselines.values()), {}), BESIDE)
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
     ngram = open_baseline(baseline)
@@ -93,14 +93,15 @@ def difference_control() -> bool:
     return st.segmented_control("show", ["values", "difference"], default="values", key="show", **BARE) == "difference"
 
 
-def chart_controls(of_labels: bool) -> tuple[list[str], str]:
-    """Which charts are drawn, and of which gate those are that are of one."""
+def chart_controls(opened: OpenModel) -> tuple[list[str], str]:
+    """Which charts are drawn of such models, and of which gate those are that are of one."""
+    of, usual = "_of_images" if opened.is_asked else "_of_captions" if opened.labels else "", ["loss", "mean"]
     charts = st.pills(
         "a line for every model",
-        [chart for chart in CHARTS if chart != GAIN and chart not in (OF_TEXT if of_labels else OF_LABELS)],
+        [chart for chart in CHARTS if chart not in (GAIN, *without(opened))],
         selection_mode="multi",
-        default=[PROBABILITY if of_labels else "loss", "mean"],
-        key="charts_of_images" if of_labels else "charts",
+        default=[PROBABILITY, "mean"] if opened.is_asked else [*usual, DEPENDS] if opened.labels else usual,
+        key=f"charts{of}",
         bind="query-params",
     )
     gate = st.segmented_control(

@@ -21,7 +21,18 @@ from lstmviz.data.expressions import Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.images import DIGITS
 from lstmviz.data.nonsense import NONSENSE
-from lstmviz.data.vocabulary import IGNORED, PADDING, SPECIALS, UNK, Corpus, Vocabulary, plain, shown, well_formed
+from lstmviz.data.vocabulary import (
+    IGNORED,
+    PADDING,
+    SPECIALS,
+    UNK,
+    Corpus,
+    Vocabulary,
+    plain,
+    read_by,
+    shown,
+    well_formed,
+)
 from lstmviz.disk import reason
 from lstmviz.explain.examples import GUIDES
 from lstmviz.home import CLASS, Home
@@ -45,6 +56,7 @@ FILE = "a file on this machine"
 FORMS = {
     "tag": "A line a token: the token, a tab and its label; after each sequence an empty line.",
     "classify_text": "A line a text: its label, a tab and the text.",
+    "caption": "A line a text: the label that begins it, a tab and the text.",
     "translate": "A line a pair: what is read, a tab and what is to be said.",
     "tree": "A line an expression, as max(3, min(7, 2), 5).",
 }  # of the files
@@ -154,7 +166,7 @@ def form(home: Home, trained: list[Snapshot]) -> None:
     preview(corpus)
     with action:
         st.caption(budget.announced(grid, models, corpus, step, evaluation, says_time=unit != "seconds"))
-        reads = corpus.reads or corpus.vocabulary
+        reads = read_by(corpus.vocabulary, corpus.reads)
         read = reads.encode(probe) if probe else []
         if read and set(read) == {reads.ids[UNK]}:
             st.caption("The probe sentence has nothing that is in the vocabulary: its gates will tell little.")
@@ -408,17 +420,19 @@ def cut_into(levels: dict[str, Level], task: str) -> Level:
 
 def preview_sequences(corpus: Corpus, reads: Vocabulary) -> None:
     """The first sequences with what is said of them, and how many there are."""
-    shown = []
+    lines = []
     for sequence in corpus.train[:6]:  # (T, X + 1)
         there, said = sequence[sequence[:, 0] != PADDING], sequence[sequence[:, -1] != IGNORED, -1].tolist()
         read = (there[:, :-1] if corpus.letters else there[:, 0]).tolist()
         answers = [corpus.vocabulary.display(i) for i in said]
         inputs = " ".join(reads.display(i) for i in read)
-        if sequence.shape[-1] == 3 and not corpus.attention:  # a tree: symbols, parents and values
+        if corpus.labels_read:
+            inputs = shown(reads.tokens[int(sequence[0, 0])])
+        elif sequence.shape[-1] == 3 and not corpus.attention:  # a tree: symbols, parents and values
             parents = sequence[: len(read), 1].tolist()
             inputs = f"{Expression(tuple(reads.tokens[i] for i in read), tuple(parents))}"
-        shown.append(f"{inputs}  →  {' '.join(answers)}")
-    st.code("\n".join(shown), language=None, wrap_lines=True)
+        lines.append(f"{inputs}  →  {' '.join(answers)}")
+    st.code("\n".join(lines), language=None, wrap_lines=True)
     sizes = len(corpus.train), len(corpus.valid), len(corpus.test)
     parts = "{:,} sequences to learn from, {:,} to validate, {:,} to test".format(*sizes)
     labels = f", {len(corpus.vocabulary)} labels" if corpus.vocabulary.level == "label" else ""

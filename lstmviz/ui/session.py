@@ -38,11 +38,13 @@ class Sentences:
         reader: who reads it: a page, and what on it decides of the text.
         texts: task and corpus -> what was last typed for their models.
         examples: how often one was chosen.
+        strange: a label that the link asked for and the model does not know, until another is chosen.
     """
 
     reader: str | None = None
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
     examples: int = 0
+    strange: str = ""
 
 
 @dataclass(frozen=True)
@@ -264,6 +266,7 @@ class Widget(Generic[T]):
 MODEL, UPLOAD = Widget[str]("model"), Widget[UploadedFile]("upload")
 MODELS = Widget[list[str]]("models")
 BASELINE, BESIDE = Widget[str]("baseline"), Widget[str]("beside")  # on Watch and on Compare, as the next
+LABEL, BEGUN = Widget[str]("label"), Widget[str]("begun")  # on Watch and on Compare
 LAYER = Widget[str]("layer")  # on Watch; Compare's, which is called depth, nobody else asks
 # Pages have boxes of their own: one that they shared Streamlit would empty when the browser goes back from the one page
 # to the other.

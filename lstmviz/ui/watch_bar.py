@@ -108,7 +108,7 @@ def continue_controls(opened: OpenModel) -> None:
         memory.draws += 1
         try:
             more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
-        except FloatingPointError as error:
+        except (FloatingPointError, ValueError) as error:
             memory.problem = str(error)
             return
         joined = opened.checkpoint.vocabulary.joined(text, more)

@@ -339,7 +339,7 @@ class GateMap {
       right: data.answer?.known ? data.answer.labels[time] : null,
       layer_label: data.layers.length > 1 ? panels[0].layer_label : "", reverse: panels[0].reverse, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,
       annotation: annotationOf(data, unit, layer),
-      begins: data.begins, symbols: data.symbols, does: data.does, lets_out: data.lets_out, resets: data.resets,
+      begins: data.begins, begun: data.begun?.label ?? null, depends: data.begun?.depends[time] ?? null, symbols: data.symbols, does: data.does, lets_out: data.lets_out, resets: data.resets,
       nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),
       next: {
         tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],

@@ -43,9 +43,10 @@ function cellCard(seen) {
   if (seen.reverse) card.append(make("p", "quiet", "← reads from the right: the step before is the token after."));
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${inline(seen.reads)}.`));
   const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;
-  const surprise = seen.answer ? `${seen.answer}.` : missing(seen.nll) ? (seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
+  const surprise = seen.answer ? `${seen.answer}.` : missing(seen.nll) ? (seen.begun !== null ? "The label begins it: nothing predicted that." : seen.begins ? "The first token: nothing predicted it." : "It ends what was read before.") :
     `Was given probability ${seen.nll > 7.6 ? "below 0.0005" : number(Math.exp(-seen.nll), 3)}: ${losses}.`;
   card.append(make("p", "quiet", surprise));
+  if (!missing(seen.depends)) card.append(make("p", "quiet", `Another label would change ${percent(seen.depends)} of what comes next.`));
   if (seen.looks) card.append(make("p", "quiet", `${seen.looks}.`));
   return card;
 }

@@ -7,10 +7,11 @@ import { ALIKE, inline, likeliest, list, missing, number, percent, perplexity, s
 const known = (...values) => values.every((value) => Number.isFinite(value));
 
 // It follows from what the cell says that it does, not from the names of its gates: see deeds.js. `roles` have a value and the
-// one before; `begins`: nothing was read before the first token; `lets_out`: what an output gate lets out; `resets`: what a
-// gate that looks back acts on.
-export function sentence({ roles, time, begins, symbols, does, lets_out, resets, children, parent }) {
+// one before; `begins`: nothing was read before the first token; `begun`: the label that began it; `lets_out`: what an output
+// gate lets out; `resets`: what a gate that looks back acts on.
+export function sentence({ roles, time, begins, begun = null, symbols, does, lets_out, resets, children, parent }) {
   if (children) return inTree({ roles, symbols, does, lets_out, children, parent });
+  if (time === 0 && begun !== null) return `What it held before is what the label “${inline(begun)}” made.`;
   if (time > 0 && time === roles[0].begin) return "What it held before was made of all that was read.";
   if (time === 0 && !begins) return "What it held before this token is not on the map.";
   const now = Object.fromEntries(roles.map(({ role, value }) => [role, value]));

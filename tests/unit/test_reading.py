@@ -31,7 +31,9 @@ def message(opened: OpenModel, text: str, held=(), **options) -> tuple[dict, np.
 
 def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(reading, "trace_tokens", lambda m, t, e=None: asked.append(len(t)) or trace_tokens(m, t, e))
+    monkeypatch.setattr(
+        reading, "trace_tokens", lambda m, t, e=None, state=None: asked.append(len(t)) or trace_tokens(m, t, e)
+    )
     last = None
     for text in ("abc", "abc ", "abc", "abb", "abb", "b", ""):
         last = read(opened, text, last) or last

@@ -324,7 +324,7 @@ def test_examples_are_enlarged_for_a_model_of_larger_images():
 
 
 def test_every_task_says_what_it_is_and_has_data_of_its_own():
-    assert [*TASKS] == ["language", "classify", "classify_text", "tag", "translate", "tree"]
+    assert [*TASKS] == ["language", "classify", "classify_text", "tag", "caption", "translate", "tree"]
     for name, task in TASKS.items():
         assert task.name == name and task.title and task.built_in
         for data in task.built_in:

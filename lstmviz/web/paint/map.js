@@ -6,6 +6,7 @@
 import { lookOf } from "../say.js";
 import { chosen, clamp, GAP, leanAt, lineAt, partOf, RIGHT, rows, timeAt, x } from "../view.js";
 import { drawAnswer } from "./answer.js";
+import { BEGUN, drawBegun } from "./begun.js";
 import { attentionRows, drawAttention, drawParts, PARTS, sourceAt } from "./attention.js";
 import { drawGain, GAIN } from "./gain.js";
 import { drawLoss, LOSS } from "./loss.js";
@@ -39,7 +40,8 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   const band = lean || data.image ? 12 : bandOf(data) || strip; // of the selected unit: what does not fit is not drawn again
   const role = column >= 32 ? 34 : 22; // the height of a strip, with numbers over its bars or without
   const own = 22 + band + 6 + roles.length * role + 4;
-  const above = gainTop + (data.beside ? GAIN + GAP : 0), attention = gap ? attentionRows(data, above, column) : null;
+  const begunTop = gainTop + (data.beside ? GAIN + GAP : 0), above = begunTop + (data.begun?.depends.length ? BEGUN + GAP : 0);
+  const attention = gap ? attentionRows(data, above, column) : null;
   const bands = banded(data.panels.filter((panel) => panel.drawn)), top = attention ? attention.end + GAP : above;
   const room = data.height || window - ABOVE - own;
   const share = clamp((room - top) / Math.max(1, bands.length) - GAP, LOWEST, HIGHEST);
@@ -57,7 +59,8 @@ export function mapView(paint, data, theme, { width, window, dpr, zoom, first, t
   const unitTop = y + 18, rolesTop = unitTop + band + 6;
   return rowsFrom(first, {
     width, height: rolesTop + roles.length * role + 4, dpr, narrow, gutter, left: gutter, right, column, strip, lean, tree, gap,
-    head, time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, gainTop, attention, roles, role, band, unitTop, rolesTop,
+    head, time, unit, layer, units, panels, panelsEnd: y - GAP, lossTop, gainTop, begunTop, attention, roles, role,
+    band, unitTop, rolesTop,
   });
 }
 
@@ -97,6 +100,7 @@ export function drawMap(paint, view, data, theme) {
   if (view.tree) drawTree(paint, view, data, theme, { ...data, panels: panelsOf(data, view.layer) });
   const beyond = (data.answer ? drawAnswer : drawLoss)(paint, view, data, theme);
   if (data.beside) drawGain(paint, view, data, theme);
+  if (data.begun?.depends.length) drawBegun(paint, view, data, theme);
   if (view.gap) drawParts(paint, view, data, theme);
   if (view.attention) drawAttention(paint, view, data, theme);
   for (const place of view.panels) drawPanel(paint, view, place, theme);
