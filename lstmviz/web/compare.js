@@ -219,7 +219,7 @@ class Comparison {
         make("span", "likely", "", [make("i", "", panel.symbol), ` ${number(valueOf(panel, unit, time))}`]));
       return make("span", "", "", values);
     });
-    line(header.level === "row" || header.said_from ? "says" : "expects next", (model) => {
+    line(header.asks.startsWith("next") ? "expects next" : "says", (model) => {
       const t = model.at[time], { top } = model.data;
       if (t < 0) return make("span", "quiet", "reads nothing here");
       if (!top.tokens[t].length) return make("span", "quiet", "only reads here");

@@ -143,10 +143,10 @@ class GateMap {
   placeOf(layer) { return this.view.panels.find((place) => place.panel.layer === layer); }
 
   describe() { // the line over the map, and what the buttons can still do
-    const { data, view, zoom } = this, { layer } = view, count = data.tokens.length, place = this.placeOf(layer);
+    const { data, view, zoom } = this, { layer } = view, columns = data.tokens.length, count = columns - (data.begun ? 1 : 0), place = this.placeOf(layer);
     const units = panelsOf(data, layer)[0].size, shown = view.units.get(layer).length;
     const parts = [`${count} ${data.noun}${count === 1 ? "" : "s"} × ${shown < units ? `${shown} of ` : ""}${units} units`];
-    if (view.to - view.from < count) parts.push(`showing ${view.from}–${view.to - 1}`);
+    if (view.to - view.from < columns) parts.push(`showing ${view.from}–${view.to - 1}`);
     if (place?.rows < shown) parts.push(`rows ${place.first}–${place.first + place.rows - 1}`);
     if (place?.pitch < 1) parts.push(`a line is the mean of ${pool(place.pitch)} units`);
     this.note.textContent = this.note.title = parts.join(" · ");

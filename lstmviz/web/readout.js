@@ -79,7 +79,7 @@ function nextCard({ next, level, mode, asks, answer, right }) {
     const share = next.probabilities[k], typed = next.typed[k];
     const name = make("span", "name", token), value = make("span", "value", number(share));
     const parts = [name, bar(share, INKS[mode].likely), value];
-    if (answer) return make("div", `row next label${token === right ? " right" : ""}`, "", parts);
+    if (answer) return row(`next label${token === right ? " right" : ""}`, parts, inline(token));
     const button = make("button", "row next", "", parts);
     const title = typed === null ? `${inline(token)} cannot be typed` : `append ${inline(token)} to the sentence`;
     Object.assign(button, { type: "button", title, disabled: typed === null });
@@ -87,7 +87,7 @@ function nextCard({ next, level, mode, asks, answer, right }) {
     return button;
   });
   if (!rows.length) rows.push(make("p", "quiet", "Nothing is said yet."));
-  return make("div", "card likely", "", [make("h4", "", asks), ...rows]);
+  return make("div", `card likely${answer ? " labels" : ""}`, "", [make("h4", "", asks), ...rows]);
 }
 
 // As if it had been typed at the end of the box: so a click is a key like any other, and none of those before it is lost.

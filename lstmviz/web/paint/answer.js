@@ -23,7 +23,7 @@ export function drawAnswer(paint, view, data, theme) {
       paint.globalAlpha = 1;
       if (column < 9) continue;
       const style = right ? { weight: 700, colour: theme.likely } : { alpha: 0.7 };
-      write(paint, theme, label, x(view, t) + column / 2, bottom - height - 7, { ...style, size: 12, align: "center", room: column });
+      write(paint, theme, label, x(view, t) + column / 2, bottom - height - 7, { ...style, size: 12, align: "center", room: column - 3 });
     }
   });
   paint.fillStyle = theme.line;

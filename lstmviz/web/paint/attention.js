@@ -50,7 +50,7 @@ export function drawAttention(paint, view, data, theme) {
   name(view.narrow ? "α" : "attention", 13, 10, { weight: 700 });
   if (!view.narrow && height > 34) name("where it looks", 11, 28, { alpha: 0.65 });
   if (!view.narrow && height > 50 && attention.aligned.some((place) => !missing(place))) name("▢ where it comes from", 11, 44, { alpha: 0.65 });
-  drawScale(paint, theme, GATE, view.end, y, height);
+  if (height > 24) drawScale(paint, theme, GATE, view.end, y, height); // else its bounds lie over one another
   const part = partOf(view, saidOf(data));
   if (!part) return;
   betweenGutters(paint, part, y, height, () => {

@@ -110,7 +110,7 @@ function drawNode(paint, view, theme, { label, says, right }, px, py, level) {
 function drawLegend(paint, view, theme, colour, whose) {
   const quiet = { size: 11, alpha: 0.75 };
   if (!view.narrow && !view.stacked) {
-    const lines = ["line: of what a child holds,", "the share its parent keeps", ...(whose ? [whose] : [])];
+    const lines = ["line: of what a child holds,", "the share its parent keeps,", ["mean of units", whose].filter(Boolean).join(" ")];
     lines.forEach((text, k) => write(paint, theme, text, view.left - 12, 12 + 15 * k, { ...quiet, room: view.left - 14 }));
   }
   const most = 6 * Math.min(1, levelOf(view) / 20);
