@@ -74,7 +74,7 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
-            "reads": "in both directions" if model.looks_ahead else "from the left",
+            "reads": None if model.reads_trees else "in both directions" if model.looks_ahead else "from the left",
             "attention": config.attention,
             "right": None if accuracy is None else f"{accuracy:.2%}",
             "validation": f"{nll:.4f} nats/{level}" + (f", {unknown_said(unknown)}" if unknown else ""),

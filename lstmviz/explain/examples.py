@@ -180,8 +180,8 @@ ASKED = {  # of tasks in which a text is not gone on with, by task and corpus
     ("tag", "nonsense"): [
         Example(
             "the plimped plimps plimped the gromful plimps",
-            "No word of it was ever met, and yet their endings tell. With -ed a word is an adjective behind the, and a "
-            "verb behind a noun: which units tell the two plimped apart?",
+            "No word but the was ever met; their endings tell, to a model that reads letters. With -ed a word is an "
+            "adjective behind the, and a verb behind a noun: which units tell the two plimped apart?",
         ),
         Example(
             "Brindalton snirply wozzled the frumbous mivness and Brindalbert zarnates Quilkin",
@@ -231,8 +231,8 @@ ASKED |= {
     ("translate", "reverse"): [
         Example(
             "3141592653",
-            "Step through what it says with the key →: with attention, the tint over what was read moves from the last "
-            "symbol to the first.",
+            "Step through what it says with the key →. With attention the tint over what was read moves from the last "
+            "symbol to the first; without it all must come out of one vector, and not every symbol does.",
         ),
         Example(
             "271828182845", "Twelve symbols, the most that it met in training. Without attention few come out right."
@@ -271,11 +271,11 @@ GUIDES = {  # for somebody who never met the shape
     "caption": "One input, many outputs (1–N): a label makes the state in which the text begins. It is not read again: "
     "what follows is said from memory.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
-    "it has read all. The bars show what it would say if the text ended there.",
+    "it has read all. Before, it is shown what it would say if the text ended there.",
     "tree": "A tree to its values (Tree-LSTM): a column is a node, behind its arguments; the root is the last. Where "
     "an LSTM has one step before, a node has its children, and a forget gate for each: what it keeps of that child. It "
     "is asked for the value of every operation. An LSTM that reads the same as text is the model expressions-lstm.",
-    "tag": "Many inputs, as many answers (N–N): the model says a label of every token.",
+    "tag": "Many inputs, as many answers (N–N): the model says a label for every token.",
     "translate": "A sequence to another (N–M): one network reads all of it, in both directions; a second then says "
     "token after token, until it says ⏎, the end.",
 }

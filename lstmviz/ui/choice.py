@@ -141,7 +141,7 @@ def line_up_buttons(where: str) -> None:
         label = f"{task}: {len(members)} cells"
         st.button(label, key=key_of(where, task), on_click=put, args=(telling(members),), width="stretch")
     for (task, data), models in sources.of_tasks().items():
-        label = f"{data}: {TASKS[task].title} · {len(models)} models"
+        label = f"{data} ({TASKS[task].title}): {len(models)} models"
         st.button(label, key=key_of(where, f"{task} {data}"), on_click=put, args=(models,), width="stretch")
 
 
@@ -186,11 +186,15 @@ def open_models(chosen: list[Address]) -> dict[Address, OpenModel]:
                 continue
             first, model = next(iter(opened.items()), (address, found))
             same = what_it_reads(found) == what_it_reads(model) and {*found.labels} == {*model.labels}
+            names = plain(str(address)), plain(str(first))
             if found.task == model.task and same:
                 opened[address] = found
+            elif same:
+                asked = f"Of {names[0]} is asked “{found.task.title}”, and of {names[1]} “{model.task.title}”"
+                st.warning(f"{asked}: they cannot be compared. Take one of them out above.")
             else:
-                reads = f"{plain(str(address))} reads {what_it_reads(found)}, and {plain(str(first))}"
-                st.warning(f"{reads} {what_it_reads(model)}: nothing can be read by both. Take one of them out above.")
+                reads = f"{names[0]} reads {what_it_reads(found)}, and {names[1]} {what_it_reads(model)}"
+                st.warning(f"{reads}: nothing can be read by both. Take one of them out above.")
     return opened
 
 

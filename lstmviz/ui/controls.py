@@ -137,7 +137,7 @@ def token_buttons(vocabulary: Vocabulary, box: Widget[str], alone: bool) -> None
     tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
         [EOS] if vocabulary.level == "word" and not alone else []
     )
-    tokens.sort(key=lambda token: token if token.isdigit() else "")  # digits behind the others, as people count
+    tokens.sort(key=lambda token: (token.isdigit(), token in (EOS, "\n"), token))  # digits and the end go last
     with st.container(horizontal=True, gap="xsmall", key="tokens"):
         for number, token in enumerate(tokens):
             sign = NEWLINE_SIGN if token in (EOS, "\n") else token
@@ -149,13 +149,14 @@ def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
 
     Of a text, which a link may say too, what is past ``LONGEST`` characters is left out.
     """
+    newline = f"; {opened.reads.newline_sign} stands for a new line"
     text = st.text_input(
         "sentence",
         key=box.key,
         live="0ms",
         bind="query-params",
         label_visibility="collapsed",
-        placeholder=f"Type a {opened.task.whole}; {opened.reads.newline_sign} stands for a new line",
+        placeholder=f"Type the {opened.task.whole} to be read" + ("" if opened.is_asked else newline),
         autocomplete="off",
     )
     text = (text or "")[:LONGEST]
