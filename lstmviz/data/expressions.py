@@ -188,9 +188,9 @@ class _Parser:
     def unexpected(self, wanted: str) -> ValueError:
         """What stands there is none of what is wanted; but there more may be to come."""
         may_go_on = self.at >= len(self.places) - 2 and any(name.startswith(self.next) for name in OPERATIONS)
-        found = f"“{self.next}”" if self.next else "its end"
+        found = f"comes “{self.next}” in place of" if self.next else "there must still come"
         more = f"; an operation has {LEAST} or {MOST} arguments" if {self.next, wanted[1:2]} == {",", ")"} else ""
-        error = self.error(f"comes {found} in place of {wanted}{more}")
+        error = self.error(f"{found} {wanted}{more}")
         return Unfinished(*error.args) if may_go_on and wanted != "its end" else error
 
     def error(self, what: str) -> ValueError:

@@ -63,7 +63,7 @@ def test_while_an_expression_is_typed_the_map_stays() -> None:
     app = write(app, "  ")
     assert not headers(app) and "There is nothing to read yet" in spoken(app)
     app = write(app, "max(3")
-    assert not headers(app) and "comes its end" in spoken(app) and "Shown is still" not in spoken(app)
+    assert not headers(app) and "there must still come" in spoken(app) and "Shown is still" not in spoken(app)
 
 
 def test_the_longest_and_deepest_expression_is_shown() -> None:

@@ -105,9 +105,9 @@ DIGIT = "a digit from 0 to 9, max, min or first"
     [
         ("", "there is no expression; type one as max(3, min(7, 2), 5)"),
         (" \n", "there is no expression"),
-        ("max(3, 5", "after “max(3, 5” comes its end in place of “,” or “)”"),
+        ("max(3, 5", "after “max(3, 5” there must still come “,” or “)”"),
         ("max(3, 5))", "after “max(3, 5)” comes “)” in place of its end"),
-        ("max(3", "after “max(3” comes its end in place of “,”"),
+        ("max(3", "after “max(3” there must still come “,”"),
         ("max(3)", "after “max(3” comes “)” in place of “,”"),
         ("max(1,2,3,4)", "after “max(1,2,3” comes “,” in place of “)”; an operation has 2 or 3 arguments"),
         ("max(3; 5)", "after “max(3” comes “;” in place of “,”"),
@@ -247,7 +247,7 @@ def test_a_file_has_an_expression_a_line(tmp_path):
     path.write_text(f"{TYPED}\n\nmin(1,2)\n" * 10)
     corpus = open_data(dataclasses.replace(TREE, corpus=str(path)))
     assert [len(part) for part in (corpus.train, corpus.valid, corpus.test)] == [16, 2, 2] and corpus.name == "mine"
-    for line, said in (("max(3, 5", "comes its end"), ("7", "asks for nothing")):
+    for line, said in (("max(3, 5", "there must still come"), ("7", "asks for nothing")):
         path.write_text(f"{TYPED}\n{line}\n{TYPED}\n")
         with pytest.raises(ValueError, match=rf"line 2 of mine.txt: .*{said}"):
             open_data(dataclasses.replace(TREE, corpus=str(path)))
@@ -397,7 +397,7 @@ def test_a_probe_of_a_tree_comes_back(sentence, grower):
 
 
 def test_a_probe_that_is_no_expression_is_refused_before_anything_is_trained():
-    with pytest.raises(ValueError, match="comes its end in place of"):
+    with pytest.raises(ValueError, match="there must still come"):
         RunConfig(TREE, model_of().config, "max(3, 5")
 
 
@@ -439,7 +439,7 @@ def test_the_command_line_trains_judges_and_traces_trees(tmp_path, monkeypatch, 
     assert len(table) == 6 * 6 and [*first.token] == ["3", "7", "2", "min", "5", "max"]
     assert [*first.parent] == [5, 3, 3, 5, 5, -1] and [*first.value] == [3, 7, 2, 2, 5, 5]
     assert first.probability.between(0, 1).all() and first.forget_gate.notna().sum() == 5
-    with pytest.raises(ValueError, match="comes its end in place of"):
+    with pytest.raises(ValueError, match="there must still come"):
         cli.trace(best, "max(3, 5", tmp_path / "trace.csv")
 
 
