@@ -638,7 +638,9 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         level = "char" if noun == "character" else "word"
         of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
         asks = f"next {noun}" if not opened.says_labels else after if task.one_way else of_each
-        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks)
+        label, *said = signs_of(opened, reading) if opened.labels else [""]
+        headline = f"{label}: {('' if level == 'char' else ' ').join(said)}" if label else ""
+        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks, headline=headline)
     shows = "A drawing" if reading.right is None else f"A {opened.signs[reading.right[-1]]}"
     return Columns(
         level="row",

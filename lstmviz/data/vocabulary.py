@@ -303,8 +303,8 @@ class Vocabulary:
         return re.sub(r" ?\n ?", "\n", " ".join("\n" if token == EOS else token for token in tokens))
 
     def joined(self, text: str, more: str) -> str:
-        """A text and what follows it, as they are typed: at word level a space parts them."""
-        return text + more if self.level == "char" or not text else f"{text} {more}"
+        """A text and what follows it, as they are typed: at word level a space parts them, be it there already."""
+        return text + more if self.level == "char" or not text or text[-1].isspace() else f"{text} {more}"
 
     def display(self, i: Any) -> str:
         """A token as a person should see it, and may type it: ⏎ for newline, ␣ for space."""
