@@ -96,7 +96,7 @@ def compare(
 
 def notes_on(compared: list[Compared]) -> list[Note]:
     """What to look for when several models read generated text, and whether all of it is shown."""
-    corpora = {model.checkpoint.corpus_name for model in compared}
+    corpora = {model.checkpoint.train.corpus for model in compared}
     notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
     if guide := GUIDES.get(compared[0].opened.task.name):
         notes.insert(0, ("note", guide))
