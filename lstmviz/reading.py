@@ -694,16 +694,17 @@ def to_read(reads: Vocabulary, pieces: Sequence[str]) -> list[int]:
     return [unknown if i == PADDING else i for i in reads.encode_tokens(pieces)]
 
 
-def read_tree(opened: OpenModel, expression: Expression) -> Reading:
+def read_tree(opened: OpenModel, expression: Expression, most: int | None = None) -> Reading:
     """Let a model read an expression node by node: it is asked for the value of every operation, and of no digit.
+
+    Args:
+        most: nodes that can be shown; by default ``opened.most``.
 
     Raises:
         ValueError: there are more nodes than can be shown.
     """
-    if (count := len(expression.symbols)) > opened.most:
-        raise ValueError(
-            f"the expression has {count:,} digits and operations; at most {opened.most:,} can be shown here"
-        )
+    if (count := len(expression.symbols)) > (most := most or opened.most):
+        raise ValueError(f"the expression has {count:,} digits and operations; at most {most:,} can be shown here")
     reads, labels = opened.reads, opened.checkpoint.vocabulary
     trace, likely = trace_tree(opened.model, expression, reads, labels, best=min(len(labels), LIKELY_MOST))
     ids, right = reads.encode_tokens(expression.symbols), values_asked(expression, labels)

@@ -57,6 +57,7 @@ def compare(
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
     memory, kept = session(Compare), readings()
     first, names = next(iter(opened.values())), [*map(str, opened)]
+    most = tokens_at_most(sum(each.width for each in opened.values()))
     with st.container(key="compare"):
         pairs = zip(names, opened.values(), strict=True)
         if first.side:
@@ -65,11 +66,10 @@ def compare(
             said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
         elif first.reads_trees:
             text, link = type_sentence(first, SENTENCE), no_image()
-            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare)
+            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare, most)
         else:
             begun, said_of = choose_label(first, BEGUN) if first.labels else ("", [])
             text = type_sentence(first, SENTENCE)
-            most = tokens_at_most(sum(each.width for each in opened.values()))
             kept.compare = {
                 name: read(each, text, kept.compare.get(name), most, each.labels.index(begun) if begun else 0)
                 for name, each in pairs
