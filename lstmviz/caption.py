@@ -14,6 +14,7 @@ from lstmviz.trace import GateTrace, Likeliest, trace_tokens
 
 OTHERS = 15  # labels that one is held against, at most
 MULTIPLIED = 2e9  # numbers, for them at most: half a second
+OF_STEP = 2e5  # of them a step of a layer takes beside its own, however many labels are read at once
 
 
 def begun_by(model: LanguageModel, label: int) -> list[State]:
@@ -74,7 +75,8 @@ def depends_on_label(model: LanguageModel, label: int, tokens: Tensor) -> np.nda
         NaN where there are no other labels, or one of them would take too long.
     """
     cost = sum(parameter.numel() for parameter in model.parameters()) + 20 * model.vocab_size  # of a token
-    most = min(OTHERS, int(MULTIPLIED / (cost * len(tokens))))
+    left = MULTIPLIED - OF_STEP * model.config.num_layers * len(tokens)
+    most = max(0, min(OTHERS, int(left / (cost * len(tokens)))))
     others = [i for i in range(model.config.labels_read or 0) if i != label][:most]
     if not others:
         return np.full(len(tokens), np.nan)

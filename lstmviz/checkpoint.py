@@ -98,16 +98,19 @@ def with_layout(checkpoint: Checkpoint, cell: str) -> Checkpoint:
     Raises:
         ValueError: that cell cannot hold these weights; see ``transplant``.
     """
-    layers = {
-        f"layers.{k}.{name}": parameter.detach()
-        for k, layer in enumerate(checkpoint.build().layers)
+    layers = checkpoint.build().layers
+    names = {module: f"layers.{name}." for name, module in layers.named_modules()}
+    cells = {
+        names[layer] + name: parameter.detach()
+        for layer in layers
         for name, parameter in transplant(layer, cell).named_parameters()
     }
-    others = {name: weight for name, weight in checkpoint.weights.items() if not name.startswith("layers.")}
+    copied = tuple(names[layer] for layer in layers)
+    others = {name: weight for name, weight in checkpoint.weights.items() if not name.startswith(copied)}
     return dataclasses.replace(
         checkpoint,
         model=dataclasses.replace(checkpoint.model, cell=cell),
-        weights={**others, **layers},
+        weights={**others, **cells},
         # The shell takes no notice of what follows a #, so the command can still be run as it stands.
         command=f"{checkpoint.command}  # then the weights of {checkpoint.model.cell} copied into the layout {cell}",
     )

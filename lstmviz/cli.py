@@ -526,7 +526,7 @@ def count(
     if like:
         loaded = checkpoints.load(like)
         if TASKS[loaded.train.task].parts:
-            raise ValueError(f"{like.name} says labels and no tokens; name a checkpoint of the task language")
+            raise ValueError(f"{like.name} is of the task {loaded.train.task}; name a checkpoint of the task language")
         given |= {"like": like.name}
         vocabulary, config = loaded.vocabulary, dataclasses.replace(loaded.train, corpus=corpus)
     else:

@@ -264,7 +264,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
 def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
     """A model that reads texts and says labels, by texts as it is asked: of built-in data, else any tokens."""
     rng, config = random.Random(0), checkpoint.model
-    draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.corpus_name)
+    draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.train.corpus)
     known = draw is not None and mostly_known(reads, draw(rng))
     of_one = config.num_layers * config.directions * config.hidden_size * len(cell_called(config.cell).recorded())
     pieces, records, first = [], [], ""
@@ -311,9 +311,9 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
     known = draw is not None and set(draw(rng)) <= reads.ids.keys()
     tokens = reads.tokens[len(SPECIALS) :] or reads.tokens
     of_one = len(tracks_of(model.config)) * model.config.hidden_size * len(cell_called(model.config.cell).recorded())
-    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one)))
+    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one), 3 * written_at_most(model) // ANY))
     sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(count)]
-    told = [trace_translation(model, torch.tensor(_to_read(reads, each)), most=ANY) for each in sources]
+    told = [trace_translation(model, torch.tensor(to_read(reads, each)), most=ANY) for each in sources]
     read = [piece for source in sources for piece in source]
     said = [checkpoint.vocabulary.tokens[i] for each in told for i in each.said]
     # Of each layer the reader forward and in reverse, (2, S, H), and the speaker, (T, H).
@@ -323,7 +323,7 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
             parts = [{name: each.reader[name][layer, direction] for name in each.reader} for each in told]
             cells.append((_joined(parts), read))
         cells.append((_joined([{name: each.speaker[name][layer] for name in each.speaker} for each in told]), said))
-    opened = _opened(checkpoint, model, cells, reads.decode(_to_read(reads, sources[0])))
+    opened = _opened(checkpoint, model, cells, reads.decode(to_read(reads, sources[0])))
     # Who reads and who says stand side by side, on one scale.
     ends = {
         name: (min(each[name][0] for each in opened.scales), max(each[name][1] for each in opened.scales))
@@ -603,9 +603,9 @@ def read_labelled(opened: OpenModel, text: str, most: int | None = None) -> Read
         return None
     dropped, pieces = max(0, len(pieces) - most), pieces[:most]
     ids = reads.encode_tokens(pieces)
-    rule = opened.task.right.get(opened.checkpoint.corpus_name)
+    rule = opened.task.right.get(opened.checkpoint.train.corpus)
     right = [labels.ids.get(label or "", IGNORED) for label in rule(pieces)] if rule else None
-    if opened.task.one_way and right and right[-1] == IGNORED:  # it is not asked yet, so that nobody knows
+    if opened.task.asked_last and right and right[-1] == IGNORED:  # it is not asked yet, so that nobody knows
         right = None
     given = None if right is None else torch.tensor(right)
     trace, likely = trace_labels(opened.model, torch.tensor(ids), given, best=min(len(labels), LIKELY_MOST))
@@ -616,15 +616,16 @@ def read_pair(opened: OpenModel, text: str, most: int | None = None) -> Reading 
     """Let a model read the beginning of a sequence and say another for it; None where that has no tokens.
 
     Args:
-        most: tokens that are read and said; by default ``opened.most``. Half of them may be read.
+        most: tokens that are read and said; by default ``opened.most``. Half of them may be read. Of a large model it
+            may be fewer that are said: it does so anew at every key.
     """
     reads, says, most = opened.reads, opened.checkpoint.vocabulary, min(most or opened.most, PAIR_MOST)
     pieces, room = reads.split(text), max(1, most // 2)
     if not pieces:
         return None
     dropped, pieces = max(0, len(pieces) - room), pieces[:room]
-    source = _to_read(reads, pieces)
-    pair = pair_of(opened, source)
+    source = to_read(reads, pieces)
+    pair, most = pair_of(opened, source), min(most, len(source) + written_at_most(opened.model))
     right = [*says.encode_tokens(pair.said), says.ids[EOS]] if pair else None
     told = say_for(opened.model, source, reads, says, right=right, most=most)
     assert told.said  # it says something
@@ -687,22 +688,23 @@ def _along(values: Sequence[int], count: int, fill: int) -> list[int]:
     return [*values, *[fill] * count][:count]
 
 
-def _to_read(reads: Vocabulary, pieces: Sequence[str]) -> list[int]:
+def to_read(reads: Vocabulary, pieces: Sequence[str]) -> list[int]:
     """Their ids; somebody may write <pad>, which ends what is read."""
     unknown = reads.ids[UNK]
     return [unknown if i == PADDING else i for i in reads.encode_tokens(pieces)]
 
 
-def read_tree(opened: OpenModel, expression: Expression) -> Reading:
+def read_tree(opened: OpenModel, expression: Expression, most: int | None = None) -> Reading:
     """Let a model read an expression node by node: it is asked for the value of every operation, and of no digit.
+
+    Args:
+        most: nodes that can be shown; by default ``opened.most``.
 
     Raises:
         ValueError: there are more nodes than can be shown.
     """
-    if (count := len(expression.symbols)) > opened.most:
-        raise ValueError(
-            f"the expression has {count:,} digits and operations; at most {opened.most:,} can be shown here"
-        )
+    if (count := len(expression.symbols)) > (most := most or opened.most):
+        raise ValueError(f"the expression has {count:,} digits and operations; at most {most:,} can be shown here")
     reads, labels = opened.reads, opened.checkpoint.vocabulary
     trace, likely = trace_tree(opened.model, expression, reads, labels, best=min(len(labels), LIKELY_MOST))
     ids, right = reads.encode_tokens(expression.symbols), values_asked(expression, labels)
@@ -836,8 +838,9 @@ def running_mean(nll: np.ndarray) -> np.ndarray:
 
 
 def unknown_share(opened: OpenModel, reading: Reading) -> float:
-    """The share of ``<unk>`` among the tokens that have a loss, which in a text make the perplexity."""
-    predicted = [i for i, nll in zip(reading.ids, reading.trace.nll, strict=True) if np.isfinite(nll)]
+    """The share of ``<unk>`` among what was read; of a text, among the tokens whose loss makes its perplexity."""
+    pairs = zip(reading.ids[: reading.count], reading.trace.nll, strict=False)
+    predicted = [i for i, nll in pairs if opened.is_asked or np.isfinite(nll)]
     unknown = opened.reads.ids.get(UNK)  # no row of an image is
     return sum(i == unknown for i in predicted) / max(1, len(predicted))
 
@@ -847,7 +850,7 @@ def mostly_unknown(opened: OpenModel, reading: Reading) -> bool:
 
     In a few tokens it never is: while a word is typed it is seldom one that the vocabulary holds.
     """
-    return not opened.says_labels and len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
+    return not opened.is_asked and len(reading.ids) >= MANY and unknown_share(opened, reading) >= UNKNOWN_MOST
 
 
 def rows_of(opened: OpenModel, reading: Reading, tracks: list[int], order: str) -> dict[str, Any]:
@@ -886,6 +889,12 @@ def telling_units(opened: OpenModel, reading: Reading, track: int) -> tuple[list
         did = acts(values, opened.scales[track], drawn_roles(opened.checkpoint.model.cell, values))
         reading.chosen[track, count] = telling(did, reading.pieces[seen], opened.usual[track], always)
     return reading.chosen[track, count]
+
+
+def track_at(opened: OpenModel, reading: Reading, time: int, among: Sequence[int]) -> int:
+    """The first of these tracks that has values at a column; else the first."""
+    own = ((k, reading.columns(opened.tracks[k])) for k in among)
+    return next((k for k, columns in own if columns.start <= time < columns.stop), among[0])
 
 
 def telling_unit(opened: OpenModel, track: int) -> int:

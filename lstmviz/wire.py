@@ -637,7 +637,7 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         noun = NOUNS[opened.reads.level]
         level = "char" if noun == "character" else "word"
         of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
-        asks = f"next {noun}" if not opened.says_labels else after if task.one_way else of_each
+        asks = f"next {noun}" if not opened.says_labels else after if task.asked_last else of_each
         label, *said = signs_of(opened, reading) if opened.labels else [""]
         headline = f"{label}: {('' if level == 'char' else ' ').join(said)}" if label else ""
         return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks, headline=headline)
@@ -679,7 +679,7 @@ def answer_of(opened: OpenModel, reading: Reading) -> Answer | None:
     """Which label or token a model should say at each column; nothing where it says what comes next."""
     if not opened.is_asked:
         return None
-    last = opened.says_labels and bool(opened.task.one_way)
+    last = opened.task.asked_last
     if known := reading.right is not None:
         labels, given = reading.right, np.exp(-reading.trace.nll)  # (T,)
     elif last:

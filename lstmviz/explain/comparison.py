@@ -104,6 +104,7 @@ def draw(
     columns = columns_of(models[0].opened, models[0].reading)
     if axis.said_from:
         read, said = axis.labels[: axis.said_from], axis.labels[axis.said_from :]
+        read = ["".join(read)] if axis.by == "character" else read  # whose spaces are among them
         columns = replace(columns, said_from=axis.said_from, headline=said_for(models[0].opened, read, said))
     if axis.by == "character":
         columns = replace(columns, level="char", noun="character")
@@ -237,12 +238,10 @@ def _below(comparison: Comparison, name: str) -> str:
     """What stands below a chart's name."""
     model = comparison.models[0]
     unit, by, reading = CHARTS[name][0], comparison.axis.by, model.reading
-    if name == PROBABILITY and model.opened.says_another and reading.right is None:
-        return "of what\neach says"
-    if name == "loss" and (by != "token" or model.opened.says_labels):
-        return "nats a label" if model.opened.says_labels else f"nats a {by}"
+    if name == "loss" and not model.opened.says_another:
+        return f"nats a {'label' if model.opened.says_labels else by}"
     if name == PROBABILITY and reading.right is None:
-        return "of what each\nsays at last" if model.opened.task.one_way else "of what\neach says"
+        return "of what each\nsays at last" if model.opened.task.asked_last else "of what\neach says"
     return unit
 
 
@@ -292,9 +291,9 @@ def _note(comparison: Comparison, difference: bool) -> str:
     if low := [inline(model.title) for model in models if mostly_unknown(model.opened, model.reading)]:
         notes.append(f"so much <unk> that the perplexity of {', '.join(low)} tells little of the rest")
     if comparison.axis.by == "character":
+        loss = "" if models[0].opened.is_asked else ", loss a character"
         notes.append(
-            "the models split the text differently: aligned by characters, a column as wide as its token, loss a "
-            "character"
+            f"the models split the text differently: aligned by characters, a column as wide as its token{loss}"
         )
     elif len({model.checkpoint.corpus_sha256 for model in models}) > 1:
         data = "texts" if models[0].reading.image is None else "images"

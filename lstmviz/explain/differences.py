@@ -44,10 +44,12 @@ class Differences:
     same: str
 
 
+NONE = "–"  # of a model that has nothing of the kind
 # Are said also where they do not differ.
 ALWAYS = ("cell", "parameters", "validation", "perplexity", "right", "reads here")
 USUAL = {  # need no word
     "reads from the left",
+    "reads from the leaves to the root",
     "tied weights no",
     "adaptive softmax no",
     "forget bias as drawn",
@@ -63,19 +65,21 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
         models: two or more.
         speeds: tokens a second of each, as ``speed`` measures them.
     """
-    table: dict[str, list[str]] = {}
+    table: dict[str, list[str | None]] = {}
     for model, fast in zip(models, speeds, strict=True):
         config, train = model.checkpoint.model, model.checkpoint.train
         nll, level = model.checkpoint.results["valid_nll"], model.checkpoint.vocabulary.level
         unknown = model.checkpoint.results.get("valid_unknown", 0)
         accuracy = model.checkpoint.results.get("valid_accuracy")
-        window = f"{model.side} rows" if model.side else "whole texts" if model.is_asked else f"{train.bptt} tokens"
+        whole = f"whole {model.task.whole}s" if model.task.parts else f"{train.bptt} tokens"
+        window = f"{model.side} rows" if model.side else whole
         window += f" × {train.batch_size}" + (", each read from nothing" if train.objective == "windows" else "")
         for label, value in {
             "cell": config.cell,
             "parameters": f"{parameter_count(config, len(model.checkpoint.vocabulary)):,}",
-            "reads": None if model.reads_trees else "in both directions" if model.looks_ahead else "from the left",
+            "reads": reads_how(model),
             "attention": config.attention,
+            "filters": f"over {config.letters} letters" if config.letters else None,
             "right": None if accuracy is None else f"{accuracy:.2%}",
             "validation": f"{nll:.4f} nats/{level}" + (f", {unknown_said(unknown)}" if unknown else ""),
             "trained on": inline(model.checkpoint.corpus_name),
@@ -94,16 +98,23 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
             "chrono": "no" if config.chrono is None else f"{config.chrono}",
             "reads here": f"{fast:,.0f} {model.task.column}s/s",
         }.items():
-            if value is not None:  # of labels nobody quotes a perplexity, and of tokens no share of right ones
-                table.setdefault(label, []).append(value)
+            table.setdefault(label, []).append(value)
     if len(set(table["cell"])) == len(models):
         del table["cell"]  # each is called by it
-    facts = [Fact(label, values) for label, values in table.items()]
+    # Of labels nobody quotes a perplexity, and of a text's tokens no share of right ones.
+    facts = [Fact(label, [value or NONE for value in values]) for label, values in table.items() if any(values)]
     said = [fact for fact in facts if fact.differs] + [f for f in facts if not f.differs and f.label in ALWAYS]
     said.sort(key=lambda fact: fact.label == "reads here")  # a matter of this machine and of how the cell is run: last
     same = [f"{fact.label} {fact.values[0]}" for fact in facts if not fact.differs and fact.label not in ALWAYS]
     same = [words for words in same if words not in USUAL]
     return Differences(said, f"The same in all: {', '.join(same)}." if same else "")
+
+
+def reads_how(opened: OpenModel) -> str:
+    """From where to where a model reads."""
+    if opened.reads_trees:
+        return "from the leaves to the root"
+    return "in both directions" if opened.looks_ahead else "from the left"
 
 
 def speed(opened: OpenModel) -> float:

@@ -300,12 +300,11 @@ SIDE_BY_SIDE = {
 
 def examples_for(opened: OpenModel) -> list[Example]:
     """Sentences that fit the model's corpus."""
-    name = opened.checkpoint.corpus_name.lower()
+    if asked := ASKED.get((opened.task.name, opened.checkpoint.train.corpus)):
+        return asked
     if opened.is_asked:
-        asked = Example(opened.written, f"A {opened.task.whole} as it is asked.")
-        return ASKED.get((opened.task.name, name), [asked])
-    if (opened.task.name, name) in ASKED:
-        return ASKED[opened.task.name, name]
+        return [Example(opened.written, f"A {opened.task.whole} as it is asked.")]
+    name = opened.checkpoint.corpus_name.lower()
     for key, examples in EXAMPLES.items():
         if key in name.replace("-", "").replace(" ", ""):
             return [replace(example, look=look_for(example, opened)) for example in examples]

@@ -47,7 +47,7 @@ def measures(model: Compared, place: Place, gate: str, at: np.ndarray, by: str) 
     def placed(values: np.ndarray) -> np.ndarray:  # (T,) -> (A,)
         return np.where(at >= 0, values[at], np.nan)
 
-    own = losses(reading.trace.nll, at, by)
+    own = losses(reading.trace.nll, at, "token" if model.opened.is_asked else by)  # no label is of characters
     found: dict[str, np.ndarray | None] = dict.fromkeys(CHARTS) | own
     if model.beside_nll is not None:
         found[GAIN] = losses(model.beside_nll, at, by)["loss"] - own["loss"]

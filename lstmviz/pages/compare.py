@@ -57,6 +57,7 @@ def compare(
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
     memory, kept = session(Compare), readings()
     first, names = next(iter(opened.values())), [*map(str, opened)]
+    most = tokens_at_most(sum(each.width for each in opened.values()))
     with st.container(key="compare"):
         pairs = zip(names, opened.values(), strict=True)
         if first.side:
@@ -65,11 +66,10 @@ def compare(
             said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
         elif first.reads_trees:
             text, link = type_sentence(first, SENTENCE), no_image()
-            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare)
+            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare, most)
         else:
             begun, said_of = choose_label(first, BEGUN) if first.labels else ("", [])
             text = type_sentence(first, SENTENCE)
-            most = tokens_at_most(sum(each.width for each in opened.values()))
             kept.compare = {
                 name: read(each, text, kept.compare.get(name), most, each.labels.index(begun) if begun else 0)
                 for name, each in pairs
@@ -96,7 +96,7 @@ def compare(
 
 def notes_on(compared: list[Compared]) -> list[Note]:
     """What to look for when several models read generated text, and whether all of it is shown."""
-    corpora = {model.checkpoint.corpus_name for model in compared}
+    corpora = {model.checkpoint.train.corpus for model in compared}
     notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
     if guide := GUIDES.get(compared[0].opened.task.name):
         notes.insert(0, ("note", guide))

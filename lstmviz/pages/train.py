@@ -15,7 +15,7 @@ from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
 from lstmviz.home import Home
 from lstmviz.model import perplexity
-from lstmviz.reading import Selected, Selection, select, telling_unit
+from lstmviz.reading import Selected, Selection, select, telling_unit, track_at
 from lstmviz.tasks import TASKS
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot
@@ -329,12 +329,13 @@ def probe(seen: Snapshot, step: int) -> None:
         no_map(f"After {step:,} steps not all gates and states were finite numbers: there is nothing to draw.")
         return
     said = report("probe")
-    newest = Selected(Selection(reading.first_look, telling_unit(opened, 0)), reading.ids)  # until one is clicked
+    tracks, time = opened.tracks_in([0]), reading.first_look
+    track = track_at(opened, reading, time, tracks)
+    newest = Selected(Selection(time, telling_unit(opened, track), track), reading.ids)  # until one is clicked
     chosen = select(newest, reading.ids, said.selection).within(opened.checkpoint.model.hidden_size)
-    corpus = opened.checkpoint.corpus_name
+    corpus = opened.checkpoint.train.corpus
     said_so = follows(reading.trace, reading.pieces, corpus, chosen.of, chosen.unit)
     roles = drawn_roles(opened.checkpoint.model.cell, reading.trace)
-    tracks = opened.tracks_in([0])
     message = payload(
         opened,
         reading,

@@ -24,6 +24,7 @@ from lstmviz.reading import (
     read_image,
     select,
     telling_unit,
+    track_at,
 )
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
@@ -92,7 +93,7 @@ def filters(opened: OpenModel) -> None:
 
 def words_to_look_in(opened: OpenModel) -> tuple[str, ...]:
     """Words of the model's data, where these are generated, else what is typed."""
-    drawn = words_for(opened.task.name, opened.checkpoint.corpus_name)
+    drawn = words_for(opened.task.name, opened.checkpoint.train.corpus)
     return drawn or tuple(dict.fromkeys(opened.reads.split(TEXT.value() or "")))
 
 
@@ -215,12 +216,12 @@ def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: S
     """The selected time, unit and layer: the last key's token, until somebody chooses another."""
     memory = session(Watch)
     time = reading.first_look if memory.time is None else memory.time
-    there = [k for k in layers if opened.tracks[k].says == (time >= reading.count)] or layers
-    unit = telling_unit(opened, there[0]) if memory.unit is None else memory.unit
-    before = memory.selected or Selected(Selection(time, unit, there[0]), reading.tokens, told)
+    there = track_at(opened, reading, time, layers)
+    unit = telling_unit(opened, there) if memory.unit is None else memory.unit
+    before = memory.selected or Selected(Selection(time, unit, there), reading.tokens, told)
     selection = select(before, reading.tokens, told).within(opened.checkpoint.model.hidden_size)
     if selection.of not in layers:
-        selection = replace(selection, of=there[0])
+        selection = replace(selection, of=there)
     return selection
 
 

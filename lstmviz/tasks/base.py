@@ -106,6 +106,11 @@ class Task:
         self.check_model(model)
 
     @property
+    def asked_last(self) -> bool:
+        """Whether it is one label that is asked, when all is read: before, a model says what it would say there."""
+        return self.one_way == READ_TO_THE_END
+
+    @property
     def spells(self) -> bool:
         """Whether the words that it reads may be read by their letters."""
         return (self.reads, self.says) == ("tokens", "labels")

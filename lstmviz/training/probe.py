@@ -17,7 +17,7 @@ from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, values_asked
+from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, to_read, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
@@ -72,8 +72,8 @@ class Probe:
         if corpus.attention and corpus.reads:
             source, _, right = _usual(corpus.valid).T
             source, right = source[source != PADDING].tolist(), right[right != IGNORED].tolist()
-            if typed := corpus.reads.encode(sentence):
-                source, right = typed, None
+            if typed := corpus.reads.split(sentence):
+                source, right = to_read(corpus.reads, typed), None
             seen = say_for(model.eval(), source, corpus.reads, corpus.vocabulary, right=right)
             likely, looks = (seen.likely, seen.probabilities), seen.said and seen.said.looks
             return cls(seen.trace, seen.ids, *likely, right=seen.right, said_from=seen.count, looks=looks)

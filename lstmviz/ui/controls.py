@@ -120,7 +120,7 @@ def examples_menu(opened: OpenModel, box: Widget[str]) -> None:
 
 def is_grammar(opened: OpenModel) -> bool:
     """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.corpus_name)
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
     return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
 
 

@@ -34,12 +34,13 @@ def typed(text: str, before: Expression | None) -> tuple[Expression | None, list
 
 
 def read_typed(
-    models: Mapping[str, OpenModel], text: str, before: Mapping[str, Reading | None]
+    models: Mapping[str, OpenModel], text: str, before: Mapping[str, Reading | None], most: int | None = None
 ) -> tuple[dict[str, Reading | None], list[Note]]:
     """What models make of the expression that a text is, by their names, and what is to be said of it.
 
     Args:
         before: the same of the last text; what is the same is not read again.
+        most: as for `read_tree`.
     """
     last = {name: reading for name, reading in before.items() if reading and name in models}
     expression, notes = typed(text, next((reading.expression for reading in last.values()), None))
@@ -49,7 +50,8 @@ def read_typed(
             if expression is None:
                 break
             same = name in last and (last[name].expression, last[name].model) == (expression, opened.model)
-            found[name] = last[name] if same else read_tree(opened, expression)
+            same = same and len(expression.symbols) <= (most or opened.most)  # beside more models there is less room
+            found[name] = last[name] if same else read_tree(opened, expression, most)
     except ValueError as error:
         return dict.fromkeys(models), [*notes, ("warning", _sentence(error))]
     return found, notes

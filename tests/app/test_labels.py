@@ -23,9 +23,11 @@ def test_every_shipped_model_opens_with_an_example_whose_answer_is_known(name: s
     (header,) = headers(app)
     answer, top = header["answer"], header["top"]
     assert answer["known"] and answer["labels"][-1] is not None
-    assert len(notes(app)) == 2 and "inputs" in notes(app)[0]  # a guide, and what to look for
+    of_letters = any("is read by its letters" in note for note in notes(app))
+    assert of_letters == ("letters" in name)
+    assert len(notes(app)) == 2 + of_letters and "inputs" in notes(app)[0]  # a guide, and what to look for
     assert not [button for button in app.button if button.key == "write"]  # nothing goes on
-    if name not in ("recall-rnn", "between-lstm"):  # who forgets, and who does not look ahead
+    if name not in ("recall-rnn", "between-lstm", "nonsense-words"):  # who forget, look not ahead, know no such word
         assert max(zip(top["probabilities"][-1], top["tokens"][-1], strict=True))[1] == answer["labels"][-1]
 
 
@@ -101,3 +103,10 @@ def test_a_training_of_labels_is_asked_for_and_shown(
     app.selectbox(key=f"data_{task}").select("a file on this machine").run()
     app.text_input(key=f"path_{task}").set_value(str(tmp_path / "none.tsv")).run()
     assert not app.exception and "This cannot be trained: there is no" in spoken(app)
+
+
+def test_side_by_side_what_a_model_does_not_know_is_counted_and_no_label_is_of_characters() -> None:
+    app = open_page("compare", models=["nonsense-words", "between-lstm-bidirectional"], sentence="the axxb")
+    said = compared(app)
+    assert "nonsense-words (50.0% <unk>), between-lstm-bidirectional (50.0% <unk>)" in said["note"]
+    assert "aligned by characters" in said["note"] and "loss a character" not in said["note"]

@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,10 +12,12 @@ from torch import Tensor
 from lstmviz.card import card
 from lstmviz.cells import CELLS, Cell
 from lstmviz.cells.transplant import layouts, transplant
-from lstmviz.checkpoint import Checkpoint, dumps, loads, weights_of, with_layout
+from lstmviz.checkpoint import Checkpoint, dumps, load, loads, weights_of, with_layout
 from lstmviz.config import ModelConfig
 from lstmviz.model import LanguageModel
+from lstmviz.translation import trace_translation
 
+ROOT = Path(__file__).parents[2]
 T, B, V = 40, 3, 9
 PAIRS = [(old, new) for old in CELLS for new in layouts(old)]
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
@@ -164,6 +168,13 @@ def test_a_checkpoint_in_another_layout_is_accepted(old, new, make_checkpoint):
     assert other.command == f"{checkpoint.command}  # then the weights of {old} copied into the layout {new}"
     assert other.command in card(other)
     check(difference(checkpoint.build(), other.build()), 1e-6, f"{old} to {new}")
+
+
+def test_who_reads_and_who_says_are_the_same_in_another_layout():
+    checkpoint, source = load(ROOT / "checkpoints/translate/reverse-lstm.safetensors"), torch.arange(5, 12)
+    other = loads(dumps(with_layout(checkpoint, "lstm_concat")))
+    ours, theirs = (trace_translation(each.build(), source).on_one_axis() for each in (checkpoint, other))
+    assert all(np.allclose(ours[name], theirs[name], atol=1e-4, equal_nan=True) for name in ours)
 
 
 def test_a_checkpoint_whose_weights_do_not_fit_is_refused(make_checkpoint):

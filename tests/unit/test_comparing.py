@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lstmviz.baselines import Counts, NGram
-from lstmviz.checkpoint import Checkpoint, with_layout
+from lstmviz.checkpoint import Checkpoint, load, with_layout
 from lstmviz.data.vocabulary import EOS, Vocabulary
 from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
@@ -22,7 +22,7 @@ from lstmviz.explain.rows import SLOTS
 from lstmviz.explain.tables import as_csv, lines_table, markdown, models_table, values_table
 from lstmviz.reading import OpenModel, prepare, read
 from lstmviz.roles import GREEN
-from lstmviz.ui.sources import Copy, Shipped, titles
+from lstmviz.ui.sources import FOLDER, Copy, Shipped, titles
 from lstmviz.wire import ComparisonHeader
 
 LIBRARY = Path(__file__).parents[2] / "lstmviz"
@@ -253,6 +253,21 @@ def test_units_correspond_where_the_weights_began_as_the_same(make_checkpoint):
     copy = with_layout(b, "report_concat")
     for order in ((a, b, copy), (a, copy, b), (copy, a, b)):  # a and the copy are kin by way of b
         assert len(set(kinship([*map(prepare, order)]))) == 1
+
+
+def test_a_shape_is_told_in_its_own_words_and_what_a_model_lacks_has_its_place(make_checkpoint):
+    def told(*names: str) -> dict[str, list[str]]:
+        models = [prepare(load(FOLDER / f"{name}.safetensors")) for name in names]
+        found = different(models)
+        return {fact.label: fact.values for fact in found.facts} | {"same": [found.same]}
+
+    trees, captions = told("tree/expressions-nary", "tree/expressions-child-sum"), told(*["caption/sheep-lstm"] * 2)
+    assert "reads" not in trees and "reads in" not in trees["same"][0]
+    assert "window whole expressions × 32" in trees["same"][0] and "window whole sentences × 32" in captions["same"][0]
+    assert told("tag/nonsense-words", "tag/nonsense-letters")["filters"] == ["–", "over 3 letters"]
+    known = dataclasses.replace(make_checkpoint(), results={"valid_nll": 2.0, "valid_accuracy": 0.5})
+    right = next(fact for fact in different([*map(prepare, (make_checkpoint(), known))]).facts if fact.label == "right")
+    assert right.values == ["–", "50.00%"]
 
 
 def test_what_differs_comes_first(make_checkpoint):

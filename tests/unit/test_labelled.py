@@ -446,7 +446,7 @@ def test_the_command_line_trains_judges_and_traces_a_tagger(tmp_path, monkeypatc
     assert set(table["label"]) <= set(open_data(TAG).vocabulary.tokens) and table["probability"].between(0, 1).all()
     with pytest.raises(ValueError, match="a sequence must not be empty"):
         cli.trace(best, "", tmp_path / "trace.csv")
-    with pytest.raises(ValueError, match="says labels and no tokens"):
+    with pytest.raises(ValueError, match="is of the task"):
         cli.count(tmp_path / "it.counts", "brackets", like=best)
 
 
