@@ -64,7 +64,8 @@ from lstmviz.explain.examples import examples_for  # noqa: E402
 from lstmviz.explain.kin import kinship  # noqa: E402
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, models_table, named_trace, trace_table  # noqa: E402
 from lstmviz.model import LanguageModel  # noqa: E402
-from lstmviz.reading import prepare, read, read_image  # noqa: E402
+from lstmviz.opened import prepare  # noqa: E402
+from lstmviz.reading import read, read_image  # noqa: E402
 from lstmviz.units import drawn_roles  # noqa: E402
 from lstmviz.wire import Frame, payload, side_by_side  # noqa: E402
 

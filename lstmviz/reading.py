@@ -3,415 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from lstmviz import checkpoint as checkpoints
 from lstmviz.baselines import NGram
 from lstmviz.caption import begun_by, depends_on_label, write
-from lstmviz.cells import TREE_CELLS, cell_called
-from lstmviz.checkpoint import Checkpoint
-from lstmviz.config import ModelConfig
 from lstmviz.data.captions import BEGIN
-from lstmviz.data.expressions import DEEPEST, Expression, draw
-from lstmviz.data.expressions import LONGEST as NODES
-from lstmviz.data.images import examples, permute
+from lstmviz.data.expressions import Expression
+from lstmviz.data.images import permute
 from lstmviz.data.pairs import NOTHING, Pair, known_pair
-from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, read_by
+from lstmviz.data.vocabulary import EOS, IGNORED, UNK, UNKNOWN_MOST, Vocabulary
 from lstmviz.model import LanguageModel
-from lstmviz.roles import scale
-from lstmviz.tasks import TASKS, Task
-from lstmviz.tasks.caption import CAPTION
-from lstmviz.tasks.classify import CLASSIFY
-from lstmviz.tasks.classify_text import CLASSIFY_TEXT
-from lstmviz.tasks.language import LANGUAGE
-from lstmviz.tasks.tag import TAG
-from lstmviz.tasks.translate import TRANSLATE
-from lstmviz.tasks.tree import TREE
-from lstmviz.trace import GateTrace, build_trace, held, kept, trace_labels, trace_tokens, trace_tree
+from lstmviz.opened import (
+    MAX_TOKENS,
+    OpenModel,
+    Track,
+    rows_named,
+    to_read,
+    written_at_most,
+)
+from lstmviz.trace import GateTrace, held, kept, trace_labels, trace_tokens, trace_tree
 from lstmviz.translation import trace_translation
-from lstmviz.units import MOST, Usual, acts, by_similarity, drawn_roles, looked_at, telling, usual
+from lstmviz.units import MOST, acts, drawn_roles, looked_at, telling
 
-T = TypeVar("T")
-
-# Tasks whose models can be watched.
-SHOWN = tuple(task.name for task in (LANGUAGE, CLASSIFY, CLASSIFY_TEXT, TAG, CAPTION, TRANSLATE, TREE))
-MAX_TOKENS = 2000
-SHOWN_MOST = 12_000_000  # gates and states that travel to the browser at once, two bytes each; a message has 32 MB
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
-USELESS = "what the model predicts is no finite number; its weights are useless"
-FAR = 1e6  # times the end of a role's colours
-FEWEST = 16  # tokens that a model writes when it is opened
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
 MANY = 8  # tokens, so that one or two of them are no large share
-LOOKED_AT = 100  # images or texts that a model reads when it is opened, at most
-LOOKED_INTO = 4_000_000  # gates and states of theirs
-BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
-SOURCES = 20  # sequences that a model reads when it is opened which says others for them, at most
-ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
-ARROWS = "→", "←"  # of the directions
 PAIR_MOST = 400  # columns of a sequence that is read and of that which is said for it
 LIKELY_MOST = 64  # labels that are kept of each token
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
-
-
-class WorkedOut(dict[int, T]):
-    """What there is to know of every token, by id, worked out when somebody asks: a vocabulary may be large."""
-
-    def __init__(self, of: Callable[[int], T]) -> None:
-        super().__init__()
-        self.of = of
-
-    def __missing__(self, i: int) -> T:
-        return self.setdefault(i, self.of(i))
-
-
-@dataclass(frozen=True)
-class Track:
-    """What a map draws of a model: one of its cells, which follow each other as in its `Stack`.
-
-    Args:
-        layer: that it is of, from 0.
-        label: which it is; empty where there is only one.
-        reverse: it reads from the right.
-        says: it reads nothing, but says one sequence for that which was read.
-    """
-
-    layer: int
-    label: str = ""
-    reverse: bool = False
-    says: bool = False
-
-
-def tracks_of(config: ModelConfig) -> list[Track]:
-    """Those of a model: layer by layer, forward before reverse, and then who says what was read in another way."""
-    found = []
-    for layer in range(config.num_layers):
-        name = f"layer {layer + 1}" if config.num_layers > 1 else ""
-        if config.attention:
-            name = f"{layer + 1} " if name else ""
-            found += [Track(layer, f"{name}reads {arrow}", arrow != ARROWS[0]) for arrow in ARROWS]
-            found.append(Track(layer, f"{name}says", says=True))
-            continue
-        for reverse, arrow in enumerate(ARROWS[: config.directions]):
-            found.append(Track(layer, f"{name} {arrow}".strip() if config.bidirectional else name, bool(reverse)))
-    return found
-
-
-@dataclass(frozen=True)
-class OpenModel:
-    """A model ready to be watched.
-
-    Args:
-        checkpoint, model: what was loaded.
-        signs: tokens of the vocabulary, or labels, as a person should see them, by id.
-        typed: and as they are typed; None where one cannot be.
-        read_signs: as ``signs``, of what it reads.
-        tracks: its cells.
-        usual: for each track how its units move in a text that the model wrote itself, or in what it is asked.
-        similar: for each track the order of its units that puts alike ones side by side, ``(H,)``.
-        scales: for each track, role -> (low, high), the ends of its colours, from that text.
-        written: that text's beginning, or the first of what it was asked.
-        context: what a sentence is read after. Empty, but for a grammar's model sentences that it wrote itself, up to
-            an end: in training it never met a sentence that begins from nothing, and there it fails.
-    """
-
-    checkpoint: Checkpoint
-    model: LanguageModel
-    signs: WorkedOut[str]
-    typed: WorkedOut[str | None]
-    read_signs: WorkedOut[str]
-    tracks: list[Track]
-    usual: list[Usual]
-    similar: list[np.ndarray]
-    scales: list[dict[str, tuple[float, float]]]
-    written: str
-    context: list[int]
-
-    @property
-    def task(self) -> Task:
-        """What the model is asked."""
-        return TASKS[self.checkpoint.train.task]
-
-    @property
-    def side(self) -> int | None:
-        """Of the images that it reads, in pixels; None where it reads a text."""
-        return self.checkpoint.model.row_size
-
-    @property
-    def reads(self) -> Vocabulary:
-        """The tokens that it reads; where it reads images, its labels."""
-        return read_by(self.checkpoint.vocabulary, self.checkpoint.reads)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Those of which one begins what it says; of another model none."""
-        reads = self.checkpoint.reads
-        return reads.tokens if reads and self.checkpoint.model.labels_read else ()
-
-    @property
-    def says_labels(self) -> bool:
-        """And not the next token."""
-        return self.checkpoint.vocabulary.level == "label"
-
-    @property
-    def says_another(self) -> bool:
-        """It says another sequence for that which it reads."""
-        return self.checkpoint.model.attention is not None
-
-    @property
-    def looks_back(self) -> bool:
-        """And at each step looks at what it has read."""
-        return self.checkpoint.model.attention not in (None, "none")
-
-    @property
-    def is_asked(self) -> bool:
-        """What it says may be right at some columns: it says labels, or another sequence."""
-        return self.says_labels or self.says_another
-
-    def track(self, layer: int, reverse: bool = False, says: bool = False) -> int | None:
-        """The number of the track of a layer in one direction, or of who says; None where there is none."""
-        places = ((track.layer, track.reverse, track.says) for track in self.tracks)
-        return next((k for k, place in enumerate(places) if place == (layer, reverse, says)), None)
-
-    @property
-    def reads_trees(self) -> bool:
-        """Expressions, node by node."""
-        return self.task.reads == "trees"
-
-    @property
-    def looks_ahead(self) -> bool:
-        """Whether what it does at a column depends on those after it, too: as what the parent of a node keeps of it."""
-        return self.reads_trees or any(track.reverse for track in self.tracks)
-
-    def tracks_in(self, layers: Sequence[int]) -> list[int]:
-        """The numbers of the tracks of these layers."""
-        return [k for k, track in enumerate(self.tracks) if track.layer in layers]
-
-    @property
-    def width(self) -> int:
-        """How many gates and states a track has at each token."""
-        return len(self.similar[0]) * len(self.scales[0])
-
-    @property
-    def most(self) -> int:
-        """Tokens of a text that are read where only this model is shown: all its tracks fit a message."""
-        return tokens_at_most(self.width * len(self.similar))
-
-
-def tokens_at_most(values: int) -> int:
-    """How many tokens of a text are read, where so many values are shown of each."""
-    return max(1, min(MAX_TOKENS, SHOWN_MOST // values))
-
-
-def prepare(checkpoint: Checkpoint) -> OpenModel:
-    """A model ready to be watched.
-
-    Raises:
-        CheckpointError: its task is not one of `SHOWN`, it has no gates or states, or they are no finite numbers.
-    """
-    if (task := checkpoint.train.task) not in SHOWN:
-        raise checkpoints.CheckpointError(
-            f"its task is {task}, which the pages do not show; python -m lstmviz evaluate says how good it is"
-        )
-    model = checkpoint.build()
-    vocabulary = checkpoint.vocabulary
-    if checkpoint.model.row_size:
-        side, config = checkpoint.model.row_size, checkpoint.model
-        of_one = side * config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
-        if tokens_at_most(of_one // side) < side:
-            raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
-        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1].numpy()  # (N, W, W)
-        if (seed := checkpoint.train.permuted) is not None:
-            images = permute(images, seed)
-        with torch.no_grad():
-            _, records = model.record(torch.from_numpy(images).transpose(0, 1) / 255)  # name -> (W, N, H)
-        records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
-        return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
-    if checkpoint.model.labels_read:
-        return _ready_to_begin(checkpoint, model)
-    if checkpoint.reads and checkpoint.model.attention:
-        return _ready_to_say(checkpoint, model, checkpoint.reads)
-    if checkpoint.reads and checkpoint.model.cell in TREE_CELLS:
-        return _ready_to_grow(checkpoint, model, checkpoint.reads)
-    if checkpoint.reads:
-        return _ready_to_label(checkpoint, model, checkpoint.reads)
-    # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
-    # the page: so they stay where they are while somebody types.
-    start = torch.tensor([vocabulary.end])
-    try:
-        text = torch.cat([start, model.sample(start, written_at_most(model), seed=0)])
-        with torch.no_grad():
-            _, records = model.layers.record(model.embed(text[:, None]))  # name -> (T, 1, H)
-    except FloatingPointError as error:
-        raise checkpoints.CheckpointError(USELESS) from error
-    except ValueError as error:
-        raise checkpoints.CheckpointError(str(error)) from error
-    ids = text.tolist()
-    context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
-    pieces, written = [vocabulary.tokens[i] for i in ids], vocabulary.decode(ids[1:61])
-    return _ready(checkpoint, model, records, pieces, written, context)
-
-
-def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
-    """A model that reads texts and says labels, by texts as it is asked: of built-in data, else any tokens."""
-    rng, config = random.Random(0), checkpoint.model
-    draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.train.corpus)
-    known = draw is not None and mostly_known(reads, draw(rng))
-    of_one = config.num_layers * config.directions * config.hidden_size * len(cell_called(config.cell).recorded())
-    pieces, records, first = [], [], ""
-    while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
-        drawn = draw(rng) if draw and known else rng.choices(reads.tokens[len(SPECIALS) :] or reads.tokens, k=ANY)
-        drawn = drawn[: max(1, LOOKED_INTO // of_one)]
-        with torch.no_grad():
-            records.append(model.record(torch.tensor(reads.encode_tokens(drawn))[:, None])[1])  # name -> (T, 1, H)
-        pieces += drawn
-        first = first or reads.decode(reads.encode_tokens(drawn))
-    return _ready(checkpoint, model, _recorded(records), pieces, first)
-
-
-def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
-    """A model whose texts a label begins, by one that it says itself for each of the first of them."""
-    vocabulary, most = checkpoint.vocabulary, written_at_most(model)
-    pieces, records, first = [], [], ""
-    try:
-        for label in range(min(BEGUN_MOST, checkpoint.model.labels_read or 0)):
-            if (left := most - len(pieces)) > 0:
-                said = torch.cat([torch.tensor([BEGIN]), write(model, vocabulary, label, left, seed=0)])
-                records.append(model.record(said[:, None], begun_by(model, label))[1])  # name -> (T, 1, H)
-                pieces += [vocabulary.tokens[i] for i in said]
-                first = first or vocabulary.decode(said[1:61].tolist())
-    except FloatingPointError as error:
-        raise checkpoints.CheckpointError(USELESS) from error
-    return _ready(checkpoint, model, _recorded(records), pieces, first)
-
-
-def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
-    """What was recorded of several texts as if it were one, cell by cell, name -> ``(T, 1, H)``."""
-    cells = zip(*records, strict=True)
-    return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
-
-
-def mostly_known(reads: Vocabulary, tokens: Sequence[str]) -> bool:
-    """Whether a vocabulary holds more of these tokens than it lacks."""
-    return 2 * reads.encode_tokens(tokens).count(reads.ids[UNK]) < len(tokens)
-
-
-def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
-    """A model that says one sequence for another, by some that it reads: of built-in data, else any tokens."""
-    rng, draw = random.Random(0), TRANSLATE.drawn.get(checkpoint.train.corpus)
-    known = draw is not None and set(draw(rng)) <= reads.ids.keys()
-    tokens = reads.tokens[len(SPECIALS) :] or reads.tokens
-    of_one = len(tracks_of(model.config)) * model.config.hidden_size * len(cell_called(model.config.cell).recorded())
-    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one), 3 * written_at_most(model) // ANY))
-    sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(count)]
-    told = [trace_translation(model, torch.tensor(to_read(reads, each)), most=ANY) for each in sources]
-    read = [piece for source in sources for piece in source]
-    said = [checkpoint.vocabulary.tokens[i] for each in told for i in each.said]
-    # Of each layer the reader forward and in reverse, (2, S, H), and the speaker, (T, H).
-    cells = []
-    for layer in range(model.config.num_layers):
-        for direction in (0, 1):
-            parts = [{name: each.reader[name][layer, direction] for name in each.reader} for each in told]
-            cells.append((_joined(parts), read))
-        cells.append((_joined([{name: each.speaker[name][layer] for name in each.speaker} for each in told]), said))
-    opened = _opened(checkpoint, model, cells, reads.decode(to_read(reads, sources[0])))
-    # Who reads and who says stand side by side, on one scale.
-    ends = {
-        name: (min(each[name][0] for each in opened.scales), max(each[name][1] for each in opened.scales))
-        for name in opened.scales[0]
-    }
-    says, first = checkpoint.vocabulary, len(reads)
-    sign = {says.ids[EOS]: says.newline_sign}  # of the end
-    signs = WorkedOut(lambda i: sign.get(i) or says.display(i))
-    both = WorkedOut(lambda i: reads.display(i) if i < first else signs[i - first])
-    return replace(opened, scales=[ends] * len(cells), signs=signs, read_signs=both)
-
-
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """One after the other."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _ready_to_grow(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
-    """A model that reads trees, by expressions as it is asked."""
-    rng, config = random.Random(0), checkpoint.model
-    of_one = config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
-    pieces, records, first = [], [], ""
-    while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
-        expression = draw(rng, rng.randint(1, DEEPEST), NODES)
-        trace, _ = trace_tree(model, expression, reads, checkpoint.vocabulary)
-        # Of a root no parent keeps anything: it counts as the mean.
-        records.append({name: np.where(np.isnan(v), np.nanmean(v, 1, keepdims=True), v) for name, v in trace.items()})
-        pieces += expression.symbols
-        first = first or str(expression)
-    whole = {name: torch.from_numpy(np.concatenate([each[name] for each in records], 1)) for name in records[0]}
-    cells = [{name: values[layer][:, None] for name, values in whole.items()} for layer in range(config.num_layers)]
-    return _ready(checkpoint, model, cells, pieces, first)
-
-
-def _ready(
-    checkpoint: Checkpoint,
-    model: LanguageModel,
-    records: list[dict[str, Tensor]],
-    pieces: list[str],
-    written: str = "",
-    context: Sequence[int] = (),
-) -> OpenModel:
-    """The model, its units in order and its colours' ends, by what it did at these pieces, name -> ``(T, 1, H)``."""
-    trace = build_trace(records, model.config.cell)
-    cells = [({name: trace[name][k] for name in trace}, pieces) for k in range(len(records))]
-    return _opened(checkpoint, model, cells, written, context)
-
-
-def _opened(
-    checkpoint: Checkpoint,
-    model: LanguageModel,
-    cells: list[tuple[dict[str, np.ndarray], list[str]]],
-    written: str = "",
-    context: Sequence[int] = (),
-) -> OpenModel:
-    """As `_ready`; of each track name -> ``(T, H)``, and the pieces."""
-    vocabulary, tracks = checkpoint.vocabulary, tracks_of(model.config)
-    if not all(np.isfinite(values).all() for did, _ in cells for values in did.values()):
-        raise checkpoints.CheckpointError("the model's states are not finite numbers")
-    similar, moves, scales = [], [], []
-    for every, pieces in cells:
-        # A projection's values belong to no unit: the map cannot draw them.
-        width = next(iter(every.values())).shape[-1]
-        values = {name: each for name, each in every.items() if each.shape[-1] == width}  # (T, H)
-        scales.append({name: scale(name, values[name]) for name in values})
-        # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
-        did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
-        similar.append(by_similarity(did))
-        moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
-    signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
-    read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
-    ordered = moves, similar, scales
-    return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
-
-
-def written_at_most(model: LanguageModel) -> int:
-    """How many tokens a model writes when it is opened: 300, or what takes about half a second of a larger one."""
-    config, vocab_size = model.config, model.vocab_size
-    values = config.hidden_size * config.num_layers * len(cell_called(config.cell).recorded())  # a token
-    numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
-    costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
-    return max(FEWEST, min(300, int(1 / max(costs))))
-
-
-def how_to_type(vocabulary: Vocabulary, i: int) -> str | None:
-    """What to type, in a box of one line, to get just this token; None where nothing does."""
-    forms = (vocabulary.tokens[i], vocabulary.display(i))
-    return next((form for form in forms if "\n" not in form and vocabulary.encode(form) == [i]), None)
 
 
 @dataclass(frozen=True)
@@ -688,12 +314,6 @@ def _along(values: Sequence[int], count: int, fill: int) -> list[int]:
     return [*values, *[fill] * count][:count]
 
 
-def to_read(reads: Vocabulary, pieces: Sequence[str]) -> list[int]:
-    """Their ids; somebody may write <pad>, which ends what is read."""
-    unknown = reads.ids[UNK]
-    return [unknown if i == PADDING else i for i in reads.encode_tokens(pieces)]
-
-
 def read_tree(opened: OpenModel, expression: Expression, most: int | None = None) -> Reading:
     """Let a model read an expression node by node: it is asked for the value of every operation, and of no digit.
 
@@ -715,11 +335,6 @@ def values_asked(expression: Expression, labels: Vocabulary) -> list[int]:
     """The value of each operation as a model numbers it; `IGNORED` at digits, and where it does not know that value."""
     asked = zip(expression.values, expression.children, strict=True)
     return [labels.ids.get(value, IGNORED) if children else IGNORED for value, children in asked]
-
-
-def rows_named(count: int) -> list[str]:
-    """What the rows of an image are called."""
-    return [f"row {t + 1}" for t in range(count)]
 
 
 def row_ids(image: np.ndarray) -> list[int]:

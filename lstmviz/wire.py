@@ -39,7 +39,8 @@ from lstmviz.data.vocabulary import (
     visible,
 )
 from lstmviz.model import perplexity
-from lstmviz.reading import OpenModel, Reading, rows_of, running_mean
+from lstmviz.opened import OpenModel
+from lstmviz.reading import Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
 
 BLOCK = 32  # tokens

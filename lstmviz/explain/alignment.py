@@ -12,7 +12,8 @@ import numpy as np
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import EOS, IGNORED, NEWLINE_SIGN, UNK, Vocabulary, shown, visible, well_formed
-from lstmviz.reading import OpenModel, Reading
+from lstmviz.opened import OpenModel
+from lstmviz.reading import Reading
 
 DIFFERS = "≠"  # a step at which models say different tokens, and nobody knows which is right
 

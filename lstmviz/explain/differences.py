@@ -11,7 +11,7 @@ import torch
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, inline, unknown_said
 from lstmviz.model import at_once, parameter_count, perplexity
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 
 
 @dataclass(frozen=True)

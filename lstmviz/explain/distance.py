@@ -13,7 +13,7 @@ from lstmviz.cells import State
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import Predictor, at_once
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lstmviz.cells import cell_called
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 from lstmviz.roles import ROLES
 from lstmviz.tasks.tag import one_direction
 

@@ -9,7 +9,7 @@ import torch
 
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.explain.alignment import Compared
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 
 
 def kinship(models: list[OpenModel]) -> list[int]:

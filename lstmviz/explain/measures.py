@@ -9,7 +9,8 @@ import numpy as np
 from lstmviz.cells import cell_called
 from lstmviz.explain.alignment import Compared, Place
 from lstmviz.explain.rows import role_in
-from lstmviz.reading import OpenModel, running_mean
+from lstmviz.opened import OpenModel
+from lstmviz.reading import running_mean
 from lstmviz.roles import ROLES
 from lstmviz.wire import answer_of
 

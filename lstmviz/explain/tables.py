@@ -13,7 +13,8 @@ from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.measures import CHARTS, GAIN, measures, without
 from lstmviz.model import parameter_count, perplexity
-from lstmviz.reading import OpenModel, Reading
+from lstmviz.opened import OpenModel
+from lstmviz.reading import Reading
 from lstmviz.trace import DIRECTIONS, GateTrace
 
 

@@ -15,7 +15,8 @@ from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
 from lstmviz.explain.examples import GUIDES, SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
-from lstmviz.reading import OpenModel, Selected, Selection, read, read_image, select, telling_unit, tokens_at_most
+from lstmviz.opened import OpenModel, tokens_at_most
+from lstmviz.reading import Selected, Selection, read, read_image, select, telling_unit
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, side_by_side
 from lstmviz.ui.components import comparison

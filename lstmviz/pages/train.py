@@ -188,7 +188,7 @@ def axis() -> str:
 
 def to_compare(home: Home, chosen: list[Snapshot]) -> None:
     """A button that opens those that have weights side by side."""
-    there = (seen for seen in chosen if seen.has_weights and sources.is_shown(seen.config))
+    there = (seen for seen in chosen if seen.has_weights)
     shown_there = [seen for seen in there if seen.config.train.task == chosen[0].config.train.task]
     ready = [str(Trained(seen.run.name, home.person)) for seen in shown_there][:MOST]
     if len(ready) > 1:
@@ -263,7 +263,7 @@ def steer(home: Home, seen: Snapshot) -> None:
             st.button("stop", on_click=attempt, args=(Train, run.ask, "stop"), key="stop")
         if state in ("stopped", "crashed", "failed") and several == 1:
             st.button("resume", on_click=attempt, args=(Train, trainings.go_on, home, run), key="restart")
-        if seen.has_weights and sources.is_shown(seen.config) and st.button("open in Watch", key="open"):
+        if seen.has_weights and st.button("open in Watch", key="open"):
             st.switch_page("watch.py", query_params={"model": shown(str(Trained(run.name, home.person)))})
         if not seen.is_living and not seen.run.lineup:
             with st.popover("delete", key=key_of("ask", run.name)):  # another one's is another, and closed

@@ -13,9 +13,9 @@ from lstmviz.data.vocabulary import code, inline, plain, visible
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
 from lstmviz.explain.translations import how_it_said
+from lstmviz.opened import OpenModel
 from lstmviz.reading import (
     LONGEST,
-    OpenModel,
     Reading,
     Selected,
     Selection,

@@ -17,7 +17,8 @@ from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Corpus
 from lstmviz.model import LanguageModel
-from lstmviz.reading import OpenModel, Reading, row_ids, rows_named, said_of, say_for, to_read, values_asked
+from lstmviz.opened import OpenModel, rows_named, to_read
+from lstmviz.reading import Reading, row_ids, said_of, say_for, values_asked
 from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe

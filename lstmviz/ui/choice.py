@@ -12,7 +12,7 @@ from lstmviz.config import NAME_MOST
 from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.home import Home
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 from lstmviz.tasks import TASKS
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card

@@ -10,7 +10,8 @@ from lstmviz.explain.comparison import View
 from lstmviz.explain.measures import CHARTS, DEPENDS, GAIN, PROBABILITY, without
 from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
-from lstmviz.reading import ARROWS, OpenModel, Reading
+from lstmviz.opened import ARROWS, OpenModel
+from lstmviz.reading import Reading
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, open_baseline, order_control, units_control
 from lstmviz.ui.session import BESIDE, SENTENCE, readings
 from lstmviz.ui.sources import Address, Baseline, titles

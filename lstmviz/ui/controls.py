@@ -10,7 +10,8 @@ from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.explain.examples import examples_for
-from lstmviz.reading import LONGEST, ORDERS, TELLING, OpenModel
+from lstmviz.opened import OpenModel
+from lstmviz.reading import LONGEST, ORDERS, TELLING
 from lstmviz.ui.components import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline

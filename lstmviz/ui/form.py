@@ -36,7 +36,6 @@ from lstmviz.data.vocabulary import (
 from lstmviz.disk import reason
 from lstmviz.explain.examples import GUIDES
 from lstmviz.home import CLASS, Home
-from lstmviz.reading import SHOWN
 from lstmviz.tasks import TASKS, decided_by, open_data
 from lstmviz.tasks.classify import CLASSIFY
 from lstmviz.tasks.language import LANGUAGE
@@ -349,7 +348,7 @@ def start(home: Home, grid: Grid, corpus: Corpus, text: Text) -> None:
 def choose_task() -> str:
     """What a model is asked."""
     return st.selectbox(
-        "task", SHOWN, format_func=lambda name: TASKS[name].title, key="task", persist_state="session",
+        "task", [*TASKS], format_func=lambda name: TASKS[name].title, key="task", persist_state="session",
         help="The same cells, trained by the same program; what differs is the shape: of how many inputs how many "
         "answers are asked. Of a text that is gone on with, the next token after every token.",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lstmviz.data.vocabulary import shown
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.wire import Note
 

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from lstmviz.data.images import as_code, examples, from_code
-from lstmviz.reading import OpenModel
+from lstmviz.opened import OpenModel
 from lstmviz.ui.components import pictures
 from lstmviz.ui.session import Picture, Pictures, key_of, report, session
 from lstmviz.wire import Note

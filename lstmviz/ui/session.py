@@ -24,7 +24,8 @@ from weakref import WeakSet
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from lstmviz.reading import LONGEST, OpenModel, Reading, Selected, Selection
+from lstmviz.opened import OpenModel
+from lstmviz.reading import LONGEST, Reading, Selected, Selection
 
 T = TypeVar("T")
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

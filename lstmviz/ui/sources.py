@@ -30,10 +30,11 @@ from lstmviz.cells.transplant import layouts
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
-from lstmviz.reading import SHOWN, OpenModel, prepare
+from lstmviz.opened import OpenModel, prepare
+from lstmviz.tasks import TASKS
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
-from lstmviz.training.folder import Run, RunConfig
+from lstmviz.training.folder import Run
 from lstmviz.training.limits import UPLOADS
 from lstmviz.ui.session import Uploads, session
 
@@ -59,14 +60,14 @@ class Shipped:
     @classmethod
     def every(cls) -> list[Shipped]:
         """The one to open first in front, and those of a text before the others."""
-        found = sorted((where, name_of(path.stem)) for where in SHOWN for path in _folder(where).glob("*.safetensors"))
-        return [cls(name) for _, name in sorted(found, key=lambda each: (each[1] != _FIRST, SHOWN.index(each[0])))]
+        found = sorted((where, name_of(path.stem)) for where in TASKS for path in _folder(where).glob("*.safetensors"))
+        return [cls(name) for _, name in sorted(found, key=lambda each: (each[1] != _FIRST, [*TASKS].index(each[0])))]
 
     @property
     def of(self) -> str:
         """The task of its model, by the folder that it is in; a file's name is in one of them."""
         file = named(self.name) + ".safetensors"
-        return next((task for task in SHOWN if os.path.lexists(_folder(task) / file)), LANGUAGE.name)
+        return next((task for task in TASKS if os.path.lexists(_folder(task) / file)), LANGUAGE.name)
 
     def open(self) -> OpenModel:
         return _open_below(_folder(self.of), [f"{self.name}.safetensors"], self)
@@ -136,7 +137,7 @@ class Trained:
     @classmethod
     def every(cls, home: Home) -> list[Trained]:
         """Of the trainings that have been evaluated, the newest first, and one's own before the machine's."""
-        every = ((each, run) for each in home.read for run in trainings.every(each) if is_shown(run.config()))
+        every = ((each, run) for each in home.read for run in trainings.every(each))
         return [cls(run.name, each.person) for each, run in every if (run.folder / "best.safetensors").exists()]
 
     def open(self) -> OpenModel:
@@ -388,8 +389,3 @@ def _prepare(data: bytes) -> OpenModel:
 def _folder(task: str) -> Path:
     """Where those of a task lie that come with the project."""
     return FOLDER if task == LANGUAGE.name else FOLDER / task
-
-
-def is_shown(asked: RunConfig) -> bool:
-    """Whether the pages show models of its task."""
-    return asked.train.task in SHOWN

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from lstmviz.data.expressions import DEEPEST, LONGEST, Expression, Unfinished, draw
-from lstmviz.reading import OpenModel, Reading, read_tree
+from lstmviz.opened import OpenModel
+from lstmviz.reading import Reading, read_tree
 from lstmviz.ui.session import Sentences, Widget, session
 from lstmviz.wire import Note
 

@@ -7,7 +7,8 @@ import streamlit as st
 from lstmviz.cells import cell_called
 from lstmviz.charts import gate_figure
 from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
-from lstmviz.reading import OpenModel, write_on
+from lstmviz.opened import OpenModel
+from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, session

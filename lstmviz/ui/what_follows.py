@@ -8,7 +8,8 @@ import torch
 from lstmviz.baselines import NGram, continuations
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import Vocabulary, code, plain
-from lstmviz.reading import LONGEST, OpenModel
+from lstmviz.opened import OpenModel
+from lstmviz.reading import LONGEST
 from lstmviz.ui.session import key_of
 from lstmviz.ui.sources import Baseline, baselines, parse
 

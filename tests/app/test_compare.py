@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
 from lstmviz.data.vocabulary import Corpus, Vocabulary
-from lstmviz.reading import MAX_TOKENS
+from lstmviz.opened import MAX_TOKENS
 from lstmviz.ui import sources
 from tests.app.said import compared, drawn, notes, spoken
 

@@ -14,7 +14,8 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
 from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import Corpus, Vocabulary, plain
-from lstmviz.reading import MAX_TOKENS, Reading, Selection
+from lstmviz.opened import MAX_TOKENS
+from lstmviz.reading import Reading, Selection
 from lstmviz.ui import sources
 from tests.app.said import address, drawn, headers, notes, spoken
 

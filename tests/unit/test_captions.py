@@ -17,7 +17,7 @@ from lstmviz.data.captions import BEGIN, GENERATED, drawn
 from lstmviz.data.vocabulary import IGNORED, Vocabulary
 from lstmviz.explain.captions import nats_of_another, where_it_decides
 from lstmviz.model import LanguageModel
-from lstmviz.reading import prepare
+from lstmviz.opened import prepare
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.tasks.base import judge
 from lstmviz.tasks.caption import label_and_said

@@ -20,7 +20,8 @@ from lstmviz.explain.kin import corresponding, kinship
 from lstmviz.explain.measures import CHARTS, half_life, measures
 from lstmviz.explain.rows import SLOTS
 from lstmviz.explain.tables import as_csv, lines_table, markdown, models_table, values_table
-from lstmviz.reading import OpenModel, prepare, read
+from lstmviz.opened import OpenModel, prepare
+from lstmviz.reading import read
 from lstmviz.roles import GREEN
 from lstmviz.ui.sources import FOLDER, Copy, Shipped, titles
 from lstmviz.wire import ComparisonHeader

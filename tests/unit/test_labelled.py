@@ -22,7 +22,8 @@ from lstmviz.data.grammars import hidden_variable
 from lstmviz.data.labelled import Labelled, corpus_of
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus, Vocabulary
 from lstmviz.model import LanguageModel
-from lstmviz.reading import prepare, read
+from lstmviz.opened import prepare
+from lstmviz.reading import read
 from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.tasks.base import tokens_and_labels
 from lstmviz.tasks.classify_text import CLASSIFY_TEXT, answer, begun

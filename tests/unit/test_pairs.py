@@ -17,7 +17,8 @@ from lstmviz.data.vocabulary import IGNORED, PADDING
 from lstmviz.experiments.attention import pairs_of
 from lstmviz.explain.translations import by_length
 from lstmviz.model import LanguageModel
-from lstmviz.reading import prepare, read
+from lstmviz.opened import prepare
+from lstmviz.reading import read
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.loop import Trainer

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lstmviz import reading, wire
-from lstmviz.reading import OpenModel, Selected, Selection, prepare, read, select, write_on
+from lstmviz.opened import OpenModel, prepare
+from lstmviz.reading import Selected, Selection, read, select, write_on
 from lstmviz.trace import trace_tokens
 from lstmviz.wire import payload
 

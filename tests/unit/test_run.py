@@ -29,7 +29,7 @@ from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.disk import reason
 from lstmviz.home import Home
 from lstmviz.model import LanguageModel
-from lstmviz.reading import prepare
+from lstmviz.opened import prepare
 from lstmviz.trace import trace_tokens
 from lstmviz.training import children, process, trainings
 from lstmviz.training.folder import NOTHING, Record, Run, RunConfig, runs

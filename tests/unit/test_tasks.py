@@ -12,22 +12,20 @@ import torch
 import torch.nn.functional as F
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz import cli, reading
+from lstmviz import cli
 from lstmviz.card import card
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import CheckpointError, dumps, loads
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.images import as_code, digits, examples, from_code, open_images
 from lstmviz.data.vocabulary import Vocabulary
-from lstmviz.home import Home
 from lstmviz.model import LanguageModel
-from lstmviz.reading import prepare, read_image, row_ids
+from lstmviz.opened import prepare
+from lstmviz.reading import read_image, row_ids
 from lstmviz.tasks import TASKS, fitted_to, open_data
-from lstmviz.training.folder import Record, Run, RunConfig
+from lstmviz.training.folder import Record, RunConfig
 from lstmviz.training.loop import Metrics, Trainer, held_out, judged
 from lstmviz.training.probe import Probe
-from lstmviz.ui import sources
-from lstmviz.ui.sources import Trained, open_path
 from lstmviz.wire import payload
 
 TRAIN = TrainConfig("digits", task="classify", batch_size=32, learning_rate=3e-2, steps=80, eval_every=40)
@@ -330,18 +328,6 @@ def test_every_task_says_what_it_is_and_has_data_of_its_own():
         for data in task.built_in:
             corpus = open_data(TrainConfig(data, task=name))  # pyright: ignore[reportArgumentType]
             task.check(fitted_to(corpus, ModelConfig(next(iter(task.cells)))), corpus.vocabulary, corpus.reads)
-
-
-def test_pages_offer_no_model_of_a_task_that_they_do_not_show_and_refuse_one(classifier, tmp_path, monkeypatch):
-    path = tmp_path / "runs/images/best.safetensors"
-    checkpoints.save(classifier(), path)
-    Run.create(tmp_path / "runs/images", RunConfig(TRAIN, model_of().config))
-    assert Trained.every(Home(tmp_path)) == [Trained("images")]
-    for module in (sources, reading):
-        monkeypatch.setattr(module, "SHOWN", ("language",))
-    assert Trained.every(Home(tmp_path)) == []
-    with pytest.raises(CheckpointError, match="its task is classify, which the pages do not show"):
-        open_path(path, "images")
 
 
 def test_an_image_in_a_link_comes_back_and_another_is_refused_in_a_sentence():

@@ -12,7 +12,8 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz import units
 from lstmviz.cells import CELLS
 from lstmviz.explain.examples import EXAMPLES, examples_for
-from lstmviz.reading import OpenModel, Reading, prepare, read, rows_of, telling_units, unit_order, written_at_most
+from lstmviz.opened import OpenModel, prepare, written_at_most
+from lstmviz.reading import Reading, read, rows_of, telling_units, unit_order
 from lstmviz.units import MOST, acts, by_similarity, drawn_roles, kind_of, looked_at, telling, usual
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"

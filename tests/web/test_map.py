@@ -14,7 +14,8 @@ from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import differences
 from lstmviz.explain.kin import kinship
 from lstmviz.home import SHIPPED
-from lstmviz.reading import OpenModel, prepare, read, read_image
+from lstmviz.opened import OpenModel, prepare
+from lstmviz.reading import read, read_image
 from lstmviz.wire import Frame, framed, payload, side_by_side
 
 # Every key that is read of a header and is not in it, once a component has shown a message and was pointed at all over.

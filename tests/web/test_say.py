@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lstmviz.cells import CELLS
 from lstmviz.cells.base import Cell
 from lstmviz.cells.equations import evaluate, parse, text
-from lstmviz.reading import prepare, read
+from lstmviz.opened import prepare
+from lstmviz.reading import read
 from lstmviz.roles import DOES
 from lstmviz.trace import held, kept
 from lstmviz.wire import payload

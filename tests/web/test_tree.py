@@ -12,7 +12,8 @@ from lstmviz.data.expressions import Expression
 from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.comparison import Comparison, View, draw
 from lstmviz.explain.differences import differences
-from lstmviz.reading import OpenModel, Reading, read_tree
+from lstmviz.opened import OpenModel
+from lstmviz.reading import Reading, read_tree
 from lstmviz.ui.sources import parse
 from lstmviz.wire import Frame, framed, payload, side_by_side
 from tests.web.test_map import READ
