@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from lstmviz import opened as opened_models
 from lstmviz import reading, wire
 from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import Selected, Selection, read, select, write_on
@@ -47,7 +48,7 @@ def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pyt
 
 
 def test_what_does_not_fit_a_message_is_left_out(opened: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "SHOWN_MOST", 1000)
+    monkeypatch.setattr(opened_models, "SHOWN_MOST", 1000)
     _, values = message(opened, "abc " * 100)
     assert 900 < len(values) <= 1000
     assert (seen := read(opened, "abc " * 100)) and seen.dropped == 400 - len(seen.pieces)
