@@ -5,7 +5,8 @@
 One thread. Each round times the same number of steps of both, one after the other, in processor time; printed are
 medians over rounds of the ratios within a round. The plain loop has the same model (``nn.LSTM``), the same fused Adam
 and clipping and reads its loss as rarely. Texts that differ in length it pads, and where they are read in both
-directions packs, as PyTorch's own documentation does. Evaluations are left out on both sides.
+directions packs, as PyTorch's own documentation does. Evaluations are left out on both sides. Trees have a benchmark of
+their own, trees.py.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence, pad_sequence
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -38,6 +39,8 @@ SHAPES = {  # what is trained on, and a model of it
     "classify_text": ("recall", ModelConfig(embedding_size=32, hidden_size=128)),
     "tag": ("between", ModelConfig(embedding_size=32, hidden_size=128, bidirectional=True)),
     "tag by letters": ("nonsense", ModelConfig(embedding_size=64, hidden_size=128)),
+    "caption": ("sheep", ModelConfig(embedding_size=32, hidden_size=128)),
+    "translate": ("reverse", ModelConfig(embedding_size=32, hidden_size=128)),
 }
 
 
@@ -71,6 +74,26 @@ class Plain(nn.Module):
             self.embed = nn.Linear(corpus.row_size, size) if corpus.row_size else nn.Embedding(known, size)
         self.lstm = nn.LSTM(size, config.hidden_size, bidirectional=config.bidirectional)
         self.decoder = nn.Linear(config.directions * config.hidden_size, len(corpus.vocabulary))
+
+
+class Begun(Plain):
+    """One whose first state is made of a label."""
+
+    def __init__(self, config: ModelConfig, corpus: Corpus) -> None:
+        super().__init__(config, corpus)
+        self.labels = nn.Embedding(len(corpus.reads or ()), config.embedding_size)
+        self.begin = nn.Linear(config.embedding_size, 2 * config.hidden_size)
+
+
+class Translator(Plain):
+    """One that reads in both directions, and says in one, looking back by the general score of Luong et al."""
+
+    def __init__(self, config: ModelConfig, corpus: Corpus) -> None:
+        super().__init__(config, corpus)
+        size, units = config.embedding_size, config.hidden_size
+        self.embed = nn.Embedding((corpus.tokens_read or 0) + len(corpus.vocabulary), size)
+        self.reader, self.begin = nn.LSTM(size, units, bidirectional=True), nn.Linear(2 * units, 2 * units)
+        self.score, self.combine = nn.Linear(units, 2 * units, bias=False), nn.Linear(3 * units, units)
 
 
 def language(model: Plain, corpus: Corpus) -> Iterator[Tensor]:
@@ -124,12 +147,51 @@ def tag(model: Plain, corpus: Corpus) -> Iterator[Tensor]:
         yield F.cross_entropy(model.decoder(hidden.data), labels.data)
 
 
+def caption(model: Begun, corpus: Corpus) -> Iterator[Tensor]:
+    """Of texts that a label begins, by every token."""
+    whole = [each[each[:, 2] != IGNORED].long() for each in corpus.train]  # (T, 3)
+    for batch in batches(whole):
+        h, c = model.begin(model.labels(torch.stack([each[0, 0] for each in batch]))).chunk(2, dim=-1)  # (B, H)
+        before = pad_sequence([each[:, 1] for each in batch])
+        hidden, _ = model.lstm(model.embed(before), (h[None].contiguous(), c[None].contiguous()))
+        said = pad_sequence([each[:, 2] for each in batch], padding_value=IGNORED)
+        yield F.cross_entropy(model.decoder(hidden).flatten(0, 1), said.flatten())
+
+
+def translate(model: Translator, corpus: Corpus) -> Iterator[Tensor]:
+    """Of pairs of sequences, by every token that is said."""
+    pairs = [(each[each[:, 0] != PADDING, 0].long(), each[each[:, 2] != IGNORED, 1:].long()) for each in corpus.train]
+    for batch in batches(pairs):
+        lengths = torch.tensor([len(source) for source, _ in batch])
+        vectors = model.embed(pad_sequence([source for source, _ in batch]))
+        packed, (ends, _) = model.reader(pack_padded_sequence(vectors, lengths, enforce_sorted=False))
+        memory, _ = pad_packed_sequence(packed)  # (S, B, 2H)
+        h, c = model.begin(torch.cat([ends[0], ends[1]], dim=-1)).chunk(2, dim=-1)
+        before = pad_sequence([said[:, 0] for _, said in batch])  # numbered after all that are read
+        hidden, _ = model.lstm(model.embed(before), (h[None].contiguous(), c[None].contiguous()))  # (T, B, H)
+        scores = torch.einsum("tbh,sbh->bts", model.score(hidden), memory)
+        scores = scores.masked_fill(torch.arange(len(memory)) >= lengths[:, None, None], -torch.inf)
+        seen = torch.einsum("bts,sbh->tbh", scores.softmax(-1), memory)
+        told = model.combine(torch.cat([seen, hidden], dim=-1)).tanh()
+        right = pad_sequence([said[:, 1] for _, said in batch], padding_value=IGNORED)
+        yield F.cross_entropy(model.decoder(told).flatten(0, 1), right.flatten())
+
+
+LOSSES = {
+    "language": (Plain, language),
+    "classify": (Plain, classify),
+    "classify_text": (Plain, classify_text),
+    "caption": (Begun, caption),
+    "translate": (Translator, translate),
+}  # the others are tagged
+
+
 def plain_steps(shape: str, config: ModelConfig, corpus: Corpus) -> Iterator[None]:
     """Yields after every step."""
-    model = Plain(config, corpus).train()
+    of, losses = LOSSES.get(shape, (Plain, tag))
+    model = of(config, corpus).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=BASE.learning_rate, fused=True)
     total = torch.zeros(())
-    losses = {"language": language, "classify": classify, "classify_text": classify_text}.get(shape, tag)
     for step, loss in enumerate(losses(model, corpus)):
         optimizer.zero_grad()
         loss.backward()
