@@ -54,6 +54,7 @@ from lstmviz.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from lstmviz.config import OWN_TEXT_MOST, VOCABULARY_MOST, ModelConfig, TrainConfig  # noqa: E402
 from lstmviz.counted import About, Table  # noqa: E402
 from lstmviz.data import corpora  # noqa: E402
+from lstmviz.data.expressions import Expression  # noqa: E402
 from lstmviz.data.images import examples  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
 from lstmviz.explain.alignment import Compared, Place, shared_axis  # noqa: E402
@@ -65,7 +66,7 @@ from lstmviz.explain.kin import kinship  # noqa: E402
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, models_table, named_trace, trace_table  # noqa: E402
 from lstmviz.model import LanguageModel  # noqa: E402
 from lstmviz.opened import prepare  # noqa: E402
-from lstmviz.reading import read, read_image  # noqa: E402
+from lstmviz.reading import read, read_image, read_tree  # noqa: E402
 from lstmviz.units import drawn_roles  # noqa: E402
 from lstmviz.wire import Frame, payload, side_by_side  # noqa: E402
 
@@ -97,20 +98,20 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
         card(checkpoint)
         return
     text = examples_for(opened)[0].text
-    reading = read(opened, text)
+    reading = read_tree(opened, Expression.parse(text)) if opened.reads_trees else read(opened, text)
     assert reading is not None
     roles, seen = drawn_roles(checkpoint.model.cell, opened.scales[0]), {"time": 0, "unit": 0}
     payload(opened, reading, layers=[0], roles=roles, order="telling", selection={**seen, "layer": 0})
     shown()
     card(checkpoint)
     training_figure(checkpoint.history).to_json()
-    every = [*range(checkpoint.model.num_layers)]
+    every = [*range(len(opened.tracks))]
     payload(opened, reading, layers=every, roles=roles, order="active", selection={**seen, "layer": 0})
-    few = read(opened, text[:20])
+    few = reading if opened.reads_trees else read(opened, text[:20])
     assert few is not None
-    gate_figure(named_trace(few, checkpoint.vocabulary)).to_json()
-    as_csv(trace_table(few, checkpoint.vocabulary))
-    as_parquet(trace_table(few, checkpoint.vocabulary))
+    gate_figure(named_trace(few, opened.reads)).to_json()
+    as_csv(trace_table(few, opened.reads))
+    as_parquet(trace_table(few, opened.reads))
     both = [opened, opened]
     compared = [Compared(name, name, opened, reading) for name in ("one", "two")]
     comparison = Comparison(compared, shared_axis(text, compared), differences(both, [1.0, 2.0]), kinship(both), 0)
@@ -118,7 +119,8 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     side_by_side(*draw(comparison, view, {**seen, "model": 0}), Frame())
     as_csv(models_table({"one": opened}))
     as_csv(lines_table(text, compared, Place()))
-    lines_figure({"one": reach(opened)}, x="", y="", doubling=True).to_json()
+    if checkpoint.hidden_variable:
+        lines_figure({"one": reach(opened)}, x="", y="", doubling=True).to_json()
 
 
 def show_table(table: Table, shown: Callable[[], None] = lambda: None) -> None:
