@@ -143,7 +143,7 @@ def folder_seconds(count: int, evaluations: int) -> float:
     """A whole run of ``count`` steps, evaluations free of charge."""
     with tempfile.TemporaryDirectory() as folder:
         train = dataclasses.replace(CONFIG, steps=count, eval_every=count // evaluations)
-        made = Run.create(Path(folder, "run"), RunConfig(train, SIZES, "(x(x)x)"))
+        made = Run.create(Path(folder, "run"), RunConfig(train, ModelConfig(**SIZES), "(x(x)x)"))
         trainer_of, begun = process.Trainer, []
 
         def trainer(*arguments):
