@@ -195,6 +195,8 @@ def test_another_model_selects_its_own_unit(watch: Open) -> None:
     page.get_by_text("Not finished yet: read as max(3, min(7, 2)).").wait_for()
     wait_for_tokens(page, 5)
     page.keyboard.type("), 9)")
+    wait_for_tokens(page, 6)  # else End chooses the last of the five, and what was typed takes it away
+    page.locator(".readout").get_by_text("node “9” (4)").wait_for()
     page.locator(".readout").get_by_text("Its forget gate is its parent's: “max” keeps").wait_for()
     page.locator(".map").focus()
     page.keyboard.press("End")
