@@ -642,16 +642,22 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         label, *said = signs_of(opened, reading) if opened.labels else [""]
         headline = f"{label}: {('' if level == 'char' else ' ').join(said)}" if label else ""
         return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks, headline=headline)
-    shows = "A drawing" if reading.right is None else f"A {opened.signs[reading.right[-1]]}"
+    shows = headlines(opened)["drawing" if reading.right is None else "shows"]
     return Columns(
         level="row",
         column=task.column,
         noun="row",
         whole=task.whole,
         asks=f"which {task.label}, after this row",
-        headline=f"{shows}, {'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row",
+        headline=shows.format(label=opened.signs[reading.right[-1]] if reading.right else ""),
         image=as_code(reading.image),
     )
+
+
+def headlines(opened: OpenModel) -> dict[str, str]:
+    """Over an image: a drawing, or one that shows the label in its place."""
+    how = f"{'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row"
+    return {"drawing": f"A drawing, {how}", "shows": f"A {{label}}, {how}"}
 
 
 def said_for(opened: OpenModel, read: Sequence[str], said: Sequence[str]) -> str:

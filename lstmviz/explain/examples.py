@@ -25,6 +25,8 @@ class Example:
     keeping: str = ""
 
 
+MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
+
 EXAMPLES = {
     "shakespeare": [
         Example(
@@ -267,9 +269,12 @@ BOTH_WAYS = (
     "It reads in both directions: → has read all up to the token, ← all from the end back to it, and the label is said "
     "from both."
 )
+SHUFFLED = "Before it reads, the pixels are shuffled, always in the same way, so no stroke is left whole."
 GUIDES = {  # for somebody who never met the shape
     "caption": "One input, many outputs (1–N): a label makes the state in which the text begins. It is not read again: "
     "what follows is said from memory.",
+    "classify": "Many inputs, one answer (N–1): the model reads the image row by row, from the top, and remembers; "
+    "what it says after the last row is which digit it is. A column is a row.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. Before, it is shown what it would say if the text ended there.",
     "tree": "A tree to its values (Tree-LSTM): a column is a node, behind its arguments; the root is the last. Where "
@@ -312,9 +317,17 @@ def examples_for(opened: OpenModel) -> list[Example]:
     return [Example(text, "A sentence that the model wrote itself.")]
 
 
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model learned a generated language, whose tokens can each be a button."""
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
+    return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
+
+
 def guide_to(opened: OpenModel) -> str:
     """A sentence or two for somebody who never met that shape of sequence; empty for text that is gone on with."""
     guide = GUIDES.get(opened.task.name, "")
+    if opened.checkpoint.train.permuted is not None:
+        return f"{guide} {SHUFFLED}"
     if opened.labels:
         return f"{guide} {BARS}"
     if opened.says_another:
