@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lstmviz.cells import cell_called
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPECIALS
 from lstmviz.opened import OpenModel
 from lstmviz.roles import ROLES
 from lstmviz.tasks.tag import one_direction
@@ -321,6 +322,17 @@ def is_grammar(opened: OpenModel) -> bool:
     """Whether the model learned a generated language, whose tokens can each be a button."""
     generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
     return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
+
+
+def buttons_of(opened: OpenModel) -> list[str]:
+    """The few tokens of a grammar, as a sentence is written by pressing them; of another model none."""
+    if not is_grammar(opened):
+        return []
+    reads = opened.reads
+    ends = [EOS] if reads.level == "word" and not opened.is_asked else []  # what is asked is read by itself
+    tokens = [*reads.tokens[len(SPECIALS) :], *ends]
+    tokens.sort(key=lambda token: (token.isdigit(), token in (EOS, "\n"), token))  # digits and the end go last
+    return [NEWLINE_SIGN if token in (EOS, "\n") else token for token in tokens]
 
 
 def guide_to(opened: OpenModel) -> str:
