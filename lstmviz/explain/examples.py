@@ -25,8 +25,6 @@ class Example:
     keeping: str = ""
 
 
-MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
-
 EXAMPLES = {
     "shakespeare": [
         Example(
@@ -315,12 +313,6 @@ def examples_for(opened: OpenModel) -> list[Example]:
             return [replace(example, look=look_for(example, opened)) for example in examples]
     text = opened.written.replace("\n", opened.checkpoint.vocabulary.newline_sign)
     return [Example(text, "A sentence that the model wrote itself.")]
-
-
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
-    return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
 
 
 def guide_to(opened: OpenModel) -> str:

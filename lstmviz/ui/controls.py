@@ -9,8 +9,8 @@ import streamlit as st
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
-from lstmviz.explain.examples import examples_for, is_grammar
-from lstmviz.opened import OpenModel
+from lstmviz.explain.examples import examples_for
+from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.reading import LONGEST, ORDERS, TELLING
 from lstmviz.ui.components import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
