@@ -33,6 +33,7 @@ from lstmviz.data.vocabulary import (
     RIGHT_TO_LEFT,
     SPACE_SIGN,
     UNK,
+    UNKNOWN_MOST,
     UNSEEN,
     inline,
     shown,
@@ -40,12 +41,13 @@ from lstmviz.data.vocabulary import (
 )
 from lstmviz.model import perplexity
 from lstmviz.opened import OpenModel
-from lstmviz.reading import Reading, rows_of, running_mean
+from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
 NAN = 65535  # the code of "no value"
+FEW_LABELS = 12  # that are all listed
 
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
@@ -75,6 +77,11 @@ def constants() -> str:
         "DASHES": [
             [int(n) for n in dash.replace("px", "").split(",")] if "px" in dash else [] for dash in looks.DASHES
         ],
+        "LONGEST": LONGEST,
+        "LIKELY_MOST": LIKELY_MOST,
+        "FEW_LABELS": FEW_LABELS,
+        "MANY": MANY,
+        "UNKNOWN_MOST": UNKNOWN_MOST,
         "NEWLINE_SIGN": NEWLINE_SIGN,
         "SPACE_SIGN": SPACE_SIGN,
         "UNSEEN": UNSEEN,
@@ -537,7 +544,6 @@ def pack(
 
 # ---- of a model and what it read -------------------------------------------------------------------------------------
 
-FEW_LABELS = 12  # that are all listed
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 
 
@@ -642,22 +648,22 @@ def columns_of(opened: OpenModel, reading: Reading) -> Columns:
         label, *said = signs_of(opened, reading) if opened.labels else [""]
         headline = f"{label}: {('' if level == 'char' else ' ').join(said)}" if label else ""
         return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks, headline=headline)
-    shows = headlines(opened)["drawing" if reading.right is None else "shows"]
+    shows = "drawing" if reading.right is None else opened.signs[reading.right[-1]]
     return Columns(
         level="row",
         column=task.column,
         noun="row",
         whole=task.whole,
         asks=f"which {task.label}, after this row",
-        headline=shows.format(label=opened.signs[reading.right[-1]] if reading.right else ""),
+        headline=image_of(opened, shows),
         image=as_code(reading.image),
     )
 
 
-def headlines(opened: OpenModel) -> dict[str, str]:
-    """Over an image: a drawing, or one that shows the label in its place."""
-    how = f"{'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row"
-    return {"drawing": f"A drawing, {how}", "shows": f"A {{label}}, {how}"}
+def image_of(opened: OpenModel, shows: str) -> str:
+    """What is read where that is an image, in a line."""
+    permuted = "pixels permuted, " * (opened.checkpoint.train.permuted is not None)
+    return f"A {shows}, {permuted}read row by row"
 
 
 def said_for(opened: OpenModel, read: Sequence[str], said: Sequence[str]) -> str:

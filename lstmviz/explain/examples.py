@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lstmviz.cells import cell_called
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPECIALS
-from lstmviz.opened import OpenModel
+from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.roles import ROLES
 from lstmviz.tasks.tag import one_direction
 
@@ -25,8 +25,6 @@ class Example:
     look: str
     keeping: str = ""
 
-
-MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 
 EXAMPLES = {
     "shakespeare": [
@@ -316,12 +314,6 @@ def examples_for(opened: OpenModel) -> list[Example]:
             return [replace(example, look=look_for(example, opened)) for example in examples]
     text = opened.written.replace("\n", opened.checkpoint.vocabulary.newline_sign)
     return [Example(text, "A sentence that the model wrote itself.")]
-
-
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
-    return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
 
 
 def buttons_of(opened: OpenModel) -> list[str]:

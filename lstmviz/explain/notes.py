@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lstmviz.data.vocabulary import UNK
-from lstmviz.explain.examples import examples_for, guide_to, is_grammar
+from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.translations import how_it_said
 from lstmviz.model import NOT_FINITE, NOTHING_FOLLOWS
-from lstmviz.opened import OpenModel
+from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.reading import LONGEST, Reading, mostly_unknown
-from lstmviz.wire import Note, headlines
+from lstmviz.wire import Note, image_of
 
 
 def sentences(opened: OpenModel) -> dict[str, str]:
@@ -16,7 +16,7 @@ def sentences(opened: OpenModel) -> dict[str, str]:
     if opened.side:
         known = ", ".join(opened.checkpoint.vocabulary.tokens)
         strange = f"The image shows {{label}}, which the model does not know; it knows {known}."
-        return {**headlines(opened), "strange": strange}
+        return {"image": image_of(opened, "{label}"), "strange": strange}
     noun = "characters" if opened.reads.level == "char" else "words"
     other = "press a token" if is_grammar(opened) else "pick an example"
     little, does_not = (
