@@ -19,11 +19,11 @@ from lstmviz.data.images import permute
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.notes import sentences
 from lstmviz.model import AdaptiveSoftmax
-from lstmviz.opened import OpenModel, carrier, is_grammar
+from lstmviz.opened import OpenModel, carrier
 from lstmviz.reading import telling_unit
 from lstmviz.roles import ROLES
 from lstmviz.units import drawn_roles
-from lstmviz.wire import Does, annotation, columns_in, does_of, image_of, look_of, titled
+from lstmviz.wire import Does, annotation, columns_in, does_of, look_of, titled
 
 
 @dataclass(frozen=True)
