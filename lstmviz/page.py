@@ -81,7 +81,7 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     page = {"models": given, "buttons": buttons_of(first), "tests": tests}
     text = json.dumps(page, default=vars, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("alone.js")
-    title = " · ".join(map(inline, opened))
+    title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0]["live"].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # fmt: skip # noqa: E501
     templates = "".join(
@@ -100,7 +100,7 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
 <style>{themes()}{style("alone.css")}</style>
 </head>
 <body>
-<header><h1>lstmviz</h1></header>
+<header><h1>lstmviz</h1><p>{escape(title)}</p></header>
 <main><p>This page comes alive by a script that stands in it, and the script did not run. Either scripts are switched
 off here, or the file was changed after it was saved: then take a fresh copy.</p></main>
 <footer>

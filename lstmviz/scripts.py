@@ -6,7 +6,7 @@ from pathlib import Path
 ASSETS = Path(__file__).with_name("web")
 
 # Of what one module takes from another: names, or by its own name the function that is the other's default.
-IMPORT = re.compile(r'^import (?:(?:\{(?P<names>[\w\s,]*)\}|(?P<default>\w+)) from )?"(?P<path>\.{1,2}/[\w./]+)";\n', re.M)
+IMPORT = re.compile(r'^import (?:(?:\{(?P<some>[\w\s,]*)\}|(?P<one>\w+)) from )?"(?P<path>\.{1,2}/[\w./]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?!default)", re.M)
 DEFAULT = re.compile(r"^export default (?=function \w)", re.M)
 # A comment that is alone on its line, or is followed by no quote that could end a string which it stands in.
@@ -35,7 +35,7 @@ def script(entry: str) -> str:
         def take(found: re.Match[str]) -> str:
             other = (path.parent / found["path"]).resolve()
             add(other)
-            names = re.findall(r"\w+", found["names"] or found["default"] or "")
+            names = re.findall(r"\w+", found["some"] or found["one"] or "")
             asked.setdefault(other, {}).update(dict.fromkeys(names))
             return f"const {{ {', '.join(names)} }} = {_scope(other)};\n" if names else ""
 

@@ -3,7 +3,7 @@
 import { bytesOf, sumOf } from "./bytes.js";
 import { button, make } from "./dom.js";
 import { Address, choice, lights, menu, shadow, slider, switches } from "./controls.js";
-import { drawn, lastChanged } from "./drawn.js";
+import { drawn, lastChanged, linked } from "./drawn.js";
 import { GateMap } from "./map.js";
 import { notesOn } from "./notes.js";
 import { Pictures } from "./pictures.js";
@@ -22,7 +22,7 @@ class Watching {
   constructor(place, { live, buttons, tests }, weights, address) {
     const opened = new Opened(live, weights);
     Object.assign(this, { live, tests, address, opened, reading: new Reading(opened), roles: [...live.usual_roles] });
-    this.told = (name, value) => name === "selection" && address.tell(value);
+    this.told = (name, at) => { if (name === "selection") address.tell(linked(at, this.reading.count - 1)); };
     const at = (name) => Number(address.get(name) ?? NaN);
     this.at = { time: at("time"), unit: at("unit"), layer: 0 };
     this.layer = address.get("layer") ?? "1";
@@ -181,7 +181,7 @@ class Watching {
     try {
       for (const text of written(reading, { count, temperature, topK, seed: Date.now() })) {
         box.value = text;
-        this.written = { text, from };
+        this.written = [text, from];
         this.typed();
         while (going && !(this.whole && reading.text === text)) await nextFrame();
         if (!going) break;
