@@ -1,11 +1,11 @@
 // A page that stands alone: what the app does with a server and with Streamlit, this does by itself. See lstmviz/page.py.
 
-import { bytesOf, sumOf } from "./bytes.js";
 import { button, make } from "./dom.js";
 import { Address, choice, lights, menu, shadow, slider, switches } from "./controls.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
 import { GateMap } from "./map.js";
 import { notesOn } from "./notes.js";
+import { bytesOf, numbersOf, unpacked } from "./packed.js";
 import { Pictures } from "./pictures.js";
 import { Opened, Reading } from "./reading.js";
 import readout from "./readout.js";
@@ -196,27 +196,17 @@ class Watching {
 
 // ---- the page ----------------------------------------------------------------------------------------------------------
 
-const damaged = (what) => `The ${what} of this page are not those that it was saved with: the file was changed or cut short. ` +
-  "Take a fresh copy, or make it again with python -m lstmviz live.";
-
-function found(element, what) { // its text, if it is whole
-  if (!element || `${sumOf(element.textContent)}` !== element.dataset.sum) throw new Error(damaged(what));
-  return element.textContent;
-}
+const DAMAGED = "The weights in this file are not those that it was saved with: it was changed or cut short. Take a fresh copy, or " +
+  "make it again with python -m lstmviz live.";
 
 async function begin() {
-  const main = document.querySelector("main");
-  try {
-    const page = JSON.parse(found(document.getElementById("models"), "data")), blocks = [...document.querySelectorAll(".weights")];
-    const weights = page.models.map((_, k) => new Float32Array(bytesOf(found(blocks[k], "weights")).buffer));
-    main.replaceChildren(); // a page that was saved while it ran has all in it
-    const [{ live }] = page.models;
-    const shown = new Watching(main, { live, buttons: page.buttons, tests: page.tests }, weights[0], new Address());
-    shown.begun();
-    document.querySelector("header").append(lights(() => shown.draw()));
-  } catch (error) {
-    main.replaceChildren(make("p", "problem", error.message));
-    throw error;
-  }
+  const main = document.querySelector("main"), texts = [...document.querySelectorAll(".packed")].map((each) => each.textContent);
+  const [header, ...weights] = await Promise.all(texts.map(unpacked)).catch(() => [null]);
+  if (header === null) return void main.replaceChildren(make("p", "problem", DAMAGED));
+  const { models: [{ live }], ...page } = JSON.parse(new TextDecoder().decode(header));
+  main.replaceChildren(); // a page that was saved while it ran has all in it
+  const shown = new Watching(main, { live, ...page }, numbersOf(weights[0]), new Address());
+  shown.begun();
+  document.querySelector("header").append(lights(() => shown.draw()));
 }
 if (!document.documentElement.dataset.lacks) begin();
