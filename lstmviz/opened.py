@@ -369,6 +369,14 @@ def is_grammar(opened: OpenModel) -> bool:
     return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
 
 
+def carrier(checkpoint: Checkpoint, track: int) -> int | None:
+    """The unit of a track that carries most of a grammar's hidden variable; None where there is no such variable."""
+    if not checkpoint.hidden_variable:
+        return None
+    correlations = checkpoint.hidden_variable["correlations"][track]
+    return correlations.index(max(correlations))
+
+
 def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
     """What was recorded of several texts as if it were one, cell by cell, name -> ``(T, 1, H)``."""
     cells = zip(*records, strict=True)
