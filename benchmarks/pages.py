@@ -2,8 +2,8 @@
 
     python benchmarks/pages.py [--out FOLDER]
 
-Prints the size of the weights, of the page, and what of it is not 4/3 of the weights, in kB; or why there is no page. With
---out the pages are kept.
+Prints the size of the weights, of the page, and what of it is more than 4/3 of the weights, in kB; or why there is no
+page. With --out the pages are kept.
 """
 
 import argparse

@@ -56,8 +56,8 @@ class Tests:
 def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     """One HTML file with models in it, to be opened from the disk, sent or put on any server.
 
-    It is the map and the readout of the app, of the same scripts; nothing in it loads from anywhere. Its size is at most
-    4/3 of that of the weights (float32), as base64 takes, and 250 KB.
+    It is the map and the readout of the app, of the same scripts; nothing in it loads from anywhere. It is at most as
+    large as the weights in base64, which is 4/3 of float32, and 250 KB.
 
     Args:
         models: by the names that they are to have; several stand side by side.
