@@ -112,6 +112,7 @@ class Watching {
 
   put(text) { // as if it were typed
     this.box.value = text.replaceAll("\n", this.opened.reads.newlineSign);
+    this.box.setSelectionRange(this.box.value.length, this.box.value.length); // there a key goes on
     this.stop?.();
     this.typed();
   }

@@ -82,7 +82,7 @@ export function slider(name, meaning, [least, most, step], value, act) {
   const input = Object.assign(make("input", ""), { type: "range", min: least, max: most, step });
   input.value = value; // after its ends
   input.addEventListener("input", () => { told.textContent = input.value; act(Number(input.value)); });
-  return Object.assign(make("label", "slider", "", [make("span", "", name), told, input]), { title: meaning });
+  return Object.assign(make("label", "slider", "", [make("span", "", name), input, told]), { title: meaning });
 }
 
 // The button that makes a light page dark, and back; `then` draws what is on it anew.
