@@ -396,12 +396,12 @@ class Selected:
 
     Args:
         selection: what was selected;
-        tokens: while this was read,
+        tokens: while this was read; None where the page alone knows that,
         told: and this was what the browser had said last.
     """
 
     selection: Selection
-    tokens: list[str] | list[int]
+    tokens: list[str] | list[int] | None
     told: Selection | None = None
 
 
@@ -414,7 +414,8 @@ def select(before: Selected, tokens: list[str] | list[int], told: Selection | No
         told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
     """
     selection = told if told and told != before.told else before.selection
-    time = last_changed(before.tokens, tokens) if tokens != before.tokens else selection.time
+    moved = before.tokens is not None and tokens != before.tokens
+    time = last_changed(before.tokens, tokens) if moved else selection.time
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 
 

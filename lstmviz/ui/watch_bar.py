@@ -11,7 +11,7 @@ from lstmviz.opened import OpenModel
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
-from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, session
+from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST, drawn_roles
@@ -105,8 +105,12 @@ def continue_controls(opened: OpenModel) -> None:
     memory = session(Watch)
 
     def write() -> None:
-        text, reading, seed = TEXT.value() or "", readings().watch, memory.draws
+        text, seed = TEXT.value() or "", memory.draws
         memory.draws += 1
+        if session(InPage).here:
+            memory.write = {"number": memory.draws, "count": count, "temperature": temperature, "top_k": top_k, "seed": seed}
+            return
+        reading = readings().watch
         try:
             more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
         except (FloatingPointError, ValueError) as error:
@@ -124,7 +128,7 @@ def continue_controls(opened: OpenModel) -> None:
 
 def export_controls(opened: OpenModel) -> None:
     """The trace as a table, the figure as a page; made only when asked for."""
-    reading = readings().watch
+    reading = readings().read()
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")
         return

@@ -10,6 +10,7 @@
 
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
+import { Here } from "./here.js";
 import { tell } from "./history.js";
 import { mostAt } from "./most.js";
 import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
@@ -27,7 +28,8 @@ const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${na
 
 class GateMap {
   constructor(root) {
-    this.here = whileHere();
+    this.tell = whileHere()(tell);
+    this.byPage = new Here(this);
     this.teller = teller();
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
@@ -50,6 +52,8 @@ class GateMap {
     this.higher = button("+", "higher rows", () => this.zoomBy(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.zoomBy(0, 0));
     this.link = linkButton();
+    this.stop = button("stop", "let the model write no more (Esc)", () => this.byPage.stop());
+    this.stop.hidden = true;
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const heights = make("span", "group", "rows", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -58,34 +62,39 @@ class GateMap {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
+    const bar = make("div", "bar", "", [this.note, this.stop, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
     this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
-  // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text
-  // there is no map, and its place waits for one.
+  // A message: a frame, then the map, which may leave out what this page holds already. Without a text there is no map, and
+  // its place waits for one. Where the page makes the map itself, what it needs for that.
   receive(bytes, setStateValue) {
-    const send = this.teller(setStateValue);
-    const [{ notes, height, address }, end] = headed(bytes);
+    const send = this.teller(setStateValue), [frame, end] = headed(bytes), message = bytes.subarray(end);
+    if (frame.here) return this.byPage.hear(frame, message, send);
+    this.byPage.rest();
+    this.tell(frame.address);
+    const data = message.length ? decode(message, this.held) : null;
+    if (data) this.selection.hear(data.selection, data.tokens.length - 1, this.data && this.data.tokens.length - 1);
+    if (data || !message.length) this.show(data, frame, send);
+    if (message.length) hold(this, [data], send);
+  }
+
+  // A map with its frame, or its place without a text.
+  show(data, { notes, height, address }, send) {
     writeNotes(this.notes, notes);
-    this.here(tell)(address);
     this.link.hidden = !Object.keys(address).length; // where it tells nothing of what is shown
-    this.box.classList.toggle("empty", end === bytes.length);
-    if (end === bytes.length) return this.clear();
-    const data = decode(bytes.subarray(end), this.held);
-    if (data) {
-      // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
-      data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
-      data.height = height;
-      this.update(data, send);
-    }
-    hold(this, [data], send);
+    this.box.classList.toggle("empty", !data);
+    if (!data) return this.clear();
+    // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
+    data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
+    data.height = height;
+    this.update(data, send);
   }
 
   clear() { // and with it goes what the readout shows
     clearTimeout(this.speech);
-    this.selection.forget();
+    if (!this.byPage.view) this.selection.forget();
     this.data = this.view = window.__lstmviz = null;
     window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
     say("readout");
@@ -94,9 +103,8 @@ class GateMap {
   update(data, send) { // new data or a new theme
     const last = data.tokens.length - 1, before = this.data, { selection } = this;
     Object.assign(this, { data, send, theme: readTheme(this.box) });
-    selection.hear(data.selection, last, before && before.tokens.length - 1);
     if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
-    const { unit, layer } = selection.at, time = clamp(selection.at.time, 0, last);
+    const { unit, layer } = selection.at, time = selection.at.time < 0 ? last : Math.min(selection.at.time, last);
     selection.keep({ time, layer: layerAt(data, layer, time), unit: clamp(unit, 0, panelsOf(data, layer)[0].size - 1) });
     const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
     this.leave();
@@ -186,6 +194,7 @@ class GateMap {
     this.unfollow = () => {
       unfollow();
       window.removeEventListener("lstmviz:select", asked);
+      this.byPage.end();
     };
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.view.scrolled) return;

@@ -144,7 +144,9 @@ class Pictures {
       return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
     };
     const show = () => {
-      this.want({ drawn: rendered(this.strokes, this.data.side) });
+      const drawn = rendered(this.strokes, this.data.side), pixels = drawn.replace(/./g, "$&$&"); // a byte each
+      window.dispatchEvent(new CustomEvent("lstmviz:picture", { detail: { pixels, label: null } })); // a map may answer it
+      this.want({ drawn });
       this.drawPad();
     };
     pad.addEventListener("pointerdown", (event) => {

@@ -1,0 +1,186 @@
+// A model that answers in the page: it hears every key in the sentence box, and every stroke of a drawing, and draws the map
+// of it at once. The server says which model it is and how it is shown, and hears of the text once the keys rest.
+
+import { drawn, lastChanged, notesOn } from "./drawn.js";
+import { Opened, Reading, Writing } from "./reading.js";
+import { decode, headed, valueOf } from "./wire.js";
+import { missing } from "./words.js";
+
+const SLICE = 12; // milliseconds of a frame in which a long text is read on
+const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
+const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
+const KEPT = 12; // models
+
+// The models that this page holds, by their digest, the oldest first: of the window, since map and comparison share them.
+export const models = (window.__lstmvizModels ??= new Map());
+
+// Keep a model that came with a message: its header, and its weights after their length. Returns where that ends. The same
+// message may come again, as with another theme.
+export function keepModel(digest, bytes) {
+  const [live, at] = headed(bytes), begin = at + 4, end = begin + new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+  if (models.has(digest)) return end;
+  models.set(digest, new Opened(live, new Float32Array(bytes.slice(begin, end).buffer))); // a copy, which is aligned
+  for (const oldest of [...models.keys()].slice(0, -KEPT)) models.delete(oldest);
+  return end;
+}
+
+// What a person typed, or the page wrote: the last of key and server wins. What the server says is new only if it is neither
+// what it said before nor what was typed here, which it may repeat late.
+export class Typed {
+  constructor() { this.since = []; this.told = this.text = null; }
+  type(text) { this.since.push((this.text = text)); }
+  hear(text) {
+    const echo = this.since.lastIndexOf(text);
+    if (echo >= 0) this.since.splice(0, echo);
+    else if (text !== this.told) this.text = text;
+    this.told = text;
+  }
+}
+
+// As if it had been typed: React hears of what is set past its own setter.
+export function setBox(box, text) {
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(box, text);
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// How far two maps of one text are apart, in shares of the ends of their colours; losses in nats.
+function apart(one, other) {
+  let most = 0;
+  const see = (a, b, end) => { if (!(missing(a) && missing(b))) most = Math.max(most, Math.abs(a - b) / end || (missing(a) !== missing(b) ? Infinity : 0)); };
+  one.panels.forEach((panel, k) => panel.codes.forEach((_, at) => {
+    const unit = at % panel.size, time = (at - unit) / panel.size;
+    see(valueOf(panel, unit, time), valueOf(other.panels[k], unit, time), panel.limit);
+  }));
+  one.nll.forEach((nll, time) => see(nll, other.nll[time], 1));
+  return most;
+}
+
+// Read on until the deadline, and say whether all is read. The pixels of an image are bytes, two hexadecimal digits each.
+function read(reading, { box }, text, deadline = Infinity) {
+  if (box) return reading.toText(text, deadline);
+  const [pixels, label] = JSON.parse(text);
+  return reading.toImage(Uint8Array.from(pixels.match(/../g), (byte) => parseInt(byte, 16)), label, deadline);
+}
+
+// How the page tells texts and images apart.
+const given = ({ box, text, label }) => (box ? text : JSON.stringify([text, label]));
+
+export class Here {
+  constructor(map) {
+    this.map = map;
+    this.over = new AbortController();
+    const { signal } = this.over;
+    document.addEventListener("input", ({ target }) => {
+      if (this.view?.box && target.matches?.(`.st-key-${this.view.box} input`)) this.type(target.value);
+    }, { capture: true, signal });
+    window.addEventListener("lstmviz:picture", ({ detail }) => { // {pixels, label}: see pictures.js
+      if (this.view && !this.view.box) this.type(JSON.stringify([detail.pixels, detail.label]));
+    }, { signal });
+    document.addEventListener("keydown", ({ key }) => { if (key === "Escape") this.stop(); }, { signal });
+    this.view = null;
+  }
+
+  // The map leaves the page.
+  end() {
+    this.rest();
+    this.over.abort();
+  }
+
+  // The server answers from now on.
+  rest() {
+    this.writing = null;
+    cancelAnimationFrame(this.next);
+    clearTimeout(this.resting);
+    this.view = this.reading = null;
+  }
+
+  // A message of the server: its frame, and what follows.
+  hear(frame, bytes, send) {
+    const { here } = frame, first = here.model !== this.view?.model;
+    let at = 0;
+    if (here.sent) at = keepModel(here.model, bytes);
+    if (!models.has(here.model)) return send("lacks", [here.model, performance.now()]);
+    if (first) Object.assign(this, { typed: new Typed(), reading: new Reading(models.get(here.model)), checked: false });
+    Object.assign(this, { frame, view: here, send });
+    this.typed.hear(given(here));
+    this.map.selection.learn(here.selection);
+    if (here.checked) this.check(bytes.subarray(at));
+    this.show();
+    if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
+    this.wrote = here.write?.number ?? 0;
+  }
+
+  type(text) {
+    if (text === this.typed.text) return;
+    if (text !== this.writing?.text) this.stop(); // a person goes on by themselves
+    this.typed.type(text);
+    cancelAnimationFrame(this.next);
+    this.next = requestAnimationFrame(() => this.show()); // of several keys in one frame the last
+    this.later();
+  }
+
+  later() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rested(), REST);
+  }
+
+  // Read on for a part of this frame, draw, and go on in the next.
+  show() {
+    cancelAnimationFrame(this.next);
+    const { map, view, reading, frame } = this, before = reading.ids, done = read(reading, view, this.typed.text, performance.now() + SLICE);
+    const data = drawn(reading, { ...view, selection: map.selection.at, written: view.written });
+    if (data && this.drew && before !== reading.ids) map.selection.keep({ time: lastChanged(before, reading.ids) });
+    this.drew = Boolean(data);
+    map.show(data, { ...frame, notes: [...frame.notes, ...notesOn(reading)] }, this.send);
+    if (!done) this.next = requestAnimationFrame(() => this.show());
+    this.later();
+  }
+
+  // The keys rest: the address says what is selected, and the server may look whether the page reckons right.
+  rested() {
+    const { map, reading, frame } = this, { at } = map.selection;
+    if (!map.data || !at) return;
+    map.tell({ ...frame.address, time: at.time === reading.count - 1 ? null : `${at.time}`, unit: `${at.unit}` });
+    if (!this.checked) this.send("unchecked", this.view.model);
+  }
+
+  // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
+  check(bytes) {
+    const { view, send } = this, there = decode(bytes, new Map()), reading = new Reading(models.get(view.model));
+    read(reading, view, given(view));
+    const far = apart(drawn(reading, { ...view, selection: there.selection }), there);
+    this.checked = true;
+    if (far <= FAR) return;
+    console.warn(`lstmviz: this page and the server differ by ${far} for the model ${view.model}; the server answers`);
+    send("failed", view.model);
+  }
+
+  // ---- the model writes on -------------------------------------------------------------------------------------------
+
+  write({ count, temperature, top_k, seed }) {
+    const begin = this.typed.text, from = this.reading.count;
+    const writing = (this.writing = { text: begin, by: new Writing(this.reading, { temperature, top_k, seed }) });
+    const step = () => {
+      const box = document.querySelector(`.st-key-${this.view?.box} input`);
+      if (this.writing !== writing || !box || !count--) return this.stop();
+      try {
+        writing.text = writing.by.next();
+      } catch (error) {
+        this.problem = `The sentence was not continued: ${error.message}.`;
+        return this.stop();
+      }
+      this.view.written = [writing.text, from];
+      setBox(box, writing.text);
+      requestAnimationFrame(step);
+    };
+    this.map.stop.hidden = false;
+    step();
+  }
+
+  stop() {
+    if (!this.writing) return;
+    this.writing = null;
+    this.map.stop.hidden = true;
+    this.send("written", this.view.written);
+  }
+}
