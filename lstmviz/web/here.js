@@ -3,6 +3,7 @@
 
 import { drawn, lastChanged, notesOn } from "./drawn.js";
 import { Opened, Reading, Writing } from "./reading.js";
+import { teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
 
@@ -68,6 +69,8 @@ const given = ({ box, text, label }) => (box ? text : JSON.stringify([text, labe
 export class Here {
   constructor(map) {
     this.map = map;
+    map.onstop = () => this.stop();
+    this.teller = teller();
     this.over = new AbortController();
     const { signal } = this.over;
     document.addEventListener("input", ({ target }) => {
@@ -80,10 +83,19 @@ export class Here {
     this.view = null;
   }
 
+  // A message of the server's: a frame, then a map, or what the page needs to make it.
+  receive(bytes, setStateValue) {
+    const send = this.teller(setStateValue), [frame, end] = headed(bytes), message = bytes.subarray(end);
+    if (frame.here) return this.hear(frame, message, send);
+    this.rest();
+    this.map.receive(frame, message, send);
+  }
+
   // The map leaves the page.
   end() {
     this.rest();
     this.over.abort();
+    this.map.unfollow();
   }
 
   // The server answers from now on.
@@ -131,7 +143,8 @@ export class Here {
     const data = drawn(reading, { ...view, selection: map.selection.at, written: view.written });
     if (data && this.drew && before !== reading.ids) map.selection.keep({ time: lastChanged(before, reading.ids) });
     this.drew = Boolean(data);
-    map.show(data, { ...frame, notes: [...frame.notes, ...notesOn(reading)] }, this.send);
+    map.link.hidden = false;
+    map.show({ ...frame, notes: [...frame.notes, ...notesOn(reading)] }, data, this.send);
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }

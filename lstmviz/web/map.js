@@ -18,19 +18,17 @@ import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { answered, looksAt } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
-import { hold, teller, whenGone, whileHere } from "./streamlit.js";
+import { hold, whenGone, whileHere } from "./streamlit.js";
 import { families, shareOf } from "./tree.js";
 import { along, clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
-import { decode, headed, meanOf, stepBefore, valueOf } from "./wire.js";
+import { decode, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
 const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
 
-class GateMap {
+export class GateMap {
   constructor(root) {
     this.tell = whileHere()(tell);
-    this.byPage = new Here(this);
-    this.teller = teller();
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
@@ -52,7 +50,7 @@ class GateMap {
     this.higher = button("+", "higher rows", () => this.zoomBy(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.zoomBy(0, 0));
     this.link = linkButton();
-    this.stop = button("stop", "let the model write no more (Esc)", () => this.byPage.stop());
+    this.stop = button("stop", "let the model write no more (Esc)", () => this.onstop());
     this.stop.hidden = true;
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const heights = make("span", "group", "rows", [this.lower, this.higher]);
@@ -67,23 +65,21 @@ class GateMap {
     this.listen();
   }
 
-  // A message: a frame, then the map, which may leave out what this page holds already. Without a text there is no map, and
-  // its place waits for one. Where the page makes the map itself, what it needs for that.
-  receive(bytes, setStateValue) {
-    const send = this.teller(setStateValue), [frame, end] = headed(bytes), message = bytes.subarray(end);
-    if (frame.here) return this.byPage.hear(frame, message, send);
-    this.byPage.rest();
+  // A message of the server's, after its frame; it may leave out what this page holds already.
+  receive(frame, message, send) {
     this.tell(frame.address);
+    this.link.hidden = !Object.keys(frame.address).length; // where it tells nothing of what is shown
     const data = message.length ? decode(message, this.held) : null;
+    if (!message.length) this.selection.forget();
     if (data) this.selection.hear(data.selection, data.tokens.length - 1, this.data && this.data.tokens.length - 1);
-    if (data || !message.length) this.show(data, frame, send);
+    if (data || !message.length) this.show(frame, data, send);
+    else writeNotes(this.notes, frame.notes);
     if (message.length) hold(this, [data], send);
   }
 
-  // A map with its frame, or its place without a text.
-  show(data, { notes, height, address }, send) {
+  // What is said over the map, then the map as `decode` gives it. Without a text there is none (null), and its place waits.
+  show({ notes, height }, data, send) {
     writeNotes(this.notes, notes);
-    this.link.hidden = !Object.keys(address).length; // where it tells nothing of what is shown
     this.box.classList.toggle("empty", !data);
     if (!data) return this.clear();
     // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
@@ -94,7 +90,6 @@ class GateMap {
 
   clear() { // and with it goes what the readout shows
     clearTimeout(this.speech);
-    if (!this.byPage.view) this.selection.forget();
     this.data = this.view = window.__lstmviz = null;
     window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
     say("readout");
@@ -194,7 +189,6 @@ class GateMap {
     this.unfollow = () => {
       unfollow();
       window.removeEventListener("lstmviz:select", asked);
-      this.byPage.end();
     };
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.view.scrolled) return;
@@ -367,14 +361,14 @@ class GateMap {
   }
 }
 
-const maps = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
+const hosts = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
 
-export default function ({ parentElement, data, setStateValue }) {
-  if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
-  if (data) maps.get(parentElement).receive(data, setStateValue);
+export default function gateMap({ parentElement, data, setStateValue }) {
+  if (!hosts.has(parentElement)) hosts.set(parentElement, new Here(new GateMap(parentElement)));
+  if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => { // and with it goes what the readout shows
-    maps.get(parentElement)?.unfollow();
-    maps.delete(parentElement);
+    hosts.get(parentElement)?.end();
+    hosts.delete(parentElement);
     window.__lstmviz = window.__lstmvizPainted = null;
     say("readout");
   });
