@@ -3,7 +3,7 @@
 
 import { drawn, lastChanged, notesOn } from "./drawn.js";
 import { Opened, Reading, Writing } from "./reading.js";
-import { teller } from "./streamlit.js";
+import { loading, teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
 
@@ -112,7 +112,10 @@ export class Here {
     let at = 0;
     if (here.sent) at = keepModel(here.model, bytes);
     if (!models.has(here.model)) return send("lacks", [here.model, performance.now()]);
-    if (first) Object.assign(this, { typed: new Typed(), reading: new Reading(models.get(here.model)), checked: false });
+    if (first) {
+      Object.assign(this, { typed: new Typed(), reading: new Reading(models.get(here.model)), checked: false, drew: false });
+      this.map.selection.forget();
+    }
     Object.assign(this, { frame, view: here, send });
     this.typed.hear(given(here));
     this.map.selection.learn(here.selection);
@@ -154,6 +157,7 @@ export class Here {
     const { map, reading, frame } = this, { at } = map.selection;
     if (!map.data || !at) return;
     map.tell({ ...frame.address, time: at.time === reading.count - 1 ? null : `${at.time}`, unit: `${at.unit}` });
+    if (loading()) return this.later();
     if (!this.checked) this.send("unchecked", this.view.model);
   }
 
