@@ -1,12 +1,13 @@
-"""The modules and style sheets of ``web/`` as texts that stand by themselves, for a page that can load nothing."""
+"""The modules of ``web/`` as one script, and its style sheets as one: for a component, and for a page of its own."""
 
 import re
 from pathlib import Path
 
 ASSETS = Path(__file__).with_name("web")
 
-IMPORT = re.compile(r'^import (?:\{[^}]*\} from )?"(\.{1,2}/[\w./]+)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import (?:(?:\{[^}]*\}|\w+) from )?"(\.{1,2}/[\w./]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+DEFAULT = re.compile(r"^export default (?=function \w)", re.MULTILINE)  # who imports it calls it by its own name
 # A comment that is alone on its line, or is followed by no quote that could end a string which it stands in.
 COMMENT = re.compile(r"^\s*//.*\n|^\s+|\s+// [^\"'`\n]*$", re.MULTILINE)
 
@@ -32,7 +33,8 @@ def script(entry: str) -> str:
         for name in IMPORT.findall(source):
             add((path.parent / name).resolve())
         asking.pop()
-        parts[path] = COMMENT.sub("", EXPORT.sub("", IMPORT.sub("", source)))
+        source = EXPORT.sub("", IMPORT.sub("", source))
+        parts[path] = COMMENT.sub("", DEFAULT.sub("", source) if asking else source)
         for line in parts[path].splitlines():
             if re.match(r"import\b|export (?!default)", line) or line.count("`") % 2:
                 raise ValueError(f"{path.name} has a line that cannot be joined: {line}")
