@@ -12,7 +12,7 @@ from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visibl
 from lstmviz.explain.examples import examples_for
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, ORDERS, TELLING
-from lstmviz.ui.components import style
+from lstmviz.scripts import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline
 

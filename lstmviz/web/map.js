@@ -1,30 +1,21 @@
 // The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
-//
-// What it shows it also announces to whatever else is on the page, which may ask it for a selection:
-//   window.__lstmviz          the token and unit that is selected or hovered, with its values (see `announce`); null: no map
-//   "lstmviz:readout"         event of the window: that has changed
-//   "lstmviz:select"          event of the window, {unit, layer} in its detail: select that unit
-//   window.__lstmvizPainted   {tokens, at, draw}: how many tokens the last painted picture has, when it was painted, and how
-//                             many milliseconds that took; the comparison sets it, too
-// Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (pages/frame.py), and history.js changes it.
 
+import { tell } from "./address.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
-import { tell } from "./history.js";
 import { mostAt } from "./most.js";
 import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { answered, looksAt } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
+import { painted, see, unpainted, whenAsked } from "./shared.js";
 import { hold, whenGone, whileHere } from "./streamlit.js";
 import { families, shareOf } from "./tree.js";
 import { along, clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
-
-const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
 
 export class GateMap {
   constructor(root) {
@@ -90,9 +81,9 @@ export class GateMap {
 
   clear() { // and with it goes what the readout shows
     clearTimeout(this.speech);
-    this.data = this.view = window.__lstmviz = null;
-    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
-    say("readout");
+    this.data = this.view = null;
+    painted(0, 0);
+    see(null);
   }
 
   update(data, send) { // new data or a new theme
@@ -105,9 +96,7 @@ export class GateMap {
     this.leave();
     this.arrange(changed < 0 ? selection.at.time : changed); // show what was typed, wherever the selection is
     this.announce();
-    requestAnimationFrame(() => {
-      window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
-    });
+    requestAnimationFrame(() => painted(last + 1, this.cost));
   }
 
   arrange(time = this.selection.at.time) { // lay out, bring a token and the selected unit into view, draw
@@ -183,13 +172,8 @@ export class GateMap {
   listen() {
     const { canvas, scroll } = this;
     let grip = null; // where a press began
-    const asked = ({ detail }) => this.select(detail); // by the readout
-    const unfollow = follow(this);
-    window.addEventListener("lstmviz:select", asked);
-    this.unfollow = () => {
-      unfollow();
-      window.removeEventListener("lstmviz:select", asked);
-    };
+    const unfollow = [follow(this), whenAsked((unit) => this.select(unit))]; // by the readout
+    this.unfollow = () => unfollow.forEach((leave) => leave());
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.view.scrolled) return;
       this.leave();
@@ -336,7 +320,7 @@ export class GateMap {
       const { codes, ...role } = panel; // the readout needs no planes
       return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, stepBefore(panel, time)) };
     });
-    window.__lstmviz = {
+    see({
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time), looks: looksAt(data, time),
       right: data.answer?.known ? data.answer.labels[time] : null,
@@ -349,8 +333,7 @@ export class GateMap {
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
       },
       ...this.kinAt(time, unit, panels), found: mostAt(panels, time, data), beside: this.besideAt(time),
-    };
-    say("readout", window.__lstmviz);
+    });
     if (hovered) return;
     const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
     const made = data.answer ? answered(data, time) :
@@ -369,7 +352,7 @@ export default function gateMap({ parentElement, data, setStateValue }) {
   return whenGone(parentElement, () => { // and with it goes what the readout shows
     hosts.get(parentElement)?.end();
     hosts.delete(parentElement);
-    window.__lstmviz = window.__lstmvizPainted = null;
-    say("readout");
+    unpainted();
+    see(null);
   });
 }
