@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from lstmviz.live import Live, live, why_not
+from lstmviz.live import answers, live
 from lstmviz.opened import OpenModel
 from lstmviz.ui.session import InPage, Report, linked, session
 from lstmviz.wire import sized
@@ -15,7 +15,7 @@ BY_SERVER = "server"  # what a link may say of who answers
 def answers_here(opened: OpenModel) -> bool:
     """Whether the page can run this model, and nobody asked otherwise."""
     asked = linked("by") != BY_SERVER
-    return asked and why_not(opened) is None and opened.checkpoint.digest not in session(InPage).failed
+    return asked and not answers(opened) and opened.checkpoint.digest not in session(InPage).failed
 
 
 def heard(said: Report) -> None:
