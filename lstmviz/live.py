@@ -17,6 +17,7 @@ from lstmviz.cells import CellData, cell_called
 from lstmviz.config import LIVE_MOST
 from lstmviz.data.images import permute
 from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.notes import sentences
 from lstmviz.model import AdaptiveSoftmax
 from lstmviz.opened import OpenModel, carrier, is_grammar
 from lstmviz.reading import telling_unit
@@ -98,7 +99,7 @@ class Live:
         symbols, does, lets_out, resets, annotation: as in a `MapHeader`; the last of each track.
         examples: texts, and what to look for in each.
         guide: a sentence on what is asked; may be empty.
-        notes: name -> a sentence with {places}, see `notes_of`.
+        notes: name -> a sentence with {places}, see `lstmviz.explain.notes.sentences`.
     """
 
     digest: str
@@ -209,27 +210,9 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         annotation=[annotation(checkpoint, track) for track in range(len(opened.tracks))],
         examples=[{"text": example.text, "look": example.look} for example in examples_for(opened)],
         guide=guide_to(opened),
-        notes=notes_of(opened),
+        notes=sentences(opened),
     )
     return header, buffer.bytes()
-
-
-def notes_of(opened: OpenModel) -> dict[str, str]:
-    """What a person should know about a text, a sentence each; what stands in braces differs from text to text.
-
-    ``nothing``: there is no text. ``longer``: of {least}{count} tokens {read} are shown. ``none_known``: it reads all
-    as ``<unk>``. ``few_known``: it reads {unknown} of them so. ``image``: that was read, which shows a {label}.
-    """
-    noun = "characters" if opened.reads.level == "char" else "words"
-    other = "press a token" if is_grammar(opened) else "pick an example"
-    return {
-        "nothing": f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.",
-        "longer": f"The text has {{least}}{{count}} {noun}; the first {{read}} are shown.",
-        "none_known": f"The model knows none of these {noun}: to it each is the same <unk>, marked by a dashed "
-        "underline.",
-        "few_known": f"The model does not know {{unknown}} of these {noun}: its perplexity tells little of the others.",
-        "image": image_of(opened, "{label}"),
-    }
 
 
 def _order_of_pixels(opened: OpenModel) -> list[int] | None:

@@ -33,6 +33,7 @@ from lstmviz.data.vocabulary import (
     RIGHT_TO_LEFT,
     SPACE_SIGN,
     UNK,
+    UNKNOWN_MOST,
     UNSEEN,
     inline,
     shown,
@@ -40,12 +41,13 @@ from lstmviz.data.vocabulary import (
 )
 from lstmviz.model import perplexity
 from lstmviz.opened import OpenModel
-from lstmviz.reading import Reading, rows_of, running_mean
+from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES, Role
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
 NAN = 65535  # the code of "no value"
+FEW_LABELS = 12  # that are all listed
 
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
@@ -75,6 +77,11 @@ def constants() -> str:
         "DASHES": [
             [int(n) for n in dash.replace("px", "").split(",")] if "px" in dash else [] for dash in looks.DASHES
         ],
+        "LONGEST": LONGEST,
+        "LIKELY_MOST": LIKELY_MOST,
+        "FEW_LABELS": FEW_LABELS,
+        "MANY": MANY,
+        "UNKNOWN_MOST": UNKNOWN_MOST,
         "NEWLINE_SIGN": NEWLINE_SIGN,
         "SPACE_SIGN": SPACE_SIGN,
         "UNSEEN": UNSEEN,
@@ -573,7 +580,6 @@ def pack(
 
 # ---- of a model and what it read -------------------------------------------------------------------------------------
 
-FEW_LABELS = 12  # that are all listed
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 
 

@@ -12,17 +12,13 @@ from lstmviz.baselines import NGram
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import code, inline, plain, visible
-from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.notes import guided, notes_on
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
-from lstmviz.explain.translations import how_it_said
-from lstmviz.live import notes_of
 from lstmviz.opened import OpenModel
 from lstmviz.reading import (
-    LONGEST,
     Reading,
     Selected,
     Selection,
-    mostly_unknown,
     read,
     read_image,
     select,
@@ -212,40 +208,6 @@ def draw_here(
     if checked and (reading := readings().read()):
         message += payload(opened, reading, **shown, selection=selection.said("layer"), name=f"{address}")
     gate_map(message, Frame(notes, address=link, here=here), key="map")
-
-
-def guided(opened: OpenModel, text: str) -> list[Note]:
-    """What to know of the shape of sequence, and what to look for in an example."""
-    guide: list[Note] = [("note", said)] if (said := guide_to(opened)) else []
-    return [*guide, *(("look", example.look) for example in examples_for(opened) if example.text == text)]
-
-
-def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
-    """One sentence for each thing a person should know about a text."""
-    said = notes_of(opened)
-    if reading is None:
-        return [("info", said["nothing"])]
-    notes = guided(opened, text)
-    vocabulary = opened.reads
-    noun = "characters" if vocabulary.level == "char" else "words"
-    if reading.dropped:
-        count = reading.count + reading.dropped
-        least = "more than " if len(text) == LONGEST else ""
-        longer = said["longer"].format(least=least, count=f"{count:,}", read=f"{reading.count:,}")
-        notes.append(("warning", longer))
-    # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
-    typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
-    typed = typed[: reading.count]
-    unknown = typed.count(vocabulary.ids["<unk>"])
-    if typed and unknown == len(typed):
-        notes.append(("warning", said["none_known"]))
-    elif unknown and reading.said:
-        notes.append(("warning", f"The model does not know {unknown} of these {noun}: it reads each as <unk>."))
-    elif mostly_unknown(opened, reading):
-        notes.append(("warning", said["few_known"].format(unknown=unknown)))
-    if told := how_it_said(reading):
-        notes.append(("note", told))
-    return notes
 
 
 def spelled(opened: OpenModel, word: str) -> str:
