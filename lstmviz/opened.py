@@ -363,18 +363,18 @@ def _opened(
     return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
 
 
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model learned a generated language, whose tokens can each be a button."""
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
+    return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
+
+
 def carrier(checkpoint: Checkpoint, track: int) -> int | None:
     """The unit of a track that carries most of a grammar's hidden variable; None where there is no such variable."""
     if not checkpoint.hidden_variable:
         return None
     correlations = checkpoint.hidden_variable["correlations"][track]
     return correlations.index(max(correlations))
-
-
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
-    return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
 
 
 def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
