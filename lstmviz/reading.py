@@ -23,7 +23,6 @@ from lstmviz.opened import (
     MAX_TOKENS,
     OpenModel,
     Track,
-    carrier,
     rows_named,
     to_read,
     written_at_most,
@@ -415,8 +414,7 @@ def select(before: Selected, tokens: list[str] | list[int], told: Selection | No
         told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
     """
     selection = told if told and told != before.told else before.selection
-    moved = before.tokens is not None and tokens != before.tokens
-    time = last_changed(before.tokens, tokens) if moved else selection.time
+    time = selection.time if before.tokens in (None, tokens) else last_changed(before.tokens, tokens)
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 
 

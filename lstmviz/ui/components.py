@@ -42,8 +42,10 @@ def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
     Returns:
         What `session.report` reads; each None until reported.
     """
-    said = ("selection", "held", "lacks", "unchecked", "failed", "written")
-    return _gate_map(data=framed(frame, payload), key=key, **{f"on_{name}_change": lambda: None for name in said})
+    heard = {
+        f"on_{name}_change": lambda: None for name in ("selection", "held", "lacks", "unchecked", "failed", "written")
+    }
+    return _gate_map(data=framed(frame, payload), key=key, **heard)  # pyright: ignore[reportArgumentType]
 
 
 def comparison(header: ComparisonHeader | None, parts: list[bytes], frame: Frame, *, key: str) -> Any:

@@ -108,7 +108,8 @@ def continue_controls(opened: OpenModel) -> None:
         text, seed = TEXT.value() or "", memory.draws
         memory.draws += 1
         if session(InPage).here:
-            memory.write = {"number": memory.draws, "count": count, "temperature": temperature, "top_k": top_k, "seed": seed}
+            asked = {"count": count, "temperature": temperature, "top_k": top_k, "seed": seed}
+            memory.write = {"number": memory.draws, **asked}
             return
         reading = readings().watch
         try:

@@ -1,24 +1,25 @@
 // A model that answers in the page: it hears every key in the sentence box, and every stroke of a drawing, and draws the map
 // of it at once. The server says which model it is and how it is shown, and hears of the text once the keys rest.
 
-import { drawn, lastChanged, notesOn } from "./drawn.js";
-import { Opened, Reading, Writing } from "./reading.js";
+import { drawn, lastChanged, linked } from "./drawn.js";
+import { notesOn } from "./notes.js";
+import { Opened, Reading } from "./reading.js";
+import { heldModels, whenDrawing } from "./shared.js";
 import { loading, teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
+import { written } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
 const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
+const CHECKED_MOST = 200; // tokens that the page reads at once for that
 const KEPT = 12; // models
-
-// The models that this page holds, by their digest, the oldest first: of the window, since map and comparison share them.
-export const models = (window.__lstmvizModels ??= new Map());
 
 // Keep a model that came with a message: its header, and its weights after their length. Returns where that ends. The same
 // message may come again, as with another theme.
 export function keepModel(digest, bytes) {
-  const [live, at] = headed(bytes), begin = at + 4, end = begin + new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+  const models = heldModels(), [live, at] = headed(bytes), begin = at + 4, end = begin + new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
   if (models.has(digest)) return end;
   models.set(digest, new Opened(live, new Float32Array(bytes.slice(begin, end).buffer))); // a copy, which is aligned
   for (const oldest of [...models.keys()].slice(0, -KEPT)) models.delete(oldest);
@@ -57,7 +58,7 @@ function apart(one, other) {
 }
 
 // Read on until the deadline, and say whether all is read. The pixels of an image are bytes, two hexadecimal digits each.
-function read(reading, { box }, text, deadline = Infinity) {
+function readOn(reading, { box }, text, deadline = Infinity) {
   if (box) return reading.toText(text, deadline);
   const [pixels, label] = JSON.parse(text);
   return reading.toImage(Uint8Array.from(pixels.match(/../g), (byte) => parseInt(byte, 16)), label, deadline);
@@ -76,9 +77,9 @@ export class Here {
     document.addEventListener("input", ({ target }) => {
       if (this.view?.box && target.matches?.(`.st-key-${this.view.box} input`)) this.type(target.value);
     }, { capture: true, signal });
-    window.addEventListener("lstmviz:picture", ({ detail }) => { // {pixels, label}: see pictures.js
-      if (this.view && !this.view.box) this.type(JSON.stringify([detail.pixels, detail.label]));
-    }, { signal });
+    signal.addEventListener("abort", whenDrawing((pixels) => {
+      if (this.view && !this.view.box) this.type(JSON.stringify([pixels, null]));
+    }));
     document.addEventListener("keydown", ({ key }) => { if (key === "Escape") this.stop(); }, { signal });
     this.view = null;
   }
@@ -111,12 +112,12 @@ export class Here {
     const { here } = frame, first = here.model !== this.view?.model;
     let at = 0;
     if (here.sent) at = keepModel(here.model, bytes);
-    if (!models.has(here.model)) return send("lacks", [here.model, performance.now()]);
+    if (!heldModels().has(here.model)) return send("lacks", [here.model, performance.now()]);
     if (first) {
-      Object.assign(this, { typed: new Typed(), reading: new Reading(models.get(here.model)), checked: false, drew: false });
+      Object.assign(this, { typed: new Typed(), reading: new Reading(heldModels().get(here.model)), checked: false, drew: false, changed: Infinity, written: null, problem: null });
       this.map.selection.forget();
     }
-    Object.assign(this, { frame, view: here, send });
+    Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
     this.typed.hear(given(here));
     this.map.selection.learn(here.selection);
     if (here.checked) this.check(bytes.subarray(at));
@@ -129,6 +130,7 @@ export class Here {
     if (text === this.typed.text) return;
     if (text !== this.writing?.text) this.stop(); // a person goes on by themselves
     this.typed.type(text);
+    this.problem = null;
     cancelAnimationFrame(this.next);
     this.next = requestAnimationFrame(() => this.show()); // of several keys in one frame the last
     this.later();
@@ -142,12 +144,17 @@ export class Here {
   // Read on for a part of this frame, draw, and go on in the next.
   show() {
     cancelAnimationFrame(this.next);
-    const { map, view, reading, frame } = this, before = reading.ids, done = read(reading, view, this.typed.text, performance.now() + SLICE);
-    const data = drawn(reading, { ...view, selection: map.selection.at, written: view.written });
-    if (data && this.drew && before !== reading.ids) map.selection.keep({ time: lastChanged(before, reading.ids) });
+    const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
+    if (this.drew && view.box && before !== reading.ids) this.changed = lastChanged(before, reading.ids);
+    if (reading.count > this.changed) { // what a key changed is selected, as soon as it is read
+      map.selection.keep({ time: this.changed });
+      this.changed = Infinity;
+    }
+    const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
     this.drew = Boolean(data);
+    const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
     map.link.hidden = false;
-    map.show({ ...frame, notes: [...frame.notes, ...notesOn(reading)] }, data, this.send);
+    map.show({ ...frame, notes }, data, this.send);
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }
@@ -156,15 +163,15 @@ export class Here {
   rested() {
     const { map, reading, frame } = this, { at } = map.selection;
     if (!map.data || !at) return;
-    map.tell({ ...frame.address, time: at.time === reading.count - 1 ? null : `${at.time}`, unit: `${at.unit}` });
+    map.tell({ ...frame.address, ...linked(at, reading.count - 1) });
     if (loading()) return this.later();
-    if (!this.checked) this.send("unchecked", this.view.model);
+    if (!this.checked && reading.count < CHECKED_MOST) this.send("unchecked", this.view.model);
   }
 
   // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
   check(bytes) {
-    const { view, send } = this, there = decode(bytes, new Map()), reading = new Reading(models.get(view.model));
-    read(reading, view, given(view));
+    const { view, send } = this, there = decode(bytes, new Map()), reading = new Reading(heldModels().get(view.model));
+    readOn(reading, view, given(view));
     const far = apart(drawn(reading, { ...view, selection: there.selection }), there);
     this.checked = true;
     if (far <= FAR) return;
@@ -174,20 +181,23 @@ export class Here {
 
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
-  write({ count, temperature, top_k, seed }) {
-    const begin = this.typed.text, from = this.reading.count;
-    const writing = (this.writing = { text: begin, by: new Writing(this.reading, { temperature, top_k, seed }) });
+  write({ count, temperature, top_k: topK, seed }) {
+    const { view, reading } = this, from = reading.count, texts = written(reading, { count, temperature, topK, seed });
+    const writing = (this.writing = { text: this.typed.text });
     const step = () => {
-      const box = document.querySelector(`.st-key-${this.view?.box} input`);
-      if (this.writing !== writing || !box || !count--) return this.stop();
+      const box = document.querySelector(`.st-key-${view.box} input`);
+      if (this.writing !== writing) return;
       try {
-        writing.text = writing.by.next();
+        const { done, value } = texts.next();
+        if (done || !box) return this.stop();
+        writing.text = value;
       } catch (error) {
-        this.problem = `The sentence was not continued: ${error.message}.`;
-        return this.stop();
+        this.problem = ["warning", `The sentence was not continued: ${error.message}.`];
+        this.stop();
+        return this.show();
       }
-      this.view.written = [writing.text, from];
-      setBox(box, writing.text);
+      this.written = [writing.text, from];
+      setBox(box, writing.text); // which is read in the next frame, before this goes on
       requestAnimationFrame(step);
     };
     this.map.stop.hidden = false;
@@ -198,6 +208,6 @@ export class Here {
     if (!this.writing) return;
     this.writing = null;
     this.map.stop.hidden = true;
-    this.send("written", this.view.written);
+    this.send("written", this.written);
   }
 }

@@ -5,6 +5,7 @@ import { button, make } from "./dom.js";
 import { penOf, rendered, trace } from "./drawing.js";
 import { readTheme } from "./paint/pen.js";
 import { picture } from "./paint/rows.js";
+import { draws } from "./shared.js";
 import { teller } from "./streamlit.js";
 import { clamp } from "./view.js";
 
@@ -142,8 +143,8 @@ export class Pictures {
       return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
     };
     const show = () => {
-      const drawn = rendered(this.strokes, this.data.side), pixels = drawn.replace(/./g, "$&$&"); // a byte each
-      window.dispatchEvent(new CustomEvent("lstmviz:picture", { detail: { pixels, label: null } })); // a map may answer it
+      const drawn = rendered(this.strokes, this.data.side);
+      draws(drawn.replace(/./g, "$&$&")); // as bytes
       this.want({ drawn });
       this.drawPad();
     };
