@@ -28,11 +28,14 @@ export class Opened {
 export class Reading {
   constructor(opened) {
     Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
-    Object.assign(this, { text: "", pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [], given: [] });
+    Object.assign(this, { text: "", pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [] });
   }
 
   get count() { return this.trace.count; }
-  get nll() { return this.opened.asked ? this.given.map((scores, t) => (known(this.right?.[t]) ? -scores[this.right[t]] : NaN)) : this.lost; }
+  get nll() { // of labels it follows from what is right, which the end of a text may change at every column
+    if (!this.opened.asked) return this.lost;
+    return this.likely.map((_, t) => (known(this.right?.[t]) ? this.trace.nll(t, this.right[t]) : NaN));
+  }
 
   // Reads a text until the time `deadline` of performance.now(), one column at least; whether all is read. If not, the same
   // call goes on.
@@ -43,8 +46,8 @@ export class Reading {
 
   begin(text) {
     const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), pieces = reads.split(looked.text);
-    const end = reads.end;
-    if (!live.begins && pieces.length && pieces[0] !== reads.tokens[end]) pieces.unshift(reads.tokens[end]);
+    const end = reads.tokens[reads.end]; // which stands before a grammar's sentence
+    if (!live.begins && pieces.length && pieces[0] !== end) pieces.unshift(end);
     const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
     Object.assign(this, { text, pieces: kept, ids, dropped, cut: looked.cut });
@@ -64,19 +67,19 @@ export class Reading {
   keep(count) { // as many columns as are the same
     if (count >= this.count) return;
     this.trace.keep(count);
-    for (const list of [this.likely, this.lost, this.given]) list.length = count;
+    this.likely.length = count;
+    this.lost.length = Math.min(count, this.lost.length);
     for (const plane of this.planes.values()) plane.keep(count);
     for (const where of this.chosen.keys()) if (Number(where.split(" ")[1]) > count) this.chosen.delete(where);
   }
 
   readOn(deadline, input) {
-    const { trace, opened: { asked, best, live } } = this;
+    const { trace, opened: { asked, best } } = this;
     while (this.count < this.ids.length) {
       const t = this.count;
       if (!asked) this.lost.push(t ? trace.nll(t - 1, this.ids[t]) : NaN);
       trace.add(input(t));
       this.likely.push(trace.likely(t, best));
-      if (asked) this.given.push(trace.scores(t).slice());
       if (performance.now() >= deadline) break;
     }
     return this.count === this.ids.length;
