@@ -19,7 +19,7 @@ from lstmviz.data.images import permute
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.notes import sentences
 from lstmviz.model import AdaptiveSoftmax
-from lstmviz.opened import OpenModel
+from lstmviz.opened import OpenModel, carrier
 from lstmviz.reading import telling_unit
 from lstmviz.roles import ROLES
 from lstmviz.units import drawn_roles
@@ -203,7 +203,7 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         scales=opened.scales,
         similar=[order.tolist() for order in opened.similar],
         usual=[UsualData(each.worth.tolist(), each.few.tolist(), buffer.ref(each.together)) for each in opened.usual],
-        always=bool(checkpoint.hidden_variable),
+        always=carrier(checkpoint, 0) is not None,
         telling_unit=[telling_unit(opened, track) for track in range(len(opened.tracks))],
         symbols=cell.symbols,
         does=does_of(cell),

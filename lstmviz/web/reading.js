@@ -3,13 +3,14 @@
 import { LIKELY_MOST, LONGEST } from "./constants.js";
 import { Model, Trace } from "./engine.js";
 import { right } from "./right.js";
-import { Vocabulary } from "./vocabulary.js";
+import { visible, Vocabulary } from "./vocabulary.js";
 
 // A model that came as `live`, the header of lstmviz/live.py, with its weights, a Float32Array.
 export class Opened {
   constructor(live, weights) {
     this.live = live;
     this.model = new Model(live, weights);
+    this.together = live.usual.map(({ together: { at, shape: [few] } }) => weights.subarray(at, at + few ** 2)); // see units.js
     this.says = new Vocabulary(live.vocabulary);
     this.reads = live.reads ? new Vocabulary(live.reads) : this.says;
     this.asked = live.vocabulary.level === "label"; // it says labels, and not the next token
@@ -18,7 +19,7 @@ export class Opened {
 }
 
 // What was read. A reading goes on from the one before: what a text has in common with its beginning is not read again.
-//   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows
+//   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows. `typed`: as it can be seen
 //   dropped       how many pieces more there are, which are not read
 //   cut           whether the text had more characters than are looked at
 //   count         how many columns have been read; all of `likely`, `nll` and the trace is of these
@@ -28,7 +29,7 @@ export class Opened {
 export class Reading {
   constructor(opened) {
     Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
-    Object.assign(this, { text: "", pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [] });
+    Object.assign(this, { text: "", pieces: [], typed: [], ids: [], dropped: 0, cut: false, likely: [], lost: [] });
   }
 
   get count() { return this.trace.count; }
@@ -50,7 +51,8 @@ export class Reading {
     if (!live.begins && pieces.length && pieces[0] !== end) pieces.unshift(end);
     const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
-    Object.assign(this, { text, pieces: kept, ids, dropped, cut: looked.cut });
+    const typed = kept.map((piece, t) => (piece === this.pieces[t] ? this.typed[t] : visible(piece)));
+    Object.assign(this, { text, pieces: kept, typed, ids, dropped, cut: looked.cut });
     const rule = kept.length ? live.task.right : null, labels = rule && right(rule, kept).map((label) => says.ids.get(label) ?? null);
     this.right = live.task.asked_last && !known(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
   }
@@ -59,8 +61,9 @@ export class Reading {
   toImage(pixels, label = null, deadline = Infinity) {
     const { side, order_of_pixels: order } = this.opened.live, image = order ? Uint8Array.from(order, (at) => pixels[at]) : pixels;
     const rows = Array.from({ length: side }, (_, t) => image.subarray(t * side, (t + 1) * side)), ids = rows.map(String);
+    const names = rows.map((_, t) => `row ${t + 1}`);
     this.keep(common(this.ids, ids));
-    Object.assign(this, { image, ids, pieces: rows.map((_, t) => `row ${t + 1}`), right: known(label) ? rows.map(() => label) : null });
+    Object.assign(this, { image, ids, pieces: names, typed: names, right: known(label) ? rows.map(() => label) : null });
     return this.readOn(deadline, (t) => Float32Array.from(rows[t], (grey) => grey / 255));
   }
 
