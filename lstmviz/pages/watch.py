@@ -60,7 +60,7 @@ def page() -> None:
     with right:
         beside(opened)
     with left:
-        layers, roles, order, baseline = watch_bar(opened, baselines(opened, home))
+        layers, roles, order, baseline = watch_bar(str(address), opened, baselines(opened, home))
         watch(address, layers, roles, order, open_baseline(baseline))
 
 
