@@ -1,6 +1,7 @@
 // A model that answers in the page: it hears every key in the sentence box, and every stroke of a drawing, and draws the map
 // of it at once. The server says which model it is and how it is shown, and hears of the text once the keys rest.
 
+import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
 import { notesOn } from "./notes.js";
 import { Opened, Reading } from "./reading.js";
@@ -45,15 +46,19 @@ export function setBox(box, text) {
   box.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-// How far two maps of one text are apart, in shares of the ends of their colours; losses in nats.
+// How far two maps of one text are apart, in shares of the ends of their colours, beyond the step in which values travel; losses
+// in nats.
 function apart(one, other) {
   let most = 0;
-  const see = (a, b, end) => { if (!(missing(a) && missing(b))) most = Math.max(most, Math.abs(a - b) / end || (missing(a) !== missing(b) ? Infinity : 0)); };
+  const see = (a, b, end, step) => {
+    if (missing(a) !== missing(b)) most = Infinity;
+    else if (!missing(a)) most = Math.max(most, (Math.abs(a - b) - step) / end);
+  };
   one.panels.forEach((panel, k) => panel.codes.forEach((_, at) => {
-    const unit = at % panel.size, time = (at - unit) / panel.size;
-    see(valueOf(panel, unit, time), valueOf(other.panels[k], unit, time), panel.limit);
+    const unit = at % panel.size, time = (at - unit) / panel.size, step = (panel.high - panel.low) / LEVELS;
+    see(valueOf(panel, unit, time), valueOf(other.panels[k], unit, time), panel.limit, step);
   }));
-  one.nll.forEach((nll, time) => see(nll, other.nll[time], 1));
+  one.nll.forEach((nll, time) => see(nll, other.nll[time], 1, 1e-4));
   return most;
 }
 
