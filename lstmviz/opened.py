@@ -347,8 +347,7 @@ def _opened(
     if not all(np.isfinite(values).all() for did, _ in cells for values in did.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, moves, scales = [], [], []
-    carried = (checkpoint.hidden_variable or {}).get("correlations", [None] * len(cells))
-    for (every, pieces), correlations in zip(cells, carried, strict=True):
+    for track, (every, pieces) in enumerate(cells):
         # A projection's values belong to no unit: the map cannot draw them.
         width = next(iter(every.values())).shape[-1]
         values = {name: each for name, each in every.items() if each.shape[-1] == width}  # (T, H)
@@ -356,8 +355,8 @@ def _opened(
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
-        shown = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
-        moves.append(usual(shown, pieces, correlations and correlations.index(max(correlations))))
+        did = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
+        moves.append(usual(did, pieces, carrier(checkpoint, track)))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales

@@ -13,7 +13,7 @@ from lstmviz.page import live_page
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
-from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, session
+from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST, drawn_roles
@@ -110,8 +110,13 @@ def continue_controls(opened: OpenModel) -> None:
     memory = session(Watch)
 
     def write() -> None:
-        text, reading, seed = TEXT.value() or "", readings().watch, memory.draws
+        text, seed = TEXT.value() or "", memory.draws
         memory.draws += 1
+        if session(InPage).here:
+            asked = {"count": count, "temperature": temperature, "top_k": top_k, "seed": seed}
+            memory.write = {"number": memory.draws, **asked}
+            return
+        reading = readings().watch
         try:
             more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
         except (FloatingPointError, ValueError) as error:
@@ -129,7 +134,7 @@ def continue_controls(opened: OpenModel) -> None:
 
 def export_controls(name: str, opened: OpenModel) -> None:
     """The trace as a table, the figure as a page, the model as one that is alive; made only when asked for."""
-    reading = readings().watch
+    reading = readings().read()
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")
     else:

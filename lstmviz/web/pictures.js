@@ -5,6 +5,7 @@ import { button, make } from "./dom.js";
 import { penOf, rendered, trace } from "./drawing.js";
 import { readTheme } from "./paint/pen.js";
 import { picture } from "./paint/rows.js";
+import { draws } from "./shared.js";
 import { teller } from "./streamlit.js";
 import { clamp } from "./view.js";
 
@@ -142,7 +143,9 @@ export class Pictures {
       return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
     };
     const show = () => {
-      this.want({ drawn: rendered(this.strokes, this.data.side) });
+      const drawn = rendered(this.strokes, this.data.side);
+      draws(drawn.replace(/./g, "$&$&")); // as bytes
+      this.want({ drawn });
       this.drawPad();
     };
     pad.addEventListener("pointerdown", (event) => {

@@ -1,5 +1,6 @@
 """Modules become one script, since an inline script of a component can import nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
         scripts.script(entry),
     )
     assert kind == "function"
+
+
+def test_what_things_on_the_page_share_has_its_names_in_one_file() -> None:
+    ours = re.compile(r"lstmviz:|__\w|globalThis|\bwindow(\.\w+ =[^=]|\[)|\.pushState =")
+    says = {path.name: ours.findall(path.read_text("utf-8")) for path in WEB.rglob("*.js")}
+    known = {"shared.js", "frame.js", "streamlit.js"}  # the first says what the others change of the window
+    assert {name for name, found in says.items() if found} == known
+    assert not [path.name for path in WEB.parent.rglob("*.py") if "window.__" in path.read_text("utf-8")]
 
 
 def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
