@@ -2,7 +2,7 @@
 
 import { button, make } from "./dom.js";
 
-const REST = 300; // milliseconds; some browsers let a page change its address only so often
+const REST = 200; // milliseconds; some browsers let a page change its address only so often
 
 // What is shown, in the page's address: so a copy of it shows the same. Names are those of the app's links.
 export class Address {

@@ -34,7 +34,7 @@ def brackets() -> OpenModel:
 
 @pytest.fixture
 def opens(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
-    """Opens a page, or the text of one: ``opens({"brackets": opened}, "#text=()")``. Nothing may be asked of a network."""
+    """Opens a page, or the text of one: ``opens({"brackets": opened}, "#text=()")``; it may ask no network."""
     asked: list[str] = []
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
 
@@ -55,7 +55,8 @@ def opens(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
 
 DRAWN = """() => {
   const map = document.querySelector(".place-map")?.shadowRoot.querySelector(".map").map, data = map?.data;
-  return data && { ...data, at: map.selection.at, panels: data.panels.map((panel) => ({ ...panel, codes: [...panel.codes] })) };
+  const panels = data?.panels.map((panel) => ({ ...panel, codes: [...panel.codes] }));
+  return data && { ...data, at: map.selection.at, panels };
 }"""
 
 
@@ -81,7 +82,7 @@ def assert_same(data: dict[str, Any], opened: OpenModel, reading: Reading) -> No
 
 def test_what_is_typed_is_drawn_as_the_model_computes_it(opens: Opens, brackets: OpenModel) -> None:
     page = opens({"brackets": brackets})
-    drawn(page, ["⏎", *"(x(xx(x(x)x))(x)x)"])  # the first example
+    assert drawn(page, ["⏎", *"(x(xx(x(x)x))(x)x)"])["at"]["time"] == 18  # the first example
     box = page.get_by_role("textbox")
     box.fill("")
     page.get_by_role("button", name="append (").click()
@@ -91,12 +92,12 @@ def test_what_is_typed_is_drawn_as_the_model_computes_it(opens: Opens, brackets:
     assert data["at"]["time"] == 6
     assert_same(data, brackets, read(brackets, "(x(x))"))  # pyright: ignore[reportArgumentType]
     box.press("Home")
-    box.press_sequentially("()")
-    assert drawn(page, ["⏎", *"()(x(x))"])["at"]["time"] == 2  # where the key was
-    page.wait_for_timeout(400)
-    assert "#text=%28%29%28x%28x%29%29" in page.url  # a copy of it shows the same
+    box.press_sequentially("xx")
+    assert drawn(page, ["⏎", *"xx(x(x))"])["at"]["time"] == 2  # where the key was
+    page.wait_for_url(re.compile("time=2"))  # a copy of the address shows the same
+    page.wait_for_url(re.compile(re.escape("text=xx%28x%28x%29%29")))
     page.reload()
-    assert drawn(page, ["⏎", *"()(x(x))"])["at"]["time"] == 2
+    assert drawn(page, ["⏎", *"xx(x(x))"])["at"]["time"] == 2
 
 
 def test_a_likely_token_is_appended_and_the_model_writes_on(opens: Opens, brackets: OpenModel) -> None:
@@ -134,7 +135,7 @@ def test_an_image_is_chosen_and_drawn(opens: Opens) -> None:
     page.mouse.up()
     drawing = drawn(page, rows)
     assert drawing["image"] != data["image"] and drawing["headline"].startswith("A drawing")
-    page.wait_for_timeout(400)
+    page.wait_for_url(re.compile("drawn="))
     page.reload()
     assert drawn(page, rows)["image"] == drawing["image"]
 
