@@ -38,7 +38,8 @@ RUN = """async ([live, weights, inputs, kept]) => {
     inputs.slice(kept).forEach(add);
   }
   return {
-    values: live.tracks.map((_, k) => Object.fromEntries(Object.keys(live.symbols).map((role) => [role, [...trace.values(k, role)]]))),
+    values: live.tracks.map((_, k) =>
+      Object.fromEntries(Object.keys(live.symbols).map((role) => [role, [...trace.values(k, role)]]))),
     holds: live.tracks.map((_, k) => [...trace.held(k)]),
     keeps: live.tracks.map((_, k) => [...(trace.does(k, "keeps") ?? [])]),
     scores: [...inputs.keys()].map((time) => [...trace.scores(time)]),
@@ -156,7 +157,7 @@ def test_what_is_read_again_is_as_if_it_were_read_once(cell: str, make_checkpoin
 def test_what_is_no_number_stops_nothing(make_checkpoint, run) -> None:
     """A state may overflow; weights that are no finite numbers, or too few, are refused."""
     opened = prepare(make_checkpoint(cell="noaf"))
-    header, buffer = live(opened)
+    _, buffer = live(opened)
     huge = np.frombuffer(buffer, np.float32) * np.float32(1e35)
     found = run(opened, [1, 2, 3], weights=huge.tobytes())
     assert any(not math.isfinite(value or math.nan) for value in found["values"][0]["cell"])
