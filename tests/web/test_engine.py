@@ -41,7 +41,7 @@ RUN = """async ([live, weights, inputs, kept]) => {
     values: live.tracks.map((_, k) =>
       Object.fromEntries(Object.keys(live.symbols).map((role) => [role, [...trace.values(k, role)]]))),
     holds: live.tracks.map((_, k) => [...trace.held(k)]),
-    keeps: live.tracks.map((_, k) => [...(trace.does(k, "keeps") ?? [])]),
+    keeps: live.tracks.map((_, k) => (live.does.keeps ? [...trace.worked(k, live.does.keeps)] : [])),
     scores: [...inputs.keys()].map((time) => [...trace.scores(time)]),
     likely: [...inputs.keys()].map((time) => trace.likely(time, 5)),
     nll: inputs.map((id, time) => trace.nll(time - 1, id)),
