@@ -3,6 +3,7 @@
 import { tell } from "./address.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
+import { Here } from "./here.js";
 import { mostAt } from "./most.js";
 import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
@@ -10,16 +11,15 @@ import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { answered, looksAt } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
 import { painted, see, unpainted, whenAsked } from "./shared.js";
-import { hold, teller, whenGone, whileHere } from "./streamlit.js";
+import { hold, whenGone, whileHere } from "./streamlit.js";
 import { families, shareOf } from "./tree.js";
 import { along, clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
-import { decode, headed, meanOf, stepBefore, valueOf } from "./wire.js";
+import { decode, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
 export class GateMap {
   constructor(root) {
-    this.here = whileHere();
-    this.teller = teller();
+    this.tell = whileHere()(tell);
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
@@ -41,6 +41,8 @@ export class GateMap {
     this.higher = button("+", "higher rows", () => this.zoomBy(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.zoomBy(0, 0));
     this.link = linkButton();
+    this.stop = button("stop", "let the model write no more (Esc)", () => this.onstop());
+    this.stop.hidden = true;
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const heights = make("span", "group", "rows", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -49,20 +51,21 @@ export class GateMap {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
+    const bar = make("div", "bar", "", [this.note, this.stop, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
     this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
-  // A message of the server's, which may leave out what this page holds already.
-  receive(bytes, setStateValue) {
-    const send = this.teller(setStateValue), [frame, end] = headed(bytes);
-    this.here(tell)(frame.address);
+  // A message of the server's, after its frame; it may leave out what this page holds already.
+  receive(frame, message, send) {
+    this.tell(frame.address);
     this.link.hidden = !Object.keys(frame.address).length; // where it tells nothing of what is shown
-    const nothing = end === bytes.length, data = nothing ? null : decode(bytes.subarray(end), this.held);
-    if (data || nothing) this.show(frame, data, send);
+    const data = message.length ? decode(message, this.held) : null;
+    if (!message.length) this.selection.forget();
+    if (data) this.selection.hear(data.selection, data.tokens.length - 1, this.data && this.data.tokens.length - 1);
+    if (data || !message.length) this.show(frame, data, send);
     else writeNotes(this.notes, frame.notes);
-    if (!nothing) hold(this, [data], send);
+    if (message.length) hold(this, [data], send);
   }
 
   // What is said over the map, then the map as `decode` gives it. Without a text there is none (null), and its place waits.
@@ -78,7 +81,6 @@ export class GateMap {
 
   clear() { // and with it goes what the readout shows
     clearTimeout(this.speech);
-    this.selection.forget();
     this.data = this.view = null;
     painted(0, 0);
     see(null);
@@ -87,9 +89,8 @@ export class GateMap {
   update(data, send) { // new data or a new theme
     const last = data.tokens.length - 1, before = this.data, { selection } = this;
     Object.assign(this, { data, send, theme: readTheme(this.box) });
-    selection.hear(data.selection, last, before && before.tokens.length - 1);
     if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
-    const { unit, layer } = selection.at, time = clamp(selection.at.time, 0, last);
+    const { unit, layer } = selection.at, time = selection.at.time < 0 ? last : Math.min(selection.at.time, last);
     selection.keep({ time, layer: layerAt(data, layer, time), unit: clamp(unit, 0, panelsOf(data, layer)[0].size - 1) });
     const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
     this.leave();
@@ -343,14 +344,14 @@ export class GateMap {
   }
 }
 
-const maps = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
+const hosts = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
 
 export default function gateMap({ parentElement, data, setStateValue }) {
-  if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
-  if (data) maps.get(parentElement).receive(data, setStateValue);
+  if (!hosts.has(parentElement)) hosts.set(parentElement, new Here(new GateMap(parentElement)));
+  if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => { // and with it goes what the readout shows
-    maps.get(parentElement)?.unfollow();
-    maps.delete(parentElement);
+    hosts.get(parentElement)?.end();
+    hosts.delete(parentElement);
     unpainted();
     see(null);
   });

@@ -6,6 +6,8 @@
 //   __lstmvizPainted  {tokens, at, draw}: how many tokens the last painted picture has, when it was      map.js and compare.js write,
 //                     painted, and how many milliseconds that took; null: there is no picture            tests and benchmarks read
 //   __lstmvizDone     a Set of what is done once in a window                                             heading.js, frame.js
+//   __lstmvizModels   a Map of the models that run in this page, by their digests, the oldest first     here.js
+//   lstmviz:drawing   event: the pixels of what somebody draws, two hexadecimal digits each                pictures.js to here.js
 //   lstmviz:readout   event: __lstmviz has changed                                                       map.js to readout.js
 //   lstmviz:select    event, {unit, layer} in its detail: select that unit                               readout.js to map.js
 //
@@ -25,6 +27,11 @@ export const whenSeen = (act) => hear("lstmviz:readout", act);
 
 export const ask = (detail) => window.dispatchEvent(new CustomEvent("lstmviz:select", { detail }));
 export const whenAsked = (act) => hear("lstmviz:select", ({ detail }) => act(detail));
+
+export const heldModels = () => (window.__lstmvizModels ??= new Map());
+
+export const draws = (pixels) => window.dispatchEvent(new CustomEvent("lstmviz:drawing", { detail: pixels }));
+export const whenDrawing = (act) => hear("lstmviz:drawing", ({ detail }) => act(detail));
 
 export const painted = (tokens, draw) => { window.__lstmvizPainted = { tokens, at: performance.now(), draw }; };
 export const unpainted = () => { window.__lstmvizPainted = null; };

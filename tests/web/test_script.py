@@ -17,7 +17,7 @@ def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
     kind = web_page.evaluate(
         """async (source) => {
           const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-          return typeof (await import(address)).default; // two of one name would be no script
+          return typeof (await import(address)).default; // a name that is not there would be no script
         }""",
         scripts.script(entry),
     )
@@ -42,7 +42,11 @@ def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, mon
     )
     (tmp_path / "c.js").write_text("export const c = 1;\n")
     monkeypatch.setattr(scripts, "ASSETS", tmp_path)
-    assert scripts.script("a.js") == ('const c = 1;\nconst b = (x) => {\nreturn x;\n};\nexport default b("// no");\n')
+    assert scripts.script("a.js") == (
+        "const $c = (() => {\nconst c = 1;\nreturn { c };\n})();\n"
+        "const $deep_b = (() => {\nconst { c } = $c;\nconst b = (x) => {\nreturn x;\n};\nreturn { b };\n})();\n"
+        'const { b } = $deep_b;\nexport default b("// no");\n'
+    )
 
 
 @pytest.mark.parametrize(
