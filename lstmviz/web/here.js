@@ -172,7 +172,7 @@ export class Here {
   rested() {
     const { map, reading, frame } = this, { at } = map.selection;
     if (!map.data || !at) return;
-    map.tell({ ...frame.address, ...linked(at, reading.count - 1) });
+    map.address({ ...frame.address, ...linked(at, reading.count - 1) });
     if (loading()) return this.later();
     if (!this.checked && reading.count < CHECKED_MOST) this.send("unchecked", this.view.model);
   }
