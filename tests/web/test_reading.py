@@ -227,11 +227,11 @@ def test_what_it_writes_is_read_before_it_writes_on(name: str, typed: str, page:
 
 
 WRITTEN = """async ({ model, text, ...options }) => {
-  const { Opened, Reading } = await import("/reading.js"), { written } = await import("/writing.js");
+  const { Opened, Reading } = await import("/reading.js"), { writing } = await import("/writing.js");
   const weights = Uint8Array.from(atob(model.weights), (sign) => sign.charCodeAt(0));
   const reading = new Reading(new Opened(model.live, new Float32Array(weights.buffer))), found = [];
   reading.toText(text);
-  for (const more of written(reading, { count: 8, seed: 1, ...options })) {
+  for (const more of writing(reading, { count: 8, seed: 1, ...options })) {
     found.push(more);
     reading.toText(more);
   }
@@ -263,7 +263,8 @@ def test_what_is_right_is_the_same_in_the_page(task: Task, corpus: str, page: Pa
         cases += [tokens, tokens[: rng.randint(1, len(tokens))], rng.choices(others, k=rng.randint(1, 12))]
     rule = json.loads(json.dumps({"rule": corpus, "tables": task.tables[corpus]}))
     found = page.evaluate(
-        "async ([rule, cases]) => { const { right } = await import('/right.js'); return cases.map((c) => right(rule, c)); }",
+        "async ([rule, cases]) => { const { rightLabels } = await import('/right.js');"
+        " return cases.map((tokens) => rightLabels(rule, tokens)); }",
         [rule, cases],
     )
     assert found[1:] == [[*task.right[corpus](case)] for case in cases[1:]]
@@ -271,11 +272,11 @@ def test_what_is_right_is_the_same_in_the_page(task: Task, corpus: str, page: Pa
 
 
 DRAWN = """async ([scores, options, count]) => {
-  const { drawn, seeded } = await import("/writing.js"), times = {};
+  const { sampled, seeded } = await import("/writing.js"), times = {};
   const random = seeded(3), notes = { not_finite: "not finite", nothing_follows: "nothing" }, given = scores.map((s) => s ?? NaN);
   try {
     for (let k = 0; k < count; k++) {
-      const id = drawn(given, options, random, notes);
+      const id = sampled(given, options, random, notes);
       times[id] = (times[id] ?? 0) + 1;
     }
   } catch (error) { return error.message; }
