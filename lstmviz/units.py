@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 
 from lstmviz.cells import cell_called
 from lstmviz.roles import ROLES
@@ -16,6 +17,9 @@ LASTS = 4  # tokens: what comes and goes faster cannot be followed along a row
 USUAL = 100  # the model's own text counts as so many tokens beside the sentence: so the choice changes seldom
 EXACT = 512  # rows that are all compared with one another to order them
 FIRST = 8  # tokens from which on the sentence has a say
+KINDS = {"A": r"\p{Lu}", "a": r"\p{L}", "0": r"\p{Nd}"}  # of tokens, by how they begin; the first that fits
+
+_KINDS = {kind: regex.compile(pattern) for kind, pattern in KINDS.items()}
 
 
 def drawn_roles(cell: str, available: Container[str]) -> list[str]:
@@ -126,10 +130,7 @@ def covariance(did: np.ndarray) -> np.ndarray:
 
 def kind_of(token: str) -> str:
     """What a token is to the eye: a capitalised word, another word or a number; other signs each for itself."""
-    first = token[0]
-    if first.isalpha():
-        return "A" if first.isupper() else "a"
-    return "0" if first.isdigit() else token
+    return next((kind for kind, pattern in _KINDS.items() if pattern.match(token)), token)
 
 
 def by_similarity(rows: np.ndarray) -> np.ndarray:

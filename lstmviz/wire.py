@@ -19,26 +19,17 @@ from typing import Any, Literal
 import numpy as np
 
 from lstmviz import roles as looks
+from lstmviz import units
 from lstmviz.baselines import NGram
 from lstmviz.baselines import told as counted_of
 from lstmviz.cells import Taught, cell_called
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.data import vocabulary as words
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
 from lstmviz.data.pairs import NOTHING
-from lstmviz.data.vocabulary import (
-    IGNORED,
-    NEWLINE_SIGN,
-    RIGHT_TO_LEFT,
-    SPACE_SIGN,
-    UNK,
-    UNKNOWN_MOST,
-    UNSEEN,
-    inline,
-    shown,
-    visible,
-)
+from lstmviz.data.vocabulary import IGNORED, UNK, UNKNOWN_MOST, inline, shown, visible
 from lstmviz.model import perplexity
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
@@ -52,6 +43,11 @@ FEW_LABELS = 12  # that are all listed
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
 CONSTANTS = Path(__file__).with_name("web") / "constants.js"
+# Of lstmviz.data.vocabulary.
+SIGNS = (
+    "UNK", "EOS", "APART", "LINE_ENDS", "NEWLINE_SIGN", "NEWLINE_SIGNS", "SPACE_SIGN", "SPACE_SIGNS", "TAB_SIGN"
+)  # fmt: skip
+PATTERNS = "WORD", "PART", "CHARACTER", "CHUNK", "JOINT", "NOT", "UNSEEN", "RIGHT_TO_LEFT"
 
 
 def constants() -> str:
@@ -82,12 +78,10 @@ def constants() -> str:
         "FEW_LABELS": FEW_LABELS,
         "MANY": MANY,
         "UNKNOWN_MOST": UNKNOWN_MOST,
-        "NEWLINE_SIGN": NEWLINE_SIGN,
-        "SPACE_SIGN": SPACE_SIGN,
-        "UNSEEN": UNSEEN,
-        "RIGHT_TO_LEFT": RIGHT_TO_LEFT,
+        **{name: getattr(units, name) for name in ("MOST", "LASTS", "USUAL", "FIRST", "KINDS")},
+        **{name: getattr(words, name) for name in (*SIGNS, *PATTERNS)},
     }
-    codes = "UNSEEN", "RIGHT_TO_LEFT"  # are written as such
+    codes = "LINE_ENDS", *PATTERNS  # are written as such
     lines = [f"export const {name} = {json.dumps(v, ensure_ascii=name in codes)};\n" for name, v in values.items()]
     return "// Written by `python -m lstmviz.wire`: to change something, change it there.\n\n" + "".join(lines)
 
