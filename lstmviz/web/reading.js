@@ -74,7 +74,7 @@ export class Reading {
     const rows = Array.from({ length: side }, (_, t) => image.subarray(t * side, (t + 1) * side)), ids = rows.map(String);
     const names = rows.map((_, t) => `row ${t + 1}`);
     this.keep(common(this.ids, ids));
-    Object.assign(this, { image, ids, pieces: names, typed: names, signs: names, right: isLabel(label) ? rows.map(() => label) : null });
+    Object.assign(this, { image, ids, pieces: names, typed: names.map((name) => visible(name)), signs: names, right: isLabel(label) ? rows.map(() => label) : null });
     return this.readOn(deadline, (t) => Float32Array.from(rows[t], (grey) => grey / 255));
   }
 

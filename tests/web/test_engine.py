@@ -56,7 +56,9 @@ def run(shared_page: Page) -> Callable[..., Any]:
 
     def run(opened: OpenModel, inputs: list[Any], kept: int | None = None) -> Any:
         header, buffer = live(opened)
-        return shared_page.evaluate(RUN, [json.loads(sized(header)[4:]), base64.b64encode(buffer).decode(), inputs, kept])
+        return shared_page.evaluate(
+            RUN, [json.loads(sized(header)[4:]), base64.b64encode(buffer).decode(), inputs, kept]
+        )
 
     return run
 
@@ -75,13 +77,17 @@ def assert_alike(opened: OpenModel, found: Any, inputs: Tensor) -> None:
         assert values.keys() == record.keys()
         for role, expected in record.items():
             ours = torch.tensor(values[role], dtype=torch.float32).view_as(expected[len(context) :])
-            torch.testing.assert_close(ours, expected[len(context) :], atol=1e-5, rtol=1e-5, msg=lambda m, r=role: f"{r}: {m}")
+            torch.testing.assert_close(
+                ours, expected[len(context) :], atol=1e-5, rtol=1e-5, msg=lambda m, r=role: f"{r}: {m}"
+            )
     with torch.no_grad():
         log_p = opened.model.decode(hidden[len(context) :, 0]).log_softmax(-1)  # (T, V)
     torch.testing.assert_close(torch.tensor(found["scores"]), log_p, atol=1e-5, rtol=1e-5)
     count = min(5, log_p.shape[1])
     best = log_p.exp().topk(count)
-    torch.testing.assert_close(torch.tensor([each["probabilities"] for each in found["likely"]]), best.values, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        torch.tensor([each["probabilities"] for each in found["likely"]]), best.values, atol=1e-5, rtol=0
+    )
     said = [[log_p[t, i].exp() for i in each["ids"]] for t, each in enumerate(found["likely"])]
     torch.testing.assert_close(torch.tensor(said), best.values, atol=1e-5, rtol=0)
 
