@@ -421,6 +421,37 @@ class ComparisonHeader(Columns):
     selection: dict[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """What the server says of a view that the page makes itself, with a model that it holds (`lstmviz.live`).
+
+    Args:
+        model: its digest.
+        sent: whether it follows, with its weights.
+        box: the key of the box whose text is read; empty where an image is.
+        text: what is in it, as far as the server has heard; of an image the pixels, as `as_code` writes them.
+        label: number of what an image shows; None where nobody knows.
+        layers, roles, order: as in `payload`.
+        selection: time, negative while nobody chose one, unit and layer.
+        written: the text that the model has written on, and the time of the first token that is its own.
+        write: asks the model to write on: how much and how, with a number, which is another one for every time.
+        checked: whether what the server makes of the text follows, a message of a `MapHeader`.
+    """
+
+    model: str
+    sent: bool
+    box: str
+    text: str
+    label: int | None
+    layers: list[int]
+    roles: list[str]
+    order: str
+    selection: dict[str, int]
+    written: tuple[str, int] | None
+    write: dict[str, float] | None
+    checked: bool
+
+
 @dataclass(frozen=True)
 class Frame:
     """What goes before a map.
@@ -430,11 +461,13 @@ class Frame:
         height: pixels that its panels may share; 0 for what the window has room for.
         address: what the browser writes of this view into the page's address, where None takes a name out; empty where
             the address tells nothing of it.
+        here: where the page makes the map itself, of what.
     """
 
     notes: Sequence[Note] = ()
     height: int = 0
     address: Mapping[str, str | None] = field(default_factory=dict)
+    here: Here | None = None
 
 
 # ---- bytes -----------------------------------------------------------------------------------------------------------
@@ -464,7 +497,10 @@ def _finite(value: Any) -> Any:
 
 
 def framed(frame: Frame, message: bytes) -> bytes:
-    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn."""
+    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn.
+
+    Where the page draws it itself, what `Here` says that follows.
+    """
     return sized(frame) + message
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lstmviz.cells import cell_called
-from lstmviz.opened import OpenModel
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPECIALS
+from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.roles import ROLES
 from lstmviz.tasks.tag import one_direction
 
@@ -313,6 +314,17 @@ def examples_for(opened: OpenModel) -> list[Example]:
             return [replace(example, look=look_for(example, opened)) for example in examples]
     text = opened.written.replace("\n", opened.checkpoint.vocabulary.newline_sign)
     return [Example(text, "A sentence that the model wrote itself.")]
+
+
+def buttons_of(opened: OpenModel) -> list[str]:
+    """The few tokens of a grammar, as a sentence is written by pressing them; of another model none."""
+    if not is_grammar(opened):
+        return []
+    reads = opened.reads
+    ends = [EOS] if reads.level == "word" and not opened.is_asked else []  # what is asked is read by itself
+    tokens = [*reads.tokens[len(SPECIALS) :], *ends]
+    tokens.sort(key=lambda token: (token.isdigit(), token in (EOS, "\n"), token))  # digits and the end go last
+    return [NEWLINE_SIGN if token in (EOS, "\n") else token for token in tokens]
 
 
 def guide_to(opened: OpenModel) -> str:
