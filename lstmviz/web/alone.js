@@ -26,7 +26,7 @@ class Watching {
     const [map, numbers] = ["map", "readout"].map(shadow);
     place.append(make("div", "bar", "", this.bar()), ...this.source(buttons), map.host, numbers.host);
     this.here = new Here(new GateMap(map));
-    this.here.map.tell = (said) => address.tell(said);
+    this.here.map.address = (said) => address.tell(said);
     readout({ parentElement: numbers, setStateValue() {} });
     this.begin();
   }
