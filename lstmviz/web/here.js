@@ -157,6 +157,7 @@ export class Here {
     cancelAnimationFrame(this.next);
     const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
     const last = reading.ids.length - 1;
+    if (map.selection.at.time >= reading.count) this.wanted ??= map.selection.at.time; // which is not read yet
     if (this.drew && view.box && before !== reading.ids) this.wanted = lastChanged(before, reading.ids);
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
     if (this.wanted !== null && reading.count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
