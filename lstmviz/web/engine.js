@@ -41,8 +41,8 @@ export class Model {
   }
 
   begun(x) {
-    const env = Object.assign(Object.create(this.layers[0]), { x });
-    for (const [name, tree] of this.ofInput) env[name] = evaluate(tree, env, true);
+    const made = Object.assign(Object.create(this.layers[0]), { x }), env = Object.assign(Object.create(this.layers[0]), { x });
+    for (const [name, tree] of this.ofInput) env[name] = made[name] = evaluate(tree, made, true); // and not each of its parts
     return env;
   }
 
