@@ -126,7 +126,7 @@ class Comparison {
 
   update(header, parts, send) {
     const before = this.compared?.words.labels, labels = header.labels.map(drawable), last = labels.length - 1;
-    const models = header.models.map((model, k) => ({ ...model, number: k, data: onAxis(parts[k], model.at) }));
+    const models = header.models.map((model, k) => Object.assign(model, { number: k, data: onAxis(parts[k], model.at) }));
     if (header.difference) subtract(models, models[header.reference]);
     const { level, unknown, image, headline, parents } = header, words = { labels, level, unknown, image, headline, parents };
     Object.assign(this, { compared: { header, words, models }, send, theme: readTheme(this.box) });
@@ -364,7 +364,7 @@ class Comparison {
       say(models[model].title, models[model][this.theme.mode]);
       return lines;
     }
-    for (const chart of this.view.charts) {
+    for (const { chart } of this.view.charts) {
       say(chart.title);
       models.forEach((each, k) => {
         if (chart.lines[k].length) say(`${figure(chart, chart.lines[k][time])}  ${each.title}`, each[this.theme.mode]);

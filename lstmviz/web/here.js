@@ -119,12 +119,14 @@ export class Here {
     if (here.sent) at = keepModel(here.model, bytes);
     if (!heldModels().has(here.model)) return send("lacks", [here.model, performance.now()]);
     if (first) {
-      Object.assign(this, { typed: new Typed(), reading: new Reading(heldModels().get(here.model)), checked: false, drew: false, changed: Infinity, written: null, problem: null });
+      Object.assign(this, { typed: new Typed(), reading: new Reading(heldModels().get(here.model)), checked: false, drew: false, wanted: null, written: null, problem: null });
       this.map.selection.forget();
     }
     Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
     this.typed.hear(given(here));
-    this.map.selection.learn(here.selection);
+    const { selection } = this.map, time = selection.at?.time;
+    selection.learn(here.selection);
+    if (selection.at.time !== time) this.wanted = selection.at.time;
     if (here.checked) this.check(bytes.subarray(at));
     this.show();
     if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
@@ -150,10 +152,12 @@ export class Here {
   show() {
     cancelAnimationFrame(this.next);
     const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
-    if (this.drew && view.box && before !== reading.ids) this.changed = lastChanged(before, reading.ids);
-    if (reading.count > this.changed) { // what a key changed is selected, as soon as it is read
-      map.selection.keep({ time: this.changed });
-      this.changed = Infinity;
+    const last = reading.ids.length - 1;
+    if (this.drew && view.box && before !== reading.ids) this.wanted = lastChanged(before, reading.ids);
+    if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
+    if (this.wanted !== null && reading.count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
+      map.selection.keep({ time: this.wanted });
+      this.wanted = null;
     }
     const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
     this.drew = Boolean(data);
@@ -168,7 +172,7 @@ export class Here {
   rested() {
     const { map, reading, frame } = this, { at } = map.selection;
     if (!map.data || !at) return;
-    map.tell({ ...frame.address, ...linked(at, reading.count - 1) });
+    map.address({ ...frame.address, ...linked(at, reading.count - 1) });
     if (loading()) return this.later();
     if (!this.checked && reading.count < CHECKED_MOST) this.send("unchecked", this.view.model);
   }
