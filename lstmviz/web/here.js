@@ -9,7 +9,7 @@ import { heldModels, whenDrawing } from "./shared.js";
 import { loading, teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
-import { written } from "./writing.js";
+import { writeOn } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
@@ -191,7 +191,7 @@ export class Here {
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, reading } = this, from = reading.count, texts = written(reading, { count, temperature, topK, seed });
+    const { view, reading } = this, from = reading.count, texts = writeOn(reading, { count, temperature, topK, seed });
     const writing = (this.writing = { text: this.typed.text });
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);
