@@ -9,7 +9,7 @@ import { heldModels, whenDrawing } from "./shared.js";
 import { loading, teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
-import { writeOn } from "./writing.js";
+import { writing } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
@@ -191,22 +191,22 @@ export class Here {
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, reading } = this, from = reading.count, texts = writeOn(reading, { count, temperature, topK, seed });
-    const writing = (this.writing = { text: this.typed.text });
+    const { view, reading } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
+    const now = (this.writing = { text: this.typed.text });
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);
-      if (this.writing !== writing) return;
+      if (this.writing !== now) return;
       try {
         const { done, value } = texts.next();
         if (done || !box) return this.stop();
-        writing.text = value;
+        now.text = value;
       } catch (error) {
         this.problem = ["warning", `The sentence was not continued: ${error.message}.`];
         this.stop();
         return this.show();
       }
-      this.written = [writing.text, from];
-      setBox(box, writing.text); // which is read in the next frame, before this goes on
+      this.written = [now.text, from];
+      setBox(box, now.text); // which is read in the next frame, before this goes on
       requestAnimationFrame(step);
     };
     this.map.stop.hidden = false;

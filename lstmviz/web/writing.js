@@ -34,7 +34,7 @@ export function sampled(scores, { temperature, topK }, random, notes) {
 }
 
 // The text of a reading with one token more each time, which the reading must have read before the next is drawn.
-export function* writeOn(reading, { count, temperature, topK, seed }) {
+export function* writing(reading, { count, temperature, topK, seed }) {
   const { trace, opened: { live, says } } = reading, random = seeded(seed);
   let { text } = reading;
   for (let left = Math.min(count, live.most - reading.count); left > 0; left--) {

@@ -246,11 +246,11 @@ def test_what_it_writes_is_read_before_it_writes_on(name: str, typed: str, page:
 
 
 WRITTEN = """async ({ model, text, ...options }) => {
-  const { Opened, Reading } = await import("/reading.js"), { writeOn } = await import("/writing.js");
+  const { Opened, Reading } = await import("/reading.js"), { writing } = await import("/writing.js");
   const weights = Uint8Array.from(atob(model.weights), (sign) => sign.charCodeAt(0));
   const reading = new Reading(new Opened(model.live, new Float32Array(weights.buffer))), found = [];
   reading.toText(text);
-  for (const more of writeOn(reading, { count: 8, seed: 1, ...options })) {
+  for (const more of writing(reading, { count: 8, seed: 1, ...options })) {
     found.push(more);
     reading.toText(more);
   }
