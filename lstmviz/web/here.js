@@ -4,6 +4,7 @@
 import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
 import { notesOn } from "./notes.js";
+import { readTheme } from "./paint/pen.js";
 import { Opened, Reading } from "./reading.js";
 import { heldModels, whenDrawing } from "./shared.js";
 import { loading, teller } from "./streamlit.js";
@@ -109,7 +110,7 @@ export class Here {
     this.writing = null;
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.reading = null;
+    this.view = this.reading = this.shows = null;
   }
 
   // A message of the server: its frame, and what follows.
@@ -127,8 +128,11 @@ export class Here {
     const { selection } = this.map, time = selection.at?.time;
     selection.learn(here.selection);
     if (selection.at.time !== time) this.wanted = selection.at.time;
+    this.map.address(frame.address);
     if (here.checked) this.check(bytes.subarray(at));
-    this.show();
+    const { sent, checked, write, text, ...shown } = here, shows = JSON.stringify([shown, { ...frame, here: null }, this.typed.text, readTheme(this.map.box)]);
+    if (shows !== this.shows) this.show(); // else the server only heard what is shown already
+    this.shows = shows;
     if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
     this.wrote = here.write?.number ?? 0;
   }
