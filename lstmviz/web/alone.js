@@ -9,7 +9,7 @@ import { bytesOf, numbersOf, unpacked } from "./packed.js";
 import { Pictures } from "./pictures.js";
 import { Opened, Reading } from "./reading.js";
 import readout from "./readout.js";
-import { written } from "./writing.js";
+import { writing } from "./writing.js";
 
 const FRAME = 12; // milliseconds of a frame in which is read; of a longer text the rest is read in the next
 const MOST = 32; // units that are all shown
@@ -179,7 +179,7 @@ class Watching {
     begin.textContent = "stop";
     this.problem.textContent = "";
     try {
-      for (const text of written(reading, { count, temperature, topK, seed: Date.now() })) {
+      for (const text of writing(reading, { count, temperature, topK, seed: Date.now() })) {
         box.value = text;
         this.written = [text, from];
         this.typed();
