@@ -164,11 +164,13 @@ export class Here {
       map.selection.keep({ time: this.wanted });
       this.wanted = null;
     }
+    const newest = map.selection.at.time < 0; // while nobody chose one
     const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
     this.drew = Boolean(data);
     const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
     map.link.hidden = false;
     map.show({ ...frame, notes }, data, this.send);
+    if (newest && !done) map.selection.keep({ time: -1 });
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }
