@@ -346,7 +346,7 @@ def _opened(
     if not all(np.isfinite(values).all() for did, _ in cells for values in did.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, moves, scales = [], [], []
-    for every, pieces in cells:
+    for track, (every, pieces) in enumerate(cells):
         # A projection's values belong to no unit: the map cannot draw them.
         width = next(iter(every.values())).shape[-1]
         values = {name: each for name, each in every.items() if each.shape[-1] == width}  # (T, H)
@@ -354,11 +354,20 @@ def _opened(
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
-        moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
+        shown = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
+        moves.append(usual(shown, pieces, carrier(checkpoint, track)))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
     return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
+
+
+def carrier(checkpoint: Checkpoint, track: int) -> int | None:
+    """The unit of a track that carries most of a grammar's hidden variable; None where there is no such variable."""
+    if not checkpoint.hidden_variable:
+        return None
+    correlations = checkpoint.hidden_variable["correlations"][track]
+    return correlations.index(max(correlations))
 
 
 def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
