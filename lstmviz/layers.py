@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import Cell, Levels, State, TreeCell
+from lstmviz.cells.base import Cell, State
 from lstmviz.cells.native import backwards
+from lstmviz.cells.tree import Levels, TreeCell
 
 T = TypeVar("T")
 Turn = Callable[[Tensor], Tensor]  # of time: values (T, B, ·) in the order in which a cell reads them, and back

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, TREE_CELLS, State, TreeCell, cell_called, chrono
+from lstmviz.cells import CELLS, TREE_CELLS, cell_called, layer_called
+from lstmviz.cells.base import State, chrono
+from lstmviz.cells.tree import TreeCell
 from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
 from lstmviz.data.vocabulary import IGNORED
 from lstmviz.encoders import Spelled
@@ -110,7 +112,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         config.check_vocabulary(vocab_size)
         self.config = config
-        cell = cell_called(config.cell)
+        cell = layer_called(config.cell)
         output_size = config.directions * cell.output_of(config.hidden_size)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
@@ -342,10 +344,10 @@ def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
 
     def of(units: int) -> ModelConfig:
         tied = options.get("tie_weights")
-        wide = {"embedding_size": CELLS[options.get("cell", "lstm")].output_of(units)} if tied else {}
+        wide = {"embedding_size": cell_called(options.get("cell", "lstm")).output_of(units)} if tied else {}
         return ModelConfig(**{**options, **wide, "hidden_size": units})
 
-    if (cell := options.get("cell", "lstm")) not in CELLS | TREE_CELLS:
+    if (cell := options.get("cell", "lstm")) not in {*CELLS, *TREE_CELLS}:
         raise ValueError(f"cell is {cell!r}; it must be one of {', '.join([*CELLS, *TREE_CELLS])}")
     if (least := parameter_count(of(1), vocab_size)) > parameters:
         raise ValueError(

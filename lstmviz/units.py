@@ -47,7 +47,9 @@ def usual(did: np.ndarray, tokens: Sequence[str], always: int | None = None) -> 
     """
     did = did - did.mean(0)
     value = worth(did, tokens)
-    few = np.argsort(-_first(value, always), kind="stable")[: 3 * MOST]  # to compare all would cost their number squared
+    few = np.argsort(-_first(value, always), kind="stable")[
+        : 3 * MOST
+    ]  # to compare all would cost their number squared
     return Usual(value, few, covariance(did[:, :, few]))
 
 

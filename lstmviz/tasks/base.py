@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lstmviz.cells import CELLS, TREE_CELLS, Taught
+from lstmviz.cells import CELLS, TREE_CELLS
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
 from lstmviz.model import LanguageModel
@@ -116,7 +116,7 @@ class Task:
         return (self.reads, self.says) == ("tokens", "labels")
 
     @property
-    def cells(self) -> Mapping[str, type[Taught]]:
+    def cells(self) -> Mapping[str, Any]:
         """Those that it takes."""
         return TREE_CELLS if self.reads == "trees" else CELLS
 

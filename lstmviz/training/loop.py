@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lstmviz.cells import State
+from lstmviz.cells.base import State
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import SPECIALS, SPELLED, UNK, Corpus, Vocabulary
 from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lstmviz.card import card
-from lstmviz.cells import CELLS, Cell
+from lstmviz.cells import CELLS
+from lstmviz.cells.base import Cell
 from lstmviz.cells.transplant import layouts, transplant
 from lstmviz.checkpoint import Checkpoint, dumps, load, loads, weights_of, with_layout
 from lstmviz.config import ModelConfig
