@@ -42,6 +42,7 @@ LOOKED_INTO = 4_000_000  # gates and states of theirs
 BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
 SOURCES = 20  # sequences that a model reads when it is opened which says others for them, at most
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
+BUTTONS_MOST = 60  # tokens of a vocabulary that is shown as buttons
 ARROWS = "→", "←"  # of the directions
 
 
@@ -360,6 +361,12 @@ def _opened(
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
     return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
+
+
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model learned a generated language, whose tokens can each be a button."""
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
+    return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
 
 
 def carrier(checkpoint: Checkpoint, track: int) -> int | None:

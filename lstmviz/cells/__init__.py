@@ -6,10 +6,12 @@ Who asks for a cell itself imports it, and with it torch. What it says of itself
 from __future__ import annotations
 
 from collections import UserDict
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from lstmviz.cells.declared import Described, all_described, described
+from lstmviz.cells.equations import Equations, parse
 
 
 class Registry(UserDict[str, Any]):
@@ -63,3 +65,28 @@ def cell_called(name: str) -> type[Described]:
     if name in all_described():
         return all_described()[name]
     return described(name, import_module("lstmviz.cells.describe").describe(layer_called(name)))
+
+
+@dataclass(frozen=True)
+class CellData:
+    """A cell as data: whoever knows the operations of `lstmviz.cells.equations` can run it.
+
+    Args:
+        name: in ``CELLS``.
+        equations: symbol -> tree, in an order in which they can be computed; of every role, too, as of "1 − z".
+        symbols: role -> the symbol of each gate and state.
+        states: those that the next step sees, with a prime.
+    """
+
+    name: str
+    equations: dict[str, Any]
+    symbols: dict[str, str]
+    states: dict[str, str]
+
+    @classmethod
+    def of(cls, name: str) -> CellData:
+        """The data of a cell, from its equations."""
+        cell, lines = cell_called(name), cell_called(name).parsed().lines
+        known = {symbol for symbol, _ in lines}
+        others = ((symbol, parse(symbol)) for symbol in cell.symbols.values() if symbol not in known)
+        return cls(name, Equations((*lines, *others)).to_json(), cell.symbols, cell.states)

@@ -13,6 +13,7 @@ from lstmviz.data.vocabulary import code, inline, plain, visible
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
 from lstmviz.explain.translations import how_it_said
+from lstmviz.live import notes_of
 from lstmviz.opened import OpenModel
 from lstmviz.reading import (
     LONGEST,
@@ -28,7 +29,7 @@ from lstmviz.reading import (
 )
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
-from lstmviz.ui.controls import STYLE, is_grammar, keep_text, open_baseline, type_sentence
+from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
@@ -176,30 +177,27 @@ def guided(opened: OpenModel, text: str) -> list[Note]:
 
 def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
     """One sentence for each thing a person should know about a text."""
+    said = notes_of(opened)
     if reading is None:
-        other = "press a token" if is_grammar(opened) else "pick an example"
-        return [
-            ("info", f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.")
-        ]
+        return [("info", said["nothing"])]
     notes = guided(opened, text)
     vocabulary = opened.reads
     noun = "characters" if vocabulary.level == "char" else "words"
     if reading.dropped:
         count = reading.count + reading.dropped
         least = "more than " if len(text) == LONGEST else ""
-        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {reading.count:,} are shown."))
+        longer = said["longer"].format(least=least, count=f"{count:,}", read=f"{reading.count:,}")
+        notes.append(("warning", longer))
     # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
     typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
     typed = typed[: reading.count]
     unknown = typed.count(vocabulary.ids["<unk>"])
     if typed and unknown == len(typed):
-        same = "to it each is the same <unk>, marked by a dashed underline"
-        notes.append(("warning", f"The model knows none of these {noun}: {same}."))
+        notes.append(("warning", said["none_known"]))
     elif unknown and reading.said:
         notes.append(("warning", f"The model does not know {unknown} of these {noun}: it reads each as <unk>."))
     elif mostly_unknown(opened, reading):
-        little = "its perplexity tells little of the others"
-        notes.append(("warning", f"The model does not know {unknown} of these {noun}: {little}."))
+        notes.append(("warning", said["few_known"].format(unknown=unknown)))
     if told := how_it_said(reading):
         notes.append(("note", told))
     return notes

@@ -10,14 +10,13 @@ from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
 from lstmviz.explain.examples import examples_for
-from lstmviz.opened import OpenModel
+from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.reading import LONGEST, ORDERS, TELLING
 from lstmviz.ui.components import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline
 
 NOTHING = "none"
-MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 STYLE = f"<style>{style('page.css')}</style>"
 
 
@@ -117,12 +116,6 @@ def examples_menu(opened: OpenModel, box: Widget[str]) -> None:
             sentence = visible(example.text).replace("␣", " ")
             st.button(plain(sentence), key=f"example{number}", on_click=choose, args=(example.text,), width="stretch")
             st.caption(example.look)
-
-
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
-    return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
 
 
 def token_buttons(vocabulary: Vocabulary, box: Widget[str], alone: bool) -> None:
