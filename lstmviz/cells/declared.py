@@ -20,6 +20,7 @@ from lstmviz.cells.equations import Equations, Tree, Value, evaluate, parse, sym
 from lstmviz.roles import DOES, Role, role_of
 
 FILE = Path(__file__).with_name("cells.json")
+ROOT, NOTHING = -1, -2  # in the place of a node's parent: of what has none, and of what is padding and no node
 
 
 class Declared:

@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells.base import Gates, State, Taught, init_uniform
+from lstmviz.cells.declared import NOTHING
 from lstmviz.cells.equations import Value
 from lstmviz.cells.lstm import LSTMNames
 
 PLACES = 3  # children of a node of an N-ary Tree-LSTM
-ROOT, NOTHING = -1, -2  # in the place of a parent: of what has none, and of what is padding and no node
 
 
 class Levels(NamedTuple):

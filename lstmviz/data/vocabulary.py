@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import normalize
 
 import regex
-from torch import Tensor
 
 from lstmviz.config import CLASSES_MOST, TOKEN_MOST, TOKENS_LONG, VOCABULARY_MOST, Attention, Level
 from lstmviz.disk import sayable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PAD, UNK, SOS, EOS = SPECIALS = ("<pad>", "<unk>", "<sos>", "<eos>")
 PADDING = SPECIALS.index(PAD)  # what stands behind a sequence that is shorter than others

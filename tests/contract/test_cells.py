@@ -16,8 +16,9 @@ from lstmviz.cells.declared import FILE
 from lstmviz.cells.describe import written
 from lstmviz.cells.equations import evaluate, parse, parts, symbols
 from lstmviz.config import ModelConfig
-from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.model import LanguageModel
 from lstmviz.roles import AMBER, DOES, ROLES
+from lstmviz.sizes import parameter_count
 
 X, H = 5, 7
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from lstmviz.cells import CELLS, TREE_CELLS
 from lstmviz.cells.base import Gates, State
+from lstmviz.cells.declared import NOTHING
 from lstmviz.cells.equations import Equations, text
-from lstmviz.cells.tree import NOTHING, Levels, TreeCell
+from lstmviz.cells.tree import Levels, TreeCell
 from lstmviz.data.expressions import Expression, generate
 from lstmviz.roles import ROLES
 

@@ -92,7 +92,7 @@ def test_all_that_the_map_of_an_image_reads_is_in_its_header(web_page: Page, cla
     problems = []
     web_page.on("pageerror", lambda error: problems.append(str(error)))
     model = prepare(classifier())
-    seen = read_image(model, examples(8)[0, :, :-1].numpy(), 6)
+    seen = read_image(model, examples(8)[0, :, :-1], 6)
     view = {"layers": [0], "roles": ["cell"], "order": "index", "selection": {"time": 7, "unit": 0, "layer": 0}}
     found = web_page.evaluate(READ, ["map.js", list(framed(Frame(), payload(model, seen, **view)))])
     assert found["missing"] == [] and not problems
@@ -193,7 +193,7 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
 def test_all_that_the_comparison_of_an_image_reads_is_in_its_header(web_page: Page, classifier) -> None:
     problems = []
     web_page.on("pageerror", lambda error: problems.append(str(error)))
-    image, models = examples(8)[0, :, :-1].numpy(), [prepare(classifier(cell=cell)) for cell in ("lstm", "rnn")]
+    image, models = examples(8)[0, :, :-1], [prepare(classifier(cell=cell)) for cell in ("lstm", "rnn")]
     compared = [Compared(f"{k}", f"{k}", each, read_image(each, image)) for k, each in enumerate(models)]
     axis, facts = shared_axis("", compared), differences(models, [1000.0, 2000.0])
     view = View(Place(), "index", ["keeps", "memory"], ["probability", "loss"], "keeps", difference=False)
