@@ -12,7 +12,7 @@ from lstmviz.cells import CELLS, layer_called
 from lstmviz.cells.base import State, chrono
 from lstmviz.cells.tree import TreeCell
 from lstmviz.config import ModelConfig
-from lstmviz.data.vocabulary import IGNORED
+from lstmviz.data.vocabulary import IGNORED, NOT_FINITE, NOTHING_FOLLOWS
 from lstmviz.encoders import Spelled
 from lstmviz.layers import Attending, Begin, Stack, TreeStack, Window
 from lstmviz.sizes import SHORTLIST, TAIL_DIV
@@ -307,10 +307,10 @@ def draw(scores: Tensor, generator: torch.Generator, temperature: float = 1.0, t
     """
     scores = scores / temperature
     if not (scores < torch.inf).all():
-        raise FloatingPointError("the scores that the model gives to the next token are not finite numbers")
+        raise FloatingPointError(NOT_FINITE)
     scores[:3] = -torch.inf
     if not (scores > -torch.inf).any():
-        raise FloatingPointError("nothing but <pad>, <unk> and <sos> can follow, so there is nothing to draw from")
+        raise FloatingPointError(NOTHING_FOLLOWS)
     if 0 < top_k < len(scores):
         scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
     return torch.multinomial(scores.softmax(0), 1, generator=generator)

@@ -355,8 +355,8 @@ def _opened(
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
-        shown = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
-        moves.append(usual(shown, pieces, carrier(checkpoint, track)))
+        did = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
+        moves.append(usual(did, pieces, carrier(checkpoint, track)))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
