@@ -170,11 +170,11 @@ def tests_of(opened: OpenModel) -> Tests:
     assert opened.side is not None  # it reads images
     side = opened.side
     count = max(1, min(len(examples(side)), GREYS_MOST * 3 // (4 * side**2)))
-    images, small = examples(side)[:count], examples(THUMB)[:count, :, :-1].numpy()
+    images, small = examples(side)[:count], examples(THUMB)[:count, :, :-1]
     return Tests(
         side=side,
         noun=opened.task.label,
         labels="".join(f"{label}" for label in images[:, 0, -1].tolist()),
         thumbs=[as_code(image) for image in small],
-        greys=base64.b64encode(images[:, :, :-1].contiguous().numpy().tobytes()).decode(),
+        greys=base64.b64encode(images[:, :, :-1].tobytes()).decode(),
     )
