@@ -82,14 +82,15 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     tests = tests_of(first) if first.side else None
     page = {"models": given, "buttons": buttons_of(first), "tests": tests}
     data = json.dumps(page, default=vars, separators=(",", ":"), allow_nan=False).encode()
-    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("alone.js")
+    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("open.js"), script("alone.js")
     title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0]["live"].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # fmt: skip # noqa: E501
     templates = "".join(
         f'<template id="{name}-style"><style>{style(*names)}</style></template>\n' for name, names in STYLES.items()
     )
-    blocks = "".join(f'<script type="text/plain" class="packed">{packed(each)}</script>\n' for each in (data, *weights))
+    blocks = scripts[-1].encode(), data, *weights
+    said = "".join(f'<script type="text/plain" class="packed">{packed(each)}</script>\n' for each in blocks)
     cards = "".join(card_of(name, each) for name, each in opened.items())
     return f"""<!doctype html>
 <html lang="en">
@@ -110,7 +111,7 @@ off here, or the file was changed after it was saved: then take a fresh copy.</p
 scripts of the app and this card into one file. Nothing in it loads from anywhere; what you type stays in the page and
 in its address.</p>
 </footer>
-{templates}{blocks}<script>{scripts[0]}</script>
+{templates}{said}<script>{scripts[0]}</script>
 <script type="module">{scripts[1]}</script>
 </body>
 </html>

@@ -6,7 +6,7 @@ import { button, make } from "./dom.js";
 import { Here, setBox } from "./here.js";
 import { GateMap } from "./map.js";
 import { notesOn } from "./notes.js";
-import { bytesOf, numbersOf, unpacked } from "./packed.js";
+import { bytesOf, DAMAGED, numbersOf, unpacked } from "./packed.js";
 import { Pictures } from "./pictures.js";
 import { Opened } from "./reading.js";
 import readout from "./readout.js";
@@ -145,16 +145,13 @@ class Watching {
 
 // ---- the page ----------------------------------------------------------------------------------------------------------
 
-const DAMAGED = "The weights in this file are not those that it was saved with: it was changed or cut short. Take a fresh copy, or " +
-  "make it again with python -m lstmviz live.";
-
 async function begin() {
   const main = document.querySelector("main"), texts = [...document.querySelectorAll(".packed")].map((each) => each.textContent);
-  const [header, ...weights] = await Promise.all(texts.map(unpacked)).catch(() => [null]);
-  if (header === null) return void main.replaceChildren(make("p", "problem", DAMAGED));
+  const [header, ...weights] = await Promise.all(texts.slice(1).map(unpacked)).catch(() => [null]);
+  if (header === null) return void (main.textContent = DAMAGED);
   const { models: [{ live }], ...page } = JSON.parse(new TextDecoder().decode(header));
   main.replaceChildren(); // a page that was saved while it ran has all in it
   const shown = new Watching(main, { live, ...page }, numbersOf(weights[0]), new Address());
   document.querySelector("header").append(lights(() => shown.show()));
 }
-if (!document.documentElement.dataset.lacks) begin();
+begin();

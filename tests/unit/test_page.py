@@ -53,13 +53,13 @@ def test_what_a_file_says_is_text(make_checkpoint):
         make_checkpoint(), corpus_name="</script><img src=x>", licence="<b>&", command="--name '</table>'"
     )
     page = live_page({"</title><script>alert(1)</script>": strange})
-    assert page.count("<script") == 4 and "<img" not in page and "<b>" not in page and "alert(1)</script>" not in page
+    assert page.count("<script") == 5 and "<img" not in page and "<b>" not in page and "alert(1)</script>" not in page
 
 
 def test_the_weights_are_those_of_the_checkpoint(make_checkpoint):
     models = {"a": make_checkpoint(), "b": make_checkpoint(cell="gru")}
     blocks = re.findall(r'class="packed">([^<]*)<', live_page(models))
-    header, *weights = (gzip.decompress(base64.b64decode(block)) for block in blocks)
+    _, header, *weights = (gzip.decompress(base64.b64decode(block)) for block in blocks)
     assert [each["name"] for each in json.loads(header)["models"]] == ["a", "b"]
     for each, planes in zip(models.values(), weights, strict=True):
         numbers = np.frombuffer(planes, np.uint8).reshape(4, -1).T.tobytes()
