@@ -10,15 +10,14 @@ import streamlit as st
 from lstmviz.baselines import NGram
 from lstmviz.charts import lines_figure
 from lstmviz.explain.alignment import Axis, Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.comparison import View, draw, live_comparison, notes_on
 from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
-from lstmviz.explain.examples import GUIDES, SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
-from lstmviz.opened import OpenModel, tokens_at_most
+from lstmviz.opened import OpenModel
 from lstmviz.reading import Selected, Selection, read, read_image, select, telling_unit
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
-from lstmviz.ui.compare_bar import compare_bar, side_by_side
+from lstmviz.ui.compare_bar import compare_bar, entrants, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, keep_text, kept_as, type_sentence
 from lstmviz.ui.labels import choose_label
@@ -27,7 +26,7 @@ from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import BEGUN, SENTENCE, Compare, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.ui.trees import read_typed
-from lstmviz.wire import Frame, Note
+from lstmviz.wire import Frame
 
 
 def page() -> None:
@@ -58,7 +57,8 @@ def compare(
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
     memory, kept = session(Compare), readings()
     first, names = next(iter(opened.values())), [*map(str, opened)]
-    most = tokens_at_most(sum(each.width for each in opened.values()))
+    said, models = report("comparison"), entrants(opened, beside)
+    live = live_comparison(models, facts, kin, refer(names, kin, said.pinned), view)
     with st.container(key="compare"):
         pairs = zip(names, opened.values(), strict=True)
         if first.side:
@@ -67,45 +67,30 @@ def compare(
             said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
         elif first.reads_trees:
             text, link = type_sentence(first, SENTENCE), no_image()
-            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare, most)
+            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare, live.most)
         else:
             begun, said_of = choose_label(first, BEGUN) if first.labels else ("", [])
             text = type_sentence(first, SENTENCE)
             kept.compare = {
-                name: read(each, text, kept.compare.get(name), most, each.labels.index(begun) if begun else 0)
+                name: read(each, text, kept.compare.get(name), live.most, each.labels.index(begun) if begun else 0)
                 for name, each in pairs
             }
             link = no_image()
-        compared = side_by_side(opened, kept.compare, beside)
-        if len(compared) < len(opened):
-            nothing = "There is nothing to read yet. Type above, and every model answers each key."
-            comparison(None, [], Frame(said_of or [("info", nothing)]), key="comparison")
+        compared = side_by_side(models, kept.compare)
+        if len(compared) < len(models):
+            comparison(live, [], Frame(said_of or [("info", live.sentences["nothing"])]), key="comparison")
             return
-        said, axis = report("comparison"), shared_axis(text, compared)
+        axis = shared_axis(text, compared)
         selection = selection_in(axis, compared, view.place, said.selection)
         memory.selected, memory.among = Selected(selection, axis.labels, said.selection), names
-        shown = Comparison(compared, axis, facts, kin, refer(names, kin, said.pinned))
         address = {
             **link,
             **selection.linked(axis.first_look),
             "of": names[selection.of] if selection.of else None,
             "reference": memory.reference if memory.reference in names else None,
         }
-        header, parts = draw(shown, view, selection.said("model"), said.held)
-        comparison(header, parts, Frame([*said_of, *notes_on(compared)], address=address), key="comparison")
-
-
-def notes_on(compared: list[Compared]) -> list[Note]:
-    """What to look for when several models read generated text, and whether all of it is shown."""
-    corpora = {model.checkpoint.train.corpus for model in compared}
-    notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
-    if guide := GUIDES.get(compared[0].opened.task.name):
-        notes.insert(0, ("note", guide))
-    cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
-    if cut.dropped:
-        shown = f"the first {cut.count:,} are shown"
-        notes.append(("warning", f"The text is too long by {cut.dropped:,} tokens for these models; {shown}."))
-    return notes
+        header, parts = draw(live, view, compared, axis, selection.said("model"), said.held)
+        comparison(header, parts, Frame([*said_of, *notes_on(live, compared)], address=address), key="comparison")
 
 
 @st.fragment

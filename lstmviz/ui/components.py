@@ -19,7 +19,7 @@ from typing import Any
 
 from streamlit.components import v2 as components
 
-from lstmviz.wire import ComparisonHeader, Frame, framed, side_by_side
+from lstmviz.wire import Frame, LiveComparison, framed, side_by_side
 
 ASSETS = Path(__file__).parents[1] / "web"
 
@@ -92,11 +92,11 @@ def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
     return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
 
 
-def comparison(header: ComparisonHeader | None, parts: list[bytes], frame: Frame, *, key: str) -> Any:
+def comparison(header: LiveComparison, parts: list[bytes], frame: Frame, *, key: str) -> Any:
     """Show several models side by side.
 
     Args:
-        header: of all of them together; ``models`` has one entry a part. None where there is nothing to draw.
+        header: of all of them together; where there is nothing to draw only what no text changes.
         parts: from `pack`, one a model.
         frame: what is said over them.
         key: the component's identity.

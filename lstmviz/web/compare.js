@@ -105,8 +105,8 @@ class Comparison {
     let [header, offset] = headed(bytes);
     writeNotes(this.notes, header.notes);
     this.here(tell)(header.address);
-    this.box.classList.toggle("empty", !header.models);
-    if (!header.models) return this.clear();
+    this.box.classList.toggle("empty", !header.labels);
+    if (!header.labels) return this.clear();
     const sizes = new DataView(bytes.buffer, bytes.byteOffset);
     const parts = header.models.map(() => {
       const size = sizes.getUint32(offset, true), part = bytes.subarray(offset + 4, offset + 4 + size);

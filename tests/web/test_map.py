@@ -10,7 +10,7 @@ from lstmviz.baselines import Counts, NGram
 from lstmviz.checkpoint import load
 from lstmviz.data.images import examples, from_code
 from lstmviz.explain.alignment import Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.comparison import View, draw, live_comparison
 from lstmviz.explain.differences import differences
 from lstmviz.explain.kin import kinship
 from lstmviz.home import SHIPPED
@@ -180,11 +180,11 @@ def test_all_that_the_comparison_reads_is_in_its_header(web_page: Page, make_che
     counts = Counts.of(9 * compared[0].reading.ids, 2, len(models[0].checkpoint.vocabulary))
     compared[0] = replace(compared[0], beside=NGram(counts))
     facts = differences(models, [1000.0, 2000.0, 3000.0])
-    comparison = Comparison(compared, shared_axis("abcab", compared), facts, kinship(models), reference=0)
     view = View(
         Place(), "index", ["keeps", "shows", "memory"], ["loss", "memory gains", "mean"], "keeps", difference=True
     )
-    header, parts = draw(comparison, view, {"time": 2, "unit": 0, "model": 0})
+    live = live_comparison(compared, facts, kinship(models), 0, view)
+    header, parts = draw(live, view, compared, shared_axis("abcab", compared), {"time": 2, "unit": 0, "model": 0})
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 5 and found["painted"] > 0
@@ -197,9 +197,8 @@ def test_all_that_the_comparison_of_an_image_reads_is_in_its_header(web_page: Pa
     compared = [Compared(f"{k}", f"{k}", each, read_image(each, image)) for k, each in enumerate(models)]
     axis, facts = shared_axis("", compared), differences(models, [1000.0, 2000.0])
     view = View(Place(), "index", ["keeps", "memory"], ["probability", "loss"], "keeps", difference=False)
-    header, parts = draw(
-        Comparison(compared, axis, facts, kinship(models), 0), view, {"time": 7, "unit": 0, "model": 0}
-    )
+    live = live_comparison(compared, facts, kinship(models), 0, view)
+    header, parts = draw(live, view, compared, axis, {"time": 7, "unit": 0, "model": 0})
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and not problems
     assert found["tokens"] == 8 and found["painted"] > 0

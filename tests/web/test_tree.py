@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from lstmviz.data.expressions import Expression
 from lstmviz.explain.alignment import Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.comparison import View, draw, live_comparison
 from lstmviz.explain.differences import differences
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading, read_tree
@@ -112,8 +112,8 @@ def test_all_that_the_comparison_of_a_tree_reads_is_in_its_header(web_page: Page
     compared = [
         Compared(f"{k}", f"{k}", each, reading) for k, (each, reading) in enumerate(zip(models, read, strict=True))
     ]
-    shown = Comparison(compared, shared_axis(TYPED, compared), differences(models, [1.0, 1.0]), [0, 1], 0)
     view = View(Place(), "index", ["keeps", "memory"], ["probability", "mean"], "keeps", False)
-    header, parts = draw(shown, view, {"time": 7, "unit": 0, "model": 1})
+    live = live_comparison(compared, differences(models, [1.0, 1.0]), [0, 1], 0, view)
+    header, parts = draw(live, view, compared, shared_axis(TYPED, compared), {"time": 7, "unit": 0, "model": 1})
     found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
     assert found["missing"] == [] and found["tokens"] == 8
