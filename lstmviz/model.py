@@ -18,6 +18,8 @@ from lstmviz.layers import Attending, Begin, Stack, TreeStack, Window
 
 SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
 TAIL_DIV = 4  # how many times smaller the vectors are that score the others
+NOT_FINITE = "the scores that the model gives to the next token are not finite numbers"
+NOTHING_FOLLOWS = "nothing but <pad>, <unk> and <sos> can follow, so there is nothing to draw from"
 SCORES = 2**22  # held at once where a text is read (16 MB), however long it is and whatever the vocabulary
 
 
@@ -308,10 +310,10 @@ def draw(scores: Tensor, generator: torch.Generator, temperature: float = 1.0, t
     """
     scores = scores / temperature
     if not (scores < torch.inf).all():
-        raise FloatingPointError("the scores that the model gives to the next token are not finite numbers")
+        raise FloatingPointError(NOT_FINITE)
     scores[:3] = -torch.inf
     if not (scores > -torch.inf).any():
-        raise FloatingPointError("nothing but <pad>, <unk> and <sos> can follow, so there is nothing to draw from")
+        raise FloatingPointError(NOTHING_FOLLOWS)
     if 0 < top_k < len(scores):
         scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
     return torch.multinomial(scores.softmax(0), 1, generator=generator)

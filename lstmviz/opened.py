@@ -42,6 +42,7 @@ LOOKED_INTO = 4_000_000  # gates and states of theirs
 BEGUN_MOST = 16  # texts that a model says when it is opened, one a label
 SOURCES = 20  # sequences that a model reads when it is opened which says others for them, at most
 ANY = 40  # tokens of a text that is drawn where nobody knows what the model is asked
+BUTTONS_MOST = 60  # tokens of a vocabulary that is shown as buttons
 ARROWS = "→", "←"  # of the directions
 
 
@@ -346,7 +347,7 @@ def _opened(
     if not all(np.isfinite(values).all() for did, _ in cells for values in did.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, moves, scales = [], [], []
-    for every, pieces in cells:
+    for track, (every, pieces) in enumerate(cells):
         # A projection's values belong to no unit: the map cannot draw them.
         width = next(iter(every.values())).shape[-1]
         values = {name: each for name, each in every.items() if each.shape[-1] == width}  # (T, H)
@@ -354,11 +355,26 @@ def _opened(
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
-        moves.append(usual(acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1])), pieces))
+        shown = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
+        moves.append(usual(shown, pieces, carrier(checkpoint, track)))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
     return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
+
+
+def carrier(checkpoint: Checkpoint, track: int) -> int | None:
+    """The unit of a track that carries most of a grammar's hidden variable; None where there is no such variable."""
+    if not checkpoint.hidden_variable:
+        return None
+    correlations = checkpoint.hidden_variable["correlations"][track]
+    return correlations.index(max(correlations))
+
+
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model learned a generated language, whose tokens can each be a button."""
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
+    return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
 
 
 def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:

@@ -23,6 +23,7 @@ from lstmviz.opened import (
     MAX_TOKENS,
     OpenModel,
     Track,
+    carrier,
     rows_named,
     to_read,
     written_at_most,
@@ -500,7 +501,7 @@ def telling_units(opened: OpenModel, reading: Reading, track: int) -> tuple[list
     if (track, count) not in reading.chosen:
         seen = slice(own.start, own.start + count)
         values = {role: reading.tracks[role][track][seen] for role in opened.scales[track]}
-        always = telling_unit(opened, track) if opened.checkpoint.hidden_variable else None
+        always = carrier(opened.checkpoint, track)
         did = acts(values, opened.scales[track], drawn_roles(opened.checkpoint.model.cell, values))
         reading.chosen[track, count] = telling(did, reading.pieces[seen], opened.usual[track], always)
     return reading.chosen[track, count]
@@ -514,8 +515,5 @@ def track_at(opened: OpenModel, reading: Reading, time: int, among: Sequence[int
 
 def telling_unit(opened: OpenModel, track: int) -> int:
     """The unit to select first: the one that carries a grammar's hidden variable, else the one that tells most."""
-    variable = opened.checkpoint.hidden_variable
-    if variable:
-        correlations = variable["correlations"][track]
-        return correlations.index(max(correlations))
-    return int(opened.usual[track].worth.argmax())
+    carries = carrier(opened.checkpoint, track)
+    return int(opened.usual[track].worth.argmax()) if carries is None else carries

@@ -30,17 +30,32 @@ class Usual:
 
     Args:
         worth: what each is worth to the eye, ``(H,)``.
-        did: what they did there, less its mean over time, ``(T, R, H)``.
+        few: those among which is chosen what tells most, the F of the highest worth, ``(F,)``.
+        together: the covariance of what these did, ``(F, F)``.
     """
 
     worth: np.ndarray
-    did: np.ndarray
+    few: np.ndarray
+    together: np.ndarray
 
 
-def usual(did: np.ndarray, tokens: Sequence[str]) -> Usual:
-    """Of what every unit did in each role, on that role's own scale, ``(T, R, H)``."""
+def usual(did: np.ndarray, tokens: Sequence[str], always: int | None = None) -> Usual:
+    """Of what every unit did in each role, on that role's own scale, ``(T, R, H)``.
+
+    Args:
+        always: a unit that is among the few, whatever its worth.
+    """
     did = did - did.mean(0)
-    return Usual(worth(did, tokens), did)
+    value = worth(did, tokens)
+    few = np.argsort(-_first(value, always), kind="stable")[
+        : 3 * MOST
+    ]  # to compare all would cost their number squared
+    return Usual(value, few, covariance(did[:, :, few]))
+
+
+def _first(value: np.ndarray, always: int | None) -> np.ndarray:
+    """What units are worth, one of them more than all others."""
+    return value if always is None else np.where(np.arange(len(value)) == always, value.max() + 1, value)
 
 
 def looked_at(length: int) -> int:
@@ -67,7 +82,7 @@ def telling(
         did: what every unit did in each role, on that role's own scale, ``(T, R, H)``; T may be 0.
         tokens: those read, ``(T,)``.
         usual: of the same model and layer.
-        always: a unit that is taken first.
+        always: a unit that is taken first; it was one for ``usual``, too.
 
     Returns:
         The most telling first; and the same units in an order that puts alike ones side by side.
@@ -77,16 +92,13 @@ def telling(
     if steps:
         did = did - did.mean(0)
         value = here * worth(did, tokens) + (1 - here) * value  # (H,)
-    if always is not None:
-        value = value.copy()
-        value[always] = value.max() + 1  # in front of all others
-    few = np.argsort(-value, kind="stable")[: 3 * MOST]  # to compare all would cost their number squared
-    together = covariance(usual.did[:, :, few])  # (F, F)
+    few, together = usual.few, usual.together
+    value = _first(value, always)[few]  # (F,)
     if steps:
-        together = here * covariance(did[:, :, few]) + (1 - here) * together
+        together = here * covariance(did[:, :, few]) + (1 - here) * together  # (F, F)
     size = np.sqrt(np.maximum(together.diagonal(), 1e-9))
     unexplained = 1 - (together / size / size[:, None]) ** 2
-    value, taken = value[few], [0] if always is not None else []
+    taken = [int(np.argmax(value))] if always is not None else []
     unlike = unexplained[taken].min(0, initial=1)  # (F,)
     while len(taken) < min(MOST, len(few)):
         gain = value * unlike

@@ -10,7 +10,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 from math import ceil, isfinite, log2
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from lstmviz import roles as looks
 from lstmviz.baselines import NGram
 from lstmviz.baselines import told as counted_of
-from lstmviz.cells import cell_called
+from lstmviz.cells import Taught, cell_called
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.grammars import measure
@@ -33,6 +33,7 @@ from lstmviz.data.vocabulary import (
     RIGHT_TO_LEFT,
     SPACE_SIGN,
     UNK,
+    UNKNOWN_MOST,
     UNSEEN,
     inline,
     shown,
@@ -40,12 +41,13 @@ from lstmviz.data.vocabulary import (
 )
 from lstmviz.model import perplexity
 from lstmviz.opened import OpenModel
-from lstmviz.reading import Reading, rows_of, running_mean
-from lstmviz.roles import DOES, ROLES
+from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
+from lstmviz.roles import DOES, ROLES, Role
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
 NAN = 65535  # the code of "no value"
+FEW_LABELS = 12  # that are all listed
 
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
@@ -75,6 +77,11 @@ def constants() -> str:
         "DASHES": [
             [int(n) for n in dash.replace("px", "").split(",")] if "px" in dash else [] for dash in looks.DASHES
         ],
+        "LONGEST": LONGEST,
+        "LIKELY_MOST": LIKELY_MOST,
+        "FEW_LABELS": FEW_LABELS,
+        "MANY": MANY,
+        "UNKNOWN_MOST": UNKNOWN_MOST,
         "NEWLINE_SIGN": NEWLINE_SIGN,
         "SPACE_SIGN": SPACE_SIGN,
         "UNSEEN": UNSEEN,
@@ -597,7 +604,6 @@ def pack(
 
 # ---- of a model and what it read -------------------------------------------------------------------------------------
 
-FEW_LABELS = 12  # that are all listed
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 
 
@@ -633,7 +639,7 @@ def payload(
     cell = cell_called(checkpoint.model.cell)
     panels, planes = panels_of(opened, reading, layers, roles)
     header = MapHeader(
-        title=inline(name) if identity else f"{inline(name)} · {described(checkpoint)}",
+        title=inline(name) if identity else titled(checkpoint, name),
         **vars(columns_of(opened, reading)),
         tokens=signs_of(opened, reading),
         unknown=unknown_in(opened, reading),
@@ -653,7 +659,7 @@ def payload(
         annotation={} if identity else annotation(checkpoint, selection["layer"]),
         begins=not opened.context,
         symbols=cell.symbols,
-        does=Does(**{what: cell.does(what) for what in DOES}),
+        does=does_of(cell),
         lets_out=cell.lets_out,
         resets=cell.resets,
     )
@@ -672,46 +678,41 @@ NOUNS = {"char": "character", "word": "word", "letters": "word", "label": "label
 
 def columns_of(opened: OpenModel, reading: Reading) -> Columns:
     """What the columns of a reading are."""
-    task = opened.task
+    columns = columns_in(opened)
     if reading.said:
         signs, begin = signs_of(opened, reading), reading.said.begin
-        return Columns(
-            level=opened.reads.level,
-            column=task.column,
-            noun=task.column,
-            whole=task.whole,
-            asks=f"what it says at this {task.column}",
-            headline=said_for(opened, signs[:begin], signs[begin:]),
-            said_from=begin,
-        )
+        return replace(columns, headline=said_for(opened, signs[:begin], signs[begin:]), said_from=begin)
     if reading.expression is not None:
-        return Columns(
-            level="node",
-            column=task.column,
-            noun=task.column,
-            whole=task.whole,
-            asks=f"which {task.label}, at this {task.column}",
-            headline=f"{reading.expression}",
-            parents=[*reading.expression.parents],
-        )
-    if reading.image is None:
-        noun = NOUNS[opened.reads.level]
+        return replace(columns, headline=f"{reading.expression}", parents=[*reading.expression.parents])
+    if reading.image is not None:
+        shows = "drawing" if reading.right is None else opened.signs[reading.right[-1]]
+        return replace(columns, headline=image_of(opened, shows), image=as_code(reading.image))
+    label, *said = signs_of(opened, reading) if opened.labels else [""]
+    return replace(columns, headline=f"{label}: {('' if columns.level == 'char' else ' ').join(said)}" if label else "")
+
+
+def columns_in(opened: OpenModel) -> Columns:
+    """What the columns of all readings of a model are."""
+    task, level, noun = opened.task, opened.reads.level, opened.task.column
+    if opened.says_another:
+        asks = f"what it says at this {task.column}"
+    elif opened.reads_trees:
+        level, asks = "node", f"which {task.label}, at this {task.column}"
+    elif opened.side:
+        level = noun = "row"
+        asks = f"which {task.label}, after this row"
+    else:
+        noun = NOUNS[level]
         level = "char" if noun == "character" else "word"
         of_each, after = f"which {task.label} this {noun} has", f"which {task.label}, after this {noun}"
         asks = f"next {noun}" if not opened.says_labels else after if task.asked_last else of_each
-        label, *said = signs_of(opened, reading) if opened.labels else [""]
-        headline = f"{label}: {('' if level == 'char' else ' ').join(said)}" if label else ""
-        return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks, headline=headline)
-    shows = "A drawing" if reading.right is None else f"A {opened.signs[reading.right[-1]]}"
-    return Columns(
-        level="row",
-        column=task.column,
-        noun="row",
-        whole=task.whole,
-        asks=f"which {task.label}, after this row",
-        headline=f"{shows}, {'pixels permuted, ' * (opened.checkpoint.train.permuted is not None)}read row by row",
-        image=as_code(reading.image),
-    )
+    return Columns(level=level, column=task.column, noun=noun, whole=task.whole, asks=asks)
+
+
+def image_of(opened: OpenModel, shows: str) -> str:
+    """What is read where that is an image, in a line."""
+    permuted = "pixels permuted, " * (opened.checkpoint.train.permuted is not None)
+    return f"A {shows}, {permuted}read row by row"
 
 
 def said_for(opened: OpenModel, read: Sequence[str], said: Sequence[str]) -> str:
@@ -778,6 +779,16 @@ def laid_over(model: NGram, reading: Reading) -> Beside:
     return Beside(model.name, numbers(nll), numbers(running_mean(nll)), **counted)
 
 
+def titled(checkpoint: Checkpoint, name: str) -> str:
+    """A model's name, and in a few words what it is."""
+    return f"{inline(name)} · {described(checkpoint)}"
+
+
+def does_of(cell: type[Taught]) -> Does:
+    """What a cell does."""
+    return Does(**{what: cell.does(what) for what in DOES})
+
+
 def described(checkpoint: Checkpoint) -> str:
     """A model in a few words: its cell, its size, and how good it is."""
     config, results = checkpoint.model, checkpoint.results
@@ -822,22 +833,13 @@ def panels_of(
             planes.append(values)
             panels.append(
                 Panel(
+                    **look_of(opened, name, role),
                     layer=layer,
-                    role=name,
-                    label=role.label,
-                    symbol=role.symbol,
-                    index=("k" if role.does == "keeps" else "") if opened.reads_trees else "t",
                     layer_label=track.label,
                     reverse=track.reverse,
-                    meaning=role.meaning,
-                    does=role.does,
-                    gate=role.does not in ("", "holds"),
-                    light=role.light,
-                    dark=role.dark,
                     low=low,
                     high=high,
                     limit=end,
-                    bounded=role.low is not None,
                     signed=low < 0,
                     mean=mean if np.isfinite(mean := _mean(values[own])) else None,
                     drawn=name in roles,
@@ -847,6 +849,22 @@ def panels_of(
                 )
             )
     return panels, planes
+
+
+def look_of(opened: OpenModel, name: str, role: Role) -> dict[str, Any]:
+    """What a `Panel` says of its gate or state that is the same in every layer and for every text."""
+    return {
+        "role": name,
+        "label": role.label,
+        "symbol": role.symbol,
+        "index": ("k" if role.does == "keeps" else "") if opened.reads_trees else "t",
+        "meaning": role.meaning,
+        "does": role.does,
+        "gate": role.does not in ("", "holds"),
+        "light": role.light,
+        "dark": role.dark,
+        "bounded": role.low is not None,
+    }
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,6 +1,10 @@
 """Recurrent cells, one file a family, and ``CELLS``, the one registry of them; ``TREE_CELLS`` are those of trees."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from lstmviz.cells.base import Cell, Gates, State, Taught, chrono
+from lstmviz.cells.equations import Equations, parse
 from lstmviz.cells.gru import GRU, GRUv1
 from lstmviz.cells.janet import JANET
 from lstmviz.cells.lstm import LSTM, LSTMConcat, LSTMSplit
@@ -59,4 +63,32 @@ def cell_called(name: str) -> type[Taught]:
     return TREE_CELLS[name] if name in TREE_CELLS else CELLS[name]
 
 
-__all__ = ["CELLS", "TREE_CELLS", "Cell", "Gates", "Levels", "State", "Taught", "TreeCell", "cell_called", "chrono"]
+@dataclass(frozen=True)
+class CellData:
+    """A cell as data: whoever knows the operations of `lstmviz.cells.equations` can run it.
+
+    Args:
+        name: in ``CELLS``.
+        equations: symbol -> tree, in an order in which they can be computed; of every role, too, as of "1 − z".
+        symbols: role -> the symbol of each gate and state.
+        states: those that the next step sees, with a prime.
+    """
+
+    name: str
+    equations: dict[str, Any]
+    symbols: dict[str, str]
+    states: dict[str, str]
+
+    @classmethod
+    def of(cls, name: str) -> "CellData":
+        """The data of a cell, from its equations."""
+        cell, lines = CELLS[name], CELLS[name].parsed().lines
+        known = {symbol for symbol, _ in lines}
+        others = ((symbol, parse(symbol)) for symbol in cell.symbols.values() if symbol not in known)
+        return cls(name, Equations((*lines, *others)).to_json(), cell.symbols, cell.states)
+
+
+__all__ = [
+    "CELLS", "TREE_CELLS", "Cell", "CellData", "Gates", "Levels", "State", "Taught", "TreeCell", "cell_called",
+    "chrono",
+]  # fmt: skip

@@ -10,16 +10,13 @@ from lstmviz.baselines import NGram
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import code, inline, plain, visible
-from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.notes import guided, notes_on
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
-from lstmviz.explain.translations import how_it_said
 from lstmviz.opened import OpenModel
 from lstmviz.reading import (
-    LONGEST,
     Reading,
     Selected,
     Selection,
-    mostly_unknown,
     read,
     read_image,
     select,
@@ -28,7 +25,7 @@ from lstmviz.reading import (
 )
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
-from lstmviz.ui.controls import STYLE, is_grammar, keep_text, open_baseline, type_sentence
+from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
@@ -36,7 +33,7 @@ from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, Watch, readings, re
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
-from lstmviz.wire import Frame, Note, payload
+from lstmviz.wire import Frame, payload
 
 NO_BREAK = "\u2011"  # a hyphen at which no line ends
 
@@ -166,43 +163,6 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
                 beside=beside,
             )
         gate_map(message, Frame(notes, address=link), key="map")
-
-
-def guided(opened: OpenModel, text: str) -> list[Note]:
-    """What to know of the shape of sequence, and what to look for in an example."""
-    guide: list[Note] = [("note", said)] if (said := guide_to(opened)) else []
-    return [*guide, *(("look", example.look) for example in examples_for(opened) if example.text == text)]
-
-
-def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
-    """One sentence for each thing a person should know about a text."""
-    if reading is None:
-        other = "press a token" if is_grammar(opened) else "pick an example"
-        return [
-            ("info", f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.")
-        ]
-    notes = guided(opened, text)
-    vocabulary = opened.reads
-    noun = "characters" if vocabulary.level == "char" else "words"
-    if reading.dropped:
-        count = reading.count + reading.dropped
-        least = "more than " if len(text) == LONGEST else ""
-        notes.append(("warning", f"The text has {least}{count:,} {noun}; the first {reading.count:,} are shown."))
-    # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
-    typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
-    typed = typed[: reading.count]
-    unknown = typed.count(vocabulary.ids["<unk>"])
-    if typed and unknown == len(typed):
-        same = "to it each is the same <unk>, marked by a dashed underline"
-        notes.append(("warning", f"The model knows none of these {noun}: {same}."))
-    elif unknown and reading.said:
-        notes.append(("warning", f"The model does not know {unknown} of these {noun}: it reads each as <unk>."))
-    elif mostly_unknown(opened, reading):
-        little = "its perplexity tells little of the others"
-        notes.append(("warning", f"The model does not know {unknown} of these {noun}: {little}."))
-    if told := how_it_said(reading):
-        notes.append(("note", told))
-    return notes
 
 
 def spelled(opened: OpenModel, word: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +55,7 @@ class Task:
         known: what is known of built-in data, by their names: for the card of whoever learned from them.
         drawn: of built-in texts, by their names: the tokens of another one of them.
         right: and what is right after each token of such a text; None where nothing is asked, or nobody can know.
+        tables: the words that this depends on, for its twin in ``web/right.js``.
         column: what is read at a step.
         whole: all that is read.
         label: what a label says.
@@ -71,6 +72,7 @@ class Task:
     known: Mapping[str, str] = field(default_factory=dict)
     drawn: Mapping[str, Draw] = field(default_factory=dict)
     right: Mapping[str, Right] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     column: str = "token"
     whole: str = "sentence"
     label: str = "label"

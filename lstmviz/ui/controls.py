@@ -8,8 +8,8 @@ import streamlit as st
 
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
-from lstmviz.explain.examples import examples_for
+from lstmviz.data.vocabulary import plain, visible
+from lstmviz.explain.examples import buttons_of, examples_for
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, ORDERS, TELLING
 from lstmviz.ui.components import style
@@ -17,7 +17,6 @@ from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline
 
 NOTHING = "none"
-MAX_BUTTONS = 60  # a vocabulary up to this size is shown as buttons
 STYLE = f"<style>{style('page.css')}</style>"
 
 
@@ -119,30 +118,16 @@ def examples_menu(opened: OpenModel, box: Widget[str]) -> None:
             st.caption(example.look)
 
 
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
-    return bool(generated) and len(opened.reads) <= MAX_BUTTONS and opened.reads.level != "letters"
-
-
-def token_buttons(vocabulary: Vocabulary, box: Widget[str], alone: bool) -> None:
-    """The few tokens of a grammar, to write a sentence by pressing them.
-
-    Args:
-        alone: a sentence is read by itself, so that no other follows its end.
-    """
+def token_buttons(opened: OpenModel, box: Widget[str]) -> None:
+    """The few tokens of a grammar, to write a sentence by pressing them; of another model none."""
 
     def append(sign: str) -> None:
-        box.put(vocabulary.joined(box.value() or "", sign))
+        box.put(opened.reads.joined(box.value() or "", sign))
 
-    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
-        [EOS] if vocabulary.level == "word" and not alone else []
-    )
-    tokens.sort(key=lambda token: (token.isdigit(), token in (EOS, "\n"), token))  # digits and the end go last
-    with st.container(horizontal=True, gap="xsmall", key="tokens"):
-        for number, token in enumerate(tokens):
-            sign = NEWLINE_SIGN if token in (EOS, "\n") else token
-            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign,))
+    if signs := buttons_of(opened):
+        with st.container(horizontal=True, gap="xsmall", key="tokens"):
+            for number, sign in enumerate(signs):
+                st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign,))
 
 
 def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
@@ -161,8 +146,7 @@ def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
         autocomplete="off",
     )
     text = (text or "")[:LONGEST]
-    if is_grammar(opened):
-        token_buttons(opened.reads, box, alone=opened.is_asked)
+    token_buttons(opened, box)
     session(Sentences).texts[kept_as(opened)] = text
     return text
 

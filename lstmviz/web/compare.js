@@ -391,7 +391,7 @@ class Comparison {
 
 const comparisons = new WeakMap(); // one a mount
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function comparison({ parentElement, data, setStateValue }) {
   if (!comparisons.has(parentElement)) comparisons.set(parentElement, new Comparison(parentElement));
   if (data) comparisons.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => {

@@ -10,7 +10,7 @@ function reveal(heading) {
   if (top < 56 || bottom > 0.6 * window.innerHeight) heading.scrollIntoView({ block: "start" }); // below the page links
 }
 
-export default function ({ parentElement, data }) {
+export default function heading({ parentElement, data }) {
   const { words, arrived } = JSON.parse(new TextDecoder().decode(data));
   let heading = parentElement.querySelector(".heading");
   if (!heading) {

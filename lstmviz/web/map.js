@@ -25,7 +25,7 @@ import { called, drawable, inline, missing, named, number, perplexity, soFar } f
 
 const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
 
-class GateMap {
+export class GateMap {
   constructor(root) {
     this.here = whileHere();
     this.teller = teller();
@@ -63,24 +63,26 @@ class GateMap {
     this.listen();
   }
 
-  // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text
-  // there is no map, and its place waits for one.
+  // A message of the server's, which may leave out what this page holds already.
   receive(bytes, setStateValue) {
-    const send = this.teller(setStateValue);
-    const [{ notes, height, address }, end] = headed(bytes);
+    const send = this.teller(setStateValue), [frame, end] = headed(bytes);
+    this.here(tell)(frame.address);
+    this.link.hidden = !Object.keys(frame.address).length; // where it tells nothing of what is shown
+    const nothing = end === bytes.length, data = nothing ? null : decode(bytes.subarray(end), this.held);
+    if (data || nothing) this.show(frame, data, send);
+    else writeNotes(this.notes, frame.notes);
+    if (!nothing) hold(this, [data], send);
+  }
+
+  // What is said over the map, then the map as `decode` gives it. Without a text there is none (null), and its place waits.
+  show({ notes, height }, data, send) {
     writeNotes(this.notes, notes);
-    this.here(tell)(address);
-    this.link.hidden = !Object.keys(address).length; // where it tells nothing of what is shown
-    this.box.classList.toggle("empty", end === bytes.length);
-    if (end === bytes.length) return this.clear();
-    const data = decode(bytes.subarray(end), this.held);
-    if (data) {
-      // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
-      data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
-      data.height = height;
-      this.update(data, send);
-    }
-    hold(this, [data], send);
+    this.box.classList.toggle("empty", !data);
+    if (!data) return this.clear();
+    // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
+    data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
+    data.height = height;
+    this.update(data, send);
   }
 
   clear() { // and with it goes what the readout shows
@@ -360,7 +362,7 @@ class GateMap {
 
 const maps = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function gateMap({ parentElement, data, setStateValue }) {
   if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
   if (data) maps.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => { // and with it goes what the readout shows

@@ -8,12 +8,11 @@ import { picture } from "./paint/rows.js";
 import { teller } from "./streamlit.js";
 import { clamp } from "./view.js";
 
-const PAD = 150, SMALL = 34, INSET = 3, BETWEEN_THUMBS = 4; // CSS pixels: of the pad, and of the images to choose from
+const DRAWN = 150, SMALL = 34, INSET = 3, BETWEEN_THUMBS = 4; // CSS pixels: of the pad, and of the images to choose from
 const PATIENCE = 3000; // milliseconds, after which an answer is no longer waited for
 
-class Pictures {
+export class Pictures {
   constructor(root) {
-    this.teller = teller();
     this.strokes = [];
     this.wanted = this.asked = null; // what is to be read; and what the server was told and has not answered
     this.box = root.appendChild(make("div", "pictures"));
@@ -35,10 +34,9 @@ class Pictures {
     this.room.observe(this.list);
   }
 
-  receive(data, setStateValue) {
-    this.send = this.teller(setStateValue);
+  show(data, send) {
     const first = !this.data, said = JSON.stringify(data.shown);
-    Object.assign(this, { data, theme: readTheme(this.box) });
+    Object.assign(this, { data, send, theme: readTheme(this.box) });
     if (first) Object.assign(this, { wanted: said, image: data.shown.image ?? 0, reveal: true });
     if (said === this.asked) this.asked = null;
     this.title.textContent = `or take one of ${data.images.length} test images: a click, or the arrow keys`;
@@ -80,7 +78,7 @@ class Pictures {
   // ---- what is seen --------------------------------------------------------------------------------------------------
 
   drawPad() {
-    const { pad, theme, data, strokes } = this, dpr = window.devicePixelRatio || 1, size = Math.round(PAD * dpr);
+    const { pad, theme, data, strokes } = this, dpr = window.devicePixelRatio || 1, size = Math.round(DRAWN * dpr);
     Object.assign(pad, { width: size, height: size });
     const paint = pad.getContext("2d"), { shown } = data, image = JSON.parse(this.wanted).image;
     Object.assign(paint, { strokeStyle: theme.ink, imageSmoothingEnabled: false });
@@ -183,7 +181,8 @@ class Pictures {
 
 const every = new WeakMap(); // one a mount
 
-export default function ({ parentElement, data, setStateValue }) {
-  if (!every.has(parentElement)) every.set(parentElement, new Pictures(parentElement));
-  every.get(parentElement).receive(JSON.parse(new TextDecoder().decode(data)), setStateValue);
+export default function pictures({ parentElement, data, setStateValue }) {
+  if (!every.has(parentElement)) every.set(parentElement, { shown: new Pictures(parentElement), tell: teller() });
+  const { shown, tell } = every.get(parentElement);
+  shown.show(JSON.parse(new TextDecoder().decode(data)), tell(setStateValue));
 }

@@ -118,7 +118,7 @@ function renew(before, after) {
   for (const node of old.slice(now.length)) node.remove();
 }
 
-export default function ({ parentElement, setStateValue }) {
+export default function readout({ parentElement, setStateValue }) {
   let box = parentElement.querySelector(".readout");
   if (!box) {
     const numbers = make("div", "numbers"), units = make("div", "units");

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from lstmviz.ui import components
+from lstmviz import scripts
 
-WEB = components.ASSETS
+WEB = scripts.ASSETS
 ENTRIES = [path.name for path in sorted(WEB.glob("*.js")) if "export default" in path.read_text(encoding="utf-8")]
 
 
@@ -18,7 +18,7 @@ def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
           const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
           return typeof (await import(address)).default; // two of one name would be no script
         }""",
-        components.script(entry),
+        scripts.script(entry),
     )
     assert kind == "function"
 
@@ -32,10 +32,8 @@ def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, mon
         'import { c } from "../c.js";\n// why\nexport const b = (x) => {\n  return x;\n};\n'
     )
     (tmp_path / "c.js").write_text("export const c = 1;\n")
-    monkeypatch.setattr(components, "ASSETS", tmp_path)
-    assert components.script("a.js") == (
-        'const c = 1;\nconst b = (x) => {\nreturn x;\n};\nexport default b("// no");\n'
-    )
+    monkeypatch.setattr(scripts, "ASSETS", tmp_path)
+    assert scripts.script("a.js") == ('const c = 1;\nconst b = (x) => {\nreturn x;\n};\nexport default b("// no");\n')
 
 
 @pytest.mark.parametrize(
@@ -51,6 +49,6 @@ def test_what_cannot_be_joined_is_refused(
 ) -> None:
     (tmp_path / "a.js").write_text('import { b } from "./b.js";\n')
     (tmp_path / "b.js").write_text(source)
-    monkeypatch.setattr(components, "ASSETS", tmp_path)
+    monkeypatch.setattr(scripts, "ASSETS", tmp_path)
     with pytest.raises(ValueError, match=said):
-        components.script("a.js")
+        scripts.script("a.js")

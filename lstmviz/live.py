@@ -1,0 +1,263 @@
+"""A model as the page that runs it reads it: all that a text does not change, and one buffer of float32 weights.
+
+``web/engine.js`` computes from ``cell``, ``weights``, ``input`` and ``decoder``. The rest is what is said of any text
+that the model reads, so that each sentence stands in one language only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from torch import Tensor, nn
+
+from lstmviz.cells import CellData, cell_called
+from lstmviz.config import LIVE_MOST
+from lstmviz.data.images import permute
+from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.notes import sentences
+from lstmviz.model import AdaptiveSoftmax
+from lstmviz.opened import OpenModel, carrier, is_grammar
+from lstmviz.reading import telling_unit
+from lstmviz.roles import ROLES
+from lstmviz.units import drawn_roles
+from lstmviz.wire import Does, annotation, columns_in, does_of, image_of, look_of, titled
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Where numbers stand in the buffer: from the ``at``-th on, row by row."""
+
+    at: int
+    shape: list[int]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """weight x + bias. Of an embedding the rows of ``weight`` are the tokens' vectors."""
+
+    weight: Ref
+    bias: Ref | None = None
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """The parts of an `AdaptiveSoftmax`: the scores of the commonest tokens and "a rarer one", and tail(small x)."""
+
+    head: Affine
+    small: Ref
+    tail: Affine
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A vocabulary."""
+
+    level: str
+    tokens: list[str]
+
+
+@dataclass(frozen=True)
+class UsualData:
+    """As `lstmviz.units.Usual`."""
+
+    worth: list[float]
+    few: list[int]
+    together: Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """A model for the page.
+
+    Args:
+        digest: of the checkpoint; it names the weights, too.
+        title: as in a `MapHeader`.
+        cell: what a layer computes.
+        weights: of each track, symbol of the equations -> where its values are.
+        input: rows (V, E) that are looked up by id, without a bias; of images W (E, side) and b.
+        decoder: scores of what the last layer shows.
+        tracks: the layer and the label of each.
+        size, output: units H; P numbers that a layer shows, H but for a projection.
+        vocabulary: what it predicts.
+        reads: what it reads, where that is something else.
+        side, order_of_pixels: of the images that it reads; where pixels are permuted, which stands at each place.
+        context: ids that are read before the first column.
+        begins: whether nothing was read before the first column; else that is the vocabulary's end, whatever is typed.
+        most: tokens that are read.
+        task: what it is asked, ``name``, ``label`` and ``asked_last`` of its `Task`; and what its columns are,
+            ``level``, ``column``, ``noun``, ``whole`` and ``asks`` of `Columns`.
+        roles: of each gate and state with a value a unit what no text changes of its `Panel`.
+        usual_roles: those that are shown at first.
+        scales: of each track role -> the ends of its colours.
+        similar: of each track its units, alike ones side by side.
+        usual: of each track how its units move in the model's own text.
+        always: of each track whether the telling unit goes first whatever is read.
+        telling_unit: of each track the one that is selected first.
+        symbols, does, lets_out, resets, annotation: as in a `MapHeader`; the last of each track.
+        examples: texts, and what to look for in each.
+        guide: a sentence on what is asked; may be empty.
+        notes: name -> a sentence with {places}, see `lstmviz.explain.notes.sentences`.
+    """
+
+    digest: str
+    title: str
+    cell: CellData
+    weights: list[dict[str, Ref]]
+    input: Affine
+    decoder: Affine | Adaptive
+    tracks: list[dict[str, Any]]
+    size: int
+    output: int
+    vocabulary: Tokens
+    reads: Tokens | None
+    side: int | None
+    order_of_pixels: list[int] | None
+    context: list[int]
+    begins: bool
+    most: int
+    task: dict[str, Any]
+    roles: list[dict[str, Any]]
+    usual_roles: list[str]
+    scales: list[dict[str, tuple[float, float]]]
+    similar: list[list[int]]
+    usual: list[UsualData]
+    always: bool
+    telling_unit: list[int]
+    symbols: dict[str, str]
+    does: Does
+    lets_out: str
+    resets: str
+    annotation: list[dict[str, str]]
+    examples: list[dict[str, str]]
+    guide: str
+    notes: dict[str, str]
+
+
+def answers(opened: OpenModel) -> str:
+    """Why a model is not for the page and the server answers, in a few words; empty where the page can run it."""
+    config = opened.checkpoint.model
+    if opened.reads_trees:
+        return "it reads trees"
+    if opened.labels:
+        return "a label begins what it says"
+    if opened.says_another:
+        return "it says another sequence for what it reads"
+    if config.bidirectional:
+        return "it reads in both directions"
+    if config.letters:
+        return "it reads words by their letters"
+    if config.window:
+        return "it looks at a window of tokens"
+    if (count := sum(weight.numel() for weight in opened.checkpoint.weights.values())) > LIVE_MOST:
+        return f"it has {count / 1e6:.1f} million weights; a page runs up to {LIVE_MOST / 1e6:.0f} million"
+    return ""
+
+
+def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
+    """A model for the page: its header, and the buffer of float32 that it refers to.
+
+    Args:
+        name: of the model, for its title.
+
+    Raises:
+        ValueError: it is not for the page; the sentence says why.
+    """
+    if why := answers(opened):
+        raise ValueError(f"this model cannot run in the page: {why}")
+    checkpoint, model, task = opened.checkpoint, opened.model, opened.task
+    cell, config, columns = cell_called(checkpoint.model.cell), checkpoint.model, columns_in(opened)
+    vocabulary, reads = checkpoint.vocabulary, opened.reads
+    buffer = _Buffer(parameter for _, parameter in sorted(model.named_parameters()))  # as in the checkpoint's file
+    given, looks = cell.parsed().given, cell.roles()
+    header = Live(
+        digest=checkpoint.digest,
+        title=titled(checkpoint, name),
+        cell=CellData.of(config.cell),
+        weights=[
+            {symbol: buffer.ref(values) for symbol, values in layer.by_symbol().items() if symbol in given}
+            for layer in model.layers
+        ],
+        input=buffer.affine(model.embedding),
+        decoder=buffer.decoder(model.decoder),
+        tracks=[{"layer": track.layer, "label": track.label} for track in opened.tracks],
+        size=config.hidden_size,
+        output=cell.output_of(config.hidden_size),
+        vocabulary=Tokens(vocabulary.level, [*vocabulary.tokens]),
+        reads=None if reads is vocabulary else Tokens(reads.level, [*reads.tokens]),
+        side=opened.side,
+        order_of_pixels=_order_of_pixels(opened),
+        context=opened.context[:-1],
+        begins=not opened.context,
+        most=opened.most,
+        task={
+            **{name: getattr(task, name) for name in ("name", "label", "asked_last")},
+            **{name: getattr(columns, name) for name in ("level", "column", "noun", "whole", "asks")},
+        },
+        roles=[look_of(opened, name, looks[name]) for name in ROLES if name in opened.scales[0]],
+        usual_roles=drawn_roles(config.cell, opened.scales[0]),
+        scales=opened.scales,
+        similar=[order.tolist() for order in opened.similar],
+        usual=[UsualData(each.worth.tolist(), each.few.tolist(), buffer.ref(each.together)) for each in opened.usual],
+        always=carrier(checkpoint, 0) is not None,
+        telling_unit=[telling_unit(opened, track) for track in range(len(opened.tracks))],
+        symbols=cell.symbols,
+        does=does_of(cell),
+        lets_out=cell.lets_out,
+        resets=cell.resets,
+        annotation=[annotation(checkpoint, track) for track in range(len(opened.tracks))],
+        examples=[{"text": example.text, "look": example.look} for example in examples_for(opened)],
+        guide=guide_to(opened),
+        notes=sentences(opened),
+    )
+    return header, buffer.bytes()
+
+
+def _order_of_pixels(opened: OpenModel) -> list[int] | None:
+    seed, side = opened.checkpoint.train.permuted, opened.side
+    return (
+        None if seed is None or side is None else permute(np.arange(side**2).reshape(side, side), seed).ravel().tolist()
+    )
+
+
+class _Buffer:
+    """All parameters one behind the other, and behind them whatever is not a part of one: sums of two biases."""
+
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        self.parts: list[np.ndarray] = []
+        self.end = 0
+        self.begins = {at.__array_interface__["data"][0]: self._append(at) for at in map(_numbers, parameters)}
+
+    def ref(self, values: Tensor | np.ndarray) -> Ref:
+        """Where these values are; a part of a parameter is not copied."""
+        values = _numbers(values)
+        address = values.__array_interface__["data"][0]
+        for (begin, at), part in zip(self.begins.items(), self.parts, strict=False):
+            if begin <= address < begin + part.nbytes and values.flags.c_contiguous:
+                return Ref(at + (address - begin) // part.itemsize, [*values.shape])
+        return Ref(self._append(values), [*values.shape])
+
+    def affine(self, module: nn.Module) -> Affine:
+        """Those of an embedding or a linear map."""
+        bias = getattr(module, "bias", None)
+        return Affine(self.ref(cast(Tensor, module.weight)), None if bias is None else self.ref(bias))
+
+    def decoder(self, module: nn.Module) -> Affine | Adaptive:
+        if not isinstance(module, AdaptiveSoftmax):
+            return self.affine(module)
+        small, tail = module.tail
+        return Adaptive(self.affine(module.head), self.ref(cast(Tensor, small.weight)), self.affine(tail))
+
+    def bytes(self) -> bytes:
+        return b"".join(part.tobytes() for part in self.parts)
+
+    def _append(self, values: np.ndarray) -> int:
+        self.parts.append(values)
+        self.end += values.size
+        return self.end - values.size
+
+
+def _numbers(values: Tensor | np.ndarray) -> np.ndarray:
+    return np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float32)
