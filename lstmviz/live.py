@@ -19,11 +19,11 @@ from lstmviz.data.images import permute
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.notes import sentences
 from lstmviz.model import AdaptiveSoftmax
-from lstmviz.opened import OpenModel, carrier, is_grammar
+from lstmviz.opened import OpenModel, carrier
 from lstmviz.reading import telling_unit
 from lstmviz.roles import ROLES
 from lstmviz.units import drawn_roles
-from lstmviz.wire import Does, annotation, columns_in, does_of, image_of, look_of, titled
+from lstmviz.wire import Does, annotation, columns_in, does_of, look_of, titled
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ class Live:
         context: ids that are read before the first column.
         begins: whether nothing was read before the first column; else that is the vocabulary's end, whatever is typed.
         most: tokens that are read.
-        task: what it is asked, ``name``, ``label`` and ``asked_last`` of its `Task`; and what its columns are,
-            ``level``, ``column``, ``noun``, ``whole`` and ``asks`` of `Columns`.
+        task: what it is asked, ``name``, ``label`` and ``asked_last`` of its `Task`; what its columns are, ``level``,
+            ``column``, ``noun``, ``whole`` and ``asks`` of `Columns`; and ``right``, where it is known what is: the
+            name and the tables of a rule in ``web/right.js``.
         roles: of each gate and state with a value a unit what no text changes of its `Panel`.
         usual_roles: those that are shown at first.
         scales: of each track role -> the ends of its colours.
@@ -169,7 +170,7 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         raise ValueError(f"this model cannot run in the page: {why}")
     checkpoint, model, task = opened.checkpoint, opened.model, opened.task
     cell, config, columns = cell_called(checkpoint.model.cell), checkpoint.model, columns_in(opened)
-    vocabulary, reads = checkpoint.vocabulary, opened.reads
+    vocabulary, reads, corpus = checkpoint.vocabulary, opened.reads, checkpoint.train.corpus
     buffer = _Buffer(parameter for _, parameter in sorted(model.named_parameters()))  # as in the checkpoint's file
     given, looks = cell.parsed().given, cell.roles()
     header = Live(
@@ -195,6 +196,7 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         task={
             **{name: getattr(task, name) for name in ("name", "label", "asked_last")},
             **{name: getattr(columns, name) for name in ("level", "column", "noun", "whole", "asks")},
+            "right": {"rule": corpus, "tables": task.tables[corpus]} if corpus in task.right else None,
         },
         roles=[look_of(opened, name, looks[name]) for name in ROLES if name in opened.scales[0]],
         usual_roles=drawn_roles(config.cell, opened.scales[0]),

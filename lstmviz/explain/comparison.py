@@ -6,6 +6,7 @@ import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from lstmviz.cells.equations import Tree
 from lstmviz.data.vocabulary import inline, unknown_said
 from lstmviz.explain.alignment import Axis, Compared, Entrant, Place
 from lstmviz.explain.differences import Differences
-from lstmviz.explain.examples import GUIDES
+from lstmviz.explain.examples import GUIDES, guide_to
 from lstmviz.explain.examples import SIDE_BY_SIDE as TOGETHER
 from lstmviz.explain.kin import largest_differences
 from lstmviz.explain.lacking import lacking
@@ -69,7 +70,7 @@ class View:
 
 
 def live_comparison(
-    models: Sequence[Entrant], facts: Differences, kin: list[int], reference: int, view: View
+    models: Sequence[Entrant], facts: Differences, kin: list[int], reference: int, view: View, live: bool = False
 ) -> LiveComparison:
     """What is said of several models side by side, whatever they read.
 
@@ -78,11 +79,12 @@ def live_comparison(
         facts: what differs between them.
         kin: numbers that two of them share if their units correspond.
         reference: number of the model that the others are compared with.
+        live: whether all of these models can run in the page; what is laid over their losses cannot.
     """
     taken = [_drawn(model, view.place, view.slots) for model in models]
     beside = next((model.beside.name for model in models if model.beside), "")
     return LiveComparison(
-        live=False,
+        live=live and not beside,
         most=tokens_at_most(sum(model.opened.width for model in models)),
         height=760,
         models=[
@@ -215,8 +217,10 @@ def _share(model: Entrant, gate: str) -> Tree | None:
 def _guides(models: Sequence[Entrant]) -> list[Note]:
     """What to look for when several models read generated text; and for somebody who never met that shape."""
     first, corpora = models[0].opened, {model.checkpoint.train.corpus for model in models}
-    guides: list[Note] = [("note", GUIDES[first.task.name])] if first.task.name in GUIDES else []
-    return guides + [("look", TOGETHER[name]) for name in corpora if len(corpora) == 1 and name in TOGETHER]
+    guide = guide_to(first) if first.side else GUIDES.get(first.task.name)
+    look = TOGETHER.get(corpora.pop()) if len(corpora) == 1 else None
+    notes: list[tuple[Literal["note", "look"], str | None]] = [("note", guide), ("look", look)]
+    return [(kind, said) for kind, said in notes if said]
 
 
 def _sentences(models: Sequence[Entrant], kin: list[int], reference: int, difference: bool) -> dict[str, str]:

@@ -14,6 +14,7 @@ from lstmviz.explain.comparison import View, draw, live_comparison, notes_on
 from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
 from lstmviz.explain.kin import kinship
+from lstmviz.live import answers
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Selected, Selection, read, read_image, select, telling_unit
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
@@ -58,13 +59,15 @@ def compare(
     memory, kept = session(Compare), readings()
     first, names = next(iter(opened.values())), [*map(str, opened)]
     said, models = report("comparison"), entrants(opened, beside)
-    live = live_comparison(models, facts, kin, refer(names, kin, said.pinned), view)
+    alone = not any(map(answers, opened.values()))
+    live = live_comparison(models, facts, kin, refer(names, kin, said.pinned), view, alone)
     with st.container(key="compare"):
         pairs = zip(names, opened.values(), strict=True)
         if first.side:
             chosen, text = choose_image(first), ""
             kept.compare = {name: read_image(each, chosen.image, chosen.label(each)) for name, each in pairs}
-            said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
+            said_of = [note for note in chosen.notes(first) if note[0] == "warning"]  # its guide is that of all
+            link = {SENTENCE.key: None, **chosen.address}
         elif first.reads_trees:
             text, link = type_sentence(first, SENTENCE), no_image()
             kept.compare, said_of = read_typed(dict(pairs), text, kept.compare, live.most)

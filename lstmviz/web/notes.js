@@ -2,7 +2,7 @@
 
 import { MANY, UNKNOWN_MOST } from "./constants.js";
 
-const filled = (sentence, places) => sentence.replace(/\{(\w+)\}/g, (_, name) => places[name]);
+export const filled = (sentence, places) => sentence.replace(/\{(\w+)\}/g, (_, name) => places[name]);
 const grouped = (count) => count.toLocaleString("en");
 
 // [kind, sentence] for each thing, as `notes_on` says them of a text, and `notes_on_image` of an image, of which `shows` is what

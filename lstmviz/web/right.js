@@ -2,7 +2,7 @@
 // null where nothing is asked or nobody can know. `tables` are the words that a rule speaks of, from `Task.tables`.
 
 // Of the symbol that stands first, asked for at the end.
-const recall = (tokens) => last(tokens, tokens.at(-1) === "?" ? [tokens[0]] : []);
+const recall = (tokens) => last(tokens, tokens.at(-1) === "?" ? [...new Set(tokens[0])] : []);
 
 // Of a sentence that ends before its verb, whose subject is the first noun: `nouns` are -1 (one) or 1 (many).
 function agreement(tokens, { nouns, verbs }) {

@@ -1,0 +1,187 @@
+// What the gate map draws of a reading: the very object that `decode` (wire.js) makes of the server's message, field by field as
+// `payload` in lstmviz/wire.py.
+
+import { FEW_LABELS, LEVELS, NAN } from "./constants.js";
+import { filled } from "./notes.js";
+import { common } from "./reading.js";
+import { unitOrder, tellingUnits } from "./units.js";
+import { shown, visible } from "./vocabulary.js";
+
+// All of a map. `layers` are the tracks, `roles` those drawn as panels, `order` that of the rows, `selection` time, unit and
+// layer, `written` what the model has written itself: the text, and the time of its first own token. Null where nothing was read.
+// A panel's codes are good until the reading goes on.
+export function drawn(reading, { layers, roles, order, selection, written = null }) {
+  const { count, pieces, nll, opened: { live } } = reading;
+  if (!count) return null;
+  return {
+    title: live.title,
+    ...columnsOf(reading),
+    tokens: signsOf(reading),
+    unknown: unknownIn(reading),
+    typed: pieces.slice(0, count).map((piece) => visible(piece)),
+    generated_from: written && reading.text.startsWith(written[0]) ? written[1] : null,
+    nll: numbers(nll),
+    running_nll: numbers(runningMean(nll)),
+    answer: answerOf(reading),
+    begun: null,
+    attention: null,
+    beside: null,
+    top: saidAfter(reading),
+    panels: panelsOf(reading, layers, roles),
+    ...rowsOf(reading, layers, order),
+    layers,
+    selection,
+    annotation: live.annotation[selection.layer],
+    begins: live.begins,
+    symbols: live.symbols,
+    does: live.does,
+    lets_out: live.lets_out,
+    resets: live.resets,
+    blocks: [],
+  };
+}
+
+export function columnsOf({ image, right, opened: { live, says } }) {
+  const { level, column, noun, whole, asks } = live.task, shows = image && right ? says.display(right.at(-1)) : "drawing";
+  const headline = image ? filled(live.notes.image, { label: shows }) : "";
+  return { level, column, noun, whole, asks, headline, image: image ? codeOf(image) : "", said_from: 0, parents: [] };
+}
+
+const codeOf = (greys) => Array.from(greys, (grey) => Math.floor(grey / 17).toString(16)).join("");
+const signsOf = ({ image, pieces, ids, count, opened: { reads } }) =>
+  image ? pieces.slice(0, count) : ids.slice(0, count).map((id) => reads.display(id));
+
+export function unknownIn({ ids, count, opened: { reads } }) {
+  const unknown = reads.ids.get("<unk>");
+  return ids.slice(0, count).map((id) => id === unknown);
+}
+
+// Which label a model should say at each column; nothing where it says what comes next.
+export function answerOf({ likely, nll, right, count, opened: { live, asked, says } }) {
+  if (!asked) return null;
+  const { asked_last: last } = live.task, known = right !== null, end = likely.at(-1).ids[0];
+  const labels = known ? right.slice(0, count) : likely.map(({ ids }) => (last ? end : ids[0]));
+  const given = known ? nll.map((loss) => Math.exp(-loss)) :
+    likely.map(({ ids, probabilities }, t) => probabilities[ids.indexOf(labels[t])] ?? 0);
+  return { labels: labels.map((label) => (label === null ? null : says.display(label))), known, last, probability: numbers(given) };
+}
+
+// So many of the tokens that may come after each column, or of the labels that may be right, the likeliest first.
+export const likeliest = (reading, most) =>
+  told(reading, ({ ids, probabilities }) => Array.from(ids.slice(0, most), (id, k) => [id, probabilities[k]]));
+
+// The five likeliest; but where there are few labels, all in their own order: so each grows in its place.
+function saidAfter(reading) {
+  const { asked, best, says } = reading.opened;
+  if (!asked || best !== says.length || best > FEW_LABELS) return likeliest(reading, 5);
+  return told(reading, ({ ids, probabilities }) => Array.from(ids, (id, k) => [id, probabilities[k]]).sort(([a], [b]) => a - b));
+}
+
+function told({ likely, opened: { asked, says } }, pairsOf) {
+  const rows = likely.map(pairsOf), typed = {};
+  for (const id of new Set(rows.flatMap((row) => row.map(([id]) => id)))) {
+    const sign = says.display(id), how = asked ? null : says.howToType(id); // no label is typed
+    if (how !== sign) typed[sign] = how;
+  }
+  return {
+    tokens: rows.map((row) => row.map(([id]) => says.display(id))), typed,
+    probabilities: rows.map((row) => row.map(([, p]) => rounded(p))),
+  };
+}
+
+// ---- values ----------------------------------------------------------------------------------------------------------
+
+// A description and the codes of every gate and state of these tracks. `scales` are the ends of their colours, by default the
+// model's own; `slots` the rows of a comparison in which they stand, by role.
+export function panelsOf(reading, layers, roles, scales = null, slots = {}) {
+  const { count, opened: { live } } = reading;
+  return layers.flatMap((layer) => live.roles.map((look) => {
+    const { role } = look, [least, end] = (scales ?? live.scales[layer])[role], plane = planeOf(reading, layer, role);
+    // Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
+    const high = end * 2 ** Math.ceil(Math.log2(Math.max(1, plane.most / end))), low = least < 0 ? -high : least;
+    return {
+      ...look, layer, layer_label: live.tracks[layer].label, reverse: false, low, high, limit: end, signed: low < 0,
+      mean: Number.isFinite(plane.mean) ? plane.mean : null, drawn: roles.includes(role), begin: 0, end: count,
+      slot: slots[role] ?? null, size: live.size, codes: plane.coded(low, high),
+    };
+  }));
+}
+
+function planeOf({ planes, trace, opened: { live } }, layer, role) {
+  const name = `${layer} ${role}`;
+  if (!planes.has(name)) planes.set(name, new Plane(live.size));
+  const plane = planes.get(name);
+  plane.take(trace.values(layer, role));
+  return plane;
+}
+
+// The values of a gate or state as codes. A key adds a column; those before it are not looked at again while the ends stay.
+class Plane {
+  constructor(size) {
+    Object.assign(this, { size, values: null, sums: [], mosts: [], codes: new Uint16Array(0), done: 0 });
+  }
+
+  get most() { return this.mosts.at(-1) ?? 0; }
+  get mean() { return this.sums.at(-1) / (this.sums.length * this.size); }
+
+  keep(count) {
+    this.sums.length = this.mosts.length = Math.min(count, this.sums.length);
+    this.done = Math.min(count, this.done);
+  }
+
+  take(values) { // of all columns, (time, unit): their sum up to each, and the largest, either way
+    this.values = values;
+    const { size, sums, mosts } = this;
+    for (let t = sums.length; t < values.length / size; t++) {
+      let sum = sums[t - 1] ?? 0, most = mosts[t - 1] ?? 0;
+      for (let k = t * size; k < (t + 1) * size; k++) {
+        const far = Math.abs(values[k]);
+        sum += values[k];
+        if (far > most && far < Infinity) most = far;
+      }
+      sums.push(sum);
+      mosts.push(most);
+    }
+  }
+
+  coded(low, high) {
+    const { values, size } = this, step = LEVELS / (high - low);
+    if (low !== this.low || high !== this.high) Object.assign(this, { low, high, done: 0 });
+    if (this.codes.length < values.length) {
+      const more = new Uint16Array(Math.max(values.length, 2 * this.codes.length));
+      more.set(this.codes.subarray(0, this.done * size));
+      this.codes = more;
+    }
+    const { codes } = this;
+    for (let k = this.done * size; k < values.length; k++) {
+      const value = values[k];
+      codes[k] = Number.isNaN(value) ? NAN : Math.round(Math.max(0, Math.min(LEVELS, (value - low) * step)));
+    }
+    this.done = values.length / size;
+    return codes.subarray(0, values.length);
+  }
+}
+
+// ---- rows and selection ----------------------------------------------------------------------------------------------
+
+// Who is selected after a key: the last token that is new, or the one before what was taken out; what follows it ended the old
+// text too.
+export function lastChanged(before, after) {
+  const head = common(before, after);
+  const tail = common(before.slice(head).reverse(), after.slice(head).reverse());
+  return Math.max(0, after.length - 1 - tail);
+}
+
+// What the page's address says of a selection; what leads to the first look anyway need not change at every key.
+export const linked = ({ time, unit }, last) => ({ time: time === last ? null : `${time}`, unit: `${unit}` });
+
+// ---- numbers ---------------------------------------------------------------------------------------------------------
+
+const rounded = (value) => Math.round(value * 1e4) / 1e4;
+export const numbers = (values) => Array.from(values, (value) => (Number.isFinite(value) ? rounded(value) : null));
+
+// The mean of all values up to each; those that are not finite do not count, and have none.
+export function runningMean(values) {
+  let sum = 0, count = 0;
+  return Array.from(values, (value) => (Number.isFinite(value) ? (sum += value) / ++count : NaN));
+}

@@ -1,0 +1,101 @@
+// A model reading a text or an image in the page, column by column: what lstmviz/reading.py does on the server.
+
+import { LIKELY_MOST, LONGEST } from "./constants.js";
+import { Model, Trace } from "./engine.js";
+import { right } from "./right.js";
+import { Vocabulary } from "./vocabulary.js";
+
+// A model that came as `live`, the header of lstmviz/live.py, with its weights, a Float32Array.
+export class Opened {
+  constructor(live, weights) {
+    this.live = live;
+    this.model = new Model(live, weights);
+    this.says = new Vocabulary(live.vocabulary);
+    this.reads = live.reads ? new Vocabulary(live.reads) : this.says;
+    this.asked = live.vocabulary.level === "label"; // it says labels, and not the next token
+    this.best = Math.min(live.side ? Infinity : this.asked ? LIKELY_MOST : 5, live.vocabulary.tokens.length);
+  }
+}
+
+// What was read. A reading goes on from the one before: what a text has in common with its beginning is not read again.
+//   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows
+//   dropped       how many pieces more there are, which are not read
+//   cut           whether the text had more characters than are looked at
+//   count         how many columns have been read; all of `likely`, `nll` and the trace is of these
+//   likely        after each the likeliest {ids, probabilities}, the likeliest first
+//   right         where labels are said, which is right at each column, null where nothing is asked; null where nobody knows
+//   image         the pixels, in the order in which they are read; null of a text
+export class Reading {
+  constructor(opened) {
+    Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
+    Object.assign(this, { text: "", pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [], given: [] });
+  }
+
+  get count() { return this.trace.count; }
+  get nll() { return this.opened.asked ? this.given.map((scores, t) => (known(this.right?.[t]) ? -scores[this.right[t]] : NaN)) : this.lost; }
+
+  // Reads a text until the time `deadline` of performance.now(), one column at least; whether all is read. If not, the same
+  // call goes on.
+  toText(text, deadline = Infinity) {
+    if (text !== this.text) this.begin(text);
+    return this.readOn(deadline, (t) => this.ids[t]);
+  }
+
+  begin(text) {
+    const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), pieces = reads.split(looked.text);
+    const end = reads.end;
+    if (!live.begins && pieces.length && pieces[0] !== reads.tokens[end]) pieces.unshift(reads.tokens[end]);
+    const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
+    this.keep(common(this.ids, ids));
+    Object.assign(this, { text, pieces: kept, ids, dropped, cut: looked.cut });
+    const rule = kept.length ? live.task.right : null, labels = rule && right(rule, kept).map((label) => says.ids.get(label) ?? null);
+    this.right = live.task.asked_last && !known(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
+  }
+
+  // The same for an image: its greys, uint8, as a person sees it; `label` is the id of what it shows, null where nobody knows.
+  toImage(pixels, label = null, deadline = Infinity) {
+    const { side, order_of_pixels: order } = this.opened.live, image = order ? Uint8Array.from(order, (at) => pixels[at]) : pixels;
+    const rows = Array.from({ length: side }, (_, t) => image.subarray(t * side, (t + 1) * side)), ids = rows.map(String);
+    this.keep(common(this.ids, ids));
+    Object.assign(this, { image, ids, pieces: rows.map((_, t) => `row ${t + 1}`), right: known(label) ? rows.map(() => label) : null });
+    return this.readOn(deadline, (t) => Float32Array.from(rows[t], (grey) => grey / 255));
+  }
+
+  keep(count) { // as many columns as are the same
+    if (count >= this.count) return;
+    this.trace.keep(count);
+    for (const list of [this.likely, this.lost, this.given]) list.length = count;
+    for (const plane of this.planes.values()) plane.keep(count);
+    for (const where of this.chosen.keys()) if (Number(where.split(" ")[1]) > count) this.chosen.delete(where);
+  }
+
+  readOn(deadline, input) {
+    const { trace, opened: { asked, best, live } } = this;
+    while (this.count < this.ids.length) {
+      const t = this.count;
+      if (!asked) this.lost.push(t ? trace.nll(t - 1, this.ids[t]) : NaN);
+      trace.add(input(t));
+      this.likely.push(trace.likely(t, best));
+      if (asked) this.given.push(trace.scores(t).slice());
+      if (performance.now() >= deadline) break;
+    }
+    return this.count === this.ids.length;
+  }
+}
+
+const known = (label) => label !== null && label !== undefined;
+
+// How many entries both begin with.
+export function common(a, b) {
+  const last = Math.min(a.length, b.length);
+  let t = 0;
+  while (t < last && a[t] === b[t]) t++;
+  return t;
+}
+
+// The first so many characters of a text; whether these are as many as that, so that there may be more.
+function cutTo(text, most) {
+  if (text.length < most) return { text, cut: false };
+  const characters = Array.from(text.slice(0, 2 * most)).slice(0, most);
+  return { text: characters.join(""), cut: characters.length === most };
+}
