@@ -36,10 +36,16 @@ def web_page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def web(browser: Browser) -> Iterator[Callable[..., Any]]:
-    """Calls what a module exports: ``web("words.js", "number", 0.5)``; what it takes and gives is JSON, NaN and ±∞."""
+def shared_page(browser: Browser) -> Iterator[Page]:
+    """A page of all tests, in which nothing is drawn."""
     page = open_web(browser)
-    yield lambda module, name, *args: page.evaluate(
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def web(shared_page: Page) -> Callable[..., Any]:
+    """Calls what a module exports: ``web("words.js", "number", 0.5)``; what it takes and gives is JSON, NaN and ±∞."""
+    return lambda module, name, *args: shared_page.evaluate(
         "async ([module, name, args]) => (await import(`/${module}`))[name](...args)", [module, name, list(args)]
     )
-    page.close()

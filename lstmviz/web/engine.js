@@ -1,0 +1,194 @@
+// Runs a model in the page: its cell's equations as they are written, on the weights that lstmviz/live.py sends with them.
+
+import { evaluate, operationsOf, OPERATIONS, product, symbolsOf } from "./equations.js";
+
+const TOKENS_KEPT = 512; // of which is kept what the first layer makes of the token alone
+const SCORES_KEPT = 1 << 20; // numbers
+
+// A model of a header `live` (see `Live` in lstmviz/live.py) and its `weights`, one Float32Array. It throws where it cannot be run.
+export class Model {
+  constructor(live, weights) {
+    this.live = live;
+    const { cell } = live, numbers = ({ at, shape: [rows, columns] }) => {
+      const values = weights.subarray(at, at + rows * (columns ?? 1));
+      if (values.length < rows * (columns ?? 1)) throw new Error("the weights of this model are cut short");
+      if (!values.every(Number.isFinite)) throw new Error("the weights of this model are not all finite numbers");
+      return columns === undefined ? values : { values, rows, columns };
+    };
+    const affine = ({ weight, bias }) => ({ weight: numbers(weight), bias: bias && numbers(bias) });
+    this.lines = Object.entries(cell.equations);
+    const lacking = this.lines.flatMap(([, tree]) => operationsOf(tree)).filter((op) => !(op in OPERATIONS));
+    if (lacking.length) throw new Error(`the equations of ${cell.name} use ${[...new Set(lacking)].join(", ")}, which the page cannot compute`);
+    this.layers = live.weights.map((refs) => Object.fromEntries(Object.entries(refs).map(([symbol, ref]) => [symbol, numbers(ref)])));
+    this.input = affine(live.input);
+    const { decoder } = live;
+    this.decoder = decoder.head ? { head: affine(decoder.head), small: numbers(decoder.small), tail: affine(decoder.tail) } : affine(decoder);
+    this.ofInput = ofInput(this.lines, live.weights[0]);
+    this.known = new Map(); // id -> what the first layer makes of it alone
+  }
+
+  // What the first layer makes of an input alone: a token's id, or a row of an image. Values by symbol, the layer's weights too.
+  read(input) {
+    const { weight } = this.input, { columns } = weight;
+    if (typeof input !== "number") return this.begun(map(this.input, input));
+    if (!this.known.has(input)) {
+      if (this.known.size >= TOKENS_KEPT) this.known.delete(this.known.keys().next().value); // the first that came
+      this.known.set(input, this.begun(weight.values.subarray(input * columns, (input + 1) * columns)));
+    }
+    return this.known.get(input);
+  }
+
+  begun(x) {
+    const env = Object.assign(Object.create(this.layers[0]), { x });
+    for (const tree of this.ofInput) evaluate(tree, env);
+    return env;
+  }
+
+  // ln p (V,) of what the last layer shows.
+  scores(hidden) {
+    const { head, small, tail } = this.decoder;
+    if (!head) return normalised(map(this.decoder, hidden));
+    const common = normalised(map(head, hidden)), rare = normalised(map(tail, product(small, hidden)));
+    const count = common.length - 1, made = new Float64Array(count + rare.length); // the last of the common is "a rarer one"
+    made.set(common.subarray(0, count));
+    rare.forEach((value, k) => (made[count + k] = common[count] + value));
+    return made;
+  }
+}
+
+// The parts of the equations that depend on x and weights alone, the largest that there are.
+function ofInput(lines, weights) {
+  const known = new Set(["x", ...Object.keys(weights)]);
+  const alone = (tree) => symbolsOf(tree).every((symbol) => known.has(symbol));
+  const parts = (tree) => (!Array.isArray(tree) ? [] : alone(tree) ? [tree] : tree.slice(1).flatMap(parts));
+  return lines.flatMap(([symbol, tree]) => {
+    if (alone(tree)) known.add(symbol);
+    return parts(tree);
+  });
+}
+
+function map({ weight, bias }, vector) { // W v + b
+  const made = product(weight, vector);
+  for (let k = 0; bias && k < made.length; k++) made[k] += bias[k];
+  return made;
+}
+
+// ln p of scores, in their place.
+function normalised(scores) {
+  let most = -Infinity, sum = 0;
+  for (const score of scores) most = Math.max(most, score);
+  for (const score of scores) sum += Math.exp(score - most);
+  const all = most + Math.log(sum);
+  for (let k = 0; k < scores.length; k++) scores[k] -= all;
+  return scores;
+}
+
+// The values of a gate or state, step behind step; before the first of them what it begins with.
+class Steps {
+  constructor(size) {
+    this.size = size;
+    this.values = new Float32Array(32 * size);
+  }
+
+  at(time) {
+    return this.values.subarray((time + 1) * this.size, (time + 2) * this.size);
+  }
+
+  put(time, value) { // of a vector, or a number for all units
+    if ((time + 2) * this.size > this.values.length) {
+      const more = new Float32Array(2 * this.values.length);
+      more.set(this.values);
+      this.values = more;
+    }
+    if (typeof value === "number") this.at(time).fill(value);
+    else this.at(time).set(value);
+  }
+}
+
+// What a model did at everything that it has read, `count` columns. A view of the values is good until the next is read.
+export class Trace {
+  constructor(model) {
+    const { cell, size, output, context } = model.live;
+    this.model = model;
+    this.roles = Object.entries(cell.symbols);
+    this.tracks = model.layers.map(() => Object.fromEntries(this.roles.map(([role]) => [role, new Steps(role === "hidden" ? output : size)])));
+    this.count = 0;
+    this.before = 0; // tokens that were read before the first column
+    this.said = new Map(); // time -> ln p after it
+    this.likeliest = new Map(); // time -> what is likely then
+    for (const id of context) this.add(id);
+    for (const steps of this.tracks.flatMap(Object.values)) steps.put(-1, steps.at(this.count - 1).slice());
+    this.before = context.length;
+    this.keep(0);
+  }
+
+  // Forgets all columns but the first `count`.
+  keep(count) {
+    this.count = Math.min(this.count, count);
+    for (const memory of [this.said, this.likeliest]) for (const time of memory.keys()) if (time >= this.count) memory.delete(time);
+  }
+
+  // Reads on by a column: a token's id, or the greys of an image's row, a Float32Array.
+  add(input) {
+    const { model, count } = this, { states } = model.live.cell;
+    let env = model.read(input);
+    this.tracks.forEach((track, k) => {
+      env = k ? Object.assign(Object.create(model.layers[k]), { x: this.tracks[k - 1].hidden.at(count) }) : Object.create(env);
+      env.first = +(count + this.before === 0);
+      for (const [role, symbol] of Object.entries(states)) env[`${symbol}'`] = track[role].at(count - 1);
+      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env);
+      for (const [role, symbol] of this.roles) track[role].put(count, env[symbol]);
+    });
+    this.count++;
+  }
+
+  // The values of a gate or state, (count × units), column behind column.
+  values(track, role) {
+    const { size, values } = this.tracks[track][role];
+    return values.subarray(size, (this.count + 1) * size);
+  }
+
+  // What every unit holds, as the cell says it, (count × units).
+  held(track) {
+    const { live } = this.model, env = Object.fromEntries(this.roles.map(([role, symbol]) => [symbol, this.values(track, role)]));
+    return Float32Array.from(evaluate(live.does.holds, env));
+  }
+
+  // ln p of every token, or label, after a column; -1 is before the first.
+  scores(time) {
+    if (!this.said.has(time)) {
+      const made = this.model.scores(this.tracks.at(-1).hidden.at(time));
+      if (this.said.size * made.length >= SCORES_KEPT) this.said.delete(this.said.keys().next().value);
+      this.said.set(time, Float32Array.from(made));
+    }
+    return this.said.get(time);
+  }
+
+  // The loss in nats of a token, or label, after a column.
+  nll(time, id) {
+    return -this.scores(time)[id];
+  }
+
+  // The k likeliest tokens or labels after a column, the likeliest first: {ids, probabilities}.
+  likely(time, k) {
+    const asked = Math.min(k, this.model.live.vocabulary.tokens.length);
+    if (!(this.likeliest.get(time)?.ids.length >= asked)) this.likeliest.set(time, best(this.scores(time), asked));
+    const { ids, probabilities } = this.likeliest.get(time);
+    return { ids: ids.slice(0, asked), probabilities: probabilities.slice(0, asked) };
+  }
+}
+
+// The k largest of ln p, in one pass; what is no number is none of them.
+function best(scores, k) {
+  const ids = [];
+  let least = -Infinity;
+  for (let id = 0; id < scores.length; id++) {
+    if (!(scores[id] > least)) continue;
+    let place = ids.length;
+    while (place && scores[ids[place - 1]] < scores[id]) place--;
+    ids.splice(place, 0, id);
+    if (ids.length > k) ids.pop();
+    if (ids.length === k) least = scores[ids[k - 1]];
+  }
+  return { ids, probabilities: ids.map((id) => Math.exp(scores[id])) };
+}
