@@ -341,7 +341,7 @@ class LiveModel:
         rows: role -> the row in which it is drawn, of those that are.
         root: number of the model in whose order its units stand.
         kin: a number that models share whose units correspond.
-        share: what the charts of a gate are of, as a tree over the cell's symbols; None where it is no share.
+        share: what the charts of a gate are of, a role or "keeps" of `Does`; None where that is no share.
         beside: whether something is laid over its loss.
         equations, remark: of its cell.
         absent: row -> what stands there where the cell lacks the gate.
@@ -357,7 +357,7 @@ class LiveModel:
     rows: dict[str, str]
     root: int
     kin: int
-    share: Tree | None
+    share: str | None
     beside: bool
     equations: str
     remark: str

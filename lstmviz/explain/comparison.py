@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from lstmviz.cells import cell_called
-from lstmviz.cells.equations import Tree
 from lstmviz.data.vocabulary import inline, unknown_said
 from lstmviz.explain.alignment import Axis, Compared, Entrant, Place
 from lstmviz.explain.differences import Differences
@@ -205,13 +204,13 @@ def _differences(live: LiveComparison, models: list[Compared], k: int) -> dict[s
     return largest_differences(models[live.reference], models[k], said.track)
 
 
-def _share(model: Entrant, gate: str) -> Tree | None:
-    """What the charts of a gate are of, over the cell's symbols."""
+def _share(model: Entrant, gate: str) -> str | None:
+    """What the charts of a gate are of: "keeps", whatever the cell keeps by, or a role."""
     cell = cell_called(model.checkpoint.model.cell)
     if gate == "keeps":
-        return cell.does("keeps")
+        return gate if cell.keeps else None
     role = role_in(gate, cell)
-    return None if role is None or ROLES[role].high is None else cell.symbols[role]  # a logarithm is no share
+    return None if role is None or ROLES[role].high is None else role  # a logarithm is no share
 
 
 def _guides(models: Sequence[Entrant]) -> list[Note]:

@@ -98,11 +98,13 @@ function startsOf(characters, { split, opened: { reads: { newlineSign, spaceSign
 // Of each chart that a model may have a function that gives its values, one a position: NaN where there is none, and none at
 // all where its cell has nothing of the kind.
 function measures({ track, share }, reading, at, by) {
-  const { opened: { asked, live: { size, does } }, trace, nll, count } = reading;
+  const { opened: { asked, live: { size } }, trace, nll, count } = reading;
   const placed = (of) => at.map((t) => (t < 0 ? NaN : of(t)));
-  const overUnits = (tree, of) => {
-    const values = track === null || tree === null ? null : trace.worked(track, tree); // (T, H)
-    return values ? onceEach(count, placed, (t) => of(values.subarray(t * size, (t + 1) * size))) : [];
+  const overUnits = (what, of) => {
+    if (track === null || what === null) return [];
+    const values = what === "keeps" ? trace.does(track, what) : trace.values(track, what); // (T, H)
+    const each = Array.from({ length: values ? count : 0 }, (_, t) => of(values.subarray(t * size, (t + 1) * size)));
+    return values ? placed((t) => each[t]) : [];
   };
   const loss = () => {
     const spread = new Float64Array(count); // over so many characters a token's loss is spread
@@ -119,14 +121,8 @@ function measures({ track, share }, reading, at, by) {
     mean: () => overUnits(share, (units) => meanOver(units, (value) => value)),
     "below 0.1": () => overUnits(share, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value < 0.1 : NaN))),
     "above 0.9": () => overUnits(share, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value > 0.9 : NaN))),
-    "half-life": () => overUnits(does.keeps, halfLife),
+    "half-life": () => overUnits("keeps", halfLife),
   };
-}
-
-// Of each token once, wherever it is placed.
-function onceEach(count, placed, of) {
-  const values = Array.from({ length: count }, (_, t) => of(t));
-  return placed((t) => values[t]);
 }
 
 function meanOver(units, of) {

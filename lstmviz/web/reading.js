@@ -19,6 +19,7 @@ export class Opened {
 
 // What was read. A reading goes on from the one before: what a text has in common with its beginning is not read again.
 //   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows
+//   split         all pieces of a text, as it was typed
 //   dropped       how many pieces more there are, which are not read
 //   cut           whether the text had more characters than are looked at
 //   count         how many columns have been read; all of `likely`, `nll` and the trace is of these
@@ -28,7 +29,7 @@ export class Opened {
 export class Reading {
   constructor(opened) {
     Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
-    Object.assign(this, { text: "", pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [], given: [] });
+    Object.assign(this, { text: "", split: [], pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [], given: [] });
   }
 
   get count() { return this.trace.count; }
@@ -42,12 +43,11 @@ export class Reading {
   }
 
   begin(text) {
-    const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), pieces = reads.split(looked.text);
-    const end = reads.end;
-    if (!live.begins && pieces.length && pieces[0] !== reads.tokens[end]) pieces.unshift(reads.tokens[end]);
+    const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), split = reads.split(looked.text), end = reads.tokens[reads.end];
+    const pieces = !live.begins && split.length && split[0] !== end ? [end, ...split] : split;
     const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
-    Object.assign(this, { text, pieces: kept, ids, dropped, cut: looked.cut });
+    Object.assign(this, { text, split, pieces: kept, ids, dropped, cut: looked.cut });
     const rule = kept.length ? live.task.right : null, labels = rule && right(rule, kept).map((label) => says.ids.get(label) ?? null);
     this.right = live.task.asked_last && !known(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
   }
