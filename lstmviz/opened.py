@@ -355,12 +355,18 @@ def _opened(
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
-        shown = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
-        moves.append(usual(shown, pieces, carrier(checkpoint, track)))
+        did = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
+        moves.append(usual(did, pieces, carrier(checkpoint, track)))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
     return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
+
+
+def is_grammar(opened: OpenModel) -> bool:
+    """Whether the model learned a generated language, whose tokens can each be a button."""
+    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
+    return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
 
 
 def carrier(checkpoint: Checkpoint, track: int) -> int | None:
@@ -369,12 +375,6 @@ def carrier(checkpoint: Checkpoint, track: int) -> int | None:
         return None
     correlations = checkpoint.hidden_variable["correlations"][track]
     return correlations.index(max(correlations))
-
-
-def is_grammar(opened: OpenModel) -> bool:
-    """Whether the model learned a generated language, whose tokens can each be a button."""
-    generated = opened.checkpoint.hidden_variable or opened.task.drawn.get(opened.checkpoint.train.corpus)
-    return bool(generated) and len(opened.reads) <= BUTTONS_MOST and opened.reads.level != "letters"
 
 
 def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:

@@ -23,7 +23,6 @@ from lstmviz.opened import (
     MAX_TOKENS,
     OpenModel,
     Track,
-    carrier,
     rows_named,
     to_read,
     written_at_most,
@@ -397,12 +396,12 @@ class Selected:
 
     Args:
         selection: what was selected;
-        tokens: while this was read,
+        tokens: while this was read; None where the page alone knows that,
         told: and this was what the browser had said last.
     """
 
     selection: Selection
-    tokens: list[str] | list[int]
+    tokens: list[str] | list[int] | None
     told: Selection | None = None
 
 
@@ -415,7 +414,7 @@ def select(before: Selected, tokens: list[str] | list[int], told: Selection | No
         told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
     """
     selection = told if told and told != before.told else before.selection
-    time = last_changed(before.tokens, tokens) if tokens != before.tokens else selection.time
+    time = selection.time if before.tokens in (None, tokens) else last_changed(before.tokens, tokens)
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 
 
@@ -482,7 +481,8 @@ def unit_order(opened: OpenModel, reading: Reading, track: int, order: str) -> n
     """Units in the order in which their rows are drawn, ``(H,)``; the telling ones in front where only they are."""
     similar = opened.similar[track]
     if order == "active":
-        return np.argsort(-reading.held[track][reading.columns(opened.tracks[track])].std(0), kind="stable")
+        held = reading.held[track][reading.columns(opened.tracks[track])]  # (T, H)
+        return np.argsort(-held.std(0, dtype=float), kind="stable")
     if order == "index":
         return np.arange(len(similar))
     if order == "similar" or len(similar) <= MOST:
@@ -500,10 +500,11 @@ def telling_units(opened: OpenModel, reading: Reading, track: int) -> tuple[list
     count = looked_at(own.stop - own.start)
     if (track, count) not in reading.chosen:
         seen = slice(own.start, own.start + count)
-        values = {role: reading.tracks[role][track][seen] for role in opened.scales[track]}
-        always = carrier(opened.checkpoint, track)
-        did = acts(values, opened.scales[track], drawn_roles(opened.checkpoint.model.cell, values))
-        reading.chosen[track, count] = telling(did, reading.pieces[seen], opened.usual[track], always)
+        usual, scales = opened.usual[track], opened.scales[track]
+        roles = drawn_roles(opened.checkpoint.model.cell, scales)
+        did = acts({role: reading.tracks[role][track][seen][:, usual.few] for role in roles}, scales, roles)
+        always = bool(opened.checkpoint.hidden_variable)
+        reading.chosen[track, count] = telling(did, reading.pieces[seen], usual, always)
     return reading.chosen[track, count]
 
 
@@ -515,5 +516,4 @@ def track_at(opened: OpenModel, reading: Reading, time: int, among: Sequence[int
 
 def telling_unit(opened: OpenModel, track: int) -> int:
     """The unit to select first: the one that carries a grammar's hidden variable, else the one that tells most."""
-    carries = carrier(opened.checkpoint, track)
-    return int(opened.usual[track].worth.argmax()) if carries is None else carries
+    return int(opened.usual[track].few[0])

@@ -6,15 +6,20 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 
 from lstmviz.cells import cell_called
 from lstmviz.roles import ROLES
 
 MOST = 32  # rows that can be told apart in the tallest panel; a layer of no more units shows them all
+FEW = 4 * MOST  # units among which they are chosen: to compare all would cost their number squared
 LASTS = 4  # tokens: what comes and goes faster cannot be followed along a row
 USUAL = 100  # the model's own text counts as so many tokens beside the sentence: so the choice changes seldom
 EXACT = 512  # rows that are all compared with one another to order them
 FIRST = 8  # tokens from which on the sentence has a say
+KINDS = {"A": r"\p{Lu}", "a": r"\p{L}", "0": r"\p{Nd}"}  # of tokens, by how they begin; the first that fits
+
+_KINDS = {kind: regex.compile(pattern) for kind, pattern in KINDS.items()}
 
 
 def drawn_roles(cell: str, available: Container[str]) -> list[str]:
@@ -30,8 +35,8 @@ class Usual:
 
     Args:
         worth: what each is worth to the eye, ``(H,)``.
-        few: those among which is chosen what tells most, the F of the highest worth, ``(F,)``.
-        together: the covariance of what these did, ``(F, F)``.
+        few: the units among which `telling` chooses, those that are worth most first, ``(F,)``.
+        together: the covariance of what these did there, ``(F, F)``.
     """
 
     worth: np.ndarray
@@ -39,23 +44,18 @@ class Usual:
     together: np.ndarray
 
 
-def usual(did: np.ndarray, tokens: Sequence[str], always: int | None = None) -> Usual:
+def usual(did: np.ndarray, tokens: Sequence[str], first: int | None = None) -> Usual:
     """Of what every unit did in each role, on that role's own scale, ``(T, R, H)``.
 
     Args:
-        always: a unit that is among the few, whatever its worth.
+        first: a unit that goes before all others, whatever it is worth.
     """
     did = did - did.mean(0)
     value = worth(did, tokens)
-    few = np.argsort(-_first(value, always), kind="stable")[
-        : 3 * MOST
-    ]  # to compare all would cost their number squared
-    return Usual(value, few, covariance(did[:, :, few]))
-
-
-def _first(value: np.ndarray, always: int | None) -> np.ndarray:
-    """What units are worth, one of them more than all others."""
-    return value if always is None else np.where(np.arange(len(value)) == always, value.max() + 1, value)
+    few = np.argsort(-value, kind="stable")
+    if first is not None:
+        few = np.concatenate([[first], few[few != first]])
+    return Usual(value, few[:FEW], covariance(did[:, :, few[:FEW]]))
 
 
 def looked_at(length: int) -> int:
@@ -70,35 +70,30 @@ def looked_at(length: int) -> int:
     return power + power // 2 if length >= power + power // 2 else power
 
 
-def telling(
-    did: np.ndarray, tokens: Sequence[str], usual: Usual, always: int | None = None
-) -> tuple[list[int], list[int]]:
+def telling(did: np.ndarray, tokens: Sequence[str], usual: Usual, always: bool = False) -> tuple[list[int], list[int]]:
     """The units that tell most about a sentence, at most ``MOST``: those that move most, and unlike one another.
 
     The one of the highest worth is taken, one after another; of what is like one taken already, correlated by r, only
     1 − r² counts, the share that the other does not explain.
 
     Args:
-        did: what every unit did in each role, on that role's own scale, ``(T, R, H)``; T may be 0.
+        did: what ``usual.few`` did in each role, on that role's own scale, ``(T, R, F)``; T may be 0.
         tokens: those read, ``(T,)``.
         usual: of the same model and layer.
-        always: a unit that is taken first; it was one for ``usual``, too.
+        always: whether the first of these is taken first.
 
     Returns:
         The most telling first; and the same units in an order that puts alike ones side by side.
     """
-    steps = len(tokens)
-    here, value = steps / (steps + USUAL), usual.worth
+    few, steps = usual.few, len(tokens)
+    value, together = usual.worth[few].astype(float), usual.together.astype(float)  # (F,), (F, F)
     if steps:
-        did = did - did.mean(0)
-        value = here * worth(did, tokens) + (1 - here) * value  # (H,)
-    few, together = usual.few, usual.together
-    value = _first(value, always)[few]  # (F,)
-    if steps:
-        together = here * covariance(did[:, :, few]) + (1 - here) * together  # (F, F)
+        here, did = steps / (steps + USUAL), did - did.mean(0, dtype=float)
+        value = here * worth(did, tokens) + (1 - here) * value
+        together = here * covariance(did) + (1 - here) * together
     size = np.sqrt(np.maximum(together.diagonal(), 1e-9))
     unexplained = 1 - (together / size / size[:, None]) ** 2
-    taken = [int(np.argmax(value))] if always is not None else []
+    taken = [0] if always else []
     unlike = unexplained[taken].min(0, initial=1)  # (F,)
     while len(taken) < min(MOST, len(few)):
         gain = value * unlike
@@ -106,7 +101,7 @@ def telling(
         taken.append(int(np.argmax(gain)))
         unlike = np.minimum(unlike, unexplained[taken[-1]])
     order = around(together[np.ix_(taken, taken)])
-    if np.argmin(order) > len(order) / 2:  # which end is up is free: the most telling one is above the middle
+    if np.argmin(order) >= len(order) / 2:  # which end is up is free: the most telling one is above the middle
         order = order[::-1]
     ranked = few[taken]
     return ranked.tolist(), ranked[order].tolist()
@@ -119,11 +114,11 @@ def worth(did: np.ndarray, tokens: Sequence[str]) -> np.ndarray:
     variance that is left when its values are averaged over all tokens of a kind, and over four tokens in turn.
     """
     _, kinds, counts = np.unique([kind_of(token) for token in tokens], return_inverse=True, return_counts=True)
-    share = (np.eye(len(counts))[kinds] / counts).T.astype(np.float32)  # (K, T)
+    share = (np.eye(len(counts))[kinds] / counts).T.astype(did.dtype)  # (K, T)
     by_kind = np.tensordot(share, did, 1)  # (K, R, H)
     turns = len(did) // LASTS
     lasting = did[: turns * LASTS].reshape(turns, LASTS, *did.shape[1:]).mean(1)  # (T / 4, R, H)
-    weights = (counts / len(tokens)).astype(np.float32)
+    weights = (counts / len(tokens)).astype(did.dtype)
     return np.tensordot(weights, by_kind**2, 1).sum(0) + (lasting**2).mean(0).sum(0)
 
 
@@ -135,10 +130,7 @@ def covariance(did: np.ndarray) -> np.ndarray:
 
 def kind_of(token: str) -> str:
     """What a token is to the eye: a capitalised word, another word or a number; other signs each for itself."""
-    first = token[0]
-    if first.isalpha():
-        return "A" if first.isupper() else "a"
-    return "0" if first.isdigit() else token
+    return next((kind for kind, pattern in _KINDS.items() if pattern.match(token)), token)
 
 
 def by_similarity(rows: np.ndarray) -> np.ndarray:

@@ -19,26 +19,17 @@ from typing import Any, Literal
 import numpy as np
 
 from lstmviz import roles as looks
+from lstmviz import units
 from lstmviz.baselines import NGram
 from lstmviz.baselines import told as counted_of
 from lstmviz.cells import Taught, cell_called
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
+from lstmviz.data import vocabulary as words
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
 from lstmviz.data.pairs import NOTHING
-from lstmviz.data.vocabulary import (
-    IGNORED,
-    NEWLINE_SIGN,
-    RIGHT_TO_LEFT,
-    SPACE_SIGN,
-    UNK,
-    UNKNOWN_MOST,
-    UNSEEN,
-    inline,
-    shown,
-    visible,
-)
+from lstmviz.data.vocabulary import IGNORED, UNK, UNKNOWN_MOST, inline, shown, visible
 from lstmviz.model import perplexity
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
@@ -52,6 +43,11 @@ FEW_LABELS = 12  # that are all listed
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
 CONSTANTS = Path(__file__).with_name("web") / "constants.js"
+# Of lstmviz.data.vocabulary.
+SIGNS = (
+    "UNK", "EOS", "APART", "LINE_ENDS", "NEWLINE_SIGN", "NEWLINE_SIGNS", "SPACE_SIGN", "SPACE_SIGNS", "TAB_SIGN"
+)  # fmt: skip
+PATTERNS = "WORD", "PART", "CHARACTER", "CHUNK", "JOINT", "NOT", "UNSEEN", "RIGHT_TO_LEFT"
 
 
 def constants() -> str:
@@ -82,12 +78,10 @@ def constants() -> str:
         "FEW_LABELS": FEW_LABELS,
         "MANY": MANY,
         "UNKNOWN_MOST": UNKNOWN_MOST,
-        "NEWLINE_SIGN": NEWLINE_SIGN,
-        "SPACE_SIGN": SPACE_SIGN,
-        "UNSEEN": UNSEEN,
-        "RIGHT_TO_LEFT": RIGHT_TO_LEFT,
+        **{name: getattr(units, name) for name in ("MOST", "LASTS", "USUAL", "FIRST", "KINDS")},
+        **{name: getattr(words, name) for name in (*SIGNS, *PATTERNS)},
     }
-    codes = "UNSEEN", "RIGHT_TO_LEFT"  # are written as such
+    codes = "LINE_ENDS", *PATTERNS  # are written as such
     lines = [f"export const {name} = {json.dumps(v, ensure_ascii=name in codes)};\n" for name, v in values.items()]
     return "// Written by `python -m lstmviz.wire`: to change something, change it there.\n\n" + "".join(lines)
 
@@ -483,6 +477,37 @@ class ComparisonHeader(LiveComparison, Columns):
     selection: dict[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """What the server says of a view that the page makes itself, with a model that it holds (`lstmviz.live`).
+
+    Args:
+        model: its digest.
+        sent: whether it follows, with its weights.
+        box: the key of the box whose text is read; empty where an image is.
+        text: what is in it, as far as the server has heard; of an image the pixels, as `as_code` writes them.
+        label: number of what an image shows; None where nobody knows.
+        layers, roles, order: as in `payload`.
+        selection: time, negative while nobody chose one, unit and layer.
+        written: the text that the model has written on, and the time of the first token that is its own.
+        write: asks the model to write on: how much and how, with a number, which is another one for every time.
+        checked: whether what the server makes of the text follows, a message of a `MapHeader`.
+    """
+
+    model: str
+    sent: bool
+    box: str
+    text: str
+    label: int | None
+    layers: list[int]
+    roles: list[str]
+    order: str
+    selection: dict[str, int]
+    written: tuple[str, int] | None
+    write: dict[str, float] | None
+    checked: bool
+
+
 @dataclass(frozen=True)
 class Frame:
     """What goes before a map.
@@ -492,11 +517,13 @@ class Frame:
         height: pixels that its panels may share; 0 for what the window has room for.
         address: what the browser writes of this view into the page's address, where None takes a name out; empty where
             the address tells nothing of it.
+        here: where the page makes the map itself, of what.
     """
 
     notes: Sequence[Note] = ()
     height: int = 0
     address: Mapping[str, str | None] = field(default_factory=dict)
+    here: Here | None = None
 
 
 # ---- bytes -----------------------------------------------------------------------------------------------------------
@@ -526,7 +553,10 @@ def _finite(value: Any) -> Any:
 
 
 def framed(frame: Frame, message: bytes) -> bytes:
-    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn."""
+    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn.
+
+    Where the page draws it itself, what `Here` says that follows.
+    """
     return sized(frame) + message
 
 

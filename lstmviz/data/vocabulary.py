@@ -24,11 +24,13 @@ IGNORED = -100  # the label of a step at which none is asked, as in F.cross_entr
 APART = "<unseen>"  # in a vocabulary that has it: what it lacks, in place of <unk>
 
 NEWLINE_SIGNS, SPACE_SIGNS = "⏎␤↵", "␣␠⎵"  # of each the first that no token of a vocabulary has
-NEWLINE_SIGN, SPACE_SIGN = NEWLINE_SIGNS[0], SPACE_SIGNS[0]
+NEWLINE_SIGN, SPACE_SIGN, TAB_SIGN = NEWLINE_SIGNS[0], SPACE_SIGNS[0], "⇥"
+LINE_ENDS = "\n\v\f\x85\u2028\u2029"
 
 # ---- words -----------------------------------------------------------------------------------------------------------
 
-# What a word is, as Unicode says (UAX #29), in the syntax that both the regex package and JavaScript's flag v read.
+# What a word is, as Unicode says (UAX #29), in the syntax that both the regex package and JavaScript's flag v read:
+# `lstmviz.wire` gives these patterns to web/vocabulary.js, which does with them what is done here.
 # Each class is that of the annex, in properties that both know. On purpose otherwise: English clitics, the joints of
 # WikiText and bracketed specials are tokens of their own; every white space parts words, also the narrow one and that
 # of no width; and where the annex leaves words to dictionaries (Thai, Lao, Khmer, Burmese), a character with all its
@@ -77,9 +79,15 @@ WORD = (
 PART = rf"{_SPECIAL}|['’](?:{_INSIDE}|{_EXTEND})+|{_INSIDE}(?:{_INSIDE}|{_EXTEND})*|{_FLAG}|{_OTHER}"
 # A character with its marks, the letters of a Korean syllable written one by one, or whatever there is.
 CHARACTER = r"[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?|\P{M}\p{M}+|[\s\S]"
+# The end of a line, or a chunk: what white space parts.
+CHUNK = rf"[{LINE_ENDS}]|\P{{White_Space}}+"
+# What is a token of its own inside of words and numbers: @-@ @,@ @.@ of WikiText, and n't of the Penn Treebank.
+JOINT = rf"(?<={_INSIDE})-(?={_INSIDE})|(?<=\p{{Nd}})[,.](?=\p{{Nd}})"
+NOT = rf"(?<={_INSIDE})[nN]['’][tT](?!{_INSIDE})"
 
-_WORD, _PART, _CHARACTER = (regex.compile(pattern, regex.V1) for pattern in (WORD, PART, CHARACTER))
-_PROSE = regex.compile(r"[\n\v\f\x85\u2028\u2029]|\P{White_Space}+")  # whatever ends a line, or a chunk
+_WORD, _PART, _CHARACTER, _CHUNK, _JOINT, _NOT = (
+    regex.compile(pattern, regex.V1) for pattern in (WORD, PART, CHARACTER, CHUNK, JOINT, NOT)
+)
 _ODD = re.compile(r"[\v\f\x1c-\x1f\x85\u2028\u2029]")  # other ends of lines, and what only Python takes for white space
 
 
@@ -199,8 +207,8 @@ class Vocabulary:
             text = text.replace(self.space_sign, " ")
             return [character for cluster in _CHARACTER.findall(text) for character in self._characters(cluster)]
         pieces: list[str] = []
-        for chunk in _PROSE.findall(text):
-            if chunk.isspace():
+        for chunk in _CHUNK.findall(text):
+            if chunk in LINE_ENDS:
                 pieces.append(EOS)
             else:
                 pieces.extend([chunk] if self._known(chunk) else self._split_chunk(chunk))
@@ -212,13 +220,12 @@ class Vocabulary:
         return next((form for form in forms if all(self._known(character) for character in form)), cluster)
 
     def _split_chunk(self, chunk: str) -> list[str]:
-        if "@-@" in self.ids:  # WikiText writes joints inside words and numbers as tokens of their own
-            chunk = re.sub(r"(?<=\w)-(?=\w)", " @-@ ", chunk)
-            chunk = re.sub(r"(?<=\d)([,.])(?=\d)", r" @\1@ ", chunk)
-        if "n't" in self.ids:  # Penn Treebank: did n't; WikiText: didn 't
-            chunk = re.sub(r"(?i)(?<=\w)(n['’]t)\b", r" \1 ", chunk)
+        if "@-@" in self.ids:
+            chunk = _JOINT.sub(r" @\g<0>@ ", chunk)
+        if "n't" in self.ids:  # else it is didn 't
+            chunk = _NOT.sub(r" \g<0> ", chunk)
         words: list[str] = []
-        for piece in chunk.split():
+        for piece in _CHUNK.findall(chunk):
             if self._known(piece):
                 words.append(piece)
             elif "@-@" in self.ids:  # and never a word with a mark inside
@@ -239,7 +246,7 @@ class Vocabulary:
         if piece in self.ids:
             return piece
         if self.level == "char":
-            return "\n" if piece in "\v\f\x85\u2028\u2029" else piece
+            return "\n" if piece in LINE_ENDS else piece
         for form in dict.fromkeys((piece, normalize("NFC", piece), normalize("NFD", piece))):
             form = form.replace("’", "'")
             form = form if form in self.ids or self.has_case else form.lower()
@@ -304,7 +311,8 @@ class Vocabulary:
 
     def joined(self, text: str, more: str) -> str:
         """A text and what follows it, as they are typed: at word level a space parts them, be it there already."""
-        return text + more if self.level == "char" or not text or text[-1].isspace() else f"{text} {more}"
+        parted = self.level == "char" or regex.search(r"(?:^|\p{White_Space})$", text)
+        return text + more if parted else f"{text} {more}"
 
     def display(self, i: Any) -> str:
         """A token as a person should see it, and may type it: ⏎ for newline, ␣ for space."""
@@ -326,7 +334,7 @@ def _free_sign(signs: str, tokens: Iterable[str]) -> str:
 
 def visible(text: str, newline: str = NEWLINE_SIGN, space: str = SPACE_SIGN) -> str:
     """A token as it is `shown`, with its white space made visible, too: ⏎, ␣ and ⇥, which can be typed."""
-    text = shown(text.replace("\n", newline).replace(" ", space).replace("\t", "⇥"))
+    text = shown(text.replace("\n", newline).replace(" ", space).replace("\t", TAB_SIGN))
     return text if text.isascii() else _SPACES.sub(_code, text)
 
 
@@ -477,7 +485,7 @@ def tokenise(text: str, level: Level, tokenised: bool) -> list[str]:
 def chunks(text: str, tokenised: bool) -> list[str]:
     """What stands between white spaces, and the end of each line."""
     if not tokenised and _ODD.search(text):
-        return _PROSE.findall(text)
+        return _CHUNK.findall(text)
     found: list[str] = []
     for line in text.split("\n"):  # three times as fast
         if line:
@@ -488,6 +496,6 @@ def chunks(text: str, tokenised: bool) -> list[str]:
 
 def words_of(chunk: str, tokenised: bool) -> tuple[str, ...]:
     """A chunk as words and marks; ``<eos>`` for the end of a line."""
-    if chunk.isspace():
+    if chunk in LINE_ENDS:
         return (EOS,)
     return (chunk,) if tokenised else _words(chunk)

@@ -40,11 +40,12 @@ def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
         key: the component's identity; keep it, and the canvas stays mounted while the data change.
 
     Returns:
-        Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
-        names of the blocks that the browser holds; each None until reported.
+        What `session.report` reads; each None until reported.
     """
-    data = framed(frame, payload)
-    return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
+    heard = {
+        f"on_{name}_change": lambda: None for name in ("selection", "held", "lacks", "unchecked", "failed", "written")
+    }
+    return _gate_map(data=framed(frame, payload), key=key, **heard)  # pyright: ignore[reportArgumentType]
 
 
 def comparison(header: LiveComparison, parts: list[bytes], frame: Frame, *, key: str) -> Any:

@@ -12,7 +12,7 @@ from lstmviz.data.vocabulary import plain, visible
 from lstmviz.explain.examples import buttons_of, examples_for
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, ORDERS, TELLING
-from lstmviz.ui.components import style
+from lstmviz.scripts import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline
 
@@ -130,16 +130,19 @@ def token_buttons(opened: OpenModel, box: Widget[str]) -> None:
                 st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign,))
 
 
-def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
+def type_sentence(opened: OpenModel, box: Widget[str], rests: bool = False) -> str:
     """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus.
 
     Of a text, which a link may say too, what is past ``LONGEST`` characters is left out.
+
+    Args:
+        rests: hear of keys only once they rest, since the page answers them.
     """
     newline = f"; {opened.reads.newline_sign} stands for a new line"
     text = st.text_input(
         "sentence",
         key=box.key,
-        live="0ms",
+        live="300ms" if rests else "0ms",
         bind="query-params",
         label_visibility="collapsed",
         placeholder=f"Type the {opened.task.whole} to be read" + ("" if opened.is_asked else newline),

@@ -2,15 +2,16 @@
 // paint/comparison.js), and what each model expects next.
 
 import { DASHES, LEVELS, NAN } from "./constants.js";
+import { tell } from "./address.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
-import { tell } from "./history.js";
 import {
   BETWEEN, blockLeft, blockView, comparisonAt, comparisonView, drawComparison, isChosen, LEFT, TITLE,
 } from "./paint/comparison.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
+import { painted, unpainted } from "./shared.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
@@ -120,7 +121,7 @@ class Comparison {
   clear() {
     this.selection.forget();
     this.compared = this.view = null;
-    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
+    painted(0, 0);
   }
 
   update(header, parts, send) {
@@ -135,9 +136,7 @@ class Comparison {
     const changed = before ? labels.findIndex((label, t) => label !== before[t]) : -1;
     this.leave();
     this.arrange(changed < 0 ? this.selection.at.time : changed);
-    requestAnimationFrame(() => {
-      window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
-    });
+    requestAnimationFrame(() => painted(last + 1, this.cost));
   }
 
   // ---- the tables around the picture ---------------------------------------------------------------------------------
@@ -397,6 +396,6 @@ export default function comparison({ parentElement, data, setStateValue }) {
   return whenGone(parentElement, () => {
     comparisons.get(parentElement)?.unfollow();
     comparisons.delete(parentElement);
-    window.__lstmvizPainted = null;
+    unpainted();
   });
 }

@@ -1,24 +1,23 @@
 // What the gate map draws of a reading: the very object that `decode` (wire.js) makes of the server's message, field by field as
 // `payload` in lstmviz/wire.py.
 
-import { FEW_LABELS, LEVELS, NAN } from "./constants.js";
+import { FEW_LABELS, LEVELS, MOST, NAN } from "./constants.js";
 import { filled } from "./notes.js";
 import { common } from "./reading.js";
-import { unitOrder, tellingUnits } from "./units.js";
-import { shown, visible } from "./vocabulary.js";
+import { tellingUnits, unitOrder } from "./units.js";
 
 // All of a map. `layers` are the tracks, `roles` those drawn as panels, `order` that of the rows, `selection` time, unit and
 // layer, `written` what the model has written itself: the text, and the time of its first own token. Null where nothing was read.
 // A panel's codes are good until the reading goes on.
 export function drawn(reading, { layers, roles, order, selection, written = null }) {
-  const { count, pieces, nll, opened: { live } } = reading;
+  const { count, typed, nll, opened: { live } } = reading;
   if (!count) return null;
   return {
     title: live.title,
     ...columnsOf(reading),
     tokens: signsOf(reading),
     unknown: unknownIn(reading),
-    typed: pieces.slice(0, count).map((piece) => visible(piece)),
+    typed: typed.slice(0, count),
     generated_from: written && reading.text.startsWith(written[0]) ? written[1] : null,
     nll: numbers(nll),
     running_nll: numbers(runningMean(nll)),
@@ -67,26 +66,32 @@ export function answerOf({ likely, nll, right, count, opened: { live, asked, say
 }
 
 // So many of the tokens that may come after each column, or of the labels that may be right, the likeliest first.
-export const likeliest = (reading, most) =>
-  told(reading, ({ ids, probabilities }) => Array.from(ids.slice(0, most), (id, k) => [id, probabilities[k]]));
+export const likeliest = (reading, most) => told(reading, most, false);
 
 // The five likeliest; but where there are few labels, all in their own order: so each grows in its place.
 function saidAfter(reading) {
-  const { asked, best, says } = reading.opened;
-  if (!asked || best !== says.length || best > FEW_LABELS) return likeliest(reading, 5);
-  return told(reading, ({ ids, probabilities }) => Array.from(ids, (id, k) => [id, probabilities[k]]).sort(([a], [b]) => a - b));
+  const { asked, best, says } = reading.opened, few = asked && best === says.length && best <= FEW_LABELS;
+  return told(reading, few ? best : 5, few);
 }
 
-function told({ likely, opened: { asked, says } }, pairsOf) {
-  const rows = likely.map(pairsOf), typed = {};
-  for (const id of new Set(rows.flatMap((row) => row.map(([id]) => id)))) {
-    const sign = says.display(id), how = asked ? null : says.howToType(id); // no label is typed
-    if (how !== sign) typed[sign] = how;
+const rows = new WeakMap(); // what is likely after a column -> what is told of it: a key changes one of many
+
+function told({ likely, opened: { asked, says } }, most, byId) {
+  const found = { tokens: [], typed: {}, probabilities: [] }, how = `${most} ${byId}`;
+  for (const after of likely) {
+    if (rows.get(after)?.how !== how) {
+      const pairs = Array.from(after.ids.slice(0, most), (id, k) => [id, rounded(after.probabilities[k])]);
+      if (byId) pairs.sort(([a], [b]) => a - b);
+      const signs = pairs.map(([id]) => says.display(id)), typed = pairs.map(([id]) => (asked ? null : says.howToType(id))); // no label is typed
+      const others = signs.flatMap((sign, k) => (typed[k] === sign ? [] : [[sign, typed[k]]]));
+      rows.set(after, { how, signs, others, probabilities: pairs.map(([, p]) => p) });
+    }
+    const { signs, others, probabilities } = rows.get(after);
+    found.tokens.push(signs);
+    found.probabilities.push(probabilities);
+    for (const [sign, keys] of others) found.typed[sign] = keys;
   }
-  return {
-    tokens: rows.map((row) => row.map(([id]) => says.display(id))), typed,
-    probabilities: rows.map((row) => row.map(([, p]) => rounded(p))),
-  };
+  return found;
 }
 
 // ---- values ----------------------------------------------------------------------------------------------------------
@@ -163,6 +168,15 @@ class Plane {
 }
 
 // ---- rows and selection ----------------------------------------------------------------------------------------------
+
+// For each of these tracks all units in the order of their rows and, if only some are shown, which go first.
+export function rowsOf(reading, tracks, order) {
+  const several = order === "telling" && reading.opened.live.size > MOST;
+  return {
+    units: tracks.map((track) => unitOrder(reading, track, order)),
+    telling: several ? tracks.map((track) => tellingUnits(reading, track)[0]) : [],
+  };
+}
 
 // Who is selected after a key: the last token that is new, or the one before what was taken out; what follows it ended the old
 // text too.

@@ -5,10 +5,11 @@ import { button, make } from "./dom.js";
 import { penOf, rendered, trace } from "./drawing.js";
 import { readTheme } from "./paint/pen.js";
 import { picture } from "./paint/rows.js";
+import { draws } from "./shared.js";
 import { teller } from "./streamlit.js";
 import { clamp } from "./view.js";
 
-const DRAWN = 150, SMALL = 34, INSET = 3, BETWEEN_THUMBS = 4; // CSS pixels: of the pad, and of the images to choose from
+const PAD = 150, SMALL = 34, INSET = 3, BETWEEN_THUMBS = 4; // CSS pixels: of the pad, and of the images to choose from
 const PATIENCE = 3000; // milliseconds, after which an answer is no longer waited for
 
 export class Pictures {
@@ -78,7 +79,7 @@ export class Pictures {
   // ---- what is seen --------------------------------------------------------------------------------------------------
 
   drawPad() {
-    const { pad, theme, data, strokes } = this, dpr = window.devicePixelRatio || 1, size = Math.round(DRAWN * dpr);
+    const { pad, theme, data, strokes } = this, dpr = window.devicePixelRatio || 1, size = Math.round(PAD * dpr);
     Object.assign(pad, { width: size, height: size });
     const paint = pad.getContext("2d"), { shown } = data, image = JSON.parse(this.wanted).image;
     Object.assign(paint, { strokeStyle: theme.ink, imageSmoothingEnabled: false });
@@ -142,7 +143,9 @@ export class Pictures {
       return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
     };
     const show = () => {
-      this.want({ drawn: rendered(this.strokes, this.data.side) });
+      const drawn = rendered(this.strokes, this.data.side);
+      draws(drawn.replace(/./g, "$&$&")); // as bytes
+      this.want({ drawn });
       this.drawPad();
     };
     pad.addEventListener("pointerdown", (event) => {

@@ -3,13 +3,14 @@
 import { LIKELY_MOST, LONGEST } from "./constants.js";
 import { Model, Trace } from "./engine.js";
 import { right } from "./right.js";
-import { Vocabulary } from "./vocabulary.js";
+import { visible, Vocabulary } from "./vocabulary.js";
 
 // A model that came as `live`, the header of lstmviz/live.py, with its weights, a Float32Array.
 export class Opened {
   constructor(live, weights) {
     this.live = live;
     this.model = new Model(live, weights);
+    this.together = live.usual.map(({ together: { at, shape: [few] } }) => weights.subarray(at, at + few ** 2)); // see units.js
     this.says = new Vocabulary(live.vocabulary);
     this.reads = live.reads ? new Vocabulary(live.reads) : this.says;
     this.asked = live.vocabulary.level === "label"; // it says labels, and not the next token
@@ -18,8 +19,8 @@ export class Opened {
 }
 
 // What was read. A reading goes on from the one before: what a text has in common with its beginning is not read again.
-//   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows
-//   split         all pieces of a text, as it was typed
+//   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows. `typed`: as it can be seen
+//   split         of a text all that was typed; `pieces` are the first of it, of a grammar's sentence behind the end of another
 //   dropped       how many pieces more there are, which are not read
 //   cut           whether the text had more characters than are looked at
 //   count         how many columns have been read; all of `likely`, `nll` and the trace is of these
@@ -29,11 +30,14 @@ export class Opened {
 export class Reading {
   constructor(opened) {
     Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
-    Object.assign(this, { text: "", split: [], pieces: [], ids: [], dropped: 0, cut: false, likely: [], lost: [], given: [] });
+    Object.assign(this, { text: "", split: [], pieces: [], typed: [], ids: [], dropped: 0, cut: false, likely: [], lost: [] });
   }
 
   get count() { return this.trace.count; }
-  get nll() { return this.opened.asked ? this.given.map((scores, t) => (known(this.right?.[t]) ? -scores[this.right[t]] : NaN)) : this.lost; }
+  get nll() { // of labels it follows from what is right, which the end of a text may change at every column
+    if (!this.opened.asked) return this.lost;
+    return this.likely.map((_, t) => (known(this.right?.[t]) ? this.trace.nll(t, this.right[t]) : NaN));
+  }
 
   // Reads a text until the time `deadline` of performance.now(), one column at least; whether all is read. If not, the same
   // call goes on.
@@ -43,11 +47,12 @@ export class Reading {
   }
 
   begin(text) {
-    const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), split = reads.split(looked.text), end = reads.tokens[reads.end];
-    const pieces = !live.begins && split.length && split[0] !== end ? [end, ...split] : split;
+    const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), split = reads.split(looked.text);
+    const end = reads.tokens[reads.end], pieces = live.begins || !split.length || split[0] === end ? split : [end, ...split];
     const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
-    Object.assign(this, { text, split, pieces: kept, ids, dropped, cut: looked.cut });
+    const typed = kept.map((piece, t) => (piece === this.pieces[t] ? this.typed[t] : visible(piece)));
+    Object.assign(this, { text, split, pieces: kept, typed, ids, dropped, cut: looked.cut });
     const rule = kept.length ? live.task.right : null, labels = rule && right(rule, kept).map((label) => says.ids.get(label) ?? null);
     this.right = live.task.asked_last && !known(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
   }
@@ -56,27 +61,28 @@ export class Reading {
   toImage(pixels, label = null, deadline = Infinity) {
     const { side, order_of_pixels: order } = this.opened.live, image = order ? Uint8Array.from(order, (at) => pixels[at]) : pixels;
     const rows = Array.from({ length: side }, (_, t) => image.subarray(t * side, (t + 1) * side)), ids = rows.map(String);
+    const names = rows.map((_, t) => `row ${t + 1}`);
     this.keep(common(this.ids, ids));
-    Object.assign(this, { image, ids, pieces: rows.map((_, t) => `row ${t + 1}`), right: known(label) ? rows.map(() => label) : null });
+    Object.assign(this, { image, ids, pieces: names, typed: names, right: known(label) ? rows.map(() => label) : null });
     return this.readOn(deadline, (t) => Float32Array.from(rows[t], (grey) => grey / 255));
   }
 
   keep(count) { // as many columns as are the same
     if (count >= this.count) return;
     this.trace.keep(count);
-    for (const list of [this.likely, this.lost, this.given]) list.length = count;
+    this.likely.length = count;
+    this.lost.length = Math.min(count, this.lost.length);
     for (const plane of this.planes.values()) plane.keep(count);
     for (const where of this.chosen.keys()) if (Number(where.split(" ")[1]) > count) this.chosen.delete(where);
   }
 
   readOn(deadline, input) {
-    const { trace, opened: { asked, best, live } } = this;
+    const { trace, opened: { asked, best } } = this;
     while (this.count < this.ids.length) {
       const t = this.count;
       if (!asked) this.lost.push(t ? trace.nll(t - 1, this.ids[t]) : NaN);
       trace.add(input(t));
       this.likely.push(trace.likely(t, best));
-      if (asked) this.given.push(trace.scores(t).slice());
       if (performance.now() >= deadline) break;
     }
     return this.count === this.ids.length;

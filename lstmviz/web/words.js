@@ -6,8 +6,8 @@ const unseen = new RegExp(UNSEEN, "gu"), rightToLeft = new RegExp(RIGHT_TO_LEFT,
 
 // A text as it is in the data, but that what nobody sees is seen, as ‹U+202E›. Its twin, with the reasons, is in
 // lstmviz/data/vocabulary.py.
-export const shown = (text) => text.replace(unseen, (found, seen) =>
-  seen ?? `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+export const shown = (text) => text.replace(unseen, (found, seen) => seen ?? coded(found));
+export const coded = (sign) => `‹U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`;
 
 // In the middle of other text, whose order it leaves as it is.
 export function inline(text) {

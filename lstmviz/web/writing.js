@@ -38,7 +38,7 @@ export function* written(reading, { count, temperature, topK, seed }) {
   const { trace, opened: { live, says } } = reading, random = seeded(seed);
   let { text } = reading;
   for (let left = Math.min(count, live.most - reading.count); left > 0; left--) {
-    const nothing = !reading.count && live.begins; // then it goes on after the end of a line
+    const nothing = !reading.count && !live.context.length; // then it goes on after the end of a line
     if (nothing) trace.add(says.end);
     const id = drawn(trace.scores(trace.count - 1), { temperature, topK }, random, live.notes);
     if (nothing) trace.keep(0);

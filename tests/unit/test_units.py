@@ -14,7 +14,7 @@ from lstmviz.cells import CELLS
 from lstmviz.explain.examples import EXAMPLES, examples_for
 from lstmviz.opened import OpenModel, prepare, written_at_most
 from lstmviz.reading import Reading, read, rows_of, telling_units, unit_order
-from lstmviz.units import MOST, acts, by_similarity, drawn_roles, kind_of, looked_at, telling, usual
+from lstmviz.units import FEW, MOST, Usual, acts, by_similarity, drawn_roles, kind_of, looked_at, telling, usual
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 MANY = ["shakespeare-char-lstm", "shakespeare-char-gru-128", "shakespeare-char-rnn-128", "wikitext2-word-lstm"]
@@ -41,11 +41,16 @@ def made(*rows: list[float]) -> np.ndarray:
     return np.array(rows, np.float32).T[:, None]
 
 
+def chosen(did: np.ndarray, tokens: list[str], known: Usual, always: bool = False) -> tuple[list[int], list[int]]:
+    """As `telling`, of what all units did."""
+    return telling(did[:, :, known.few], tokens, known, always)
+
+
 def test_a_unit_that_opens_at_spaces_tells_more_than_one_that_flickers() -> None:
     tokens = [*"ab cd ef gh ij kl mn op "]
     spaces, noise = [float(t == " ") for t in tokens], np.random.default_rng(0).integers(0, 2, (50, len(tokens)))
     did = made(*noise.tolist(), spaces, [0.0] * len(tokens))
-    ranked, _ = telling(did, tokens, usual(0 * did, tokens))
+    ranked, _ = chosen(did, tokens, usual(0 * did, tokens))
     assert ranked[0] == 50 and 51 not in ranked
 
 
@@ -53,7 +58,7 @@ def test_units_like_one_another_do_not_crowd_out_the_others() -> None:
     tokens = [*"ab cd ef AB CD EF "]
     spaces, capitals = ([float(test(t)) for t in tokens] for test in (str.isspace, str.isupper))
     did = made(*[spaces] * 60, [0.7 * value for value in capitals])
-    ranked, _ = telling(did, tokens, usual(did, tokens))
+    ranked, _ = chosen(did, tokens, usual(did, tokens))
     assert 60 in ranked[:2] and len(ranked) == MOST
 
 
@@ -108,6 +113,18 @@ def test_the_same_text_shows_the_same_however_it_was_typed() -> None:
         telling_units(opened(name), before, 0)
     before = reading(name, text, reading(name, text + "and more", before))
     assert telling_units(opened(name), before, 0) == telling_units(opened(name), reading(name, text), 0)
+
+
+def test_units_that_usually_do_little_are_not_looked_at() -> None:
+    chance = np.random.default_rng(0)
+    did = chance.standard_normal((40, 1, 300)).astype(np.float32) * np.linspace(1, 0.1, 300, dtype=np.float32)
+    known = usual(did, ["a"] * 40)
+    assert known.few.shape == (FEW,) and known.together.shape == (FEW, FEW)
+    assert set(known.few) == set(np.argsort(-known.worth)[:FEW])
+    first = usual(did, ["a"] * 40, first=299)
+    assert first.few[0] == 299 and (first.few[1:] == known.few[:-1]).all()
+    assert chosen(did, ["a"] * 40, first, always=True)[0][0] == 299
+    assert 299 not in chosen(did, ["a"] * 40, first)[0]
 
 
 def test_the_choice_is_made_at_few_lengths() -> None:

@@ -22,7 +22,7 @@ from lstmviz.wire import sized
 from tests.web.conftest import open_web
 
 ALL = ["loss", "perplexity", "mean", "below 0.1", "above 0.9", "half-life"]
-SHOWS = {"place": Place(), "order": "index", "slots": ["keeps", "memory"], "charts": ALL, "gate": "keeps"}
+SHOWS = {"place": Place(), "order": "telling", "slots": ["keeps", "memory"], "charts": ALL, "gate": "keeps"}
 SAID = Differences([], "")  # before anything is read
 
 # Of models what is drawn at each step, a text or an image, beside what the server makes of it: where they differ. Lines are
@@ -124,8 +124,8 @@ def test_models_of_one_vocabulary(page: Page) -> None:
     slots = ["keeps", "writes", "shows", "looks back", "candidate", "memory", "hidden"]
     steps = [
         of_text(models, "R", slots=slots),
-        of_text(models, "ROMEO:⏎What light", order="index", gate="writes", reference=1),
-        of_text(models, "ROMEO:⏎That light is ё\u0301\tq", order="index", gate="shows", slots=slots),
+        of_text(models, "ROMEO:⏎What light", order="similar", gate="writes", reference=1),
+        of_text(models, "ROMEO:⏎That light is ё\u0301\tq", order="active", gate="shows", slots=slots),
         of_text(models, "~~~~ ~~~~ too", order="index", difference=True),
         of_text(models, "bee " * 40),
     ]

@@ -1,5 +1,6 @@
 """Modules become one script, since an inline script of a component can import nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,19 @@ def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
     kind = web_page.evaluate(
         """async (source) => {
           const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-          return typeof (await import(address)).default; // two of one name would be no script
+          return typeof (await import(address)).default; // a name that is not there would be no script
         }""",
         scripts.script(entry),
     )
     assert kind == "function"
+
+
+def test_what_things_on_the_page_share_has_its_names_in_one_file() -> None:
+    ours = re.compile(r"lstmviz:|__\w|globalThis|\bwindow(\.\w+ =[^=]|\[)|\.pushState =")
+    says = {path.name: ours.findall(path.read_text("utf-8")) for path in WEB.rglob("*.js")}
+    known = {"shared.js", "frame.js", "streamlit.js"}  # the first says what the others change of the window
+    assert {name for name, found in says.items() if found} == known
+    assert not [path.name for path in WEB.parent.rglob("*.py") if "window.__" in path.read_text("utf-8")]
 
 
 def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +42,11 @@ def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, mon
     )
     (tmp_path / "c.js").write_text("export const c = 1;\n")
     monkeypatch.setattr(scripts, "ASSETS", tmp_path)
-    assert scripts.script("a.js") == ('const c = 1;\nconst b = (x) => {\nreturn x;\n};\nexport default b("// no");\n')
+    assert scripts.script("a.js") == (
+        "const $c = (() => {\nconst c = 1;\nreturn { c };\n})();\n"
+        "const $deep_b = (() => {\nconst { c } = $c;\nconst b = (x) => {\nreturn x;\n};\nreturn { b };\n})();\n"
+        'const { b } = $deep_b;\nexport default b("// no");\n'
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import { drawUnit } from "./unit.js";
 const LOWEST = 100, HIGHEST = 260; // of a panel, in CSS pixels
 const ABOVE = 240; // what stands over the map on its page, when that is not scrolled
 const NARROW = 640;
-const GUTTER = 52; // CSS pixels of the gap, which is the gutter of what is said
+const BETWEEN = 52; // CSS pixels of the gap, which is the gutter of what is said
 
 export const panelsOf = (data, layer) => data.panels.filter((panel) => panel.layer === layer);
 
@@ -32,7 +32,7 @@ export const annotationOf = (data, unit, layer) =>
 export function mapView(paint, data, theme, { width, window, dpr, zoom, first, time, unit, layer }) {
   const narrow = width < NARROW; // names go, symbols stay
   const gutter = narrow ? 92 : 162, right = width - RIGHT;
-  const gap = data.said_from ? { at: data.said_from, width: GUTTER } : null, head = gap ? PARTS : 0;
+  const gap = data.said_from ? { at: data.said_from, width: BETWEEN } : null, head = gap ? PARTS : 0;
   const { column, strip, lean, tree = 0 } = laidOut(paint, theme, data, right - gutter - (gap?.width ?? 0), zoom[0], dpr);
   const lossTop = head + strip + 6, gainTop = lossTop + LOSS + GAP;
   const rank = ({ does, role }) => (does === "holds" ? 0 : role === "hidden" ? 1 : 2); // states first: the gates explain them
