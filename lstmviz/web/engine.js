@@ -1,6 +1,6 @@
 // Runs a model in the page: its cell's equations as they are written, on the weights that lstmviz/live.py sends with them.
 
-import { evaluate, operationsOf, OPERATIONS, product, symbolsOf } from "./equations.js";
+import { evaluate, operationsOf, OPERATIONS, product, symbolsOf, text } from "./equations.js";
 
 const TOKENS_KEPT = 512; // of which is kept what the first layer makes of the token alone
 const SCORES_KEPT = 1 << 20; // numbers
@@ -40,7 +40,7 @@ export class Model {
 
   begun(x) {
     const env = Object.assign(Object.create(this.layers[0]), { x });
-    for (const tree of this.ofInput) evaluate(tree, env);
+    for (const [name, tree] of this.ofInput) env[name] = evaluate(tree, env, true);
     return env;
   }
 
@@ -56,14 +56,15 @@ export class Model {
   }
 }
 
-// The parts of the equations that depend on x and weights alone, the largest that there are.
+// What depends on x and weights alone, by symbol, or by the text of a part of an equation: the largest parts that there are.
 function ofInput(lines, weights) {
   const known = new Set(["x", ...Object.keys(weights)]);
   const alone = (tree) => symbolsOf(tree).every((symbol) => known.has(symbol));
-  const parts = (tree) => (!Array.isArray(tree) ? [] : alone(tree) ? [tree] : tree.slice(1).flatMap(parts));
+  const parts = (tree) => (!Array.isArray(tree) ? [] : alone(tree) ? [[text(tree), tree]] : tree.slice(1).flatMap(parts));
   return lines.flatMap(([symbol, tree]) => {
-    if (alone(tree)) known.add(symbol);
-    return parts(tree);
+    if (!alone(tree)) return parts(tree);
+    known.add(symbol);
+    return [[symbol, tree]];
   });
 }
 
@@ -136,7 +137,7 @@ export class Trace {
       env = k ? Object.assign(Object.create(model.layers[k]), { x: this.tracks[k - 1].hidden.at(count) }) : Object.create(env);
       env.first = +(count + this.before === 0);
       for (const [role, symbol] of Object.entries(states)) env[`${symbol}'`] = track[role].at(count - 1);
-      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env);
+      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
       for (const [role, symbol] of this.roles) track[role].put(count, env[symbol]);
     });
     this.count++;
@@ -148,10 +149,23 @@ export class Trace {
     return values.subarray(size, (this.count + 1) * size);
   }
 
-  // What every unit holds, as the cell says it, (count × units).
+  // What every unit does, as the cell says it ("keeps", "holds", see `Does` in lstmviz/wire.py), (count × units); NaN where the
+  // step before is needed and is no column. Null where the cell does nothing of the kind.
+  does(track, what) {
+    const tree = this.model.live.does[what], asked = symbolsOf(tree), env = {};
+    if (tree === null) return null;
+    for (const [role, symbol] of this.roles) {
+      const { size } = this.tracks[track][role], values = this.values(track, role);
+      if (asked.includes(symbol)) env[symbol] = values;
+      if (!asked.includes(`${symbol}'`)) continue;
+      const before = (env[`${symbol}'`] = new Float32Array(values.length).fill(NaN));
+      before.set(values.subarray(0, -size), size);
+    }
+    return Float32Array.from(evaluate(tree, env));
+  }
+
   held(track) {
-    const { live } = this.model, env = Object.fromEntries(this.roles.map(([role, symbol]) => [symbol, this.values(track, role)]));
-    return Float32Array.from(evaluate(live.does.holds, env));
+    return this.does(track, "holds");
   }
 
   // ln p of every token, or label, after a column; -1 is before the first.

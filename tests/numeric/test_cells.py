@@ -8,6 +8,7 @@ prints, at its end, the table of which cell has which proof.
 import pytest
 import torch
 from torch import Tensor, as_tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from lstmviz.cells import CELLS, Cell
 from lstmviz.cells.equations import evaluate, parse, parts, text
@@ -232,6 +233,25 @@ def test_the_equations_are_the_step(name, begins):
             assert_same(found, stepped)
             assert_same(found, {key: recorded[t] for key, recorded in record.items()}, 1e-11)
             state = after
+
+
+@proof("traced")
+@torch.no_grad()
+def test_the_equations_are_the_operations_that_a_step_runs(name):
+    """What torch saw of ``project`` and ``step``, operation by operation, gives what the tree gives."""
+    cell = make_cell(name)
+    inputs, state = random_inputs(cell)
+
+    def step(x: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        after, gates = cell.step(cell.project(x[None])[0], state, cell.recurrent(x[None]))
+        return {**gates, **after}
+
+    traced = make_fx(step)(torch.zeros_like(inputs[0]), cell.initial_state(B))
+    for x, before in [(inputs[0], cell.initial_state(B)), *((x, state) for x in inputs)]:
+        values = cell.by_equations(x, before)
+        found = {role: evaluate(parse(symbol), values) for role, symbol in cell.symbols.items()}
+        stepped = traced(x, before)
+        assert_same({role: as_tensor(found[role]).to(x).expand_as(stepped[role]) for role in found}, stepped)
 
 
 @proof("equations")
