@@ -421,7 +421,6 @@ class LiveComparison:
     """What is said of several models side by side, whatever they read: all that the browser needs to answer each key.
 
     Args:
-        live: whether it can, given the models.
         most: tokens that are read.
         height: of the picture, in CSS pixels.
         models: side by side.
@@ -438,7 +437,6 @@ class LiveComparison:
         sentences: name -> what may be said of a text, with places in braces; empty where that is nothing.
     """
 
-    live: bool
     most: int
     height: int
     models: Sequence[LiveModel]
@@ -479,33 +477,42 @@ class ComparisonHeader(LiveComparison, Columns):
 
 @dataclass(frozen=True, kw_only=True)
 class Here:
-    """What the server says of a view that the page makes itself, with a model that it holds (`lstmviz.live`).
+    """What the server says of a view that the page makes itself, with models that it holds (`lstmviz.live`).
 
     Args:
-        model: its digest.
-        sent: whether it follows, with its weights.
+        models: their digests.
+        sent: those that follow, with their weights.
         box: the key of the box whose text is read; empty where an image is.
-        text: what is in it, as far as the server has heard; of an image the pixels, as `as_code` writes them.
+        text: what is in it, as far as the server has heard; of an image the pixels, two hexadecimal digits each.
         label: number of what an image shows; None where nobody knows.
-        layers, roles, order: as in `payload`.
-        selection: time, negative while nobody chose one, unit and layer.
-        written: the text that the model has written on, and the time of the first token that is its own.
-        write: asks the model to write on: how much and how, with a number, which is another one for every time.
-        checked: whether what the server makes of the text follows, a message of a `MapHeader`.
+        selection: time, negative while nobody chose one, unit and layer or model.
+        checked: whether what the server makes of the text follows: a message of a `MapHeader`, or one a model.
     """
 
-    model: str
-    sent: bool
+    models: list[str]
+    sent: list[str]
     box: str
     text: str
     label: int | None
+    selection: dict[str, int]
+    checked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapHere(Here):
+    """And of a gate map.
+
+    Args:
+        layers, roles, order: as in `payload`.
+        written: the text that the model has written on, and the time of the first token that is its own.
+        write: asks the model to write on: how much and how, with a number, which is another one for every time.
+    """
+
     layers: list[int]
     roles: list[str]
     order: str
-    selection: dict[str, int]
     written: tuple[str, int] | None
     write: dict[str, float] | None
-    checked: bool
 
 
 @dataclass(frozen=True)
@@ -560,14 +567,15 @@ def framed(frame: Frame, message: bytes) -> bytes:
     return sized(frame) + message
 
 
-def side_by_side(header: LiveComparison, parts: Sequence[bytes], frame: Frame) -> bytes:
+def side_by_side(header: LiveComparison, parts: Sequence[bytes], frame: Frame, models: bytes = b"") -> bytes:
     """What the comparison reads: its header with what the frame says, and a message a model, after its length.
 
     Args:
-        header: a `ComparisonHeader`, but where nothing was read.
+        header: a `ComparisonHeader`, but where nothing was read, or the page reads itself.
+        models: what `Here` says that follows.
     """
-    text = sized(header, notes=frame.notes, address=frame.address)
-    return text + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
+    text = sized(header, notes=frame.notes, address=frame.address, here=frame.here)
+    return text + models + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
 
 
 def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:

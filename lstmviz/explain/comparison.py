@@ -69,7 +69,7 @@ class View:
 
 
 def live_comparison(
-    models: Sequence[Entrant], facts: Differences, kin: list[int], reference: int, view: View, live: bool = False
+    models: Sequence[Entrant], facts: Differences, kin: list[int], reference: int, view: View
 ) -> LiveComparison:
     """What is said of several models side by side, whatever they read.
 
@@ -78,12 +78,10 @@ def live_comparison(
         facts: what differs between them.
         kin: numbers that two of them share if their units correspond.
         reference: number of the model that the others are compared with.
-        live: whether all of these models can run in the page; what is laid over their losses cannot.
     """
     taken = [_drawn(model, view.place, view.slots) for model in models]
     beside = next((model.beside.name for model in models if model.beside), "")
     return LiveComparison(
-        live=live and not beside,
         most=tokens_at_most(sum(model.opened.width for model in models)),
         height=760,
         models=[

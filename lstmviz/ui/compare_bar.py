@@ -114,7 +114,7 @@ def chart_controls(opened: OpenModel) -> tuple[list[str], str]:
 def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGram], place: Place) -> None:
     """The tables of what is compared; made only when asked for."""
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
-    compared, text = side_by_side(entrants(opened, beside), readings().compare), SENTENCE.value() or ""
+    compared, text = side_by_side(entrants(opened, beside), readings().read_all()), SENTENCE.value() or ""
     models = {str(address): each for address, each in opened.items()}
     offer("models (Markdown)", "models.md", lambda: markdown(models_table(models)))
     offer("models (CSV)", "models.csv", lambda: as_csv(models_table(models)))

@@ -9,14 +9,16 @@ import { clamp } from "./view.js";
 
 const EOS = "<eos>", UNK = "<unk>";
 
-// What compare.js draws of a message: its header, and a gate map's data a model. {time, unit, model} are selected.
-export function compared(live, readings, selection) {
-  const { labels, at, by } = sharedAxis(readings), unknown = readings.map(unknownIn);
+// What compare.js draws of a message: its header, and a gate map's data a model. {time, unit, model} are selected. Of a text that
+// is read in parts the `axis` is that of all, and what all models have read of it is shown.
+export function compared(live, readings, selection, axis = sharedAxis(readings)) {
+  const { by, before } = axis, count = readOf(axis, readings), labels = axis.signs.slice(0, count);
+  const at = axis.at.map((each) => each.slice(0, count)), unknown = readings.map(unknownIn);
   const measured = live.models.map((model, k) => measures(model, readings[k], at[k], by));
   const header = {
     ...columnsOf(readings[0]), ...(by === "character" && { level: "char", noun: "character" }), ...live,
-    labels: labels.signs, count: labels.typed, selection, note: noteOn(live, readings, by),
-    unknown: labels.signs.map((_, a) => unknown.some((those, k) => at[k][a] >= 0 && those[at[k][a]])),
+    labels, count: count - before, selection, note: noteOn(live, readings, by),
+    unknown: labels.map((_, a) => unknown.some((those, k) => at[k][a] >= 0 && those[at[k][a]])),
     models: live.models.map((model, k) => ({
       ...model, at: at[k], loss: measured[k].loss(), differences: differencesOf(live, readings, k),
     })),
@@ -40,17 +42,14 @@ function partOf(live, readings, k) {
 
 // ---- one axis --------------------------------------------------------------------------------------------------------
 
-// The positions that all models share, their tokens or, where they split the text differently, its characters: `labels`, of
-// which so many were `typed`; `by` what they are; and `at` each model's token at each, -1 where none stands.
+// The positions that all models share, their tokens or, where they split the text differently, its characters: their `signs`, of
+// which the first, if `before` is 1, stands before what was typed; `by` what they are; and `at` each model's token at each, -1
+// where none stands.
 export function sharedAxis(readings) {
   const [first] = readings;
-  if (first.image) {
-    const at = first.pieces.slice(0, Math.min(...readings.map(({ count }) => count))).map((_, t) => t);
-    return { labels: { signs: at.map((t) => first.pieces[t]), typed: at.length }, at: readings.map(() => at), by: "row" };
-  }
+  if (first.image) return { signs: first.pieces, before: 0, at: readings.map(() => first.pieces.map((_, t) => t)), by: "row" };
   const begun = readings.map(({ ids, dropped, split }) => ids.length + dropped - split.length); // tokens before what was typed
-  const before = begun.some(Boolean) ? [NEWLINE_SIGN] : []; // a column for that
-  const whole = readings.map(({ count }, k) => Math.max(0, count - begun[k]));
+  const before = begun.some(Boolean) ? [NEWLINE_SIGN] : [], whole = readings.map(({ ids }, k) => ids.length - begun[k]);
   const alike = readings.every(({ split }) => split.length === first.split.length && split.every((piece, t) => piece === first.split[t]));
   let signs, tokens;
   if (alike) {
@@ -67,8 +66,14 @@ export function sharedAxis(readings) {
     });
   }
   const at = tokens.map((each, k) => [...before.map(() => (begun[k] ? 0 : -1)), ...each]);
-  return { labels: { signs: [...before, ...signs], typed: signs.length }, at, by: alike ? "token" : "character" };
+  return { signs: [...before, ...signs], before: before.length, at, by: alike ? "token" : "character" };
 }
+
+// How many positions of an axis all have read; none where one has read nothing.
+export const readOf = ({ at }, readings) => Math.min(...readings.map(({ count }, k) => {
+  const end = count ? at[k].findIndex((t) => t >= count) : 0;
+  return end < 0 ? at[k].length : end;
+}));
 
 // A token as it can be seen: a known one as the vocabulary writes it, an unknown one as it was typed.
 const signAt = ({ ids, pieces, opened: { reads } }, t) => (ids[t] === reads.ids.get(UNK) ? pieces[t] : reads.display(ids[t]));

@@ -1,5 +1,5 @@
-// A model that answers in the page: it hears every key in the sentence box, and every stroke of a drawing, and draws the map
-// of it at once. The server says which model it is and how it is shown, and hears of the text once the keys rest.
+// Models that answer in the page: they hear every key in the sentence box, and every stroke of a drawing, and what they make of
+// it is drawn at once. The server says which they are and how they are shown, and hears of the text once the keys rest.
 
 import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
@@ -109,22 +109,25 @@ export class Here {
     this.writing = null;
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.reading = null;
+    this.view = this.readings = null;
   }
 
   // A message of the server: its frame, and what follows.
   hear(frame, bytes, send) {
-    const { here } = frame, first = here.model !== this.view?.model;
+    const { here } = frame, first = `${here.models}` !== `${this.view?.models}`;
     let at = 0;
-    if (here.sent) at = keepModel(here.model, bytes);
-    if (!heldModels().has(here.model)) return send("lacks", [here.model, performance.now()]);
+    for (const digest of here.sent) at += keepModel(digest, bytes.subarray(at));
+    const lacked = here.models.find((digest) => !heldModels().has(digest));
+    if (lacked) return send("lacks", [lacked, performance.now()]);
     if (first) {
-      Object.assign(this, { typed: new Typed(), reading: new Reading(heldModels().get(here.model)), checked: false, drew: false, changed: Infinity, written: null, problem: null });
+      Object.assign(this, { typed: new Typed(), readings: this.begin(frame), checked: false, drew: false, wanted: null, written: null, problem: null });
       this.map.selection.forget();
     }
     Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
     this.typed.hear(given(here));
-    this.map.selection.learn(here.selection);
+    const { selection } = this.map, time = selection.at?.time;
+    selection.learn(here.selection);
+    if (selection.at.time !== time) this.wanted = selection.at.time;
     if (here.checked) this.check(bytes.subarray(at));
     this.show();
     if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
@@ -149,45 +152,73 @@ export class Here {
   // Read on for a part of this frame, draw, and go on in the next.
   show() {
     cancelAnimationFrame(this.next);
-    const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
-    if (this.drew && view.box && before !== reading.ids) this.changed = lastChanged(before, reading.ids);
-    if (reading.count > this.changed) { // what a key changed is selected, as soon as it is read
-      map.selection.keep({ time: this.changed });
-      this.changed = Infinity;
+    const { map, view, readings, typed: { text }, tokens: before } = this, slice = SLICE / readings.length;
+    const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
+    const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
+    if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens);
+    if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
+    if (this.wanted !== null && count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
+      map.selection.keep({ time: this.wanted });
+      this.wanted = null;
     }
-    const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
-    this.drew = Boolean(data);
-    const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
-    map.link.hidden = false;
-    map.show({ ...frame, notes }, data, this.send);
+    this.draw();
+    this.drew = count > 0;
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }
 
   // The keys rest: the address says what is selected, and the server may look whether the page reckons right.
   rested() {
-    const { map, reading, frame } = this, { at } = map.selection;
-    if (!map.data || !at) return;
-    map.tell({ ...frame.address, ...linked(at, reading.count - 1) });
+    const { map, frame, view, count, readings } = this, { at } = map.selection;
+    if (!this.drew || !at) return;
+    map.tell({ ...frame.address, ...this.linked(at, count - 1) });
     if (loading()) return this.later();
-    if (!this.checked && reading.count < CHECKED_MOST) this.send("unchecked", this.view.model);
+    if (this.checked || Math.max(...readings.map((reading) => reading.count)) >= CHECKED_MOST) return;
+    this.checked = true; // once
+    this.send("unchecked", view.models);
   }
 
   // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
   check(bytes) {
-    const { view, send } = this, there = decode(bytes, new Map()), reading = new Reading(heldModels().get(view.model));
-    readOn(reading, view, given(view));
-    const far = apart(drawn(reading, { ...view, selection: there.selection }), there);
-    this.checked = true;
-    if (far <= FAR) return;
-    console.warn(`lstmviz: this page and the server differ by ${far} for the model ${view.model}; the server answers`);
-    send("failed", view.model);
+    const { view, send, frame } = this, readings = this.begin(frame);
+    for (const reading of readings) readOn(reading, view, given(view));
+    this.pairs(readings, bytes).forEach(([here, there], k) => {
+      const far = apart(here, there), digest = view.models[k];
+      if (far <= FAR) return;
+      console.warn(`lstmviz: this page and the server differ by ${far} for the model ${digest}; the server answers`);
+      send("failed", digest);
+    });
+  }
+
+  // ---- what one map has otherwise than several: see together.js --------------------------------------------------------
+
+  begin({ here }) { return here.models.map((digest) => new Reading(heldModels().get(digest))); }
+
+  // By what two texts differ, and how many columns are read.
+  columns() {
+    const [{ ids, count }] = this.readings;
+    return { tokens: ids, count };
+  }
+
+  draw() {
+    const { map, view, readings: [reading], frame } = this;
+    const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
+    map.link.hidden = false;
+    map.show({ ...frame, notes }, drawn(reading, { ...view, selection: map.selection.at, written: this.written }), this.send);
+  }
+
+  linked(at, last) { return linked(at, last); }
+
+  // Of each model what the page makes of the text that the server has read, and what the server does.
+  pairs([reading], bytes) {
+    const there = decode(bytes, new Map());
+    return [[drawn(reading, { ...this.view, selection: there.selection }), there]];
   }
 
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, reading } = this, from = reading.count, texts = written(reading, { count, temperature, topK, seed });
+    const { view, readings: [reading] } = this, from = reading.count, texts = written(reading, { count, temperature, topK, seed });
     const writing = (this.writing = { text: this.typed.text });
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);

@@ -28,8 +28,8 @@ export class Opened {
 //   right         where labels are said, which is right at each column, null where nothing is asked; null where nobody knows
 //   image         the pixels, in the order in which they are read; null of a text
 export class Reading {
-  constructor(opened) {
-    Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
+  constructor(opened, most = opened.live.most) { // tokens of a text
+    Object.assign(this, { opened, most, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
     Object.assign(this, { text: "", split: [], pieces: [], typed: [], ids: [], dropped: 0, cut: false, likely: [], lost: [] });
   }
 
@@ -49,7 +49,7 @@ export class Reading {
   begin(text) {
     const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), split = reads.split(looked.text);
     const end = reads.tokens[reads.end], pieces = live.begins || !split.length || split[0] === end ? split : [end, ...split];
-    const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
+    const dropped = Math.max(0, pieces.length - this.most), kept = pieces.slice(0, this.most), ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
     const typed = kept.map((piece, t) => (piece === this.pieces[t] ? this.typed[t] : visible(piece)));
     Object.assign(this, { text, split, pieces: kept, typed, ids, dropped, cut: looked.cut });

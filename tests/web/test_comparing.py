@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,41 +26,41 @@ ALL = ["loss", "perplexity", "mean", "below 0.1", "above 0.9", "half-life"]
 SHOWS = {"place": Place(), "order": "telling", "slots": ["keeps", "memory"], "charts": ALL, "gate": "keeps"}
 SAID = Differences([], "")  # before anything is read
 
-# Of models what is drawn at each step, a text or an image, beside what the server makes of it: where they differ. Lines are
-# compared as far as their charts go.
+# Of models what is drawn at each step, a text or an image, beside what the server makes of it: where they differ. Lines
+# are compared as far as their charts go.
 COMPARE = """async ({ models, steps }) => {
   const { Opened, Reading } = await import("/reading.js"), { compared, saidOver } = await import("/comparing.js");
-  const { decode } = await import("/wire.js"), found = [];
+  const { decode } = await import("/wire.js"), { clamp } = await import("/view.js"), found = [];
   const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
   const differ = (a, b, path, near) => {
-    if (typeof a === "number" && typeof b === "number") near(a, b) || found.push(`${path}: ${a} ${b}`);
-    else if (typeof a !== "object" || typeof b !== "object" || a === null || b === null)
-      a === b || (a === null && Number.isNaN(b)) || found.push(`${path}: ${JSON.stringify(a)} ${JSON.stringify(b)}`);
-    else for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) differ(a[name], b[name], `${path}.${name}`, near);
+    const inside = (value) => typeof value === "object" && value !== null;
+    if (inside(a) && inside(b))
+      for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) differ(a[name], b[name], `${path}.${name}`, near);
+    else if (typeof a === "number" && typeof b === "number" ? !near(a, b) : a !== b && !(a === null && Number.isNaN(b)))
+      found.push(`${path}: ${JSON.stringify(a)} ${JSON.stringify(b)}`);
   };
-  const within = (allowed) => (a, b) => Math.abs(a - b) <= allowed;
-  const along = ({ low, high, log }) => (a, b) => {
-    const [from, to, x, y] = [low, high, a, b].map((v) => { const c = Math.min(Math.max(v, low), high); return log ? Math.log10(c) : c; });
-    return Math.abs(x - y) <= 1e-4 * (to - from) + (log ? 1e-3 : 1e-4); // what the server sends is rounded to 1e-4
+  const within = (allowed) => (a, b) => Math.abs(a - b) <= allowed, relative = (a, b) => Math.abs(a - b) <= 1e-5 * Math.abs(a);
+  const along = ({ low, high, log }) => { // what the server sends is rounded to 1e-4
+    const at = (value) => (log ? Math.log10(clamp(value, low, high)) : clamp(value, low, high)), ends = at(high) - at(low);
+    return (a, b) => Math.abs(at(a) - at(b)) <= 1e-4 * ends + (log ? 1e-3 : 1e-4);
   };
-  const readings = models.map(({ live, weights }) => new Reading(new Opened({ ...live, most: steps[0].live.most }, new Float32Array(bytes(weights).buffer))));
+  const readings = models.map(({ live, weights }) =>
+    new Reading(new Opened(live, new Float32Array(bytes(weights).buffer)), steps[0].live.most));
   steps.forEach(({ live, text, image, header, parts, notes }, k) => {
-    for (const reading of readings) image ? reading.toImage(Uint8Array.from(image.pixels), image.label) : reading.toText(text);
-    const [{ charts, ...others }, now] = compared(live, readings, header.selection), then = parts.map((part) => decode(bytes(part), new Map()));
+    for (const reading of readings)
+      image ? reading.toImage(Uint8Array.from(image.pixels), image.label) : reading.toText(text);
+    const [{ charts, ...others }, now] = compared(live, readings, header.selection), { charts: expected, ...rest } = header;
+    const then = parts.map((part) => decode(bytes(part), new Map()));
     for (const part of then) delete part.blocks;
-    const { charts: expected, ...rest } = header;
     differ(rest, others, `step ${k}`, within(2e-4));
     expected.forEach(({ lines, ...chart }, n) => {
       const { lines: drawn, ...own } = charts[n];
-      differ(chart, own, `step ${k} ${chart.name}`, (a, b) => Math.abs(a - b) <= 1e-5 * Math.abs(a));
+      differ(chart, own, `step ${k} ${chart.name}`, relative);
       differ(lines, drawn, `step ${k} ${chart.name}`, along(chart));
     });
-    now.forEach((part, n) => part.panels.forEach((panel, p) => {
-      const codes = then[n].panels[p].codes;
-      if (codes.length !== panel.codes.length || panel.codes.some((code, i) => Math.abs(code - codes[i]) > 6))
-        found.push(`step ${k}, model ${n}: other values of ${panel.role}`);
-      delete panel.codes, delete then[n].panels[p].codes;
-    }));
+    const codes = (part) => part.panels.map((panel) => panel.codes);
+    differ(then.map(codes), now.map(codes), `step ${k} codes`, within(6));
+    for (const part of [...then, ...now]) for (const panel of part.panels) delete panel.codes;
     differ(then, now, `step ${k} parts`, within(2e-4));
     differ(notes, saidOver(live, readings), `step ${k} notes`, within(0));
   });
@@ -94,7 +95,7 @@ Read = Callable[[OpenModel, int], Reading | None]
 def step(models: list[Entrant], reading: Read, text: str, reference: int = 0, **changed: Any) -> dict[str, Any]:
     """What the server draws of a text in one view."""
     view = View(**{**SHOWS, "difference": False, **changed})
-    said = live_comparison(models, SAID, kinship([each.opened for each in models]), reference, view, True)
+    said = live_comparison(models, SAID, kinship([each.opened for each in models]), reference, view)
     seen = [Compared(**vars(each), reading=reading(each.opened, said.most)) for each in models]  # pyright: ignore
     selection = {"time": 1, "unit": 2, "model": 0}
     header, parts = draw(said, view, seen, shared_axis(text, seen), selection)
@@ -138,7 +139,9 @@ def test_characters_beside_words(page: Page) -> None:
     steps = [
         of_text(models, "The", gate="shows"),
         of_text(models, "They said that he didn't  know it, 1,000 well-known cafés"),
-        of_text(models, "cafe\u0301 zxq⏎vfd kkl@sss that @-@ a cat rrr www ,", place=Place(1), reference=1, difference=True),
+        of_text(
+            models, "cafe\u0301 zxq⏎vfd kkl@sss that @-@ a cat rrr www ,", place=Place(1), reference=1, difference=True
+        ),
         of_text(models, "café zxq"),
         of_text(models, "\r\na\u200bb \u202eא"),
     ]
@@ -171,17 +174,18 @@ def test_copies_in_other_layouts_and_their_differences(page: Page) -> None:
 def test_images(page: Page) -> None:
     """The losses are of what they show, where somebody knows it."""
     models, steps = opened("digits-lstm", "digits-rnn"), []
+    charts = ["probability", "loss", "mean", "below 0.1", "half-life"]
     for k, label in enumerate((6, None, 3)):
         pixels = examples(8)[k, :, :-1].numpy()
         seen = step(
-            models,
-            lambda each, most: read_image(each, pixels, label),
-            "",
-            charts=["probability", "loss", "mean", "below 0.1", "half-life"],
-            order="index" if k else "telling",
+            models, partial(of_image, pixels, label), "", charts=charts, order=("telling", "index", "active")[k]
         )
         steps.append({**seen, "image": {"pixels": pixels.flatten().tolist(), "label": label}})
     agree(page, models, steps)
+
+
+def of_image(pixels: np.ndarray, label: int | None, opened: OpenModel, most: int) -> Reading:
+    return read_image(opened, pixels, label)
 
 
 @pytest.mark.parametrize(
