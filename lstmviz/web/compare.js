@@ -325,7 +325,7 @@ class Comparison {
       this.leave();
       return this.writeAhead(view.time);
     }
-    this.tip.replaceChildren(...this.tell(hit));
+    this.tip.replaceChildren(...this.tipOf(hit));
     this.tip.style.display = "block";
     placeTip(this.tip, this.box, event);
     [null, ...models].forEach((model, k) => {
@@ -341,7 +341,7 @@ class Comparison {
     this.writeAhead(hit.time);
   }
 
-  tell({ time, model, panel, units }) {
+  tipOf({ time, model, panel, units }) {
     // Where characters align the models, one that reads words has one token over several of them.
     const { header, models, words } = this.compared, at = models[model]?.at ?? [];
     const token = at[time] >= 0 ? words.labels.filter((_, a) => at[a] === at[time]).join("") : words.labels[time];
