@@ -45,6 +45,11 @@ def models_for_page(models: Mapping[str, OpenModel]) -> dict[str, bytes]:
         digest = opened.checkpoint.digest
         if digest not in memory.sent:
             memory.sent.add(digest)
-            header, weights = live(opened, name)
-            found[digest] = sized(header) + struct.pack("<I", len(weights)) + weights
+            found[digest] = as_sent(opened, name)
     return found
+
+
+def as_sent(opened: OpenModel, name: str = "") -> bytes:
+    """A model as the page takes it: its header, and its weights after their length."""
+    header, weights = live(opened, name)
+    return sized(header) + struct.pack("<I", len(weights)) + weights

@@ -60,7 +60,7 @@ function difference(panel, other) {
 
 class Comparison {
   constructor(root) {
-    this.tell = whileHere()(tell);
+    this.address = whileHere()(tell);
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => { // {time, unit, model}
@@ -102,7 +102,7 @@ class Comparison {
 
   // A header of the server's, and a gate map's message a model; without a text there are none, and the place waits.
   receive(header, message, send) {
-    this.tell(header.address);
+    this.address(header.address);
     if (!header.labels) {
       this.selection.forget();
       return this.show(header, null, send);
@@ -129,7 +129,7 @@ class Comparison {
 
   update(header, parts, send) {
     const before = this.compared?.words.labels, labels = header.labels.map(drawable), last = labels.length - 1;
-    const models = header.models.map((model, k) => ({ ...model, number: k, data: onAxis(parts[k], model.at) }));
+    const models = header.models.map((model, k) => Object.assign(model, { number: k, data: onAxis(parts[k], model.at) }));
     if (header.difference) subtract(models, models[header.reference]);
     const { level, unknown, image, headline, parents } = header, words = { labels, level, unknown, image, headline, parents };
     Object.assign(this, { compared: { header, words, models }, send, theme: readTheme(this.box) });
@@ -138,7 +138,7 @@ class Comparison {
     const changed = before ? labels.findIndex((label, t) => label !== before[t]) : -1;
     if (changed >= 0 || before?.length !== labels.length) this.leave();
     this.arrange(changed < 0 ? this.selection.at.time : changed);
-    requestAnimationFrame(() => painted(last + 1, this.cost));
+    painted(last + 1, this.cost);
   }
 
   // ---- the tables around the picture ---------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ class Comparison {
       this.leave();
       return this.writeAhead(view.time);
     }
-    this.tip.replaceChildren(...this.tipOf(hit));
+    this.tip.replaceChildren(...this.tell(hit));
     this.tip.style.display = "block";
     placeTip(this.tip, this.box, event);
     [null, ...models].forEach((model, k) => {
@@ -341,7 +341,7 @@ class Comparison {
     this.writeAhead(hit.time);
   }
 
-  tipOf({ time, model, panel, units }) {
+  tell({ time, model, panel, units }) {
     // Where characters align the models, one that reads words has one token over several of them.
     const { header, models, words } = this.compared, at = models[model]?.at ?? [];
     const token = at[time] >= 0 ? words.labels.filter((_, a) => at[a] === at[time]).join("") : words.labels[time];
@@ -366,7 +366,7 @@ class Comparison {
       say(models[model].title, models[model][this.theme.mode]);
       return lines;
     }
-    for (const chart of this.view.charts) {
+    for (const { chart } of this.view.charts) {
       say(chart.title);
       models.forEach((each, k) => {
         if (chart.lines[k].length) say(`${figure(chart, chart.lines[k][time])}  ${each.title}`, each[this.theme.mode]);

@@ -28,7 +28,7 @@ export function compared(live, readings, selection, axis = sharedAxis(readings))
 }
 
 // What is said over them: what to look for, and whether all of the text is shown.
-export function saidOver(live, readings) {
+export function notesOn(live, readings) {
   const { dropped, ids } = readings.reduce((most, reading) => (reading.dropped > most.dropped ? reading : most));
   const [left, count] = [dropped, ids.length].map((number) => number.toLocaleString("en"));
   return dropped ? [...live.guides, ["warning", filled(live.sentences["too long"], { dropped: left, count })]] : live.guides;
@@ -48,8 +48,8 @@ function partOf(live, readings, k) {
 export function sharedAxis(readings) {
   const [first] = readings;
   if (first.image) return { signs: first.pieces, before: 0, at: readings.map(() => first.pieces.map((_, t) => t)), by: "row" };
-  const begun = readings.map(({ ids, dropped, split }) => ids.length + dropped - split.length); // tokens before what was typed
-  const before = begun.some(Boolean) ? [NEWLINE_SIGN] : [], whole = readings.map(({ ids }, k) => ids.length - begun[k]);
+  const begun = readings.map((reading) => reading.before), whole = readings.map(({ ids }, k) => ids.length - begun[k]);
+  const before = begun.some(Boolean) ? [NEWLINE_SIGN] : [];
   const alike = readings.every(({ split }) => split.length === first.split.length && split.every((piece, t) => piece === first.split[t]));
   let signs, tokens;
   if (alike) {
@@ -76,7 +76,7 @@ export const readOf = ({ at }, readings) => Math.min(...readings.map(({ count },
 }));
 
 // A token as it can be seen: a known one as the vocabulary writes it, an unknown one as it was typed.
-const signAt = ({ ids, pieces, opened: { reads } }, t) => (ids[t] === reads.ids.get(UNK) ? pieces[t] : reads.display(ids[t]));
+const signAt = ({ ids, pieces, signs, opened: { reads } }, t) => (ids[t] === reads.ids.get(UNK) ? pieces[t] : signs[t]);
 
 // At which character each piece begins; white space belongs to the piece before it. Both are compared with all accents apart.
 function startsOf(characters, { split, opened: { reads: { newlineSign, spaceSign } } }) {
@@ -103,13 +103,15 @@ function startsOf(characters, { split, opened: { reads: { newlineSign, spaceSign
 // Of each chart that a model may have a function that gives its values, one a position: NaN where there is none, and none at
 // all where its cell has nothing of the kind.
 function measures({ track, share }, reading, at, by) {
-  const { opened: { asked, live: { size } }, trace, nll, count } = reading;
+  const { opened: { asked, live: { size, does } }, trace, nll, count } = reading;
   const placed = (of) => at.map((t) => (t < 0 ? NaN : of(t)));
+  const kept = () => (does.keeps === null ? null : trace.worked(track, does.keeps)); // (T, H)
+  const shares = () => (share === "keeps" ? kept() : share && trace.values(track, share));
   const overUnits = (what, of) => {
-    if (track === null || what === null) return [];
-    const values = what === "keeps" ? trace.does(track, what) : trace.values(track, what); // (T, H)
-    const each = Array.from({ length: values ? count : 0 }, (_, t) => of(values.subarray(t * size, (t + 1) * size)));
-    return values ? placed((t) => each[t]) : [];
+    const values = track === null ? null : what();
+    if (!values) return [];
+    const each = Array.from({ length: count }, (_, t) => of(values.subarray(t * size, (t + 1) * size)));
+    return placed((t) => each[t]);
   };
   const loss = () => {
     const spread = new Float64Array(count); // over so many characters a token's loss is spread
@@ -123,10 +125,10 @@ function measures({ track, share }, reading, at, by) {
       return loss().map((value) => (Number.isFinite(value) ? Math.exp((sum += value) / ++known) : NaN));
     },
     probability: () => { const { probability } = answerOf(reading); return placed((t) => probability[t]); },
-    mean: () => overUnits(share, (units) => meanOver(units, (value) => value)),
-    "below 0.1": () => overUnits(share, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value < 0.1 : NaN))),
-    "above 0.9": () => overUnits(share, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value > 0.9 : NaN))),
-    "half-life": () => overUnits("keeps", halfLife),
+    mean: () => overUnits(shares, (units) => meanOver(units, (value) => value)),
+    "below 0.1": () => overUnits(shares, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value < 0.1 : NaN))),
+    "above 0.9": () => overUnits(shares, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value > 0.9 : NaN))),
+    "half-life": () => overUnits(kept, halfLife),
   };
 }
 

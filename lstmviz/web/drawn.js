@@ -5,17 +5,18 @@ import { FEW_LABELS, LEVELS, MOST, NAN } from "./constants.js";
 import { filled } from "./notes.js";
 import { common } from "./reading.js";
 import { tellingUnits, unitOrder } from "./units.js";
+import { clamp } from "./view.js";
 
 // All of a map. `layers` are the tracks, `roles` those drawn as panels, `order` that of the rows, `selection` time, unit and
 // layer, `written` what the model has written itself: the text, and the time of its first own token. Null where nothing was read.
 // A panel's codes are good until the reading goes on.
 export function drawn(reading, { layers, roles, order, selection, written = null }) {
-  const { count, typed, nll, opened: { live } } = reading;
+  const { count, typed, signs, nll, opened: { live } } = reading;
   if (!count) return null;
   return {
     title: live.title,
     ...columnsOf(reading),
-    tokens: signsOf(reading),
+    tokens: signs.slice(0, count),
     unknown: unknownIn(reading),
     typed: typed.slice(0, count),
     generated_from: written && reading.text.startsWith(written[0]) ? written[1] : null,
@@ -47,8 +48,6 @@ export function columnsOf({ image, right, opened: { live, says } }) {
 }
 
 const codeOf = (greys) => Array.from(greys, (grey) => Math.floor(grey / 17).toString(16)).join("");
-const signsOf = ({ image, pieces, ids, count, opened: { reads } }) =>
-  image ? pieces.slice(0, count) : ids.slice(0, count).map((id) => reads.display(id));
 
 export function unknownIn({ ids, count, opened: { reads } }) {
   const unknown = reads.ids.get("<unk>");
@@ -76,20 +75,21 @@ function saidAfter(reading) {
 
 const rows = new WeakMap(); // what is likely after a column -> what is told of it: a key changes one of many
 
-function told({ likely, opened: { asked, says } }, most, byId) {
+function told({ likely, opened }, most, byId) {
   const found = { tokens: [], typed: {}, probabilities: [] }, how = `${most} ${byId}`;
   for (const after of likely) {
     if (rows.get(after)?.how !== how) {
       const pairs = Array.from(after.ids.slice(0, most), (id, k) => [id, rounded(after.probabilities[k])]);
       if (byId) pairs.sort(([a], [b]) => a - b);
-      const signs = pairs.map(([id]) => says.display(id)), typed = pairs.map(([id]) => (asked ? null : says.howToType(id))); // no label is typed
-      const others = signs.flatMap((sign, k) => (typed[k] === sign ? [] : [[sign, typed[k]]]));
-      rows.set(after, { how, signs, others, probabilities: pairs.map(([, p]) => p) });
+      const signs = pairs.map(([id]) => opened.sign(id));
+      rows.set(after, {
+        how, tokens: signs.map(([sign]) => sign), others: signs.filter(([sign, typed]) => sign !== typed), probabilities: pairs.map(([, p]) => p),
+      });
     }
-    const { signs, others, probabilities } = rows.get(after);
-    found.tokens.push(signs);
+    const { tokens, others, probabilities } = rows.get(after);
+    found.tokens.push(tokens);
     found.probabilities.push(probabilities);
-    for (const [sign, keys] of others) found.typed[sign] = keys;
+    for (const [sign, typed] of others) found.typed[sign] = typed;
   }
   return found;
 }
@@ -159,8 +159,8 @@ class Plane {
     }
     const { codes } = this;
     for (let k = this.done * size; k < values.length; k++) {
-      const value = values[k];
-      codes[k] = Number.isNaN(value) ? NAN : Math.round(Math.max(0, Math.min(LEVELS, (value - low) * step)));
+      const code = (values[k] - low) * step;
+      codes[k] = code >= LEVELS ? LEVELS : code > 0 ? code + 0.5 : code <= 0 ? 0 : NAN; // what is no number is none of these
     }
     this.done = values.length / size;
     return codes.subarray(0, values.length);
@@ -178,8 +178,13 @@ export function rowsOf(reading, tracks, order) {
   };
 }
 
-// Who is selected after a key: the last token that is new, or the one before what was taken out; what follows it ended the old
-// text too.
+// Who is selected now that other tokens are read than before: the one that a key changed.
+export function select(selection, before, tokens) {
+  const same = before.length === tokens.length && common(before, tokens) === tokens.length;
+  return { ...selection, time: clamp(same ? selection.time : lastChanged(before, tokens), 0, tokens.length - 1) };
+}
+
+// The last token that is new, or the one before what was taken out; what follows it ended the old text too.
 export function lastChanged(before, after) {
   const head = common(before, after);
   const tail = common(before.slice(head).reverse(), after.slice(head).reverse());

@@ -12,7 +12,9 @@ export class Model {
     const { cell } = live, numbers = ({ at, shape: [rows, columns] }) => {
       const values = weights.subarray(at, at + rows * (columns ?? 1));
       if (values.length < rows * (columns ?? 1)) throw new Error("the weights of this model are cut short");
-      if (!values.every(Number.isFinite)) throw new Error("the weights of this model are not all finite numbers");
+      let nothing = 0;
+      for (let k = 0; k < values.length; k++) nothing += 0 * values[k];
+      if (nothing !== 0) throw new Error("the weights of this model are not all finite numbers");
       return columns === undefined ? values : { values, rows, columns };
     };
     const affine = ({ weight, bias }) => ({ weight: numbers(weight), bias: bias && numbers(bias) });
@@ -39,8 +41,8 @@ export class Model {
   }
 
   begun(x) {
-    const env = Object.assign(Object.create(this.layers[0]), { x });
-    for (const [name, tree] of this.ofInput) env[name] = evaluate(tree, env, true);
+    const made = Object.assign(Object.create(this.layers[0]), { x }), env = Object.assign(Object.create(this.layers[0]), { x });
+    for (const [name, tree] of this.ofInput) env[name] = made[name] = evaluate(tree, made, true); // and not each of its parts
     return env;
   }
 
@@ -149,23 +151,23 @@ export class Trace {
     return values.subarray(size, (this.count + 1) * size);
   }
 
-  // What every unit does, as the cell says it ("keeps", "holds", see `Does` in lstmviz/wire.py), (count × units); NaN where the
-  // step before is needed and is no column. Null where the cell does nothing of the kind.
-  does(track, what) {
-    const tree = this.model.live.does[what], asked = symbolsOf(tree), env = {};
-    if (tree === null) return null;
+  // The value of an expression of recorded symbols for every unit, (count × units); NaN where the step before is needed and is
+  // no column.
+  worked(track, tree) {
+    const asked = symbolsOf(tree), env = {};
     for (const [role, symbol] of this.roles) {
       const { size } = this.tracks[track][role], values = this.values(track, role);
       if (asked.includes(symbol)) env[symbol] = values;
       if (!asked.includes(`${symbol}'`)) continue;
-      const before = (env[`${symbol}'`] = new Float32Array(values.length).fill(NaN));
-      before.set(values.subarray(0, -size), size);
+      env[`${symbol}'`] = new Float32Array(values.length).fill(NaN);
+      env[`${symbol}'`].set(values.subarray(0, -size), size);
     }
-    return Float32Array.from(evaluate(tree, env));
+    return new Float32Array(evaluate(tree, env));
   }
 
+  // What every unit holds, as its cell says.
   held(track) {
-    return this.does(track, "holds");
+    return this.worked(track, this.model.live.does.holds);
   }
 
   // ln p of every token, or label, after a column; -1 is before the first.
@@ -173,7 +175,7 @@ export class Trace {
     if (!this.said.has(time)) {
       const made = this.model.scores(this.tracks.at(-1).hidden.at(time));
       if (this.said.size * made.length >= SCORES_KEPT) this.said.delete(this.said.keys().next().value);
-      this.said.set(time, Float32Array.from(made));
+      this.said.set(time, new Float32Array(made));
     }
     return this.said.get(time);
   }

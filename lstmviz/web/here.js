@@ -4,12 +4,13 @@
 import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
 import { notesOn } from "./notes.js";
+import { readTheme } from "./paint/pen.js";
 import { Opened, Reading } from "./reading.js";
 import { heldModels, whenDrawing } from "./shared.js";
 import { loading, teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
-import { written } from "./writing.js";
+import { writing } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
@@ -109,7 +110,7 @@ export class Here {
     this.writing = null;
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.readings = null;
+    this.view = this.readings = this.shows = null;
   }
 
   // A message of the server: its frame, and what follows.
@@ -128,8 +129,11 @@ export class Here {
     const { selection } = this.map, time = selection.at?.time;
     selection.learn(here.selection);
     if (selection.at.time !== time) this.wanted = selection.at.time;
+    this.map.address(frame.address);
     if (here.checked) this.check(bytes.subarray(at));
-    this.show();
+    const { sent, checked, write, text, ...shown } = here, shows = JSON.stringify([shown, { ...frame, here: null }, this.typed.text, readTheme(this.map.box)]);
+    if (shows !== this.shows) this.show(); // else the server only heard what is shown already
+    this.shows = shows;
     if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
     this.wrote = here.write?.number ?? 0;
   }
@@ -152,17 +156,20 @@ export class Here {
   // Read on for a part of this frame, draw, and go on in the next.
   show() {
     cancelAnimationFrame(this.next);
-    const { map, view, readings, typed: { text }, tokens: before } = this, slice = SLICE / readings.length;
+    const { view, readings, typed: { text }, tokens: before, map: { selection } } = this, slice = SLICE / readings.length;
     const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
     const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
+    if (selection.at.time >= count) this.wanted ??= selection.at.time; // which is not read yet
     if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens);
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
     if (this.wanted !== null && count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
-      map.selection.keep({ time: this.wanted });
+      selection.keep({ time: this.wanted });
       this.wanted = null;
     }
+    const newest = selection.at.time < 0; // while nobody chose one
     this.draw();
     this.drew = count > 0;
+    if (newest && !done) selection.keep({ time: -1 });
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }
@@ -171,17 +178,16 @@ export class Here {
   rested() {
     const { map, frame, view, count, readings } = this, { at } = map.selection;
     if (!this.drew || !at) return;
-    map.tell({ ...frame.address, ...this.linked(at, count - 1) });
+    map.address({ ...frame.address, ...this.linked(at, count - 1) });
     if (loading()) return this.later();
-    if (this.checked || Math.max(...readings.map((reading) => reading.count)) >= CHECKED_MOST) return;
-    this.checked = true; // once
-    this.send("unchecked", view.models);
+    if (!this.checked && readings.every((reading) => reading.count < CHECKED_MOST)) this.send("unchecked", view.models);
   }
 
   // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
   check(bytes) {
     const { view, send, frame } = this, readings = this.begin(frame);
     for (const reading of readings) readOn(reading, view, given(view));
+    this.checked = true;
     this.pairs(readings, bytes).forEach(([here, there], k) => {
       const far = apart(here, there), digest = view.models[k];
       if (far <= FAR) return;
@@ -190,7 +196,7 @@ export class Here {
     });
   }
 
-  // ---- what one map has otherwise than several: see together.js --------------------------------------------------------
+  // ---- what one map has otherwise than several, for which see together.js ----------------------------------------------
 
   begin({ here }) { return here.models.map((digest) => new Reading(heldModels().get(digest))); }
 
@@ -218,22 +224,22 @@ export class Here {
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, readings: [reading] } = this, from = reading.count, texts = written(reading, { count, temperature, topK, seed });
-    const writing = (this.writing = { text: this.typed.text });
+    const { view, readings: [reading] } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
+    const now = (this.writing = { text: this.typed.text });
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);
-      if (this.writing !== writing) return;
+      if (this.writing !== now) return;
       try {
         const { done, value } = texts.next();
         if (done || !box) return this.stop();
-        writing.text = value;
+        now.text = value;
       } catch (error) {
         this.problem = ["warning", `The sentence was not continued: ${error.message}.`];
         this.stop();
         return this.show();
       }
-      this.written = [writing.text, from];
-      setBox(box, writing.text); // which is read in the next frame, before this goes on
+      this.written = [now.text, from];
+      setBox(box, now.text); // which is read in the next frame, before this goes on
       requestAnimationFrame(step);
     };
     this.map.stop.hidden = false;

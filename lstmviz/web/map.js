@@ -19,7 +19,7 @@ import { called, drawable, inline, missing, named, number, perplexity, soFar } f
 
 export class GateMap {
   constructor(root) {
-    this.tell = whileHere()(tell);
+    this.address = whileHere()(tell); // says what the view is
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
@@ -58,7 +58,7 @@ export class GateMap {
 
   // A message of the server's, after its frame; it may leave out what this page holds already.
   receive(frame, message, send) {
-    this.tell(frame.address);
+    this.address(frame.address);
     this.link.hidden = !Object.keys(frame.address).length; // where it tells nothing of what is shown
     const data = message.length ? decode(message, this.held) : null;
     if (!message.length) this.selection.forget();
@@ -96,7 +96,7 @@ export class GateMap {
     this.leave();
     this.arrange(changed < 0 ? selection.at.time : changed); // show what was typed, wherever the selection is
     this.announce();
-    requestAnimationFrame(() => painted(last + 1, this.cost));
+    painted(last + 1, this.cost);
   }
 
   arrange(time = this.selection.at.time) { // lay out, bring a token and the selected unit into view, draw

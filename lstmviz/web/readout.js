@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { paysOff, sentence } from "./say.js";
 import { ask, current, whenSeen } from "./shared.js";
 import { loading, teller, whenGone } from "./streamlit.js";
-import { inline, missing, number, shortLabel, signed, soFar } from "./words.js";
+import { inline, missing, number, percent, shortLabel, signed, soFar } from "./words.js";
 
 const MEANINGS = {
   opens: "Gates that open most between the token before and this one",

@@ -25,7 +25,7 @@ function between(tokens, { symbols }) {
   return tokens.map((_, t) => (before[t] && after[t] ? before[t] + after[t] : null));
 }
 
-const OPERATIONS = {
+const VALUES = {
   max: (values) => values.reduce((a, b) => (b > a ? b : a)), min: (values) => values.reduce((a, b) => (b < a ? b : a)),
   first: ([value]) => value,
 };
@@ -35,10 +35,10 @@ function expressions(tokens, { digits, least }) {
   const going = []; // operations that have not ended yet: [name, arguments so far]
   return tokens.map((token) => {
     let value = digits.includes(token) ? token : null;
-    if (Object.hasOwn(OPERATIONS, token)) going.push([token, []]);
+    if (Object.hasOwn(VALUES, token)) going.push([token, []]);
     else if (token === ")" && going.at(-1)?.[1].length >= least) {
       const [operation, values] = going.pop();
-      value = OPERATIONS[operation](values);
+      value = VALUES[operation](values);
     }
     if (value !== null) going.at(-1)?.[1].push(value);
     return token === ")" ? value : null;
@@ -60,4 +60,4 @@ function nonsense(tokens, { endings, names, known }) {
 }
 
 const RULES = { recall, agreement, between, expressions, nonsense };
-export const right = ({ rule, tables }, tokens) => RULES[rule](tokens, tables);
+export const rightLabels = ({ rule, tables }, tokens) => RULES[rule](tokens, tables);

@@ -1,6 +1,6 @@
 // Several models that answer in the page: see here.js. What the server says of them is a LiveComparison (lstmviz/wire.py).
 
-import { compared, readOf, saidOver, sharedAxis } from "./comparing.js";
+import { compared, readOf, notesOn, sharedAxis } from "./comparing.js";
 import { linked } from "./drawn.js";
 import { Here } from "./here.js";
 import { Reading } from "./reading.js";
@@ -20,7 +20,7 @@ export class Together extends Here {
     const { map, frame, readings, axis, count, send } = this;
     if (!count) return map.show({ ...frame, notes: [...frame.notes, ["info", frame.sentences.nothing]] }, null, send);
     const [header, parts] = compared(frame, readings, map.selection.at, axis);
-    map.show({ ...header, notes: [...frame.notes, ...saidOver(frame, readings)] }, parts, send);
+    map.show({ ...header, notes: [...frame.notes, ...notesOn(frame, readings)] }, parts, send);
   }
 
   linked(at, last) { return { ...linked(at, last), of: at.model ? this.frame.models[at.model].id : null }; }

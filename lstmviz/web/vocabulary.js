@@ -37,8 +37,11 @@ export class Vocabulary {
   }
 
   characters(cluster) {
-    const forms = formsOf(cluster).map((form) => [...form]);
-    return forms.find((form) => form.every((character) => this.knows(character))) ?? forms[0];
+    for (const form of formsOf(cluster)) {
+      const characters = [...form];
+      if (characters.every((character) => this.knows(character))) return characters;
+    }
+    return [...cluster];
   }
 
   splitChunk(chunk) {
@@ -59,9 +62,10 @@ export class Vocabulary {
   normalised(piece) {
     if (this.ids.has(piece)) return piece;
     if (this.level === "char") return LINE_ENDS.includes(piece) ? "\n" : piece;
-    for (const spelled of formsOf(piece).map((form) => form.replaceAll("’", "'"))) {
-      const form = this.ids.has(spelled) || this.hasCase ? spelled : spelled.toLowerCase();
-      if (this.ids.has(form)) return form;
+    for (const form of formsOf(piece)) {
+      const spelled = form.replaceAll("’", "'"), lower = this.hasCase ? spelled : spelled.toLowerCase();
+      if (this.ids.has(spelled)) return spelled;
+      if (this.ids.has(lower)) return lower;
     }
     return piece;
   }
@@ -93,4 +97,8 @@ export class Vocabulary {
   }
 }
 
-const formsOf = (text) => [text, text.normalize("NFC"), text.normalize("NFD")]; // an accent is part of its letter or not
+function* formsOf(text) { // an accent is part of its letter or not
+  yield text;
+  yield text.normalize("NFC");
+  yield text.normalize("NFD");
+}

@@ -15,7 +15,7 @@ export function seeded(seed) {
 
 // One token by the scores of all, ln p but for a constant; among the `topK` likeliest, where that is not 0. Below 1 the
 // temperature makes the likely likelier. An error that says `notes.not_finite` or `notes.nothing_follows` where there is none.
-export function drawn(scores, { temperature, topK }, random, notes) {
+export function sampled(scores, { temperature, topK }, random, notes) {
   const shares = Float64Array.from(scores, (score) => score / temperature);
   if (!shares.every((score) => score < Infinity)) throw new RangeError(notes.not_finite);
   shares.fill(-Infinity, 0, SPECIALS);
@@ -34,13 +34,13 @@ export function drawn(scores, { temperature, topK }, random, notes) {
 }
 
 // The text of a reading with one token more each time, which the reading must have read before the next is drawn.
-export function* written(reading, { count, temperature, topK, seed }) {
+export function* writing(reading, { count, temperature, topK, seed }) {
   const { trace, opened: { live, says } } = reading, random = seeded(seed);
   let { text } = reading;
   for (let left = Math.min(count, live.most - reading.count); left > 0; left--) {
     const nothing = !reading.count && !live.context.length; // then it goes on after the end of a line
     if (nothing) trace.add(says.end);
-    const id = drawn(trace.scores(trace.count - 1), { temperature, topK }, random, live.notes);
+    const id = sampled(trace.scores(trace.count - 1), { temperature, topK }, random, live.notes);
     if (nothing) trace.keep(0);
     yield (text = says.joined(text, id === says.end ? says.newlineSign : says.tokens[id]));
   }

@@ -1,4 +1,4 @@
-"""Models that answer in the page: the map follows the keys without the server, which hears of the text once they rest."""
+"""Models that answer in the page: the map follows the keys; the server hears of the text once they rest."""
 
 import os
 import signal
@@ -56,3 +56,17 @@ def test_page_and_server_agree(page: Callable[..., Page], model: str) -> None:
         answers[by] = seen(opened, "roles.map(({ value, role }) => [role, value.toFixed(3)])"), seen(opened, "called")
     assert answers[""] == answers["&by=server"]
     assert not [line for line in said if "lstmviz" in line]
+
+
+def test_a_page_that_lost_a_model_asks_for_it(page: Callable[..., Page]) -> None:
+    opened = page("?model=brackets&text=(x)")
+    wait_for_tokens(opened, 4)
+    opened.get_by_text("how this model learned").wait_for()
+    opened.evaluate("window.__lstmvizModels.clear()")
+    opened.get_by_role("button", name="panels").click()
+    opened.get_by_test_id("stPopoverBody").get_by_text("candidate").click()
+    opened.wait_for_function("window.__lstmvizModels.size === 1")
+    opened.get_by_text("candidate").first.wait_for()
+    opened.keyboard.press("Escape")
+    opened.get_by_role("textbox", name="sentence").fill("((x)")
+    wait_for_tokens(opened, 5)

@@ -29,7 +29,7 @@ SAID = Differences([], "")  # before anything is read
 # Of models what is drawn at each step, a text or an image, beside what the server makes of it: where they differ. Lines
 # are compared as far as their charts go.
 COMPARE = """async ({ models, steps }) => {
-  const { Opened, Reading } = await import("/reading.js"), { compared, saidOver } = await import("/comparing.js");
+  const { Opened, Reading } = await import("/reading.js"), { compared, notesOn } = await import("/comparing.js");
   const { decode } = await import("/wire.js"), { clamp } = await import("/view.js"), found = [];
   const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
   const differ = (a, b, path, near) => {
@@ -62,7 +62,7 @@ COMPARE = """async ({ models, steps }) => {
     differ(then.map(codes), now.map(codes), `step ${k} codes`, within(6));
     for (const part of [...then, ...now]) for (const panel of part.panels) delete panel.codes;
     differ(then, now, `step ${k} parts`, within(2e-4));
-    differ(notes, saidOver(live, readings), `step ${k} notes`, within(0));
+    differ(notes, notesOn(live, readings), `step ${k} notes`, within(0));
   });
   return found.slice(0, 20);
 }"""

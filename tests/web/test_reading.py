@@ -8,28 +8,29 @@ from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from lstmviz.checkpoint import load, weights_of
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.images import examples
 from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.explain.examples import examples_for
 from lstmviz.explain.notes import notes_on, notes_on_image
 from lstmviz.home import SHIPPED
 from lstmviz.live import live
 from lstmviz.model import LanguageModel
 from lstmviz.opened import OpenModel, prepare
-from lstmviz.reading import LONGEST, last_changed, read, read_image, write_on
+from lstmviz.reading import LONGEST, Selected, Selection, read, read_image, select, write_on
 from lstmviz.tasks import TASKS, Task
 from lstmviz.wire import payload, sized
-from tests.web.conftest import open_web
 
 # Of a model what is drawn at each step, a text or an image, compared with the message of the server: where they differ.
 COMPARE = """async ({ model, steps }) => {
   const { Opened, Reading } = await import("/reading.js"), { drawn } = await import("/drawn.js");
   const { notesOn } = await import("/notes.js"), { decode } = await import("/wire.js");
   const bytes = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
-  const opened = new Opened(model.live, new Float32Array(bytes(model.weights).buffer)), reading = new Reading(opened), found = [];
+  const opened = new Opened(model.live, new Float32Array(bytes(model.weights).buffer));
+  const reading = new Reading(opened), found = [];
   const differ = (a, b, path, allowed) => {
     if (typeof a === "number" && typeof b === "number") {
       if (!(Math.abs(a - b) <= allowed)) found.push(`${path}: ${a} ${b}`);
@@ -41,13 +42,13 @@ COMPARE = """async ({ model, steps }) => {
       else for (const name of names) differ(a[name], b[name], `${path}.${name}`, name === "codes" ? 6 : allowed);
     }
   };
-  steps.forEach(({ text, pixels, label, view, message, notes }, k) => {
+  steps.forEach(({ text, pixels, label, view, message, notes, shows }, k) => {
     const whole = pixels ? reading.toImage(Uint8Array.from(pixels), label) : reading.toText(text);
     if (!whole) found.push(`step ${k}: not all was read`);
     const now = drawn(reading, view), then = message && decode(bytes(message), new Map());
     if (then) then.blocks = [];
     differ(then, now, `step ${k}`, 2e-4);
-    differ(notes, notesOn(reading), `step ${k} notes`);
+    differ(notes, notesOn(reading, shows), `step ${k} notes`);
   });
   return found.slice(0, 20);
 }"""
@@ -90,11 +91,9 @@ def shipped(name: str) -> OpenModel:
     return prepare(load(SHIPPED / f"checkpoints/{name}.safetensors"))
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser):
-    page = open_web(browser)
-    yield page
-    page.close()
+@pytest.fixture
+def page(shared_page: Page) -> Page:
+    return shared_page
 
 
 ORDERS = [{"order": order} for order in ("telling", "similar", "index", "active")]
@@ -110,14 +109,26 @@ def test_a_model_of_words_is_drawn_as_the_server_draws_it(page: Page) -> None:
     opened = shipped("wikitext2-word-lstm")
     views = [{"layers": [0, 1]}, {"layers": [1], "roles": ["forget_gate", "hidden"]}, *ORDERS]
     said = "He said that she didn't know what it was, but they were all there."
-    agree(page, opened, texts(opened, [said, said[:40], "zxq vfd kkl sss fff ggg rrr www", " ", "a⏎⏎b"], *views))
+    agree(
+        page,
+        opened,
+        texts(
+            opened,
+            [said, said[:40], "zxq vfd kkl sss fff ggg rrr www", "the zxq vfd was sss of ggg rrr", " ", "a⏎⏎b"],
+            *views,
+        ),
+    )
 
 
 @pytest.mark.parametrize("name", ["brackets", "agreement", "lineups/recall/gru", "lineups/recall/lstmp"])
 def test_a_grammar_is_read_after_what_was_read_before_it(name: str, page: Page) -> None:
     opened = shipped(name)
     typed = {"brackets": "(x(xx(x", "agreement": "the key near the cabinet with"}.get(name, "bz?bxyx?bzyxy")
-    agree(page, opened, texts(opened, [typed, typed[:5], typed + "⏎" + typed, "⏎", "", "é", typed * 9], *ORDERS))
+    agree(
+        page,
+        opened,
+        texts(opened, [typed, typed[:5], typed + "⏎" + typed, "⏎", "", "é", examples_for(opened)[0].text], *ORDERS),
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,8 +174,13 @@ def test_an_image_is_read_row_by_row_as_on_the_server(name: str, page: Page) -> 
     for k, image in enumerate(examples(side)[:3]):
         pixels, label = image[:, :-1].numpy().copy(), int(image[0, -1])
         pixels[side // 2 :] = examples(side)[0, side // 2 :, :-1] if k == 1 else pixels[side // 2 :]
-        said = None if k == 1 else label
-        about = {"pixels": pixels.flatten().tolist(), "label": said, "notes": notes_on_image(opened, None)}
+        said, shows = None if k == 1 else label, (f"{label}", None, "A")[k]
+        about = {
+            "pixels": pixels.flatten().tolist(),
+            "label": said,
+            "shows": shows,
+            "notes": notes_on_image(opened, shows),
+        }
         steps.append(step(opened, read_image(opened, pixels, said), ORDERS[k], **about))
     agree(page, opened, steps)
 
@@ -186,11 +202,13 @@ def test_models_of_other_shapes_are_drawn_as_the_server_draws_them(page: Page, m
         )
 
 
-def test_a_long_text_is_cut_where_the_server_cuts_it(page: Page, make_checkpoint, monkeypatch) -> None:
+@pytest.mark.parametrize("vocabulary", [None, Vocabulary.of("word", ["ab", "c", "did", "n't", ","])])
+def test_a_long_text_is_cut_where_the_server_cuts_it(vocabulary, page: Page, make_checkpoint, monkeypatch) -> None:
+    """How much more there is it counts in slices."""
     monkeypatch.setattr("lstmviz.opened.MAX_TOKENS", 50)
-    opened = prepare(make_checkpoint())
-    long = ("ab c" * (LONGEST // 4))[:LONGEST]
-    agree(page, opened, texts(opened, ["ab", "ab" * 30, long, "ab"]))
+    opened = prepare(make_checkpoint(vocabulary=vocabulary))
+    long = ("ab  c \u0301didn't,\u00a0x\r\n" * LONGEST)[:LONGEST]
+    agree(page, opened, texts(opened, ["ab", "ab c" * 30, long, "ab"]))
 
 
 def test_a_reading_pauses_and_goes_on(page: Page, make_checkpoint) -> None:
@@ -203,8 +221,9 @@ def test_a_reading_pauses_and_goes_on(page: Page, make_checkpoint) -> None:
 PAUSED = """async ({ model, text }) => {
   const { Opened, Reading } = await import("/reading.js"), { drawn } = await import("/drawn.js");
   const weights = Uint8Array.from(atob(model.weights), (sign) => sign.charCodeAt(0));
-  const opened = new Opened(model.live, new Float32Array(weights.buffer)), [reading, whole] = [new Reading(opened), new Reading(opened)];
-  const view = { layers: [0], roles: ["cell"], order: "similar", selection: { time: 0, unit: 0, layer: 0 } }, counts = [], first = [];
+  const opened = new Opened(model.live, new Float32Array(weights.buffer)), counts = [], first = [];
+  const [reading, whole] = [new Reading(opened), new Reading(opened)];
+  const view = { layers: [0], roles: ["cell"], order: "similar", selection: { time: 0, unit: 0, layer: 0 } };
   for (const deadline of [0, 0, 0, Infinity]) {
     first.push(reading.toText(text, deadline));
     counts.push(drawn(reading, view).tokens.length);
@@ -227,11 +246,11 @@ def test_what_it_writes_is_read_before_it_writes_on(name: str, typed: str, page:
 
 
 WRITTEN = """async ({ model, text, ...options }) => {
-  const { Opened, Reading } = await import("/reading.js"), { written } = await import("/writing.js");
+  const { Opened, Reading } = await import("/reading.js"), { writing } = await import("/writing.js");
   const weights = Uint8Array.from(atob(model.weights), (sign) => sign.charCodeAt(0));
   const reading = new Reading(new Opened(model.live, new Float32Array(weights.buffer))), found = [];
   reading.toText(text);
-  for (const more of written(reading, { count: 8, seed: 1, ...options })) {
+  for (const more of writing(reading, { count: 8, seed: 1, ...options })) {
     found.push(more);
     reading.toText(more);
   }
@@ -243,10 +262,12 @@ def test_the_token_that_a_key_changed(page: Page) -> None:
     rng = random.Random(0)
     pairs = [[rng.choices("ab", k=rng.randint(1, 6)) for _ in range(2)] for _ in range(200)]
     told = page.evaluate(
-        "async (p) => { const { lastChanged } = await import('/drawn.js'); return p.map(([a, b]) => lastChanged(a, b)); }",
+        "async (p) => { const { select } = await import('/drawn.js');"
+        " return p.map(([a, b]) => select({ time: 2, unit: 1 }, a, b)); }",
         pairs,
     )
-    assert told == [last_changed(*pair) for pair in pairs]
+    selections = [select(Selected(Selection(2, 1), before), after, None) for before, after in pairs]
+    assert told == [{"time": each.time, "unit": each.unit} for each in selections]
 
 
 # ---- what is right, and what is written ------------------------------------------------------------------------------
@@ -263,7 +284,8 @@ def test_what_is_right_is_the_same_in_the_page(task: Task, corpus: str, page: Pa
         cases += [tokens, tokens[: rng.randint(1, len(tokens))], rng.choices(others, k=rng.randint(1, 12))]
     rule = json.loads(json.dumps({"rule": corpus, "tables": task.tables[corpus]}))
     found = page.evaluate(
-        "async ([rule, cases]) => { const { right } = await import('/right.js'); return cases.map((c) => right(rule, c)); }",
+        "async ([rule, cases]) => { const { rightLabels } = await import('/right.js');"
+        " return cases.map((tokens) => rightLabels(rule, tokens)); }",
         [rule, cases],
     )
     assert found[1:] == [[*task.right[corpus](case)] for case in cases[1:]]
@@ -271,11 +293,12 @@ def test_what_is_right_is_the_same_in_the_page(task: Task, corpus: str, page: Pa
 
 
 DRAWN = """async ([scores, options, count]) => {
-  const { drawn, seeded } = await import("/writing.js"), times = {};
-  const random = seeded(3), notes = { not_finite: "not finite", nothing_follows: "nothing" }, given = scores.map((s) => s ?? NaN);
+  const { sampled, seeded } = await import("/writing.js"), times = {};
+  const random = seeded(3), notes = { not_finite: "not finite", nothing_follows: "nothing" };
+  const given = scores.map((score) => score ?? NaN);
   try {
     for (let k = 0; k < count; k++) {
-      const id = drawn(given, options, random, notes);
+      const id = sampled(given, options, random, notes);
       times[id] = (times[id] ?? 0) + 1;
     }
   } catch (error) { return error.message; }

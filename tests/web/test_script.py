@@ -25,7 +25,7 @@ def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
 
 
 def test_what_things_on_the_page_share_has_its_names_in_one_file() -> None:
-    ours = re.compile(r"lstmviz:|__\w|globalThis|\bwindow(\.\w+ =[^=]|\[)|\.pushState =")
+    ours = re.compile(r"lstmviz:\w|__\w|globalThis|\bwindow(\.\w+ =[^=]|\[)|\.pushState =")
     says = {path.name: ours.findall(path.read_text("utf-8")) for path in WEB.rglob("*.js")}
     known = {"shared.js", "frame.js", "streamlit.js"}  # the first says what the others change of the window
     assert {name for name, found in says.items() if found} == known
