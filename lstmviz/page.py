@@ -93,7 +93,8 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     together = together_of(opened) if len(opened) > 1 else None
     page = {"models": given, "buttons": buttons_of(first), "tests": tests, "together": together}
     data = json.dumps(page, default=vars, separators=(",", ":"), allow_nan=False).encode()
-    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("open.js"), script("alone-compare.js" if together else "alone-watch.js")
+    entry = "alone-compare.js" if together else "alone-watch.js"
+    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("open.js"), script(entry)
     title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # fmt: skip # noqa: E501
