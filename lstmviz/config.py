@@ -178,7 +178,7 @@ class ModelConfig(Options):
         metadata=option(
             Range(
                 f"one of {', '.join([*CELLS, *TREE_CELLS])}",
-                lambda value: type(value) is str and value in CELLS | TREE_CELLS,
+                lambda value: type(value) is str and value in {*CELLS, *TREE_CELLS},
             ),
             "a name in ``CELLS`` or, for the task tree, in ``TREE_CELLS``.",
         ),
