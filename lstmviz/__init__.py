@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lstmviz.config import ModelConfig, TrainConfig
     from lstmviz.data.vocabulary import Corpus, Vocabulary
     from lstmviz.model import LanguageModel
+    from lstmviz.page import live_page
     from lstmviz.trace import GateTrace, trace_module, trace_sentence
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "TrainConfig",
     "Vocabulary",
     "gate_figure",
+    "live_page",
     "load",
     "trace_module",
     "trace_sentence",
@@ -32,6 +34,7 @@ _MODULES = {
     "config": ("ModelConfig", "TrainConfig"),
     "data.vocabulary": ("Corpus", "Vocabulary"),
     "model": ("LanguageModel",),
+    "page": ("live_page",),
     "trace": ("GateTrace", "trace_module", "trace_sentence"),
 }
 

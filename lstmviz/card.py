@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.counted import About, Table
 from lstmviz.data.grammars import measure
 from lstmviz.data.vocabulary import OURS, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
-from lstmviz.model import parameter_count, perplexity
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.tasks import TASKS
 
+Written = Callable[[str], str]  # a text as what it is written into shows it
 PARTS = {"valid": "validation", "test": "test"}  # of a corpus, that have results
 
 
@@ -39,21 +41,30 @@ def unknown_warning(unknown: float) -> str:
     return f"with {unknown_said(unknown)} a perplexity tells little of the rest: the more is unknown, the lower it gets"
 
 
-def strongest_unit(checkpoint: Checkpoint) -> str:
+def strongest_unit(checkpoint: Checkpoint, text: Written = plain) -> str:
     """The unit that carries most of a grammar's hidden variable, in a sentence."""
     variable = checkpoint.hidden_variable or {}
     value, layer, unit = max(
         (value, layer, unit) for layer, row in enumerate(variable["correlations"]) for unit, value in enumerate(row)
     )
     how = f"{measure(checkpoint.corpus_name)} {value:.3f}"
-    return f"{plain(variable['name'])}: unit {unit} of layer {layer + 1} carries most of it, {how}"
+    return f"{text(variable['name'])}: unit {unit} of layer {layer + 1} carries most of it, {how}"
 
 
 def card(checkpoint: Checkpoint) -> str:
     """What a person should know of a checkpoint before trusting it, as Markdown."""
+    return _rows(facts(checkpoint))
+
+
+def facts(checkpoint: Checkpoint, text: Written = plain, code: Written = code) -> dict[str, str]:
+    """The lines of a card.
+
+    Args:
+        text, code: how what comes from a file is written, and in code; by default in Markdown.
+    """
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     rows = {
-        **_of_text(checkpoint, vocabulary, checkpoint.reads),
+        **_of_text(checkpoint, vocabulary, checkpoint.reads, text),
         "model": (f"window of {model.window}" if model.window else f"{model.num_layers} × {model.cell}")
         + f", {model.hidden_size} units{' in each direction' * model.bidirectional}, embedding {model.embedding_size}"
         + (f" of rows of {model.row_size} pixels" if model.row_size else "")
@@ -76,7 +87,7 @@ def card(checkpoint: Checkpoint) -> str:
         unknown, accuracy = results.get(f"{part}_unknown"), results.get(f"{part}_accuracy")
         loss = figures(results[f"{part}_nll"], vocabulary, unknown, accuracy=accuracy)
         parts = loss, unknown_warning(unknown or 0)
-        return "; ".join(filter(None, parts)).replace(UNK, plain(UNK))
+        return "; ".join(filter(None, parts)).replace(UNK, text(UNK))
 
     if results["valid_nll"] == results.get("test_nll"):
         rows["validation"] = f"{said('valid')}; the data have no other test part"
@@ -86,8 +97,8 @@ def card(checkpoint: Checkpoint) -> str:
     if known and checkpoint.licence == OURS:  # a person's own may be called the same
         rows["known of the data"] = known
     if checkpoint.hidden_variable:
-        rows["hidden variable"] = strongest_unit(checkpoint)
-    return _rows(rows)
+        rows["hidden variable"] = strongest_unit(checkpoint, text)
+    return rows
 
 
 def table_card(table: Table) -> str:
@@ -106,23 +117,25 @@ def table_card(table: Table) -> str:
     return _rows(rows)
 
 
-def _of_text(source: Checkpoint | About, vocabulary: Vocabulary, reads: Vocabulary | None = None) -> dict[str, str]:
+def _of_text(
+    source: Checkpoint | About, vocabulary: Vocabulary, reads: Vocabulary | None = None, text: Written = plain
+) -> dict[str, str]:
     """What was read, by whatever learned from it or counted it."""
     data = {
-        "data": f"{plain(source.corpus_name)} (sha256 {plain(source.corpus_sha256[:16])}…)",
-        "licence of the data": plain(source.licence),
+        "data": f"{text(source.corpus_name)} (sha256 {text(source.corpus_sha256[:16])}…)",
+        "licence of the data": text(source.licence),
     }
     if vocabulary.level == "label":
-        data["labels"] = plain(", ".join(vocabulary.tokens))
+        data["labels"] = text(", ".join(vocabulary.tokens))
     else:
-        data["says" if reads else "vocabulary"] = _tokens(vocabulary)
+        data["says" if reads else "vocabulary"] = _tokens(vocabulary, text)
     if reads and reads.level == "label":
-        return data | {"begun by one of": plain(", ".join(reads.tokens))}
-    return data | ({"vocabulary": _tokens(reads)} if reads else {})
+        return data | {"begun by one of": text(", ".join(reads.tokens))}
+    return data | ({"vocabulary": _tokens(reads, text)} if reads else {})
 
 
-def _tokens(vocabulary: Vocabulary) -> str:
-    specials = ", ".join(plain(token) for token in SPECIALS)
+def _tokens(vocabulary: Vocabulary, text: Written) -> str:
+    specials = ", ".join(text(token) for token in SPECIALS)
     return f"{len(vocabulary) - len(SPECIALS):,} {_token(vocabulary)}s and {specials}"
 
 

@@ -35,14 +35,15 @@ from lstmviz.data.expressions import EXPRESSIONS, Expression
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.nonsense import NONSENSE
 from lstmviz.data.vocabulary import SOS, read_by, shown, unknown_said
-from lstmviz.disk import in_a_sentence, name_of
+from lstmviz.disk import in_a_sentence, name_of, write_atomically
 from lstmviz.experiments.base import EXPERIMENTS, own, side_by_side
 from lstmviz.explain.captions import nats_of_another, where_it_decides
 from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.explain.spelling import by_count
-from lstmviz.home import Home
-from lstmviz.model import parameter_count, perplexity
+from lstmviz.home import SHIPPED, Home
+from lstmviz.page import live_page
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
 from lstmviz.trace import trace_labels, trace_sentence, trace_tree
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
@@ -596,6 +597,37 @@ def trace(
     say(f"wrote {len(frame):,} rows ({', '.join(frame.columns)}) to {out}")
 
 
+def live(out: tyro.conf.Positional[Path], models: tyro.conf.Positional[tuple[str, ...]]) -> None:
+    """Write one HTML file with models in it, to be kept: it needs no server and no network.
+
+    Args:
+        out: the file to write; its name must end in .html.
+        models: a checkpoint each, or the name of one that comes with the project, as brackets or recall/gru; several
+            stand side by side.
+    """
+    if out.suffix != ".html":
+        raise ValueError(f"the file to write is {out.name}; its name must end in .html")
+    loaded = {}
+    for name in models:
+        path, called = _found(name)
+        if called in loaded:
+            raise ValueError(f"two models are called {called}; copy one of the files to another name")
+        loaded[called] = checkpoints.load(path)
+    page = live_page(loaded).encode()
+    write_atomically(out, page)
+    weights = 4 * sum(weight.numel() for each in loaded.values() for weight in each.weights.values())
+    rest = len(page) - 4 / 3 * weights
+    say(f"wrote {out}: {len(page) / 1e3:,.0f} kB: 4/3 of {weights / 1e3:,.0f} kB of weights, and {rest / 1e3:,.0f} kB")
+
+
+def _found(name: str) -> tuple[Path, str]:
+    """A checkpoint's file, that of a path or else one that comes with the project, and what its model is called."""
+    shipped = SHIPPED / "checkpoints"
+    folders = shipped, *(shipped / task for task in TASKS), shipped / "lineups"
+    found = next((path for folder in folders if (path := folder / f"{name}.safetensors").is_file()), None)
+    return (found, name) if found and not Path(name).is_file() else (Path(name), name_of(Path(name).stem))
+
+
 def _check_unfinished(run: Run) -> None:
     """Refuse to go on with what is at its end.
 
@@ -718,7 +750,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may be no UTF-8
     commands, corpus = tyro.extras.SubcommandApp(), tyro.extras.SubcommandApp()
-    for command in (app, train, sweep, experiment, resume, stop, evaluate, count, trace):
+    for command in (app, train, sweep, experiment, resume, stop, evaluate, count, trace, live):
         commands.command(command)
     commands.command(name="runs")(list_runs)
     commands.command(corpus, name="corpus", help="Texts to train on: fetch, import, list.")

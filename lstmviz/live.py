@@ -17,12 +17,13 @@ from lstmviz.cells import CellData, cell_called
 from lstmviz.config import LIVE_MOST
 from lstmviz.data.images import permute
 from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.notes import sentences
 from lstmviz.model import AdaptiveSoftmax
-from lstmviz.opened import OpenModel, carrier, is_grammar
+from lstmviz.opened import OpenModel, carrier
 from lstmviz.reading import telling_unit
 from lstmviz.roles import ROLES
 from lstmviz.units import drawn_roles
-from lstmviz.wire import Does, annotation, columns_in, does_of, image_of, look_of, titled
+from lstmviz.wire import Does, annotation, columns_in, does_of, look_of, titled
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ class Live:
         context: ids that are read before the first column.
         begins: whether nothing was read before the first column; else that is the vocabulary's end, whatever is typed.
         most: tokens that are read.
-        task: what it is asked, ``name``, ``label`` and ``asked_last`` of its `Task`; and what its columns are,
-            ``level``, ``column``, ``noun``, ``whole`` and ``asks`` of `Columns`.
+        task: what it is asked, ``name``, ``label`` and ``asked_last`` of its `Task`; what its columns are, ``level``,
+            ``column``, ``noun``, ``whole`` and ``asks`` of `Columns`; and ``right``, where it is known what is: the
+            name and the tables of a rule in ``web/right.js``.
         roles: of each gate and state with a value a unit what no text changes of its `Panel`.
         usual_roles: those that are shown at first.
         scales: of each track role -> the ends of its colours.
@@ -98,7 +100,7 @@ class Live:
         symbols, does, lets_out, resets, annotation: as in a `MapHeader`; the last of each track.
         examples: texts, and what to look for in each.
         guide: a sentence on what is asked; may be empty.
-        notes: name -> a sentence with {places}, see `notes_of`.
+        notes: name -> a sentence with {places}, see `lstmviz.explain.notes.sentences`.
     """
 
     digest: str
@@ -150,7 +152,7 @@ def answers(opened: OpenModel) -> str:
         return "it reads words by their letters"
     if config.window:
         return "it looks at a window of tokens"
-    if (count := sum(weight.numel() for weight in opened.checkpoint.weights.values())) > LIVE_MOST:
+    if (count := sum(weight.size for weight in opened.checkpoint.weights.values())) > LIVE_MOST:
         return f"it has {count / 1e6:.1f} million weights; a page runs up to {LIVE_MOST / 1e6:.0f} million"
     return ""
 
@@ -168,7 +170,7 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         raise ValueError(f"this model cannot run in the page: {why}")
     checkpoint, model, task = opened.checkpoint, opened.model, opened.task
     cell, config, columns = cell_called(checkpoint.model.cell), checkpoint.model, columns_in(opened)
-    vocabulary, reads = checkpoint.vocabulary, opened.reads
+    vocabulary, reads, corpus = checkpoint.vocabulary, opened.reads, checkpoint.train.corpus
     buffer = _Buffer(parameter for _, parameter in sorted(model.named_parameters()))  # as in the checkpoint's file
     given, looks = cell.parsed().given, cell.roles()
     header = Live(
@@ -194,6 +196,7 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         task={
             **{name: getattr(task, name) for name in ("name", "label", "asked_last")},
             **{name: getattr(columns, name) for name in ("level", "column", "noun", "whole", "asks")},
+            "right": {"rule": corpus, "tables": task.tables[corpus]} if corpus in task.right else None,
         },
         roles=[look_of(opened, name, looks[name]) for name in ROLES if name in opened.scales[0]],
         usual_roles=drawn_roles(config.cell, opened.scales[0]),
@@ -209,27 +212,9 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
         annotation=[annotation(checkpoint, track) for track in range(len(opened.tracks))],
         examples=[{"text": example.text, "look": example.look} for example in examples_for(opened)],
         guide=guide_to(opened),
-        notes=notes_of(opened),
+        notes=sentences(opened),
     )
     return header, buffer.bytes()
-
-
-def notes_of(opened: OpenModel) -> dict[str, str]:
-    """What a person should know about a text, a sentence each; what stands in braces differs from text to text.
-
-    ``nothing``: there is no text. ``longer``: of {least}{count} tokens {read} are shown. ``none_known``: it reads all
-    as ``<unk>``. ``few_known``: it reads {unknown} of them so. ``image``: that was read, which shows a {label}.
-    """
-    noun = "characters" if opened.reads.level == "char" else "words"
-    other = "press a token" if is_grammar(opened) else "pick an example"
-    return {
-        "nothing": f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.",
-        "longer": f"The text has {{least}}{{count}} {noun}; the first {{read}} are shown.",
-        "none_known": f"The model knows none of these {noun}: to it each is the same <unk>, marked by a dashed "
-        "underline.",
-        "few_known": f"The model does not know {{unknown}} of these {noun}: its perplexity tells little of the others.",
-        "image": image_of(opened, "{label}"),
-    }
 
 
 def _order_of_pixels(opened: OpenModel) -> list[int] | None:

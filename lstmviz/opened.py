@@ -208,7 +208,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         of_one = side * config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
         if tokens_at_most(of_one // side) < side:
             raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
-        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1].numpy()  # (N, W, W)
+        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1]  # (N, W, W)
         if (seed := checkpoint.train.permuted) is not None:
             images = permute(images, seed)
         with torch.no_grad():
@@ -355,8 +355,8 @@ def _opened(
         # All that a unit did, each role on its own scale, (H, roles · T); what is far beyond it has no finite square.
         did = np.concatenate([np.clip(values[name] / high, -FAR, FAR) for name, (_, high) in scales[-1].items()]).T
         similar.append(by_similarity(did))
-        shown = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
-        moves.append(usual(shown, pieces, carrier(checkpoint, track)))
+        did = acts(values, scales[-1], drawn_roles(checkpoint.model.cell, scales[-1]))
+        moves.append(usual(did, pieces, carrier(checkpoint, track)))
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales

@@ -396,12 +396,12 @@ class Selected:
 
     Args:
         selection: what was selected;
-        tokens: while this was read,
+        tokens: while this was read; None where the page alone knows that,
         told: and this was what the browser had said last.
     """
 
     selection: Selection
-    tokens: list[str] | list[int]
+    tokens: list[str] | list[int] | None
     told: Selection | None = None
 
 
@@ -414,7 +414,7 @@ def select(before: Selected, tokens: list[str] | list[int], told: Selection | No
         told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
     """
     selection = told if told and told != before.told else before.selection
-    time = last_changed(before.tokens, tokens) if tokens != before.tokens else selection.time
+    time = selection.time if before.tokens in (None, tokens) else last_changed(before.tokens, tokens)
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 
 

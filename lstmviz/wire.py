@@ -22,22 +22,24 @@ from lstmviz import roles as looks
 from lstmviz import units
 from lstmviz.baselines import NGram
 from lstmviz.baselines import told as counted_of
-from lstmviz.cells import Taught, cell_called
+from lstmviz.cells import cell_called
+from lstmviz.cells.declared import Declared
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data import vocabulary as words
 from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
 from lstmviz.data.pairs import NOTHING
-from lstmviz.data.vocabulary import IGNORED, UNK, inline, shown, visible
-from lstmviz.model import perplexity
+from lstmviz.data.vocabulary import IGNORED, UNK, UNKNOWN_MOST, inline, shown, visible
 from lstmviz.opened import OpenModel
-from lstmviz.reading import Reading, rows_of, running_mean
+from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES, Role
+from lstmviz.sizes import perplexity
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
 NAN = 65535  # the code of "no value"
+FEW_LABELS = 12  # that are all listed
 
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
@@ -72,6 +74,11 @@ def constants() -> str:
         "DASHES": [
             [int(n) for n in dash.replace("px", "").split(",")] if "px" in dash else [] for dash in looks.DASHES
         ],
+        "LONGEST": LONGEST,
+        "LIKELY_MOST": LIKELY_MOST,
+        "FEW_LABELS": FEW_LABELS,
+        "MANY": MANY,
+        "UNKNOWN_MOST": UNKNOWN_MOST,
         **{name: getattr(units, name) for name in ("MOST", "LASTS", "USUAL", "FIRST", "KINDS")},
         **{name: getattr(words, name) for name in (*SIGNS, *PATTERNS)},
     }
@@ -415,6 +422,37 @@ class ComparisonHeader(Columns):
     selection: dict[str, int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """What the server says of a view that the page makes itself, with a model that it holds (`lstmviz.live`).
+
+    Args:
+        model: its digest.
+        sent: whether it follows, with its weights.
+        box: the key of the box whose text is read; empty where an image is.
+        text: what is in it, as far as the server has heard; of an image the pixels, as `as_code` writes them.
+        label: number of what an image shows; None where nobody knows.
+        layers, roles, order: as in `payload`.
+        selection: time, negative while nobody chose one, unit and layer.
+        written: the text that the model has written on, and the time of the first token that is its own.
+        write: asks the model to write on: how much and how, with a number, which is another one for every time.
+        checked: whether what the server makes of the text follows, a message of a `MapHeader`.
+    """
+
+    model: str
+    sent: bool
+    box: str
+    text: str
+    label: int | None
+    layers: list[int]
+    roles: list[str]
+    order: str
+    selection: dict[str, int]
+    written: tuple[str, int] | None
+    write: dict[str, float] | None
+    checked: bool
+
+
 @dataclass(frozen=True)
 class Frame:
     """What goes before a map.
@@ -424,11 +462,13 @@ class Frame:
         height: pixels that its panels may share; 0 for what the window has room for.
         address: what the browser writes of this view into the page's address, where None takes a name out; empty where
             the address tells nothing of it.
+        here: where the page makes the map itself, of what.
     """
 
     notes: Sequence[Note] = ()
     height: int = 0
     address: Mapping[str, str | None] = field(default_factory=dict)
+    here: Here | None = None
 
 
 # ---- bytes -----------------------------------------------------------------------------------------------------------
@@ -458,7 +498,10 @@ def _finite(value: Any) -> Any:
 
 
 def framed(frame: Frame, message: bytes) -> bytes:
-    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn."""
+    """What the gate map reads: a frame, and a message of a `MapHeader`, which is empty where nothing is drawn.
+
+    Where the page draws it itself, what `Here` says that follows.
+    """
     return sized(frame) + message
 
 
@@ -532,7 +575,6 @@ def pack(
 
 # ---- of a model and what it read -------------------------------------------------------------------------------------
 
-FEW_LABELS = 12  # that are all listed
 CARRIES = 0.5  # from here on a unit is named after the variable that it carries
 
 
@@ -713,7 +755,7 @@ def titled(checkpoint: Checkpoint, name: str) -> str:
     return f"{inline(name)} · {described(checkpoint)}"
 
 
-def does_of(cell: type[Taught]) -> Does:
+def does_of(cell: type[Declared]) -> Does:
     """What a cell does."""
     return Does(**{what: cell.does(what) for what in DOES})
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from lstmviz.config import Level
 from lstmviz.data.vocabulary import EOS, OURS, Corpus, Vocabulary
@@ -108,12 +107,12 @@ _NOUNS = {
     "teacher": "teachers",
     "box": "boxes",
 }
-_VERBS = {"is": "are", "was": "were", "has": "have", "sees": "see"}
+VERBS = {"is": "are", "was": "were", "has": "have", "sees": "see"}
 _PREPOSITIONS = ("near", "behind", "of", "with")
 _ENDINGS = ("old", "here", "lost", "open")
 _ADJECTIVES = ("small", "red")
-_PLURAL = {**dict.fromkeys(_NOUNS, -1.0), **dict.fromkeys(_NOUNS.values(), 1.0)}
-_VERB_FORMS = {*_VERBS, *_VERBS.values()}
+PLURAL = {**dict.fromkeys(_NOUNS, -1.0), **dict.fromkeys(_NOUNS.values(), 1.0)}
+_VERB_FORMS = {*VERBS, *VERBS.values()}
 
 
 def _agreement_sentence(rng: random.Random, reach: int) -> list[str]:
@@ -126,15 +125,15 @@ def _agreement_sentence(rng: random.Random, reach: int) -> list[str]:
     tokens = noun_phrase(plural)
     for _ in range(reach * rng.choice((0, 1, 1, 2, 2, 3))):  # attractors, whose own number must be ignored
         tokens += [rng.choice(_PREPOSITIONS), *noun_phrase(rng.random() < 0.5)]
-    verb = rng.choice(list(_VERBS))
-    return [*tokens, _VERBS[verb] if plural else verb, rng.choice(_ENDINGS), "."]
+    verb = rng.choice(list(VERBS))
+    return [*tokens, VERBS[verb] if plural else verb, rng.choice(_ENDINGS), "."]
 
 
 def _agreement_number(tokens: Sequence[str]) -> np.ndarray:
     numbers, number = [], np.nan
     for token in tokens:
-        if np.isnan(number) and token in _PLURAL:
-            number = _PLURAL[token]
+        if np.isnan(number) and token in PLURAL:
+            number = PLURAL[token]
         elif token in _VERB_FORMS or token == EOS:
             number = np.nan  # once the verb stands, nothing depends on the subject any more
         numbers.append(number)
@@ -142,12 +141,12 @@ def _agreement_number(tokens: Sequence[str]) -> np.ndarray:
 
 
 def _agreement_questions(tokens: Sequence[str]) -> Iterator[Question]:
-    singular, plural = frozenset(_VERBS), frozenset(_VERBS.values())
+    singular, plural = frozenset(VERBS), frozenset(VERBS.values())
     subject, verb = (
-        next((t for t, token in enumerate(tokens) if token in words), len(tokens)) for words in (_PLURAL, _VERB_FORMS)
+        next((t for t, token in enumerate(tokens) if token in words), len(tokens)) for words in (PLURAL, _VERB_FORMS)
     )
-    if subject < verb and tokens[verb - 1] in _PLURAL:  # the verb stands there, or may come next
-        right, wrong = (plural, singular) if _PLURAL[tokens[subject]] > 0 else (singular, plural)
+    if subject < verb and tokens[verb - 1] in PLURAL:  # the verb stands there, or may come next
+        right, wrong = (plural, singular) if PLURAL[tokens[subject]] > 0 else (singular, plural)
         yield Question(verb - 1, verb - 1 - subject, right, wrong)
 
 
@@ -196,6 +195,8 @@ def generate(name: str, sentences: int = 20_000, seed: int = 0) -> Corpus:
     Raises:
         ValueError: there is no such grammar, or fewer than ten sentences were asked for.
     """
+    import torch
+
     if name not in GRAMMARS:
         raise ValueError(f"grammar is {name!r}; it must be one of {', '.join(GRAMMARS)}")
     if sentences < 10:

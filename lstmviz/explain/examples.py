@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lstmviz.cells import cell_called
-from lstmviz.opened import OpenModel
+from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, SPECIALS
+from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.roles import ROLES
 from lstmviz.tasks.tag import one_direction
 
@@ -267,9 +268,12 @@ BOTH_WAYS = (
     "It reads in both directions: → has read all up to the token, ← all from the end back to it, and the label is said "
     "from both."
 )
+SHUFFLED = "Before it reads, the pixels are shuffled, always in the same way, so no stroke is left whole."
 GUIDES = {  # for somebody who never met the shape
     "caption": "One input, many outputs (1–N): a label makes the state in which the text begins. It is not read again: "
     "what follows is said from memory.",
+    "classify": "Many inputs, one answer (N–1): the model reads the image row by row, from the top, and remembers; "
+    "what it says after the last row is which digit it is. A column is a row.",
     "classify_text": "Many inputs, one answer (N–1): the model reads token by token, and is asked for one label when "
     "it has read all. Before, it is shown what it would say if the text ended there.",
     "tree": "A tree to its values (Tree-LSTM): a column is a node, behind its arguments; the root is the last. Where "
@@ -312,9 +316,22 @@ def examples_for(opened: OpenModel) -> list[Example]:
     return [Example(text, "A sentence that the model wrote itself.")]
 
 
+def buttons_of(opened: OpenModel) -> list[str]:
+    """The few tokens of a grammar, as a sentence is written by pressing them; of another model none."""
+    if not is_grammar(opened):
+        return []
+    reads = opened.reads
+    ends = [EOS] if reads.level == "word" and not opened.is_asked else []  # what is asked is read by itself
+    tokens = [*reads.tokens[len(SPECIALS) :], *ends]
+    tokens.sort(key=lambda token: (token.isdigit(), token in (EOS, "\n"), token))  # digits and the end go last
+    return [NEWLINE_SIGN if token in (EOS, "\n") else token for token in tokens]
+
+
 def guide_to(opened: OpenModel) -> str:
     """A sentence or two for somebody who never met that shape of sequence; empty for text that is gone on with."""
     guide = GUIDES.get(opened.task.name, "")
+    if opened.checkpoint.train.permuted is not None:
+        return f"{guide} {SHUFFLED}"
     if opened.labels:
         return f"{guide} {BARS}"
     if opened.says_another:

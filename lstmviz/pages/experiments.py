@@ -18,6 +18,7 @@ from lstmviz.disk import reason
 from lstmviz.experiments.base import EXPERIMENTS, Experiment, Result, Setting, Table, own, result_of, shipped
 from lstmviz.experiments.gradients import UNTRAINED
 from lstmviz.home import Home
+from lstmviz.scripts import style
 from lstmviz.training import trainings
 from lstmviz.training.budget import seconds_of
 from lstmviz.training.children import status_of
@@ -25,7 +26,6 @@ from lstmviz.training.folder import Snapshot
 from lstmviz.training.grid import Grid
 from lstmviz.training.standing import duration, share_done
 from lstmviz.training.sweep import Sweep
-from lstmviz.ui.components import style
 from lstmviz.ui.figures import figures_table
 from lstmviz.ui.form import costs
 from lstmviz.ui.people import whose

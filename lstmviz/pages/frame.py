@@ -5,6 +5,8 @@ from importlib import import_module
 
 import streamlit as st
 
+from lstmviz.scripts import script
+
 # Three gates of three units: the colours of forget, input and output.
 COLOURS = ("#b45309", "#15803d", "#1d4ed8")
 CELLS = [(x, y, colour) for y, colour in enumerate(COLOURS) for x in range(3) if (x + y) % 3 < 2]
@@ -28,20 +30,11 @@ STYLE = """<style>
 }
 </style>"""
 
-# A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.
-PASTE = """<script>
-if (!window.__lstmvizPaste) {
-  window.__lstmvizPaste = true;
-  document.addEventListener("paste", (event) => {
-    const text = event.clipboardData?.getData("text/plain") ?? "", box = event.target;
-    if (!box.matches?.(":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input")) return;
-    if (!/[\\r\\n]/.test(text)) return;
-    event.preventDefault();
-    const [sign] = /[⏎␤↵]/.exec(box.placeholder) ?? "⏎";
-    document.execCommand("insertText", false, text.replace(/\\r\\n?|\\n/g, sign)); // which can be undone
-  }, true);
-}
-</script>"""
+
+@st.cache_resource(show_spinner=False)
+def everywhere() -> str:
+    """What is put on every page."""
+    return f'{STYLE}<script type="module">{script("frame.js")}</script>'
 
 
 @st.cache_resource(show_spinner="Loading PyTorch…")
@@ -62,7 +55,7 @@ def start() -> None:
     gc.enable()
 
 
-st.html(STYLE + PASTE, unsafe_allow_javascript=True)
+st.html(everywhere(), unsafe_allow_javascript=True)
 start()
 pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare", "experiments")]
 chosen = st.navigation(pages, position="hidden")

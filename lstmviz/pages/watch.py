@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -10,17 +12,13 @@ from lstmviz.baselines import NGram
 from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import code, inline, plain, visible
-from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.notes import guided, notes_on
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
-from lstmviz.explain.translations import how_it_said
-from lstmviz.live import notes_of
 from lstmviz.opened import OpenModel
 from lstmviz.reading import (
-    LONGEST,
     Reading,
     Selected,
     Selection,
-    mostly_unknown,
     read,
     read_image,
     select,
@@ -30,15 +28,17 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
+from lstmviz.ui.in_page import answers_here, heard, model_for_page, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, Watch, readings, report, session
+from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Watch, readings, report, session
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
-from lstmviz.wire import Frame, Note, payload
+from lstmviz.wire import Frame, Here, Note, payload
 
+NOBODY = -1  # chose a time
 NO_BREAK = "\u2011"  # a hyphen at which no line ends
 
 
@@ -60,7 +60,7 @@ def page() -> None:
     with right:
         beside(opened)
     with left:
-        layers, roles, order, baseline = watch_bar(opened, baselines(opened, home))
+        layers, roles, order, baseline = watch_bar(str(address), opened, baselines(opened, home))
         watch(address, layers, roles, order, open_baseline(baseline))
 
 
@@ -129,25 +129,35 @@ def begin(address: Address, opened: OpenModel) -> None:
 def watch(address: Address, layers: list[int], roles: list[str], order: str, beside: NGram | None) -> None:
     """Everything that answers a keystroke, and nothing else: each element here is sent and compared at every key.
 
-    They are always the same: see ``ui.components``.
+    They are always the same: see ``ui.components``. Where the page makes the map itself, it does not wait for this.
     """
-    opened, memory, kept = address.open(), session(Watch), readings()
+    opened, memory, kept, said = address.open(), session(Watch), readings(), report("map")
+    heard(said)
+    here = session(InPage).here = beside is None and answers_here(opened)
+    shown = {"layers": layers, "roles": roles, "order": order}
     with st.container(key="watch"):
+        image, begun = None, ""
         if opened.side:
-            chosen, text = choose_image(opened), ""
-            reading = kept.watch = read_image(opened, chosen.image, chosen.label(opened))
-            notes, link = chosen.notes(opened), {TEXT.key: None, **chosen.address}
+            image = choose_image(opened)
+            text, notes, link = image.image.tobytes().hex(), image.notes(opened), {TEXT.key: None, **image.address}
+            kept.read = partial(read_image, opened, image.image, image.label(opened))
         elif opened.reads_trees:
             text, link = type_sentence(opened, TEXT), no_image()
             found, notes = read_typed({"": opened}, text, {"": kept.watch})
-            reading = kept.watch = found[""]
+            kept.read = partial(found.get, "")
             notes = [*guided(opened, text), *notes]
         else:
             begun, notes = choose_label(opened, LABEL) if opened.labels else ("", [])
-            text = type_sentence(opened, TEXT)
-            reading = kept.watch = read(opened, text, kept.watch, label=opened.labels.index(begun) if begun else 0)
-            notes, link = [*notes, *notes_on(opened, text, reading)], no_image()
-        message, said = b"", report("map")
+            text, link = type_sentence(opened, TEXT, rests=here), no_image()
+            label = opened.labels.index(begun) if begun else 0
+            kept.read = partial(read, opened, text, kept.watch, label=label)
+        if here:
+            draw_here(address, opened, text, image.label(opened) if image else None, notes, link, shown)
+            return
+        reading = kept.watch = kept.read()
+        message = b""
+        if not opened.side and not opened.reads_trees:
+            notes = [*notes, *notes_on(opened, text, reading)]
         if reading:
             selection = selection_in(opened, reading, layers, said.selection)
             memory.selected = Selected(selection, reading.tokens, said.selection)
@@ -157,9 +167,7 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
             message = payload(
                 opened,
                 reading,
-                layers=layers,
-                roles=roles,
-                order=order,
+                **shown,
                 selection=selection.said("layer"),
                 generated_from=generated_from(text),
                 held=said.held,
@@ -169,38 +177,37 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
         gate_map(message, Frame(notes, address=link), key="map")
 
 
-def guided(opened: OpenModel, text: str) -> list[Note]:
-    """What to know of the shape of sequence, and what to look for in an example."""
-    guide: list[Note] = [("note", said)] if (said := guide_to(opened)) else []
-    return [*guide, *(("look", example.look) for example in examples_for(opened) if example.text == text)]
-
-
-def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note]:
-    """One sentence for each thing a person should know about a text."""
-    said = notes_of(opened)
-    if reading is None:
-        return [("info", said["nothing"])]
-    notes = guided(opened, text)
-    vocabulary = opened.reads
-    noun = "characters" if vocabulary.level == "char" else "words"
-    if reading.dropped:
-        count = reading.count + reading.dropped
-        least = "more than " if len(text) == LONGEST else ""
-        longer = said["longer"].format(least=least, count=f"{count:,}", read=f"{reading.count:,}")
-        notes.append(("warning", longer))
-    # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
-    typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
-    typed = typed[: reading.count]
-    unknown = typed.count(vocabulary.ids["<unk>"])
-    if typed and unknown == len(typed):
-        notes.append(("warning", said["none_known"]))
-    elif unknown and reading.said:
-        notes.append(("warning", f"The model does not know {unknown} of these {noun}: it reads each as <unk>."))
-    elif mostly_unknown(opened, reading):
-        notes.append(("warning", said["few_known"].format(unknown=unknown)))
-    if told := how_it_said(reading):
-        notes.append(("note", told))
-    return notes
+def draw_here(
+    address: Address,
+    opened: OpenModel,
+    text: str,
+    label: int | None,
+    notes: list[Note],
+    link: dict[str, str | None],
+    shown: dict[str, Any],
+) -> None:
+    """The map that the page makes itself; what of a text there is to say it says, too."""
+    memory, said = session(Watch), report("map")
+    selection = selection_here(opened, shown["layers"], said.selection)
+    if said.written:
+        memory.written = said.written
+    checked = to_be_checked(said, opened)
+    here = Here(
+        model=opened.checkpoint.digest,
+        sent=bool(model := model_for_page(opened, f"{address}")),
+        box="" if opened.side else TEXT.key,
+        text=text,
+        label=label,
+        **shown,
+        selection=selection.said("layer"),
+        written=memory.written,
+        write=memory.write,
+        checked=checked,
+    )
+    message = model
+    if checked and (reading := readings().read()):
+        message += payload(opened, reading, **shown, selection=selection.said("layer"), name=f"{address}")
+    gate_map(message, Frame(notes, address=link, here=here), key="map")
 
 
 def spelled(opened: OpenModel, word: str) -> str:
@@ -221,6 +228,19 @@ def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: S
     if selection.of not in layers:
         selection = replace(selection, of=there)
     return selection
+
+
+def selection_here(opened: OpenModel, layers: list[int], told: Selection | None) -> Selection:
+    """The same where the page knows the tokens: the time is `NOBODY` until somebody chooses one."""
+    memory, track = session(Watch), layers[0]
+    if memory.selected is None:
+        time = NOBODY if memory.time is None else memory.time
+        unit = telling_unit(opened, track) if memory.unit is None else memory.unit
+        memory.selected = Selected(Selection(time, unit, track), None, told)
+    elif told and told != memory.selected.told:
+        memory.selected = Selected(told, None, told)
+    selection = memory.selected.selection.within(opened.checkpoint.model.hidden_size)
+    return selection if selection.of in layers else replace(selection, of=track)
 
 
 def generated_from(text: str) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 
 from lstmviz.config import TrainConfig
-from lstmviz.data.grammars import GRAMMARS
+from lstmviz.data.grammars import GRAMMARS, PLURAL, VERBS
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled, split
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import READ_TO_THE_END, Task, tokens_and_labels
@@ -61,4 +61,5 @@ CLASSIFY_TEXT = Task(
     one_way=READ_TO_THE_END,
     drawn={grammar: lambda rng, grammar=grammar: begun(grammar, rng).tokens for grammar in ASKING},
     right={grammar: partial(answer, grammar) for grammar in ASKING},
+    tables={"recall": {}, "agreement": {"nouns": PLURAL, "verbs": VERBS}},
 )

@@ -22,7 +22,7 @@ from itertools import product
 
 from lstmviz.config import Level, TrainConfig
 from lstmviz.data import nonsense
-from lstmviz.data.expressions import DEEPEST, EXPRESSIONS, draw, drawn, texts_of, values_along
+from lstmviz.data.expressions import DEEPEST, DIGITS, EXPRESSIONS, LEAST, draw, drawn, texts_of, values_along
 from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.labelled import Labelled, corpus_of, known_to, open_labelled
 from lstmviz.data.nonsense import NONSENSE
@@ -120,6 +120,11 @@ TAG = Task(
     tokens_and_labels,
     drawn={BETWEEN: lambda rng: _drawn(rng).tokens, EXPRESSIONS: _written, NONSENSE: nonsense.another},
     right={BETWEEN: around, EXPRESSIONS: values_along, NONSENSE: nonsense.kinds_of},
+    tables={
+        BETWEEN: {"symbols": [*SYMBOLS]},
+        EXPRESSIONS: {"digits": DIGITS, "least": LEAST},
+        NONSENSE: {"endings": nonsense.ENDINGS, "names": nonsense.NAMES, "known": nonsense.KNOWN},
+    },
     known={
         BETWEEN: f"read from one side alone, by whatever model, at most {float(one_direction()):.2%} are right",
         NONSENSE: "of words that it never met, a model that knows them only whole can expect to be right in half",

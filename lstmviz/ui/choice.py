@@ -12,6 +12,7 @@ from lstmviz.config import NAME_MOST
 from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.home import Home
+from lstmviz.live import answers
 from lstmviz.opened import OpenModel
 from lstmviz.tasks import TASKS
 from lstmviz.ui import sources
@@ -60,8 +61,11 @@ def show_card(address: Address) -> None:
     """Data, licence, command, seed and figures of a model, and what its cell computes."""
     try:
         st.markdown(f"**{plain(str(address))}**")
-        checkpoint = address.open().checkpoint
+        opened = address.open()
+        checkpoint = opened.checkpoint
         st.markdown(card(checkpoint))
+        why = answers(opened)
+        st.caption(f"The server answers each key, since {why}." if why else "Its answers are made in this page.")
         cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
     except CheckpointError as error:
         st.error(plain(str(error)))

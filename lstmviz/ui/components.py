@@ -13,57 +13,12 @@ room).
 """
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 from streamlit.components import v2 as components
 
+from lstmviz.scripts import script, style
 from lstmviz.wire import ComparisonHeader, Frame, framed, side_by_side
-
-ASSETS = Path(__file__).parents[1] / "web"
-
-
-IMPORT = re.compile(r'^import (?:\{[^}]*\} from )?"(\.{1,2}/[\w./]+)";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
-# A comment that is alone on its line, or is followed by no quote that could end a string which it stands in.
-COMMENT = re.compile(r"^\s*//.*\n|^\s+|\s+// [^\"'`\n]*$", re.MULTILINE)
-
-
-def script(entry: str) -> str:
-    """One script of a module and all that it imports, each behind those that it needs.
-
-    An inline script cannot import another, and travels with every message: so without comments and indentation.
-
-    Raises:
-        ValueError: modules import each other in a circle, or a line is one that cannot be joined.
-    """
-    parts: dict[Path, str] = {}
-    asking: list[Path] = []
-
-    def add(path: Path) -> None:
-        if path in asking:
-            raise ValueError(f"{path.name} imports itself by way of {', '.join(other.name for other in asking)}")
-        if path in parts:
-            return
-        asking.append(path)
-        source = path.read_text(encoding="utf-8")
-        for name in IMPORT.findall(source):
-            add((path.parent / name).resolve())
-        asking.pop()
-        parts[path] = COMMENT.sub("", EXPORT.sub("", IMPORT.sub("", source)))
-        for line in parts[path].splitlines():
-            if re.match(r"import\b|export (?!default)", line) or line.count("`") % 2:
-                raise ValueError(f"{path.name} has a line that cannot be joined: {line}")
-
-    add((ASSETS / entry).resolve())
-    return "".join(parts.values())
-
-
-def style(*names: str) -> str:
-    """Style sheets, one after another."""
-    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
-
 
 # Inline, and read once: Streamlit serves files only for components of an installed distribution.
 _gate_map = components.component("lstmviz_gate_map", js=script("map.js"), css=style("map.css", "present.css"))
@@ -85,11 +40,12 @@ def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
         key: the component's identity; keep it, and the canvas stays mounted while the data change.
 
     Returns:
-        Has ``selection``: ``{"time": int, "unit": int, "layer": int}`` as last chosen in the browser, and ``held``: the
-        names of the blocks that the browser holds; each None until reported.
+        What `session.report` reads; each None until reported.
     """
-    data = framed(frame, payload)
-    return _gate_map(data=data, key=key, on_selection_change=lambda: None, on_held_change=lambda: None)
+    heard = {
+        f"on_{name}_change": lambda: None for name in ("selection", "held", "lacks", "unchecked", "failed", "written")
+    }
+    return _gate_map(data=framed(frame, payload), key=key, **heard)  # pyright: ignore[reportArgumentType]
 
 
 def comparison(header: ComparisonHeader | None, parts: list[bytes], frame: Frame, *, key: str) -> Any:

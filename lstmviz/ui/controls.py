@@ -8,11 +8,11 @@ import streamlit as st
 
 from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
-from lstmviz.data.vocabulary import EOS, NEWLINE_SIGN, Vocabulary, plain, visible
-from lstmviz.explain.examples import examples_for
-from lstmviz.opened import OpenModel, is_grammar
+from lstmviz.data.vocabulary import plain, visible
+from lstmviz.explain.examples import buttons_of, examples_for
+from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, ORDERS, TELLING
-from lstmviz.ui.components import style
+from lstmviz.scripts import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline
 
@@ -118,44 +118,38 @@ def examples_menu(opened: OpenModel, box: Widget[str]) -> None:
             st.caption(example.look)
 
 
-def token_buttons(vocabulary: Vocabulary, box: Widget[str], alone: bool) -> None:
-    """The few tokens of a grammar, to write a sentence by pressing them.
-
-    Args:
-        alone: a sentence is read by itself, so that no other follows its end.
-    """
+def token_buttons(opened: OpenModel, box: Widget[str]) -> None:
+    """The few tokens of a grammar, to write a sentence by pressing them; of another model none."""
 
     def append(sign: str) -> None:
-        box.put(vocabulary.joined(box.value() or "", sign))
+        box.put(opened.reads.joined(box.value() or "", sign))
 
-    tokens = [token for i, token in enumerate(vocabulary.tokens) if i >= 4] + (
-        [EOS] if vocabulary.level == "word" and not alone else []
-    )
-    tokens.sort(key=lambda token: (token.isdigit(), token in (EOS, "\n"), token))  # digits and the end go last
-    with st.container(horizontal=True, gap="xsmall", key="tokens"):
-        for number, token in enumerate(tokens):
-            sign = NEWLINE_SIGN if token in (EOS, "\n") else token
-            st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign,))
+    if signs := buttons_of(opened):
+        with st.container(horizontal=True, gap="xsmall", key="tokens"):
+            for number, sign in enumerate(signs):
+                st.button(plain(sign), key=f"token{number}", on_click=append, args=(sign,))
 
 
-def type_sentence(opened: OpenModel, box: Widget[str]) -> str:
+def type_sentence(opened: OpenModel, box: Widget[str], rests: bool = False) -> str:
     """The box that answers every key, with a button for each token of a grammar; its text is kept for this corpus.
 
     Of a text, which a link may say too, what is past ``LONGEST`` characters is left out.
+
+    Args:
+        rests: hear of keys only once they rest, since the page answers them.
     """
     newline = f"; {opened.reads.newline_sign} stands for a new line"
     text = st.text_input(
         "sentence",
         key=box.key,
-        live="0ms",
+        live="300ms" if rests else "0ms",
         bind="query-params",
         label_visibility="collapsed",
         placeholder=f"Type the {opened.task.whole} to be read" + ("" if opened.is_asked else newline),
         autocomplete="off",
     )
     text = (text or "")[:LONGEST]
-    if is_grammar(opened):
-        token_buttons(opened.reads, box, alone=opened.is_asked)
+    token_buttons(opened, box)
     session(Sentences).texts[kept_as(opened)] = text
     return text
 

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from lstmviz.data.images import as_code, examples, from_code
+from lstmviz.explain.notes import notes_on_image
 from lstmviz.opened import OpenModel
 from lstmviz.ui.components import pictures
 from lstmviz.ui.session import Picture, Pictures, key_of, report, session
@@ -38,18 +39,8 @@ class Chosen:
 
     def notes(self, opened: OpenModel) -> list[Note]:
         """What a person should know of it and of the model."""
-        guide = (
-            "Many inputs, one answer (N–1): the model reads the image row by row, from the top, and remembers; what it "
-            f"says after the last row is which {opened.task.label} it is. A column is a row."
-        )
-        notes: list[Note] = [("warning", self.note)] if self.note else []
-        if opened.checkpoint.train.permuted is not None:
-            guide += " Before it reads, the pixels are shuffled, always in the same way, so no stroke is left whole."
-        notes.append(("note", guide))
-        if self.shows is not None and self.label(opened) is None:
-            known = ", ".join(opened.checkpoint.vocabulary.tokens)
-            notes.append(("warning", f"The image shows {self.shows}, which the model does not know; it knows {known}."))
-        return notes
+        warned: list[Note] = [("warning", self.note)] if self.note else []
+        return [*warned, *notes_on_image(opened, self.shows)]
 
 
 def choose_image(opened: OpenModel) -> Chosen:
@@ -95,9 +86,9 @@ def _found(shown: Picture, side: int) -> tuple[int | None, np.ndarray]:
     tests = examples(side)
     if not (shown.image.isascii() and shown.image.isdigit() and len(shown.image) < 9 and int(shown.image) < len(tests)):
         raise ValueError(f"there is no test image {shown.image[:20]!r}; they are numbered from 0 to {len(tests) - 1}")
-    return int(shown.image), tests[int(shown.image), :, :-1].numpy()
+    return int(shown.image), tests[int(shown.image), :, :-1]
 
 
 @cache
 def _thumbs() -> list[str]:
-    return [as_code(image[:, :-1].numpy()) for image in examples(THUMB)]
+    return [as_code(image[:, :-1]) for image in examples(THUMB)]

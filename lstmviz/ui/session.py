@@ -17,6 +17,7 @@ import ctypes
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
@@ -99,6 +100,7 @@ class Watch:
         selected: what was selected at the last key.
         written: the text that the model has written on, and the time of the first token that is its own.
         draws: how often it has written.
+        write: how it was last asked to write in the page: see `Here`.
         problem: why it could not.
     """
 
@@ -108,7 +110,27 @@ class Watch:
     selected: Selected | None = None
     written: tuple[str, int] | None = None
     draws: int = 0
+    write: dict[str, float] | None = None
     problem: str = ""
+
+
+@dataclass
+class InPage:
+    """Of the models that answer in the page, by their digests.
+
+    Args:
+        sent: those that the page was sent.
+        checked: those of which it was sent what the server makes of a text.
+        failed: those that the server answers for, since there the two differed.
+        lacked: what the page said last that it lacks.
+        here: whether the model on Watch is one of them.
+    """
+
+    sent: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    lacked: tuple[str, float] | None = None
+    here: bool = False
 
 
 @dataclass
@@ -195,11 +217,13 @@ class Readings:
     """The sentences as models read them at the last key; None where there was nothing to read.
 
     Args:
-        watch: on Watch.
+        watch: on Watch, where the server answers.
+        read: reads there what is to be read now, where somebody needs that.
         compare: on Compare, by the address of the model.
     """
 
     watch: Reading | None = None
+    read: Callable[[], Reading | None] = lambda: None
     compare: dict[str, Reading | None] = field(default_factory=dict)
 
 
@@ -212,7 +236,7 @@ def give_back_at_once() -> None:
 def _let_go(kept: WeakSet[Readings]) -> None:
     """Forget them, and let the system have the memory, which glibc keeps for the thread that took it."""
     for each in kept:
-        each.watch, each.compare = None, {}
+        each.watch, each.read, each.compare = None, lambda: None, {}
     if hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -286,6 +310,10 @@ class Report:
         pinned: of a comparison: the model that was made the reference.
         moved: of a slider: where to.
         picture: of the place to draw: what was chosen or drawn.
+        lacks: of a view that the page makes itself: the digest of a model that it does not hold, and when it said so.
+        unchecked: the digest of a model of whose answers it has seen none of the server's.
+        failed: the digest of one that answered otherwise than the server.
+        written: the text that a model has written on there, and the time of the first token that is its own.
     """
 
     selection: Selection | None = None
@@ -293,6 +321,10 @@ class Report:
     pinned: str | None = None
     moved: int | None = None
     picture: Picture | None = None
+    lacks: tuple[str, float] | None = None
+    unchecked: str | None = None
+    failed: str | None = None
+    written: tuple[str, int] | None = None
 
 
 def report(key: str) -> Report:
@@ -304,7 +336,18 @@ def report(key: str) -> Report:
         selection = Selection(int(chosen["time"]), int(chosen["unit"]), int(which))
     shown = said.get("picture")
     picture = Picture(f"{shown.get('image', 0)}", f"{shown.get('drawn', '')}") if shown else None
-    return Report(selection, tuple(said.get("held") or ()), said.get("pinned"), said.get("moved"), picture)
+    lacks, written = (tuple(said[name]) if said.get(name) else None for name in ("lacks", "written"))
+    return Report(
+        selection,
+        tuple(said.get("held") or ()),
+        said.get("pinned"),
+        said.get("moved"),
+        picture,
+        lacks,
+        said.get("unchecked"),
+        said.get("failed"),
+        written,
+    )
 
 
 LINKED_MOST = 20  # names that a link is heard to say

@@ -7,20 +7,25 @@ import streamlit as st
 from lstmviz.cells import cell_called
 from lstmviz.charts import gate_figure
 from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
+from lstmviz.live import answers
 from lstmviz.opened import OpenModel
+from lstmviz.page import live_page
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
-from lstmviz.ui.session import BASELINE, LAYER, TEXT, Watch, readings, session
+from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST, drawn_roles
 
 
-def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[int], list[str], str, Baseline | None]:
+def watch_bar(
+    name: str, opened: OpenModel, baselines: dict[str, Baseline]
+) -> tuple[list[int], list[str], str, Baseline | None]:
     """Examples, layer, units, panels, baseline, continue, export.
 
     Args:
+        name: of the model.
         baselines: what can be laid over the loss, by name.
 
     Returns:
@@ -44,7 +49,7 @@ def watch_bar(opened: OpenModel, baselines: dict[str, Baseline]) -> tuple[list[i
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
         if export.open:
             with export:
-                export_controls(opened)
+                export_controls(name, opened)
     return layers, roles, order, baseline
 
 
@@ -105,8 +110,13 @@ def continue_controls(opened: OpenModel) -> None:
     memory = session(Watch)
 
     def write() -> None:
-        text, reading, seed = TEXT.value() or "", readings().watch, memory.draws
+        text, seed = TEXT.value() or "", memory.draws
         memory.draws += 1
+        if session(InPage).here:
+            asked = {"count": count, "temperature": temperature, "top_k": top_k, "seed": seed}
+            memory.write = {"number": memory.draws, **asked}
+            return
+        reading = readings().watch
         try:
             more = write_on(opened, reading, count, temperature=temperature, top_k=top_k, seed=seed)
         except (FloatingPointError, ValueError) as error:
@@ -122,16 +132,25 @@ def continue_controls(opened: OpenModel) -> None:
         memory.problem = ""
 
 
-def export_controls(opened: OpenModel) -> None:
-    """The trace as a table, the figure as a page; made only when asked for."""
-    reading = readings().watch
+def export_controls(name: str, opened: OpenModel) -> None:
+    """The trace as a table, the figure as a page, the model as one that is alive; made only when asked for."""
+    reading = readings().read()
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")
-        return
-    vocabulary = opened.reads
-    st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
-    offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
-    offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))
-    offer("figure (interactive HTML)", "gates.html", lambda: gate_figure(named_trace(reading, vocabulary)).to_html())
-    if reading.said and reading.said.looks is not None:
-        offer("where it looks (CSV)", "attention.csv", lambda: as_csv(attention_table(reading)))
+    else:
+        vocabulary = opened.reads
+        st.caption("Every gate and state of every layer, token and unit. Link and picture have buttons over the map.")
+        offer("table (CSV)", "trace.csv", lambda: as_csv(trace_table(reading, vocabulary)))
+        offer("table (Parquet)", "trace.parquet", lambda: as_parquet(trace_table(reading, vocabulary)))
+        offer(
+            "figure (interactive HTML)",
+            "gates.html",
+            lambda: gate_figure(named_trace(reading, vocabulary)).to_html(),
+        )
+        if reading.said and reading.said.looks is not None:
+            offer("where it looks (CSV)", "attention.csv", lambda: as_csv(attention_table(reading)))
+    if why := answers(opened):
+        st.caption(f"No page of its own can run this model: {why}.")
+    else:
+        st.caption("The model itself in one file, to be typed to without a server or a network.")
+        offer("live page (HTML)", "live.html", lambda: live_page({name: opened}))

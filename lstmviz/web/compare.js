@@ -2,15 +2,16 @@
 // paint/comparison.js), and what each model expects next.
 
 import { DASHES, LEVELS, NAN } from "./constants.js";
+import { tell } from "./address.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
-import { tell } from "./history.js";
 import {
   BETWEEN, blockLeft, blockView, comparisonAt, comparisonView, drawComparison, isChosen, LEFT, TITLE,
 } from "./paint/comparison.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
+import { painted, unpainted } from "./shared.js";
 import { hold, teller, whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
 import { decode, headed, meanOf, valueOf } from "./wire.js";
@@ -120,12 +121,12 @@ class Comparison {
   clear() {
     this.selection.forget();
     this.compared = this.view = null;
-    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
+    painted(0, 0);
   }
 
   update(header, parts, send) {
     const before = this.compared?.words.labels, labels = header.labels.map(drawable), last = labels.length - 1;
-    const models = header.models.map((model, k) => ({ ...model, number: k, data: onAxis(parts[k], model.at) }));
+    const models = header.models.map((model, k) => Object.assign(model, { number: k, data: onAxis(parts[k], model.at) }));
     if (header.difference) subtract(models, models[header.reference]);
     const { level, unknown, image, headline, parents } = header, words = { labels, level, unknown, image, headline, parents };
     Object.assign(this, { compared: { header, words, models }, send, theme: readTheme(this.box) });
@@ -135,9 +136,7 @@ class Comparison {
     const changed = before ? labels.findIndex((label, t) => label !== before[t]) : -1;
     this.leave();
     this.arrange(changed < 0 ? this.selection.at.time : changed);
-    requestAnimationFrame(() => {
-      window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
-    });
+    painted(last + 1, this.cost);
   }
 
   // ---- the tables around the picture ---------------------------------------------------------------------------------
@@ -365,7 +364,7 @@ class Comparison {
       say(models[model].title, models[model][this.theme.mode]);
       return lines;
     }
-    for (const chart of this.view.charts) {
+    for (const { chart } of this.view.charts) {
       say(chart.title);
       models.forEach((each, k) => {
         if (chart.lines[k].length) say(`${figure(chart, chart.lines[k][time])}  ${each.title}`, each[this.theme.mode]);
@@ -391,12 +390,12 @@ class Comparison {
 
 const comparisons = new WeakMap(); // one a mount
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function comparison({ parentElement, data, setStateValue }) {
   if (!comparisons.has(parentElement)) comparisons.set(parentElement, new Comparison(parentElement));
   if (data) comparisons.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => {
     comparisons.get(parentElement)?.unfollow();
     comparisons.delete(parentElement);
-    window.__lstmvizPainted = null;
+    unpainted();
   });
 }

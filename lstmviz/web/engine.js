@@ -1,6 +1,6 @@
 // Runs a model in the page: its cell's equations as they are written, on the weights that lstmviz/live.py sends with them.
 
-import { evaluate, operationsOf, OPERATIONS, product, symbolsOf } from "./equations.js";
+import { evaluate, operationsOf, OPERATIONS, product, symbolsOf, text } from "./equations.js";
 
 const TOKENS_KEPT = 512; // of which is kept what the first layer makes of the token alone
 const SCORES_KEPT = 1 << 20; // numbers
@@ -12,7 +12,9 @@ export class Model {
     const { cell } = live, numbers = ({ at, shape: [rows, columns] }) => {
       const values = weights.subarray(at, at + rows * (columns ?? 1));
       if (values.length < rows * (columns ?? 1)) throw new Error("the weights of this model are cut short");
-      if (!values.every(Number.isFinite)) throw new Error("the weights of this model are not all finite numbers");
+      let nothing = 0;
+      for (let k = 0; k < values.length; k++) nothing += 0 * values[k];
+      if (nothing !== 0) throw new Error("the weights of this model are not all finite numbers");
       return columns === undefined ? values : { values, rows, columns };
     };
     const affine = ({ weight, bias }) => ({ weight: numbers(weight), bias: bias && numbers(bias) });
@@ -39,8 +41,8 @@ export class Model {
   }
 
   begun(x) {
-    const env = Object.assign(Object.create(this.layers[0]), { x });
-    for (const tree of this.ofInput) evaluate(tree, env);
+    const made = Object.assign(Object.create(this.layers[0]), { x }), env = Object.assign(Object.create(this.layers[0]), { x });
+    for (const [name, tree] of this.ofInput) env[name] = made[name] = evaluate(tree, made, true); // and not each of its parts
     return env;
   }
 
@@ -56,14 +58,15 @@ export class Model {
   }
 }
 
-// The parts of the equations that depend on x and weights alone, the largest that there are.
+// What depends on x and weights alone, by symbol, or by the text of a part of an equation: the largest parts that there are.
 function ofInput(lines, weights) {
   const known = new Set(["x", ...Object.keys(weights)]);
   const alone = (tree) => symbolsOf(tree).every((symbol) => known.has(symbol));
-  const parts = (tree) => (!Array.isArray(tree) ? [] : alone(tree) ? [tree] : tree.slice(1).flatMap(parts));
+  const parts = (tree) => (!Array.isArray(tree) ? [] : alone(tree) ? [[text(tree), tree]] : tree.slice(1).flatMap(parts));
   return lines.flatMap(([symbol, tree]) => {
-    if (alone(tree)) known.add(symbol);
-    return parts(tree);
+    if (!alone(tree)) return parts(tree);
+    known.add(symbol);
+    return [[symbol, tree]];
   });
 }
 
@@ -136,7 +139,7 @@ export class Trace {
       env = k ? Object.assign(Object.create(model.layers[k]), { x: this.tracks[k - 1].hidden.at(count) }) : Object.create(env);
       env.first = +(count + this.before === 0);
       for (const [role, symbol] of Object.entries(states)) env[`${symbol}'`] = track[role].at(count - 1);
-      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env);
+      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
       for (const [role, symbol] of this.roles) track[role].put(count, env[symbol]);
     });
     this.count++;
@@ -148,10 +151,23 @@ export class Trace {
     return values.subarray(size, (this.count + 1) * size);
   }
 
-  // What every unit holds, as the cell says it, (count × units).
+  // The value of an expression of recorded symbols for every unit, (count × units); NaN where the step before is needed and is
+  // no column.
+  worked(track, tree) {
+    const asked = symbolsOf(tree), env = {};
+    for (const [role, symbol] of this.roles) {
+      const { size } = this.tracks[track][role], values = this.values(track, role);
+      if (asked.includes(symbol)) env[symbol] = values;
+      if (!asked.includes(`${symbol}'`)) continue;
+      env[`${symbol}'`] = new Float32Array(values.length).fill(NaN);
+      env[`${symbol}'`].set(values.subarray(0, -size), size);
+    }
+    return new Float32Array(evaluate(tree, env));
+  }
+
+  // What every unit holds, as its cell says.
   held(track) {
-    const { live } = this.model, env = Object.fromEntries(this.roles.map(([role, symbol]) => [symbol, this.values(track, role)]));
-    return Float32Array.from(evaluate(live.does.holds, env));
+    return this.worked(track, this.model.live.does.holds);
   }
 
   // ln p of every token, or label, after a column; -1 is before the first.
@@ -159,7 +175,7 @@ export class Trace {
     if (!this.said.has(time)) {
       const made = this.model.scores(this.tracks.at(-1).hidden.at(time));
       if (this.said.size * made.length >= SCORES_KEPT) this.said.delete(this.said.keys().next().value);
-      this.said.set(time, Float32Array.from(made));
+      this.said.set(time, new Float32Array(made));
     }
     return this.said.get(time);
   }

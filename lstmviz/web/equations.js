@@ -4,7 +4,7 @@
 // On numbers; on vectors entry by entry, with a number, or a vector of one, for all entries.
 const ENTRYWISE = {
   "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b, neg: (a) => -a,
-  "σ": (a) => 1 / (1 + Math.exp(-a)), tanh: Math.tanh, exp: Math.exp, ln: Math.log, "√": Math.sqrt, max: Math.max,
+  "σ": (a) => 1 / (1 + Math.exp(-a)), tanh: Math.tanh, exp: Math.exp, ln: Math.log, "√": Math.sqrt, max: (a, b) => Math.max(a, b),
   "≥": (a, b) => +(a >= b), if: (condition, a, b) => (condition ? a : b),
 };
 export const OPERATIONS = {
@@ -83,14 +83,16 @@ function written(tree) {
 }
 
 // The value of a tree, where `env` has the values of symbols: numbers, vectors, and of matrices {values, rows, columns}. What it
-// has under a part's own text is taken as it is, and what a part is worth is left there. NaN where something is not known.
-export function evaluate(tree, env) {
+// has under a part's own text is taken as it is; with `keep`, the value of every part is left there. NaN where something is not
+// known.
+export function evaluate(tree, env, keep = false) {
   if (typeof tree === "number") return tree;
   const own = text(tree), given = env[own];
   if (given !== undefined) return given;
   if (!Array.isArray(tree)) return NaN;
-  const [op, ...args] = tree;
-  return (env[own] = OPERATIONS[op](...args.map((arg) => evaluate(arg, env))));
+  const [op, ...args] = tree, value = OPERATIONS[op](...args.map((arg) => evaluate(arg, env, keep)));
+  if (keep) env[own] = value;
+  return value;
 }
 
 // The symbols of a tree, and its operations.

@@ -2,6 +2,7 @@
 // the page where it was scrolled to, and a training that begins elsewhere would seem not to.
 
 import { make } from "./dom.js";
+import { first } from "./shared.js";
 
 const TRIES = 8, EVERY = 500; // milliseconds; what stands around it is still coming
 
@@ -10,7 +11,7 @@ function reveal(heading) {
   if (top < 56 || bottom > 0.6 * window.innerHeight) heading.scrollIntoView({ block: "start" }); // below the page links
 }
 
-export default function ({ parentElement, data }) {
+export default function heading({ parentElement, data }) {
   const { words, arrived } = JSON.parse(new TextDecoder().decode(data));
   let heading = parentElement.querySelector(".heading");
   if (!heading) {
@@ -18,8 +19,7 @@ export default function ({ parentElement, data }) {
     heading.tabIndex = -1; // a keyboard goes on from here, but does not stop here
   }
   heading.textContent = words;
-  if (arrived === null || arrived === window.__lstmvizArrived) return;
-  window.__lstmvizArrived = arrived; // of this window: who leaves the page and comes back has not arrived again
+  if (arrived === null || !first(`arrived ${arrived}`)) return; // who leaves the page and comes back has not arrived again
   heading.focus({ preventScroll: true });
   const acted = new AbortController();
   for (const act of ["wheel", "touchstart", "pointerdown", "keydown"])

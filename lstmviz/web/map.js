@@ -1,34 +1,25 @@
 // The gate map as a thing on the page: it takes the server's messages, and answers pointer and keys without the server.
-//
-// What it shows it also announces to whatever else is on the page, which may ask it for a selection:
-//   window.__lstmviz          the token and unit that is selected or hovered, with its values (see `announce`); null: no map
-//   "lstmviz:readout"         event of the window: that has changed
-//   "lstmviz:select"          event of the window, {unit, layer} in its detail: select that unit
-//   window.__lstmvizPainted   {tokens, at, draw}: how many tokens the last painted picture has, when it was painted, and how
-//                             many milliseconds that took; the comparison sets it, too
-// Of the window are besides __lstmvizArrived (heading.js) and __lstmvizPaste (pages/frame.py), and history.js changes it.
 
+import { tell } from "./address.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
-import { tell } from "./history.js";
+import { Here } from "./here.js";
 import { mostAt } from "./most.js";
 import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
 import { answered, looksAt } from "./say.js";
 import { Selection, step, ZOOMS } from "./select.js";
-import { hold, teller, whenGone, whileHere } from "./streamlit.js";
+import { painted, see, unpainted, whenAsked } from "./shared.js";
+import { hold, whenGone, whileHere } from "./streamlit.js";
 import { families, shareOf } from "./tree.js";
 import { along, clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
-import { decode, headed, meanOf, stepBefore, valueOf } from "./wire.js";
+import { decode, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
-const say = (name, detail) => window.dispatchEvent(new CustomEvent(`lstmviz:${name}`, { detail }));
-
-class GateMap {
+export class GateMap {
   constructor(root) {
-    this.here = whileHere();
-    this.teller = teller();
+    this.address = whileHere()(tell); // says what the view is
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => this.send("selection", at)); // {time, unit, layer}
@@ -50,6 +41,8 @@ class GateMap {
     this.higher = button("+", "higher rows", () => this.zoomBy(1, 2));
     this.fit = button("fit", "fit the map to the page", () => this.zoomBy(0, 0));
     this.link = linkButton();
+    this.stop = button("stop", "let the model write no more (Esc)", () => this.onstop());
+    this.stop.hidden = true;
     const columns = make("span", "group", "columns", [this.narrower, this.wider]);
     const heights = make("span", "group", "rows", [this.lower, this.higher]);
     this.hoverColumn = make("div", "hover");
@@ -58,53 +51,52 @@ class GateMap {
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
-    const bar = make("div", "bar", "", [this.note, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
+    const bar = make("div", "bar", "", [this.note, this.stop, columns, heights, this.fit, this.link, pictureButton(this, "gates.png")]);
     this.box.append(this.notes, bar, this.scroll, this.tip, this.spoken);
     this.listen();
   }
 
-  // A message: notes, height and address, then the map, which may leave out what this page holds already. Without a text
-  // there is no map, and its place waits for one.
-  receive(bytes, setStateValue) {
-    const send = this.teller(setStateValue);
-    const [{ notes, height, address }, end] = headed(bytes);
+  // A message of the server's, after its frame; it may leave out what this page holds already.
+  receive(frame, message, send) {
+    this.address(frame.address);
+    this.link.hidden = !Object.keys(frame.address).length; // where it tells nothing of what is shown
+    const data = message.length ? decode(message, this.held) : null;
+    if (!message.length) this.selection.forget();
+    if (data) this.selection.hear(data.selection, data.tokens.length - 1, this.data && this.data.tokens.length - 1);
+    if (data || !message.length) this.show(frame, data, send);
+    else writeNotes(this.notes, frame.notes);
+    if (message.length) hold(this, [data], send);
+  }
+
+  // What is said over the map, then the map as `decode` gives it. Without a text there is none (null), and its place waits.
+  show({ notes, height }, data, send) {
     writeNotes(this.notes, notes);
-    this.here(tell)(address);
-    this.link.hidden = !Object.keys(address).length; // where it tells nothing of what is shown
-    this.box.classList.toggle("empty", end === bytes.length);
-    if (end === bytes.length) return this.clear();
-    const data = decode(bytes.subarray(end), this.held);
-    if (data) {
-      // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
-      data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
-      data.height = height;
-      this.update(data, send);
-    }
-    hold(this, [data], send);
+    this.box.classList.toggle("empty", !data);
+    if (!data) return this.clear();
+    // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
+    data.labels = data.tokens.map((token, t) => drawable((data.unknown[t] && data.typed[t]) || token));
+    data.height = height;
+    this.update(data, send);
   }
 
   clear() { // and with it goes what the readout shows
     clearTimeout(this.speech);
-    this.selection.forget();
-    this.data = this.view = window.__lstmviz = null;
-    window.__lstmvizPainted = { tokens: 0, at: performance.now(), draw: 0 };
-    say("readout");
+    this.data = this.view = null;
+    painted(0, 0);
+    see(null);
   }
 
   update(data, send) { // new data or a new theme
     const last = data.tokens.length - 1, before = this.data, { selection } = this;
     Object.assign(this, { data, send, theme: readTheme(this.box) });
-    selection.hear(data.selection, last, before && before.tokens.length - 1);
     if (!data.layers.includes(selection.at.layer)) selection.keep({ layer: data.layers[0] });
-    const { unit, layer } = selection.at, time = clamp(selection.at.time, 0, last);
+    const { unit, layer } = selection.at, time = selection.at.time < 0 ? last : Math.min(selection.at.time, last);
     selection.keep({ time, layer: layerAt(data, layer, time), unit: clamp(unit, 0, panelsOf(data, layer)[0].size - 1) });
     const changed = before ? data.labels.findIndex((label, t) => label !== before.labels[t]) : -1;
     this.leave();
     this.arrange(changed < 0 ? selection.at.time : changed); // show what was typed, wherever the selection is
     this.announce();
-    requestAnimationFrame(() => {
-      window.__lstmvizPainted = { tokens: last + 1, at: performance.now(), draw: this.cost };
-    });
+    painted(last + 1, this.cost);
   }
 
   arrange(time = this.selection.at.time) { // lay out, bring a token and the selected unit into view, draw
@@ -180,13 +172,8 @@ class GateMap {
   listen() {
     const { canvas, scroll } = this;
     let grip = null; // where a press began
-    const asked = ({ detail }) => this.select(detail); // by the readout
-    const unfollow = follow(this);
-    window.addEventListener("lstmviz:select", asked);
-    this.unfollow = () => {
-      unfollow();
-      window.removeEventListener("lstmviz:select", asked);
-    };
+    const unfollow = [follow(this), whenAsked((unit) => this.select(unit))]; // by the readout
+    this.unfollow = () => unfollow.forEach((leave) => leave());
     scroll.addEventListener("scroll", () => {
       if (!this.data || scroll.scrollLeft === this.view.scrolled) return;
       this.leave();
@@ -333,7 +320,7 @@ class GateMap {
       const { codes, ...role } = panel; // the readout needs no planes
       return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, stepBefore(panel, time)) };
     });
-    window.__lstmviz = {
+    see({
       time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time), looks: looksAt(data, time),
       right: data.answer?.known ? data.answer.labels[time] : null,
@@ -346,8 +333,7 @@ class GateMap {
         typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
       },
       ...this.kinAt(time, unit, panels), found: mostAt(panels, time, data), beside: this.besideAt(time),
-    };
-    say("readout", window.__lstmviz);
+    });
     if (hovered) return;
     const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
     const made = data.answer ? answered(data, time) :
@@ -358,15 +344,15 @@ class GateMap {
   }
 }
 
-const maps = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
+const hosts = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
 
-export default function ({ parentElement, data, setStateValue }) {
-  if (!maps.has(parentElement)) maps.set(parentElement, new GateMap(parentElement));
-  if (data) maps.get(parentElement).receive(data, setStateValue);
+export default function gateMap({ parentElement, data, setStateValue }) {
+  if (!hosts.has(parentElement)) hosts.set(parentElement, new Here(new GateMap(parentElement)));
+  if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => { // and with it goes what the readout shows
-    maps.get(parentElement)?.unfollow();
-    maps.delete(parentElement);
-    window.__lstmviz = window.__lstmvizPainted = null;
-    say("readout");
+    hosts.get(parentElement)?.end();
+    hosts.delete(parentElement);
+    unpainted();
+    see(null);
   });
 }

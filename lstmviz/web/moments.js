@@ -4,7 +4,7 @@
 import { make } from "./dom.js";
 import { teller } from "./streamlit.js";
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function moments({ parentElement, data, setTriggerValue }) {
   const { label, steps, at } = JSON.parse(new TextDecoder().decode(data));
   let box = parentElement.querySelector(".moments");
   if (!box) {

@@ -5,15 +5,15 @@ import { button, make } from "./dom.js";
 import { penOf, rendered, trace } from "./drawing.js";
 import { readTheme } from "./paint/pen.js";
 import { picture } from "./paint/rows.js";
+import { draws } from "./shared.js";
 import { teller } from "./streamlit.js";
 import { clamp } from "./view.js";
 
 const PAD = 150, SMALL = 34, INSET = 3, BETWEEN_THUMBS = 4; // CSS pixels: of the pad, and of the images to choose from
 const PATIENCE = 3000; // milliseconds, after which an answer is no longer waited for
 
-class Pictures {
+export class Pictures {
   constructor(root) {
-    this.teller = teller();
     this.strokes = [];
     this.wanted = this.asked = null; // what is to be read; and what the server was told and has not answered
     this.box = root.appendChild(make("div", "pictures"));
@@ -35,10 +35,9 @@ class Pictures {
     this.room.observe(this.list);
   }
 
-  receive(data, setStateValue) {
-    this.send = this.teller(setStateValue);
+  show(data, send) {
     const first = !this.data, said = JSON.stringify(data.shown);
-    Object.assign(this, { data, theme: readTheme(this.box) });
+    Object.assign(this, { data, send, theme: readTheme(this.box) });
     if (first) Object.assign(this, { wanted: said, image: data.shown.image ?? 0, reveal: true });
     if (said === this.asked) this.asked = null;
     this.title.textContent = `or take one of ${data.images.length} test images: a click, or the arrow keys`;
@@ -144,7 +143,9 @@ class Pictures {
       return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
     };
     const show = () => {
-      this.want({ drawn: rendered(this.strokes, this.data.side) });
+      const drawn = rendered(this.strokes, this.data.side);
+      draws(drawn.replace(/./g, "$&$&")); // as bytes
+      this.want({ drawn });
       this.drawPad();
     };
     pad.addEventListener("pointerdown", (event) => {
@@ -183,7 +184,8 @@ class Pictures {
 
 const every = new WeakMap(); // one a mount
 
-export default function ({ parentElement, data, setStateValue }) {
-  if (!every.has(parentElement)) every.set(parentElement, new Pictures(parentElement));
-  every.get(parentElement).receive(JSON.parse(new TextDecoder().decode(data)), setStateValue);
+export default function pictures({ parentElement, data, setStateValue }) {
+  if (!every.has(parentElement)) every.set(parentElement, { shown: new Pictures(parentElement), tell: teller() });
+  const { shown, tell } = every.get(parentElement);
+  shown.show(JSON.parse(new TextDecoder().decode(data)), tell(setStateValue));
 }

@@ -3,8 +3,9 @@
 import { INKS } from "./constants.js";
 import { make } from "./dom.js";
 import { paysOff, sentence } from "./say.js";
+import { ask, current, whenSeen } from "./shared.js";
 import { loading, teller, whenGone } from "./streamlit.js";
-import { inline, missing, number, shortLabel, signed, soFar } from "./words.js";
+import { inline, missing, number, percent, shortLabel, signed, soFar } from "./words.js";
 
 const MEANINGS = {
   opens: "Gates that open most between the token before and this one",
@@ -118,7 +119,7 @@ function renew(before, after) {
   for (const node of old.slice(now.length)) node.remove();
 }
 
-export default function ({ parentElement, setStateValue }) {
+export default function readout({ parentElement, setStateValue }) {
   let box = parentElement.querySelector(".readout");
   if (!box) {
     const numbers = make("div", "numbers"), units = make("div", "units");
@@ -131,7 +132,7 @@ export default function ({ parentElement, setStateValue }) {
       told = true;
     };
     const show = () => {
-      const seen = window.__lstmviz;
+      const seen = current();
       renew(numbers, make("div", "", "", seen ? [cellCard(seen), ...(seen.beside ? [besideCard(seen)] : []), nextCard(seen)] : []));
       clearTimeout(waiting);
       waiting = setTimeout(() => renew(units, make("div", "", "", seen ? [findCard(seen)] : [])), 50); // the map goes first
@@ -140,12 +141,10 @@ export default function ({ parentElement, setStateValue }) {
     box.addEventListener("click", ({ target }) => {
       const { act, typed, level, unit, layer } = target.closest("button")?.dataset ?? {};
       if (act === "append") append({ typed, level });
-      if (act === "unit")
-        window.dispatchEvent(new CustomEvent("lstmviz:select", { detail: { unit: Number(unit), layer: Number(layer) } }));
+      if (act === "unit") ask({ unit: Number(unit), layer: Number(layer) });
     });
     setTimeout(tell, 3000); // without a text there is no map
-    window.addEventListener("lstmviz:readout", show);
-    box.forget = whenGone(parentElement, () => window.removeEventListener("lstmviz:readout", show));
+    box.forget = whenGone(parentElement, whenSeen(show));
     show();
   }
   return box.forget;

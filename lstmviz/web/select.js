@@ -28,6 +28,14 @@ export class Selection {
     this.told = asked;
   }
 
+  // The same where the page makes the view itself: of what the server says only what is new of it wins, field by field.
+  learn(said) {
+    const asked = JSON.stringify(said), echo = this.sent.indexOf(asked), told = JSON.parse(this.told ?? "{}");
+    if (echo >= 0) this.sent = this.sent.slice(echo);
+    else this.keep(Object.fromEntries(Object.entries(said).filter(([name, value]) => value !== told[name])));
+    this.told = asked;
+  }
+
   keep(change) { this.at = { ...this.at, ...change }; }
 
   choose(change) {

@@ -130,7 +130,7 @@ addEventListener("lstmviz:readout", () => {
 def test_a_person_and_a_part_of_the_page_are_both_answered_at_one_moment(page: Open, deed: str) -> None:
     opened = page("experiments")
     opened.add_init_script(AT_THAT_MOMENT.replace("DEED", deed))
-    opened.goto(opened.url.replace("experiments", "?" + urlencode({"model": MANY, "text": TEXT})))
+    opened.goto(opened.url.replace("experiments", "?" + urlencode({"model": MANY, "text": TEXT, "by": "server"})))
     if "type" in deed:
         wait_for_tokens(opened, 3)
         assert opened.get_by_label("sentence").input_value() == "(x)"
@@ -154,7 +154,7 @@ def test_typing_the_same_again_is_drawn_again(watch: Open) -> None:
 
 
 def test_a_map_that_lost_its_values_asks_for_them(watch: Open) -> None:
-    page = watch(text="(x)" * 20)
+    page = watch(text="(x)" * 20, by="server")
     box = page.locator(".map")
     for _ in range(300):
         if box.evaluate("box => box.map.reported?.length") == 1:  # one block of 32 is whole

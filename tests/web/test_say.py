@@ -121,9 +121,12 @@ def test_who_said_a_token_better_and_what_was_counted_of_it(told, sentences, web
 def trees() -> st.SearchStrategy:
     """Expressions that JavaScript knows, over a few symbols."""
     leaves = st.sampled_from(["f", "c'", "ĥ", "ln i", 1.0, 2.0, 0.5])
-    binary = st.sampled_from("+-*/")
+    binary = st.sampled_from(["+", "-", "*", "/", "max"])
     unary = st.sampled_from(["neg", "σ", "tanh", "exp"])
-    return st.recursive(leaves, lambda some: st.tuples(binary, some, some) | st.tuples(unary, some), max_leaves=6)
+    choice = lambda some: st.tuples(st.just("if"), st.tuples(st.just("≥"), st.just("f"), some), some, some)  # noqa: E731
+    return st.recursive(
+        leaves, lambda some: st.tuples(binary, some, some) | st.tuples(unary, some) | choice(some), max_leaves=6
+    )
 
 
 @given(trees(), st.lists(st.floats(-2, 2), min_size=4, max_size=4))

@@ -1,13 +1,14 @@
 """Modules become one script, since an inline script of a component can import nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from lstmviz.ui import components
+from lstmviz import scripts
 
-WEB = components.ASSETS
+WEB = scripts.ASSETS
 ENTRIES = [path.name for path in sorted(WEB.glob("*.js")) if "export default" in path.read_text(encoding="utf-8")]
 
 
@@ -16,11 +17,19 @@ def test_the_script_of_a_component_runs(entry: str, web_page: Page) -> None:
     kind = web_page.evaluate(
         """async (source) => {
           const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-          return typeof (await import(address)).default; // two of one name would be no script
+          return typeof (await import(address)).default; // a name that is not there would be no script
         }""",
-        components.script(entry),
+        scripts.script(entry),
     )
     assert kind == "function"
+
+
+def test_what_things_on_the_page_share_has_its_names_in_one_file() -> None:
+    ours = re.compile(r"lstmviz:\w|__\w|globalThis|\bwindow(\.\w+ =[^=]|\[)|\.pushState =")
+    says = {path.name: ours.findall(path.read_text("utf-8")) for path in WEB.rglob("*.js")}
+    known = {"shared.js", "frame.js", "streamlit.js"}  # the first says what the others change of the window
+    assert {name for name, found in says.items() if found} == known
+    assert not [path.name for path in WEB.parent.rglob("*.py") if "window.__" in path.read_text("utf-8")]
 
 
 def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,9 +41,11 @@ def test_what_is_needed_goes_before_and_comments_stay_behind(tmp_path: Path, mon
         'import { c } from "../c.js";\n// why\nexport const b = (x) => {\n  return x;\n};\n'
     )
     (tmp_path / "c.js").write_text("export const c = 1;\n")
-    monkeypatch.setattr(components, "ASSETS", tmp_path)
-    assert components.script("a.js") == (
-        'const c = 1;\nconst b = (x) => {\nreturn x;\n};\nexport default b("// no");\n'
+    monkeypatch.setattr(scripts, "ASSETS", tmp_path)
+    assert scripts.script("a.js") == (
+        "const $c = (() => {\nconst c = 1;\nreturn { c };\n})();\n"
+        "const $deep_b = (() => {\nconst { c } = $c;\nconst b = (x) => {\nreturn x;\n};\nreturn { b };\n})();\n"
+        'const { b } = $deep_b;\nexport default b("// no");\n'
     )
 
 
@@ -51,6 +62,6 @@ def test_what_cannot_be_joined_is_refused(
 ) -> None:
     (tmp_path / "a.js").write_text('import { b } from "./b.js";\n')
     (tmp_path / "b.js").write_text(source)
-    monkeypatch.setattr(components, "ASSETS", tmp_path)
+    monkeypatch.setattr(scripts, "ASSETS", tmp_path)
     with pytest.raises(ValueError, match=said):
-        components.script("a.js")
+        scripts.script("a.js")

@@ -9,14 +9,10 @@ import pytest
 from playwright.sync_api import Page
 
 from lstmviz.data.expressions import Expression
-from lstmviz.explain.alignment import Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
-from lstmviz.explain.differences import differences
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading, read_tree
 from lstmviz.ui.sources import parse
-from lstmviz.wire import Frame, framed, payload, side_by_side
-from tests.web.test_map import READ
+from lstmviz.wire import Frame, framed, payload
 
 TYPED = "max(first(3, 9), min(7, 2), 5)"
 
@@ -47,12 +43,6 @@ def seen() -> tuple[OpenModel, Reading]:
 def message(opened: OpenModel, reading: Reading, time: int) -> bytes:
     selection = {"time": time, "unit": 1, "layer": 0}
     return payload(opened, reading, layers=[0], roles=["forget_gate", "cell"], order="index", selection=selection)
-
-
-def test_all_that_the_map_of_a_tree_reads_is_in_its_header(web_page: Page, seen: tuple[OpenModel, Reading]) -> None:
-    data = framed(Frame([("note", "typed")]), message(*seen, time=7))
-    found = web_page.evaluate(READ, ["map.js", list(data)])
-    assert found["missing"] == [] and found["tokens"] == 8 and found["painted"] > 10_000
 
 
 def test_a_line_is_as_wide_as_its_parent_keeps_of_the_child(web_page: Page, seen: tuple[OpenModel, Reading]) -> None:
@@ -104,16 +94,3 @@ def test_most_at_a_node_is_kept_of_its_children(web: Callable[..., Any], seen: t
     kept = np.abs(sum(f[t] * c[t] for t in (2, 5, 6)))
     assert list(found) == ["keeps", "writes"]
     assert [chip["unit"] for chip in found["keeps"]] == np.argsort(-kept)[:4].tolist()
-
-
-def test_all_that_the_comparison_of_a_tree_reads_is_in_its_header(web_page: Page) -> None:
-    models = [parse(f"expressions-{name}").open() for name in ("nary", "child-sum")]
-    read = [read_tree(each, Expression.parse(TYPED)) for each in models]
-    compared = [
-        Compared(f"{k}", f"{k}", each, reading) for k, (each, reading) in enumerate(zip(models, read, strict=True))
-    ]
-    shown = Comparison(compared, shared_axis(TYPED, compared), differences(models, [1.0, 1.0]), [0, 1], 0)
-    view = View(Place(), "index", ["keeps", "memory"], ["probability", "mean"], "keeps", False)
-    header, parts = draw(shown, view, {"time": 7, "unit": 0, "model": 1})
-    found = web_page.evaluate(READ, ["compare.js", list(side_by_side(header, parts, Frame()))])
-    assert found["missing"] == [] and found["tokens"] == 8

@@ -302,7 +302,7 @@ def test_what_a_component_says_waits_for_what_a_person_does_and_goes_in_a_messag
 def test_the_address_tells_what_is_shown(web_page: Page) -> None:
     found = web_page.evaluate(
         """async () => {
-          const { tell } = await import("/history.js"), seen = [], { length } = history;
+          const { tell } = await import("/address.js"), seen = [], { length } = history;
           history.replaceState(null, "", "?text=%28x+y&time=3");
           tell({ time: null, unit: "5" });
           seen.push(location.search);

@@ -25,7 +25,7 @@ export function comparisonView(paint, { header, words, models }, theme, { width,
   const [left, right] = stacked ? [STACKED.left, width - STACKED.right] : [LEFT, width - RIGHT];
   const { column, strip, lean, tree = 0 } = laidOut(paint, theme, words, right - left, zoom, dpr);
   const above = stacked ? STACKED.title : 0; // a title over what it names, where there is no gutter beside it
-  const charts = header.charts.map((chart, k) => ({ ...chart, y: strip + 10 + above + k * (CHART + GAP + above) }));
+  const charts = header.charts.map((chart, k) => ({ chart, y: strip + 10 + above + k * (CHART + GAP + above) }));
   const mapsTop = strip + 10 + charts.length * (CHART + GAP + above) + 14;
   let y = mapsTop + (stacked ? 0 : TITLE);
   const fair = clamp((height - y) / Math.max(1, header.slots.length) - CAPTION, 64, 190);
@@ -80,7 +80,7 @@ export function drawComparison(paint, view, compared, theme) {
   if (view.tree && data.panels.length) drawTree(paint, view, words, theme, { ...data, whose: `in ${title}` });
   if (!view.stacked) write(paint, theme, header.column, LEFT - 12, view.strip - 12, { alpha: 0.65 });
   if (header.said_from) part(paint, view, theme, header.said_from, 0, view.mapsTop - 18);
-  for (const chart of view.charts) drawChart(paint, view, compared, theme, chart);
+  for (const { chart, y } of view.charts) drawChart(paint, view, compared, theme, chart, y);
   frame(paint, view, theme, 0, view.mapsTop - 18);
   for (const { slot, y } of view.slots) drawName(paint, view, theme, slot.label, slot.hint, y);
   for (const model of models) drawModel(paint, view, compared, theme, model);
@@ -92,7 +92,7 @@ export function drawComparison(paint, view, compared, theme) {
   }
 }
 
-function drawChart(paint, view, { header, models }, theme, { title, unit, low, high, log, lines, beside, y }) {
+function drawChart(paint, view, { header, models }, theme, { title, unit, low, high, log, lines, beside }, y) {
   const bottom = y + CHART, place = (v) => (log ? Math.log10(Math.max(v, low)) : v);
   const [from, to] = [place(low), place(high)];
   const at = (value) => bottom - clamp((place(value) - from) / (to - from), 0, 1) * (CHART - 4);

@@ -1,0 +1,180 @@
+"""A page to keep: one HTML file with models in it, which reads and draws without a server and loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+
+from lstmviz.card import facts
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.images import as_code, examples
+from lstmviz.data.vocabulary import inline
+from lstmviz.disk import sayable
+from lstmviz.explain.examples import buttons_of
+from lstmviz.live import answers, live
+from lstmviz.opened import OpenModel, prepare
+from lstmviz.roles import PAGES
+from lstmviz.scripts import ASSETS, script, style
+
+MODELS_MOST = 6  # side by side
+GREYS_MOST = 60_000  # bytes of the test images, as base64
+THUMB = 8  # pixels of a side of those to choose from
+STYLES = {  # of what stands in a shadow of its own, as on the pages of the app
+    "map": ("map.css", "present.css"),
+    "readout": ("readout.css",),
+    "pictures": ("pictures.css",),
+    "comparison": ("map.css", "present.css", "compare.css"),
+}
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Test images to choose from.
+
+    Args:
+        side: of each, in pixels.
+        noun: what there is to draw.
+        labels: a letter an image.
+        thumbs: as `as_code` writes them, small.
+        greys: of all, uint8 ``(N, W, W)``, in base64.
+    """
+
+    side: int
+    noun: str
+    labels: str
+    thumbs: list[str]
+    greys: str
+
+
+def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
+    """One HTML file with models in it, to be opened from the disk, sent or put on any server.
+
+    It is the map and the readout of the app, of the same scripts; nothing in it loads from anywhere. It is at most as
+    large as the weights in base64, which is 4/3 of float32, and 250 KB.
+
+    Args:
+        models: by the names that they are to have; several stand side by side.
+
+    Raises:
+        ValueError: there are none, or too many, or one cannot run in a page, or not beside the others.
+        CheckpointError: a model has no gates or states, or they are no finite numbers.
+    """
+    if not 1 <= len(models) <= MODELS_MOST:
+        raise ValueError(f"{len(models)} models were named; a page has from 1 to {MODELS_MOST}")
+    opened = {name: each if isinstance(each, OpenModel) else prepare(each) for name, each in models.items()}
+    _check(opened)
+    first, given, weights = next(iter(opened.values())), [], []
+    for name, each in opened.items():
+        header, numbers = live(each, name)
+        # What is to be looked for beside an n-gram cannot be seen here.
+        header = replace(header, examples=[told for told in header.examples if "(baseline)" not in told["look"]])
+        if not np.isfinite(np.frombuffer(numbers, np.float32)).all():
+            raise ValueError(f"{inline(name)} has weights that are no finite numbers; train it anew")
+        given.append({"name": name, "live": header})
+        weights.append(np.frombuffer(numbers, np.uint8).reshape(-1, 4).T.tobytes())  # their first bytes, their second …
+    tests = tests_of(first) if first.side else None
+    page = {"models": given, "buttons": buttons_of(first), "tests": tests}
+    data = json.dumps(page, default=vars, separators=(",", ":"), allow_nan=False).encode()
+    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("alone.js")
+    title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0]["live"].title
+    hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
+    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # fmt: skip # noqa: E501
+    templates = "".join(
+        f'<template id="{name}-style"><style>{style(*names)}</style></template>\n' for name, names in STYLES.items()
+    )
+    blocks = "".join(f'<script type="text/plain" class="packed">{packed(each)}</script>\n' for each in (data, *weights))
+    cards = "".join(card_of(name, each) for name, each in opened.items())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} – lstmviz</title>
+<link rel="icon" href="data:,">
+<style>{themes()}{style("alone.css")}</style>
+</head>
+<body>
+<header><h1>lstmviz</h1><p>{escape(title)}</p></header>
+<main><p>This page comes alive by a script that stands in it, and the script did not run. Either scripts are switched
+off here, or the file was changed after it was saved: then take a fresh copy.</p></main>
+<footer>
+{cards}<p>How this page was made: <code>python -m lstmviz live</code> put the weights of the checkpoint as they are, the
+scripts of the app and this card into one file. Nothing in it loads from anywhere; what you type stays in the page and
+in its address.</p>
+</footer>
+{templates}{blocks}<script>{scripts[0]}</script>
+<script type="module">{scripts[1]}</script>
+</body>
+</html>
+"""
+
+
+def _check(opened: Mapping[str, OpenModel]) -> None:
+    """Refuse what a page cannot run, or not side by side."""
+    for name, each in opened.items():
+        if why := answers(each):
+            raise ValueError(f"{inline(name)} cannot run in a page of its own: {why}; watch it in the app")
+    tasks = {each.task.name for each in opened.values()}
+    if len(tasks) > 1:
+        raise ValueError(
+            f"the models are of different tasks ({', '.join(sorted(tasks))}); side by side they are of one"
+        )
+    sides = {each.side for each in opened.values()}
+    if len(sides) > 1:
+        raise ValueError(f"the models read images of {' and '.join(f'{side} × {side}' for side in sides)} pixels")
+
+
+def _digest(text: str) -> str:
+    """As a policy names a script that may run."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def packed(data: bytes) -> str:
+    """By gzip, whose sum tells the page whether these are still the bytes, and as text: see ``web/packed.js``."""
+    return base64.b64encode(gzip.compress(data, mtime=0)).decode()
+
+
+def themes() -> str:
+    """The colours of the app's themes, as Streamlit calls them; a page is dark where the system is, or when asked."""
+    light, dark = (
+        "".join([f"color-scheme: {mode};", *(f" --st-{name}-color: {colour};" for name, colour in page.items())])
+        for mode, page in PAGES.items()
+    )
+    return (
+        f":root {{{light}}}\n@media (prefers-color-scheme: dark) {{:root {{{dark}}}}}\n"
+        f":root[data-light=light] {{{light}}}\n:root[data-light=dark] {{{dark}}}\n"
+    )
+
+
+def card_of(name: str, opened: OpenModel) -> str:
+    """The card of a model as HTML."""
+
+    def text(given: str) -> str:
+        return inline(sayable(given))
+
+    lines = {"digest": opened.checkpoint.digest, **facts(opened.checkpoint, text, text)}
+    rows = "".join(f"<tr><th>{escape(what)}</th><td>{escape(value)}</td></tr>\n" for what, value in lines.items())
+    return f"<details><summary>About {escape(text(name))}</summary>\n<table>\n{rows}</table></details>\n"
+
+
+def tests_of(opened: OpenModel) -> Tests:
+    """The first test images that a model of images reads, as many as a page has room for."""
+    assert opened.side is not None  # it reads images
+    side = opened.side
+    count = max(1, min(len(examples(side)), GREYS_MOST * 3 // (4 * side**2)))
+    images, small = examples(side)[:count], examples(THUMB)[:count, :, :-1]
+    return Tests(
+        side=side,
+        noun=opened.task.label,
+        labels="".join(f"{label}" for label in images[:, 0, -1].tolist()),
+        thumbs=[as_code(image) for image in small],
+        greys=base64.b64encode(images[:, :, :-1].tobytes()).decode(),
+    )

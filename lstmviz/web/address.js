@@ -1,0 +1,9 @@
+// Let the page's address say so, too: name -> value, or null, which takes the name out. Only here, where the sentence that the
+// address tells is the one in the box.
+export function tell(said) {
+  const address = new URL(location.href), { searchParams } = address;
+  const changes = Object.entries(said).filter(([name, value]) => searchParams.get(name) !== value);
+  if (!changes.length) return;
+  for (const [name, value] of changes) value === null ? searchParams.delete(name) : searchParams.set(name, value);
+  history.replaceState(history.state, "", address);
+}

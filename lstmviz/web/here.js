@@ -1,0 +1,229 @@
+// A model that answers in the page: it hears every key in the sentence box, and every stroke of a drawing, and draws the map
+// of it at once. The server says which model it is and how it is shown, and hears of the text once the keys rest.
+
+import { LEVELS } from "./constants.js";
+import { drawn, lastChanged, linked } from "./drawn.js";
+import { notesOn } from "./notes.js";
+import { readTheme } from "./paint/pen.js";
+import { Opened, Reading } from "./reading.js";
+import { heldModels, whenDrawing } from "./shared.js";
+import { loading, teller } from "./streamlit.js";
+import { decode, headed, valueOf } from "./wire.js";
+import { missing } from "./words.js";
+import { writing } from "./writing.js";
+
+const SLICE = 12; // milliseconds of a frame in which a long text is read on
+const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
+const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
+const CHECKED_MOST = 200; // tokens that the page reads at once for that
+const KEPT = 12; // models
+
+// Keep a model that came with a message: its header, and its weights after their length. Returns where that ends. The same
+// message may come again, as with another theme.
+export function keepModel(digest, bytes) {
+  const models = heldModels(), [live, at] = headed(bytes), begin = at + 4, end = begin + new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+  if (models.has(digest)) return end;
+  models.set(digest, new Opened(live, new Float32Array(bytes.slice(begin, end).buffer))); // a copy, which is aligned
+  for (const oldest of [...models.keys()].slice(0, -KEPT)) models.delete(oldest);
+  return end;
+}
+
+// What a person typed, or the page wrote: the last of key and server wins. What the server says is new only if it is neither
+// what it said before nor what was typed here, which it may repeat late.
+export class Typed {
+  constructor() { this.since = []; this.told = this.text = null; }
+  type(text) { this.since.push((this.text = text)); }
+  hear(text) {
+    const echo = this.since.lastIndexOf(text);
+    if (echo >= 0) this.since.splice(0, echo);
+    else if (text !== this.told) this.text = text;
+    this.told = text;
+  }
+}
+
+// As if it had been typed: React hears of what is set past its own setter.
+export function setBox(box, text) {
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(box, text);
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// How far two maps of one text are apart, in shares of the ends of their colours, beyond the step in which values travel; losses
+// in nats.
+function apart(one, other) {
+  let most = 0;
+  const see = (a, b, end, step) => {
+    if (missing(a) !== missing(b)) most = Infinity;
+    else if (!missing(a)) most = Math.max(most, (Math.abs(a - b) - step) / end);
+  };
+  one.panels.forEach((panel, k) => panel.codes.forEach((_, at) => {
+    const unit = at % panel.size, time = (at - unit) / panel.size, step = (panel.high - panel.low) / LEVELS;
+    see(valueOf(panel, unit, time), valueOf(other.panels[k], unit, time), panel.limit, step);
+  }));
+  one.nll.forEach((nll, time) => see(nll, other.nll[time], 1, 1e-4));
+  return most;
+}
+
+// Read on until the deadline, and say whether all is read. The pixels of an image are bytes, two hexadecimal digits each.
+function readOn(reading, { box }, text, deadline = Infinity) {
+  if (box) return reading.toText(text, deadline);
+  const [pixels, label] = JSON.parse(text);
+  return reading.toImage(Uint8Array.from(pixels.match(/../g), (byte) => parseInt(byte, 16)), label, deadline);
+}
+
+// How the page tells texts and images apart.
+const given = ({ box, text, label }) => (box ? text : JSON.stringify([text, label]));
+
+export class Here {
+  constructor(map) {
+    this.map = map;
+    map.onstop = () => this.stop();
+    this.teller = teller();
+    this.over = new AbortController();
+    const { signal } = this.over;
+    document.addEventListener("input", ({ target }) => {
+      if (this.view?.box && target.matches?.(`.st-key-${this.view.box} input`)) this.type(target.value);
+    }, { capture: true, signal });
+    signal.addEventListener("abort", whenDrawing((pixels) => {
+      if (this.view && !this.view.box) this.type(JSON.stringify([pixels, null]));
+    }));
+    document.addEventListener("keydown", ({ key }) => { if (key === "Escape") this.stop(); }, { signal });
+    this.view = null;
+  }
+
+  // A message of the server's: a frame, then a map, or what the page needs to make it.
+  receive(bytes, setStateValue) {
+    const send = this.teller(setStateValue), [frame, end] = headed(bytes), message = bytes.subarray(end);
+    if (frame.here) return this.hear(frame, message, send);
+    this.rest();
+    this.map.receive(frame, message, send);
+  }
+
+  // The map leaves the page.
+  end() {
+    this.rest();
+    this.over.abort();
+    this.map.unfollow();
+  }
+
+  // The server answers from now on.
+  rest() {
+    this.writing = null;
+    cancelAnimationFrame(this.next);
+    clearTimeout(this.resting);
+    this.view = this.reading = this.shows = null;
+  }
+
+  // A message of the server: its frame, and what follows.
+  hear(frame, bytes, send) {
+    const { here } = frame, first = here.model !== this.view?.model;
+    let at = 0;
+    if (here.sent) at = keepModel(here.model, bytes);
+    if (!heldModels().has(here.model)) return send("lacks", [here.model, performance.now()]);
+    if (first) {
+      Object.assign(this, { typed: new Typed(), reading: new Reading(heldModels().get(here.model)), checked: false, drew: false, wanted: null, written: null, problem: null });
+      this.map.selection.forget();
+    }
+    Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
+    this.typed.hear(given(here));
+    const { selection } = this.map, time = selection.at?.time;
+    selection.learn(here.selection);
+    if (selection.at.time !== time) this.wanted = selection.at.time;
+    this.map.address(frame.address);
+    if (here.checked) this.check(bytes.subarray(at));
+    const { sent, checked, write, text, ...shown } = here, shows = JSON.stringify([shown, { ...frame, here: null }, this.typed.text, readTheme(this.map.box)]);
+    if (shows !== this.shows) this.show(); // else the server only heard what is shown already
+    this.shows = shows;
+    if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
+    this.wrote = here.write?.number ?? 0;
+  }
+
+  type(text) {
+    if (text === this.typed.text) return;
+    if (text !== this.writing?.text) this.stop(); // a person goes on by themselves
+    this.typed.type(text);
+    this.problem = null;
+    cancelAnimationFrame(this.next);
+    this.next = requestAnimationFrame(() => this.show()); // of several keys in one frame the last
+    this.later();
+  }
+
+  later() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rested(), REST);
+  }
+
+  // Read on for a part of this frame, draw, and go on in the next.
+  show() {
+    cancelAnimationFrame(this.next);
+    const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
+    const last = reading.ids.length - 1;
+    if (map.selection.at.time >= reading.count) this.wanted ??= map.selection.at.time; // which is not read yet
+    if (this.drew && view.box && before !== reading.ids) this.wanted = lastChanged(before, reading.ids);
+    if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
+    if (this.wanted !== null && reading.count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
+      map.selection.keep({ time: this.wanted });
+      this.wanted = null;
+    }
+    const newest = map.selection.at.time < 0; // while nobody chose one
+    const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
+    this.drew = Boolean(data);
+    const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
+    map.link.hidden = false;
+    map.show({ ...frame, notes }, data, this.send);
+    if (newest && !done) map.selection.keep({ time: -1 });
+    if (!done) this.next = requestAnimationFrame(() => this.show());
+    this.later();
+  }
+
+  // The keys rest: the address says what is selected, and the server may look whether the page reckons right.
+  rested() {
+    const { map, reading, frame } = this, { at } = map.selection;
+    if (!map.data || !at) return;
+    map.address({ ...frame.address, ...linked(at, reading.count - 1) });
+    if (loading()) return this.later();
+    if (!this.checked && reading.count < CHECKED_MOST) this.send("unchecked", this.view.model);
+  }
+
+  // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
+  check(bytes) {
+    const { view, send } = this, there = decode(bytes, new Map()), reading = new Reading(heldModels().get(view.model));
+    readOn(reading, view, given(view));
+    const far = apart(drawn(reading, { ...view, selection: there.selection }), there);
+    this.checked = true;
+    if (far <= FAR) return;
+    console.warn(`lstmviz: this page and the server differ by ${far} for the model ${view.model}; the server answers`);
+    send("failed", view.model);
+  }
+
+  // ---- the model writes on -------------------------------------------------------------------------------------------
+
+  write({ count, temperature, top_k: topK, seed }) {
+    const { view, reading } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
+    const now = (this.writing = { text: this.typed.text });
+    const step = () => {
+      const box = document.querySelector(`.st-key-${view.box} input`);
+      if (this.writing !== now) return;
+      try {
+        const { done, value } = texts.next();
+        if (done || !box) return this.stop();
+        now.text = value;
+      } catch (error) {
+        this.problem = ["warning", `The sentence was not continued: ${error.message}.`];
+        this.stop();
+        return this.show();
+      }
+      this.written = [now.text, from];
+      setBox(box, now.text); // which is read in the next frame, before this goes on
+      requestAnimationFrame(step);
+    };
+    this.map.stop.hidden = false;
+    step();
+  }
+
+  stop() {
+    if (!this.writing) return;
+    this.writing = null;
+    this.map.stop.hidden = true;
+    this.send("written", this.written);
+  }
+}

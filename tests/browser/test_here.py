@@ -1,0 +1,72 @@
+"""Models that answer in the page: the map follows the keys without the server, which hears of the text once they rest."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+Serve = Callable[[], AbstractContextManager[tuple[str, subprocess.Popen]]]
+
+
+def wait_for_tokens(page: Page, count: int) -> None:
+    page.wait_for_function("n => window.__lstmvizPainted?.tokens === n", arg=count, timeout=30_000)
+
+
+def seen(page: Page, what: str):
+    return page.evaluate(f"window.__lstmviz.{what}")
+
+
+def test_the_server_stands_still_and_typing_goes_on_drawing(serve: Serve, browser: Browser) -> None:
+    with serve() as (address, server):
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+        page.goto(f"{address}/?model=brackets&text=(x)")
+        wait_for_tokens(page, 4)
+        page.get_by_text("how this model learned").wait_for()
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            page.get_by_label("sentence").press("End")
+            page.keyboard.type("((xx)x", delay=25)
+            wait_for_tokens(page, 10)
+            assert seen(page, "time") == 9
+            page.locator(".readout").get_by_text("(9)").first.wait_for()
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        page.wait_for_function("location.search.includes('text=%28x%29%28%28xx%29x')")  # and now it has heard
+        assert page.get_by_label("sentence").input_value() == "(x)((xx)x"
+        wait_for_tokens(page, 10)
+        page.close()
+
+
+@pytest.mark.parametrize("model", ["brackets", "shakespeare-char-lstm", "wikitext2-word-lstm", "recall-lstm"])
+def test_page_and_server_agree(page: Callable[..., Page], model: str) -> None:
+    """The server looks once whether the page reckons as it does: nothing is said, and both draw the same."""
+    said: list[str] = []
+    answers = {}
+    for by in ("", "&by=server"):
+        opened = page("experiments")
+        opened.on("console", lambda message: said.append(message.text))
+        opened.goto(opened.url.replace("experiments", f"?model={model}{by}"))
+        opened.wait_for_function("window.__lstmvizPainted?.tokens")
+        opened.get_by_text("how this model learned").wait_for()
+        opened.wait_for_timeout(1500)
+        answers[by] = seen(opened, "roles.map(({ value, role }) => [role, value.toFixed(3)])"), seen(opened, "called")
+    assert answers[""] == answers["&by=server"]
+    assert not [line for line in said if "lstmviz" in line]
+
+
+def test_a_page_that_lost_a_model_asks_for_it(page: Callable[..., Page]) -> None:
+    opened = page("?model=brackets&text=(x)")
+    wait_for_tokens(opened, 4)
+    opened.get_by_text("how this model learned").wait_for()
+    opened.evaluate("window.__lstmvizModels.clear()")
+    opened.get_by_role("button", name="panels").click()
+    opened.get_by_test_id("stPopoverBody").get_by_text("candidate").click()
+    opened.wait_for_function("window.__lstmvizModels.size === 1")
+    opened.get_by_text("candidate").first.wait_for()
+    opened.keyboard.press("Escape")
+    opened.get_by_role("textbox", name="sentence").fill("((x)")
+    wait_for_tokens(opened, 5)
