@@ -91,7 +91,7 @@ def hostile(count: int) -> list[str]:
 
 def test_a_text_is_split_and_looked_up_alike_in_both_languages(shared_page: Page) -> None:
     chance = random.Random(1)
-    asked = [(text, which) for text in hostile(20_000) for which in chance.sample(range(len(MADE)), 2)]
+    asked = [(text, chance.randrange(len(MADE))) for text in hostile(20_000)]
     made, expected = [*MADE.values()], []
     for text, which in asked:
         pieces = made[which].split(text)
