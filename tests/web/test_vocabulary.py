@@ -18,13 +18,15 @@ from lstmviz.opened import how_to_type
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 PROSE = (
     "The cat didn't see John's well-known dog, N of 1,000.50 it's <unk> @-@ naïve café Ångström ΟΔΟΣ İstanbul STRASSE "
-    "ß rock'n'roll e.g. U.S. 3.14 x_y o'er (can’t) WON'T n't ŉ't “quoted” — dash… https://a.b/c?d=e\n"
+    "ß rock'n'roll e.g. U.S. 3.14; x_y (o'er, can’t) WON'T n't ŉ't “quoted” — dash… https://a.b/c?d=e\n"
 )
 MADE = {
     "char": Vocabulary.of("char", PROSE),
     "char, apart": Vocabulary.of("char", normalize("NFD", PROSE + "한국어 Việt")),
     "char, signs": Vocabulary.of("char", "a\n ⏎␣␤ bc\t", unseen_apart=True),
-    "treebank": Vocabulary.of("word", "the cat did n't see john 's dog , N <unk> ca n't οδος i̇stanbul é".split()),
+    "treebank": Vocabulary.of(
+        "word", "the cat did n't see john 's , N ca οδος i̇stanbul é o'er o 'er 3.14 3 . 14".split()
+    ),
     "wikitext": Vocabulary.of(
         "word", "The the cat didn 't see John 's dog , . well @-@ known 1 @,@ 000 @.@ 5 é".split()
     ),
