@@ -114,7 +114,7 @@ def test_a_model_of_words_is_drawn_as_the_server_draws_it(page: Page) -> None:
         opened,
         texts(
             opened,
-            [said, said[:40], "zxq vfd kkl sss fff ggg rrr www", "the zxq vfd was sss of ggg rrr", " ", "a⏎⏎b"],
+            [said, said[:40], "zxq vfd kkl sss fff ggg rrr www", "the zxq vfd was of the sss and the", " ", "a⏎⏎b"],
             *views,
         ),
     )
