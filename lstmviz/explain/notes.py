@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lstmviz.data.vocabulary import UNK
+from lstmviz.data.vocabulary import NOT_FINITE, NOTHING_FOLLOWS, UNK
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.translations import how_it_said
-from lstmviz.model import NOT_FINITE, NOTHING_FOLLOWS
 from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.reading import LONGEST, Reading, mostly_unknown
 from lstmviz.wire import Note, image_of

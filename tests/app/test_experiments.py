@@ -14,7 +14,7 @@ from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import SOURCES
 from lstmviz.experiments.base import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
 from lstmviz.home import Home
-from lstmviz.model import perplexity
+from lstmviz.sizes import perplexity
 from lstmviz.training import trainings
 from lstmviz.training.folder import Record, RunConfig
 from lstmviz.training.grid import Grid

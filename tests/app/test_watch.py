@@ -204,7 +204,7 @@ def test_upload_is_opened(app: AppTest, make_checkpoint) -> None:
 
 def test_bad_upload_gets_a_sentence(app: AppTest, make_checkpoint) -> None:
     good = make_checkpoint()
-    weights = {name: torch.full_like(weight, torch.nan) for name, weight in good.weights.items()}
+    weights = {name: np.full_like(weight, np.nan) for name, weight in good.weights.items()}
     data, wild = checkpoints.dumps(good), make_checkpoint(cell="gru")
     huge = {name: weight * 1e30 for name, weight in wild.weights.items()}
     bad = {

@@ -109,7 +109,7 @@ class Readings:
 
     def image(self, cell: str) -> tuple[OpenModel, Reading]:
         opened = prepare(self.classifier(cell=cell))
-        return opened, read_image(opened, examples(8)[0, :, :-1].numpy(), 6)
+        return opened, read_image(opened, examples(8)[0, :, :-1], 6)
 
     def shipped(self, name: str, text: str) -> tuple[OpenModel, Reading | None]:
         opened = parse(name).open()
