@@ -172,7 +172,7 @@ def test_an_image_is_read_row_by_row_as_on_the_server(name: str, page: Page) -> 
     opened, steps = shipped(f"classify/{name}"), []
     side = opened.side or 0
     for k, image in enumerate(examples(side)[:3]):
-        pixels, label = image[:, :-1].numpy().copy(), int(image[0, -1])
+        pixels, label = image[:, :-1].copy(), int(image[0, -1])
         pixels[side // 2 :] = examples(side)[0, side // 2 :, :-1] if k == 1 else pixels[side // 2 :]
         said, shows = None if k == 1 else label, (f"{label}", None, "A")[k]
         about = {
