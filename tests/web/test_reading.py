@@ -4,6 +4,7 @@ import base64
 import json
 import random
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -87,6 +88,7 @@ def agree(page: Page, opened: OpenModel, steps: list[dict[str, Any]]) -> None:
     assert page.evaluate(COMPARE, {"model": given(opened), "steps": steps}) == []
 
 
+@cache
 def shipped(name: str) -> OpenModel:
     return prepare(load(SHIPPED / f"checkpoints/{name}.safetensors"))
 
