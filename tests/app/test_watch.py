@@ -26,6 +26,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensor
 def open_page(**query: str) -> AppTest:
     """The app as a link opens it."""
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
