@@ -39,8 +39,9 @@ class Comparing extends Alone {
     const view = together.views[`${layer - 1} ${reference} ${show === "difference"}`];
     const models = view.models.map((model) => ({ ...model, rows: only(model.rows, slots), absent: only(model.absent, slots) }));
     const parts = { slots: view.slots.filter(({ key }) => slots.includes(key)), charts: view.charts.filter(({ name }) => charts.includes(name)) };
+    const read = this.read(), notes = read.notes.filter(([kind]) => kind === "warning"); // else they are said of all
     const order = units === "all" ? "similar" : view.order, model = view.models.findIndex(({ id }) => id === this.address.get("of"));
-    this.hear({ ...view, models, ...parts, order }, { selection: { ...selected, model: Math.max(0, model) } }, this.read(), (what, id) => {
+    this.hear({ ...view, models, ...parts, order }, { selection: { ...selected, model: Math.max(0, model) } }, { ...read, notes }, (what, id) => {
       if (what !== "pinned") return;
       this.address.tell({ reference: id });
       this.chosen.reference = view.models.findIndex((each) => each.id === id);

@@ -126,6 +126,7 @@ export async function stand(Kind) {
   const opened = models.map((live, k) => new Opened(live, numbersOf(weights[k])));
   for (const each of opened) heldModels().set(each.live.digest, each);
   main.replaceChildren(); // a page that was saved while it ran has all in it
+  document.querySelector("header button")?.remove();
   const shown = new Kind(main, page, opened);
   shown.begin();
   document.querySelector("header").append(lights(() => shown.show()));

@@ -6,7 +6,9 @@ import { DAMAGED, unpacked } from "./packed.js";
 async function open() {
   try {
     const text = new TextDecoder().decode(await unpacked(document.querySelector(".packed").textContent));
-    document.head.append(Object.assign(document.createElement("script"), { type: "module", textContent: text }));
+    const script = Object.assign(document.createElement("script"), { type: "module", textContent: text });
+    document.head.append(script);
+    script.remove(); // it runs all the same, and a page that is saved meanwhile has it once
   } catch {
     document.querySelector("main").textContent = DAMAGED;
   }

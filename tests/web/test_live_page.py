@@ -157,6 +157,61 @@ def test_layer_units_panels_and_light_are_chosen(opens: Opens, make_checkpoint: 
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 24)"
 
 
+COMPARED = """() => {
+  const compared = document.querySelector(".place-comparison")?.shadowRoot.querySelector(".map").map.compared;
+  const panels = ({ data }) => data.panels.map((panel) => ({ ...panel, codes: [...panel.codes] }));
+  return compared && { ...compared.header, panels: compared.models.map(panels) };
+}"""
+
+
+def compared(page: Page, labels: list[str], reference: str = "") -> dict[str, Any]:
+    """What the comparison shows, once it shows these, with the model of that name as the reference."""
+    for _ in range(200):
+        data = page.evaluate(COMPARED)
+        if data and data["labels"] == labels and reference in data["models"][data["reference"]]["id"]:
+            return data
+        page.wait_for_timeout(25)
+    raise AssertionError(f"the comparison shows {data and data['labels']}, not {labels}")
+
+
+def test_several_models_stand_side_by_side(opens: Opens) -> None:
+    models = {name: shipped(f"lineups/recall/{name}") for name in ("lstm", "gru", "rnn")}
+    page = opens(models, "#text=az?")
+    box = page.get_by_role("textbox")
+    box.press("End")
+    box.press_sequentially("a")
+    data = compared(page, ["⏎", *"az?a"])
+    for (name, opened), panels in zip(models.items(), data["panels"], strict=True):
+        reading = read(opened, "az?a")
+        assert reading
+        assert {panel["role"] for panel in panels} == {*opened.scales[0]}
+        for panel in panels:
+            plane, (low, high) = reading.tracks[panel["role"]][0], (panel["low"], panel["high"])
+            values = low + np.array(panel["codes"]).reshape(plane.shape) / LEVELS * (high - low)
+            assert np.abs(values - plane).max() < 1e-4 * (high - low), (name, panel["role"])
+    assert [chart["name"] for chart in data["charts"]] == ["loss", "mean"]
+    page.get_by_text("charts", exact=True).click()
+    page.get_by_label("perplexity").check()
+    assert [chart["name"] for chart in compared(page, data["labels"])["charts"]] == ["loss", "perplexity", "mean"]
+    page.get_by_role("button", name="make this the reference").nth(1).click()
+    assert compared(page, data["labels"], "rnn")["reference"] == 2
+    page.get_by_label("difference").check()
+    page.wait_for_url(re.compile("show=difference"))
+    page.reload()
+    data = compared(page, data["labels"], "rnn")
+    assert data["difference"]
+
+
+def test_a_page_that_was_saved_while_it_ran_is_alive(opens: Opens, brackets: OpenModel) -> None:
+    page = opens({"brackets": brackets}, "#text=(x")
+    drawn(page, ["⏎", *"(x"])
+    again = opens(page.content(), "#text=()&time=nowhere&unit=99&layer=7&order=&drawn=1")  # nor does its address end it
+    assert drawn(again, ["⏎", *"()"])["at"] == {"time": 2, "unit": 15, "layer": 0}
+    assert again.get_by_role("textbox").count() == again.get_by_role("button", name="make the page").count() == 1
+    again.get_by_role("textbox").fill("")
+    expect(again.get_by_text("There is nothing to read yet.")).to_be_visible()
+
+
 def test_a_page_that_was_changed_says_so(opens: Opens, brackets: OpenModel) -> None:
     page = live_page({"brackets": brackets})
     script, _, weights = re.findall(r'class="packed">([^<]*)<', page)
