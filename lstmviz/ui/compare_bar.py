@@ -12,7 +12,15 @@ from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
 from lstmviz.opened import ARROWS, OpenModel
 from lstmviz.reading import Reading
-from lstmviz.ui.controls import baseline_control, examples_menu, offer, open_baseline, order_control, units_control
+from lstmviz.ui.controls import (
+    baseline_control,
+    examples_menu,
+    offer,
+    offer_page,
+    open_baseline,
+    order_control,
+    units_control,
+)
 from lstmviz.ui.session import BESIDE, SENTENCE, readings
 from lstmviz.ui.sources import Address, Baseline, titles
 from lstmviz.ui.trees import draw_menu
@@ -121,6 +129,7 @@ def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGra
     if len(compared) == len(opened):  # they have read something
         offer("lines, a token a row (CSV)", "lines.csv", lambda: as_csv(lines_table(text, compared, place)))
         offer("every value (Parquet)", "traces.parquet", lambda: as_parquet(values_table(compared)))
+    offer_page(models)
 
 
 def entrants(opened: dict[Address, OpenModel], beside: dict[Address, NGram]) -> list[Entrant]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain, visible
 from lstmviz.explain.examples import buttons_of, examples_for
+from lstmviz.live import answers
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, ORDERS, TELLING
 from lstmviz.scripts import style
@@ -101,6 +102,21 @@ def offer(label: str, name: str, make: Callable[[], str | bytes]) -> None:
     """A button that saves a file, which is made when somebody presses it."""
     mime = MIMES[name[name.index(".") :]]
     st.download_button(label, make, name, mime, on_click="ignore", width="stretch")
+
+
+def offer_page(models: Mapping[str, OpenModel]) -> None:
+    """A button that saves a page in which these models are alive; where no page can run one, it says why."""
+    if why := next(filter(None, map(answers, models.values())), ""):
+        st.caption(f"No page of its own can run this: {why}.")
+        return
+
+    def make() -> str:
+        from lstmviz.page import live_page  # with torch, for which the first map does not wait
+
+        return live_page(models)
+
+    st.caption("All of this in one file, to be typed to without a server or a network.")
+    offer("live page (HTML)", "live.html", make)
 
 
 def examples_menu(opened: OpenModel, box: Widget[str]) -> None:

@@ -7,12 +7,10 @@ import streamlit as st
 from lstmviz.cells import cell_called
 from lstmviz.charts import gate_figure
 from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
-from lstmviz.live import answers
 from lstmviz.opened import OpenModel
-from lstmviz.page import live_page
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
-from lstmviz.ui.controls import baseline_control, examples_menu, offer, order_control, units_control
+from lstmviz.ui.controls import baseline_control, examples_menu, offer, offer_page, order_control, units_control
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
@@ -149,8 +147,4 @@ def export_controls(name: str, opened: OpenModel) -> None:
         )
         if reading.said and reading.said.looks is not None:
             offer("where it looks (CSV)", "attention.csv", lambda: as_csv(attention_table(reading)))
-    if why := answers(opened):
-        st.caption(f"No page of its own can run this model: {why}.")
-    else:
-        st.caption("The model itself in one file, to be typed to without a server or a network.")
-        offer("live page (HTML)", "live.html", lambda: live_page({name: opened}))
+    offer_page({name: opened})

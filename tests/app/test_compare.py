@@ -172,7 +172,8 @@ def test_tables_can_be_taken_along(folder: Path) -> None:
     app.run()
     assert not app.exception
     labels = [element.proto.label for element in app.get("download_button")]
-    assert labels == ["models (Markdown)", "models (CSV)", "lines, a token a row (CSV)", "every value (Parquet)"]
+    tables = ["models (Markdown)", "models (CSV)", "lines, a token a row (CSV)", "every value (Parquet)"]
+    assert labels == [*tables, "live page (HTML)"]
     app.text_input(key="sentence").set_value("").run()
     assert not app.exception
 
