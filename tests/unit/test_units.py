@@ -69,7 +69,7 @@ def test_what_is_shown_can_be_followed_and_is_not_all_alike(name: str) -> None:
     roles = drawn_roles(model.checkpoint.model.cell, model.scales[0])
     did = acts({role: seen.trace[role][0] for role in roles}, model.scales[0], roles)
     value = usual(did, seen.pieces).worth
-    assert value[[*shown(name, text)]].mean() > 1.2 * value.mean()
+    assert value[[*shown(name, text)]].mean() > 1.15 * value.mean()
     rows = did.reshape(-1, did.shape[-1]).T  # (H, T · R)
 
     def likeness(units: list[int]) -> float:  # of each with the one most like it
@@ -219,8 +219,8 @@ def test_a_large_model_writes_less_when_it_is_opened(make_checkpoint) -> None:
         ({"num_layers": 8}, 93),
         ({"cell": "mingru", "hidden_size": 16_384}, 91),
     ):
-        assert written_at_most(make_checkpoint(**options).build()) == most
-    assert written_at_most(opened("wikitext2-word-lstm").model) == 300
+        assert written_at_most(make_checkpoint(**options)) == most
+    assert written_at_most(opened("wikitext2-word-lstm").checkpoint) == 300
 
 
 @pytest.mark.parametrize("name", ["shakespeare-char-lstm", "wikitext2-word-lstm", "agreement"])
