@@ -136,7 +136,7 @@ class Comparison {
     const changed = before ? labels.findIndex((label, t) => label !== before[t]) : -1;
     this.leave();
     this.arrange(changed < 0 ? this.selection.at.time : changed);
-    requestAnimationFrame(() => painted(last + 1, this.cost));
+    painted(last + 1, this.cost);
   }
 
   // ---- the tables around the picture ---------------------------------------------------------------------------------

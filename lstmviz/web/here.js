@@ -4,12 +4,13 @@
 import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
 import { notesOn } from "./notes.js";
+import { readTheme } from "./paint/pen.js";
 import { Opened, Reading } from "./reading.js";
 import { heldModels, whenDrawing } from "./shared.js";
 import { loading, teller } from "./streamlit.js";
 import { decode, headed, valueOf } from "./wire.js";
 import { missing } from "./words.js";
-import { written } from "./writing.js";
+import { writing } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
@@ -109,7 +110,7 @@ export class Here {
     this.writing = null;
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.reading = null;
+    this.view = this.reading = this.shows = null;
   }
 
   // A message of the server: its frame, and what follows.
@@ -127,8 +128,11 @@ export class Here {
     const { selection } = this.map, time = selection.at?.time;
     selection.learn(here.selection);
     if (selection.at.time !== time) this.wanted = selection.at.time;
+    this.map.address(frame.address);
     if (here.checked) this.check(bytes.subarray(at));
-    this.show();
+    const { sent, checked, write, text, ...shown } = here, shows = JSON.stringify([shown, { ...frame, here: null }, this.typed.text, readTheme(this.map.box)]);
+    if (shows !== this.shows) this.show(); // else the server only heard what is shown already
+    this.shows = shows;
     if (here.write && here.write.number > (this.wrote ?? Infinity)) this.write(here.write);
     this.wrote = here.write?.number ?? 0;
   }
@@ -153,17 +157,20 @@ export class Here {
     cancelAnimationFrame(this.next);
     const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
     const last = reading.ids.length - 1;
+    if (map.selection.at.time >= reading.count) this.wanted ??= map.selection.at.time; // which is not read yet
     if (this.drew && view.box && before !== reading.ids) this.wanted = lastChanged(before, reading.ids);
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
     if (this.wanted !== null && reading.count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
       map.selection.keep({ time: this.wanted });
       this.wanted = null;
     }
+    const newest = map.selection.at.time < 0; // while nobody chose one
     const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
     this.drew = Boolean(data);
     const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
     map.link.hidden = false;
     map.show({ ...frame, notes }, data, this.send);
+    if (newest && !done) map.selection.keep({ time: -1 });
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }
@@ -191,22 +198,22 @@ export class Here {
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, reading } = this, from = reading.count, texts = written(reading, { count, temperature, topK, seed });
-    const writing = (this.writing = { text: this.typed.text });
+    const { view, reading } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
+    const now = (this.writing = { text: this.typed.text });
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);
-      if (this.writing !== writing) return;
+      if (this.writing !== now) return;
       try {
         const { done, value } = texts.next();
         if (done || !box) return this.stop();
-        writing.text = value;
+        now.text = value;
       } catch (error) {
         this.problem = ["warning", `The sentence was not continued: ${error.message}.`];
         this.stop();
         return this.show();
       }
-      this.written = [writing.text, from];
-      setBox(box, writing.text); // which is read in the next frame, before this goes on
+      this.written = [now.text, from];
+      setBox(box, now.text); // which is read in the next frame, before this goes on
       requestAnimationFrame(step);
     };
     this.map.stop.hidden = false;

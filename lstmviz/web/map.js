@@ -96,7 +96,7 @@ export class GateMap {
     this.leave();
     this.arrange(changed < 0 ? selection.at.time : changed); // show what was typed, wherever the selection is
     this.announce();
-    requestAnimationFrame(() => painted(last + 1, this.cost));
+    painted(last + 1, this.cost);
   }
 
   arrange(time = this.selection.at.time) { // lay out, bring a token and the selected unit into view, draw

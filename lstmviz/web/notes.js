@@ -17,7 +17,7 @@ export function notesOn(reading, shows = null) {
   if (!ids.length) return [["info", notes.nothing]];
   for (const example of examples) if (example.text === text) said.push(["look", example.look]);
   if (dropped) warn(cut ? "longer" : "dropped", { count: grouped(ids.length + dropped), read: grouped(ids.length) });
-  const isUnknown = (id) => id === reads.ids.get("<unk>"), typed = live.begins ? ids : ids.slice(1); // what is put before it
+  const isUnknown = (id) => id === reads.ids.get("<unk>"), typed = ids.slice(live.begins ? 0 : 1);
   const unknown = typed.filter(isUnknown).length, predicted = ids.filter((_, t) => Number.isFinite(nll[t]));
   if (typed.length && unknown === typed.length) warn("all_unknown");
   else if (!asked && ids.length >= MANY && predicted.filter(isUnknown).length >= UNKNOWN_MOST * Math.max(1, predicted.length))

@@ -1,4 +1,4 @@
-"""Models that answer in the page: the map follows the keys without the server, which hears of the text once they rest."""
+"""Models that answer in the page: the map follows the keys; the server hears of the text once they rest."""
 
 import os
 import signal
@@ -64,8 +64,9 @@ def test_a_page_that_lost_a_model_asks_for_it(page: Callable[..., Page]) -> None
     opened.get_by_text("how this model learned").wait_for()
     opened.evaluate("window.__lstmvizModels.clear()")
     opened.get_by_role("button", name="panels").click()
-    opened.get_by_text("candidate", exact=True).click()
+    opened.get_by_test_id("stPopoverBody").get_by_text("candidate").click()
     opened.wait_for_function("window.__lstmvizModels.size === 1")
-    opened.wait_for_function("document.querySelector('.stApp').dataset.testScriptState !== 'running'")
-    opened.get_by_label("sentence").fill("((x)")
+    opened.get_by_text("candidate").first.wait_for()
+    opened.keyboard.press("Escape")
+    opened.get_by_role("textbox", name="sentence").fill("((x)")
     wait_for_tokens(opened, 5)

@@ -202,11 +202,13 @@ def test_models_of_other_shapes_are_drawn_as_the_server_draws_them(page: Page, m
         )
 
 
-def test_a_long_text_is_cut_where_the_server_cuts_it(page: Page, make_checkpoint, monkeypatch) -> None:
+@pytest.mark.parametrize("vocabulary", [None, Vocabulary.of("word", ["ab", "c", "did", "n't", ","])])
+def test_a_long_text_is_cut_where_the_server_cuts_it(vocabulary, page: Page, make_checkpoint, monkeypatch) -> None:
+    """How much more there is it counts in slices."""
     monkeypatch.setattr("lstmviz.opened.MAX_TOKENS", 50)
-    opened = prepare(make_checkpoint())
-    long = ("ab c" * (LONGEST // 4))[:LONGEST]
-    agree(page, opened, texts(opened, ["ab", "ab" * 30, long, "ab"]))
+    opened = prepare(make_checkpoint(vocabulary=vocabulary))
+    long = ("ab  c \u0301didn't,\u00a0x\r\n" * LONGEST)[:LONGEST]
+    agree(page, opened, texts(opened, ["ab", "ab c" * 30, long, "ab"]))
 
 
 def test_a_reading_pauses_and_goes_on(page: Page, make_checkpoint) -> None:
