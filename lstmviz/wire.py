@@ -330,7 +330,6 @@ class LiveModel:
     Args:
         id: what the browser calls it when it answers.
         name, title: in full, and as short as tells it from the others.
-        digest: of its checkpoint.
         light, dark: its colour on a light and on a dark page.
         track: which of its tracks is shown; None where it has nothing there.
         rows: role -> the row in which it is drawn, of those that are.
@@ -345,7 +344,6 @@ class LiveModel:
     id: str
     name: str
     title: str
-    digest: str
     light: str
     dark: str
     track: int | None

@@ -89,7 +89,6 @@ def live_comparison(
                 id=model.name,
                 name=inline(model.name),
                 title=inline(model.title),
-                digest=model.checkpoint.digest,
                 light=SIDE_BY_SIDE["light"][k],
                 dark=SIDE_BY_SIDE["dark"][k],
                 track=model.track(view.place),

@@ -176,7 +176,7 @@ def test_images(page: Page) -> None:
     models, steps = opened("digits-lstm", "digits-rnn"), []
     charts = ["probability", "loss", "mean", "below 0.1", "half-life"]
     for k, label in enumerate((6, None, 3)):
-        pixels = examples(8)[k, :, :-1].numpy()
+        pixels = examples(8)[k, :, :-1]
         seen = step(
             models, partial(of_image, pixels, label), "", charts=charts, order=("telling", "index", "active")[k]
         )

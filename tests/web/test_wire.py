@@ -27,8 +27,9 @@ from tests.web.conftest import open_web
 # What is copied (`{...panel}`) is not read by that; the readout's copy of a panel is watched as well.
 READ = """async ([module, bytes, colour]) => {
   const read = new Set(), missing = new Set();
-  const free = ["address", "typed", "annotation", "absent", "differences"]; // whose keys are tokens, units, rows, roles
-  const ours = ["models", "difference", "subtracted", "write", "written", "head", "toJSON"]; // may be there or not
+  const free = ["address", "typed", "annotation", "absent", "differences", "rows"]; // whose keys are tokens, units, rows, roles
+  // May be there or not.
+  const ours = ["models", "difference", "subtracted", "write", "written", "head", "time", "unit", "model", "toJSON"];
   const watched = (value, path) => {
     if (Array.isArray(value)) return value.map((one) => watched(one, path));
     if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
