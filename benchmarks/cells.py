@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lstmviz.cells import CELLS, Cell, State
+from lstmviz.cells import CELLS
+from lstmviz.cells.base import Cell, State
 from lstmviz.cells.lstm import LSTM
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Corpus, Vocabulary

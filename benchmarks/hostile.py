@@ -91,7 +91,7 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     """Everything that is done with a checkpoint, the first map first."""
     opened = prepare(checkpoint)
     if side := checkpoint.model.row_size:
-        seen = read_image(opened, examples(side)[0, :, :-1].numpy())
+        seen = read_image(opened, examples(side)[0, :, :-1])
         roles, chosen = drawn_roles(checkpoint.model.cell, opened.scales[0]), {"time": 0, "unit": 0, "layer": 0}
         payload(opened, seen, layers=[0], roles=roles, order="telling", selection=chosen)
         shown()
@@ -370,7 +370,7 @@ def described(text: str) -> bytes:
 def filled(value: float, name: str, **options: Any) -> bytes:
     """A file in which all of one tensor is one value."""
     checkpoint = made(hidden_size=40, **options)
-    checkpoint.weights[name].fill_(value)
+    checkpoint.weights[name].fill(value)
     return checkpoints.dumps(checkpoint)
 
 
@@ -508,7 +508,7 @@ def files() -> dict[str, Callable[[], bytes]]:
 def blown(cell: str, value: float) -> Checkpoint:
     checkpoint = made(cell=cell, hidden_size=40, embedding_size=40, num_layers=2)
     for number, weight in enumerate(checkpoint.weights.values()):
-        weight.fill_(value if number % 2 else -value)
+        weight.fill(value if number % 2 else -value)
     return checkpoint
 
 

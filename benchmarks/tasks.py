@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus
-from lstmviz.encoders import Spelled
 from lstmviz.model import LanguageModel
+from lstmviz.sizes import LETTER_SIZE
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.training.loop import Trainer, parallel_streams
 
@@ -55,7 +55,7 @@ class Letters(nn.Module):
 
     def __init__(self, letters: int, size: int) -> None:
         super().__init__()
-        self.letters, self.filters = nn.Embedding(letters, Spelled.SIZE), nn.Conv1d(Spelled.SIZE, size, 3, padding=1)
+        self.letters, self.filters = nn.Embedding(letters, LETTER_SIZE), nn.Conv1d(LETTER_SIZE, size, 3, padding=1)
 
     def forward(self, words: Tensor) -> Tensor:
         found = self.filters(self.letters(words.flatten(0, 1)).transpose(1, 2))  # (T · B, E, W)

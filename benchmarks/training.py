@@ -33,7 +33,8 @@ from lstmviz.config import ModelConfig, TrainConfig  # noqa: E402
 from lstmviz.data.corpora import load_corpus  # noqa: E402
 from lstmviz.data.grammars import generate  # noqa: E402
 from lstmviz.data.vocabulary import Corpus, Vocabulary  # noqa: E402
-from lstmviz.model import LanguageModel, perplexity  # noqa: E402
+from lstmviz.model import LanguageModel  # noqa: E402
+from lstmviz.sizes import perplexity  # noqa: E402
 from lstmviz.training import loop, process  # noqa: E402
 from lstmviz.training.folder import Run, RunConfig  # noqa: E402
 from lstmviz.training.loop import Trainer, parallel_streams  # noqa: E402

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstmviz.cells import State
+from lstmviz.cells.base import State
 from lstmviz.model import draw
 
 LONGEST = 7  # tokens of a run that are counted

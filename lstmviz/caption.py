@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lstmviz.cells import State
+from lstmviz.cells.base import State
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import LanguageModel, at_once

@@ -9,7 +9,7 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.counted import About, Table
 from lstmviz.data.grammars import measure
 from lstmviz.data.vocabulary import OURS, SPECIALS, UNK, UNKNOWN_MOST, Vocabulary, code, plain, unknown_said
-from lstmviz.model import parameter_count, perplexity
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.tasks import TASKS
 
 Written = Callable[[str], str]  # a text as what it is written into shows it

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lstmviz.data.vocabulary import shown, visible
-from lstmviz.model import perplexity
 from lstmviz.roles import DASHES, DIVERGING, LOSS, PERPLEXITY, ROLES, SIDE_BY_SIDE, scale
+from lstmviz.sizes import perplexity
 from lstmviz.trace import GateTrace
 
 if TYPE_CHECKING:  # `import lstmviz` brings charts, and shall not bring what trains

@@ -10,19 +10,19 @@ import reprlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lstmviz import config as limits
-from lstmviz.cells.transplant import transplant
 from lstmviz.config import ModelConfig, TrainConfig, options_of
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.disk import name_of, read_bytearray, write_atomically
-from lstmviz.model import LanguageModel, shapes
+from lstmviz.sizes import shapes
 from lstmviz.tasks import TASKS
+
+if TYPE_CHECKING:
+    from lstmviz.model import LanguageModel
 
 FORMAT = 1
 NOT_OURS = "this is not a checkpoint of lstmviz; only files that lstmviz saved can be opened"
@@ -40,7 +40,7 @@ class Checkpoint:
         model: its sizes.
         train: how it was trained.
         vocabulary: the tokens it knows, or the labels that it says.
-        weights: every parameter by name, float32 on the CPU.
+        weights: every parameter by name, float32.
         step: optimiser steps taken when these weights were kept.
         history: the training curves as columns of equal length: step, train_nll, valid_nll (None where not evaluated).
         results: figures of these weights, in nats per token or label: valid_nll, test_nll; and the share of ``<unk>``
@@ -55,7 +55,7 @@ class Checkpoint:
     model: ModelConfig
     train: TrainConfig
     vocabulary: Vocabulary
-    weights: dict[str, Tensor]
+    weights: dict[str, np.ndarray]
     step: int
     history: dict[str, list[Any]]
     results: dict[str, float]
@@ -68,10 +68,14 @@ class Checkpoint:
 
     def build(self) -> LanguageModel:
         """The model with these weights, in eval mode."""
+        import torch  # here and not above: nothing else here needs it, and it takes seconds
+
+        from lstmviz.model import LanguageModel
+
         model = LanguageModel(self.model, len(self.vocabulary))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                parameter.copy_(self.weights[name])
+                parameter.copy_(torch.from_numpy(self.weights[name]))
         return model.eval()
 
     @cached_property
@@ -80,9 +84,9 @@ class Checkpoint:
         return digest_of(_description(self), self.weights)
 
 
-def weights_of(model: LanguageModel) -> dict[str, Tensor]:
-    """Every parameter by name, copied to float32 on the CPU; tied weights appear once."""
-    return {name: p.detach().to("cpu", torch.float32, copy=True).contiguous() for name, p in model.named_parameters()}
+def weights_of(model: LanguageModel) -> dict[str, np.ndarray]:
+    """Every parameter by name, copied to float32; tied weights appear once."""
+    return {name: np.array(p.detach().float().cpu().numpy(), order="C") for name, p in model.named_parameters()}
 
 
 def with_layout(checkpoint: Checkpoint, cell: str) -> Checkpoint:
@@ -98,10 +102,12 @@ def with_layout(checkpoint: Checkpoint, cell: str) -> Checkpoint:
     Raises:
         ValueError: that cell cannot hold these weights; see ``transplant``.
     """
+    from lstmviz.cells.transplant import transplant
+
     layers = checkpoint.build().layers
     names = {module: f"layers.{name}." for name, module in layers.named_modules()}
     cells = {
-        names[layer] + name: parameter.detach()
+        names[layer] + name: parameter.detach().numpy()
         for layer in layers
         for name, parameter in transplant(layer, cell).named_parameters()
     }
@@ -120,7 +126,7 @@ def dumps(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as the bytes of a safetensors file; equal checkpoints give equal bytes."""
     weights = dict(sorted(checkpoint.weights.items()))
     header = _header(_text(_description(checkpoint), checkpoint.digest), weights)
-    return b"".join([header, *(weight.numpy().tobytes() for weight in weights.values())])
+    return b"".join([header, *(weight.tobytes() for weight in weights.values())])
 
 
 def loads(data: bytes | bytearray) -> Checkpoint:
@@ -172,11 +178,10 @@ def loads(data: bytes | bytearray) -> Checkpoint:
     return checkpoint
 
 
-def unusable(weights: dict[str, Tensor]) -> str:
+def unusable(weights: dict[str, np.ndarray]) -> str:
     """What is wrong with weights that no finite sums can be made of, in a sentence; empty where that can be done."""
     for name, weight in weights.items():
-        low, high = weight.aminmax()
-        if not (low >= -limits.WEIGHT_MOST and high <= limits.WEIGHT_MOST):  # nor is NaN
+        if not (weight.min() >= -limits.WEIGHT_MOST and weight.max() <= limits.WEIGHT_MOST):  # nor is NaN
             return f"the weights in {name} are not all finite numbers, at most {limits.WEIGHT_MOST:,.0f} either way"
     return ""
 
@@ -241,12 +246,12 @@ def _read_vocabulary(written: dict[str, Any]) -> Vocabulary:
     return Vocabulary(written["level"], tuple(written["tokens"]))
 
 
-def digest_of(description: dict[str, Any], weights: dict[str, Tensor]) -> str:
-    """SHA-256 of what is said and of every bit of the tensors."""
+def digest_of(description: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
+    """SHA-256 of what is said and of every bit of the weights, whose type is told as torch tells it."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name, weight in sorted(weights.items()):
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(np.ascontiguousarray(weight.numpy()).data)
+        digest.update(f"{name} torch.{weight.dtype} {weight.shape}".encode())
+        digest.update(np.ascontiguousarray(weight).data)
     return digest.hexdigest()
 
 
@@ -254,13 +259,13 @@ def _text(description: dict[str, Any], digest: str) -> str:
     return json.dumps({**description, "digest": digest}, sort_keys=True, allow_nan=False)
 
 
-def _header(text: str, weights: dict[str, Tensor]) -> bytes:
+def _header(text: str, weights: dict[str, np.ndarray]) -> bytes:
     """What stands before the weights in a safetensors file, in the very bytes that safetensors writes."""
     header: dict[str, Any] = {"__metadata__": {"lstmviz": text}}
     end = 0
     for name, weight in weights.items():
         begin, end = end, end + weight.nbytes
-        dtype = "F32" if weight.dtype == torch.float32 else str(weight.dtype)  # which is refused by that name
+        dtype = "F32" if weight.dtype == np.float32 else str(weight.dtype)  # which is refused by that name
         header[name] = {"dtype": dtype, "shape": list(weight.shape), "data_offsets": [begin, end]}
     written = json.dumps(header, separators=(",", ":")).encode()
     written += b" " * (-len(written) % 8)
@@ -317,8 +322,8 @@ def _check_shapes(header: dict[str, Any], config: ModelConfig, vocab_size: int) 
             raise CheckpointError(f"{name} is {told:.60}; its config asks for F32 {shape}")
 
 
-def _read_weights(header: dict[str, Any], data: bytes | bytearray) -> dict[str, Tensor]:
-    """The tensors, as views of the file, of shapes that are checked; they must stand in it one behind the other.
+def _read_weights(header: dict[str, Any], data: bytes | bytearray) -> dict[str, np.ndarray]:
+    """The weights, as views of the file, of shapes that are checked; they must stand in it one behind the other.
 
     Raises:
         ValueError: there is less in the file than they are, or more.
@@ -327,7 +332,7 @@ def _read_weights(header: dict[str, Any], data: bytes | bytearray) -> dict[str, 
     weights, begin = {}, 8 + int.from_bytes(data[:8], "little")
     for name in sorted(header):
         values = np.frombuffer(buffer, "<f4", math.prod(header[name]["shape"]), begin)
-        weights[name] = torch.from_numpy(values.reshape(header[name]["shape"]))
+        weights[name] = values.reshape(header[name]["shape"])
         begin += values.nbytes
     if begin != len(data):
         raise ValueError(f"it has {len(data) - begin:,} bytes more than its weights")

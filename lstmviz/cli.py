@@ -42,8 +42,8 @@ from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
 from lstmviz.explain.distance import accuracy_by_distance
 from lstmviz.explain.spelling import by_count
 from lstmviz.home import SHIPPED, Home
-from lstmviz.model import parameter_count, perplexity
 from lstmviz.page import live_page
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
 from lstmviz.trace import trace_labels, trace_sentence, trace_tree
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs

@@ -38,7 +38,7 @@ TEXT_MOST = 10_000  # characters of a licence or a command
 ROWS_MOST = 20_000  # of a history
 FIGURE_MOST = 1e30  # nats, of a loss
 WEIGHT_MOST = 1e9  # either way; sums of products of such are finite float32 numbers still
-LIVE_MOST = 8_000_000  # weights of a model that runs in the page
+LIVE_MOST = 8_000_000  # weights of a model that runs in the page: each million takes 1 to 2 ms a token there
 FILE_MOST = 160 * 2**20  # bytes
 HEADER_MOST = 32 * 2**20  # bytes, with the tokens
 LISTS_MOST = 500_000  # lists and objects in a header: signs [ and {, also those in tokens
@@ -178,7 +178,7 @@ class ModelConfig(Options):
         metadata=option(
             Range(
                 f"one of {', '.join([*CELLS, *TREE_CELLS])}",
-                lambda value: type(value) is str and value in CELLS | TREE_CELLS,
+                lambda value: type(value) is str and value in {*CELLS, *TREE_CELLS},
             ),
             "a name in ``CELLS`` or, for the task tree, in ``TREE_CELLS``.",
         ),

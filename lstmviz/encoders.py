@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.data.vocabulary import PADDING
+from lstmviz.sizes import LETTER_SIZE
 
 
 class Spelled(nn.Module):
@@ -27,13 +28,11 @@ class Spelled(nn.Module):
         filters: how many, E: numbers of a word's vector.
     """
 
-    SIZE = 16  # numbers of a letter's vector C; Kim et al. have 15
-
     def __init__(self, letters: int, width: int, filters: int) -> None:
         super().__init__()
         self.width = width
-        self.letters = nn.Embedding(letters, self.SIZE, _weight=torch.empty(letters, self.SIZE).uniform_(-1, 1))
-        self.filters = nn.Conv1d(self.SIZE, filters, width)
+        self.letters = nn.Embedding(letters, LETTER_SIZE, _weight=torch.empty(letters, LETTER_SIZE).uniform_(-1, 1))
+        self.filters = nn.Conv1d(LETTER_SIZE, filters, width)
 
     def forward(self, words: Tensor) -> Tensor:
         """Vectors ``(T, B, E)`` of words ``(T, B, W)``, each a row of letters with `PADDING` behind it."""

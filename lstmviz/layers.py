@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import Cell, Levels, State, TreeCell
+from lstmviz.cells.base import Cell, State
 from lstmviz.cells.native import backwards
+from lstmviz.cells.tree import Levels, TreeCell
+from lstmviz.sizes import BEGUN
 
 T = TypeVar("T")
 Turn = Callable[[Tensor], Tensor]  # of time: values (T, B, ·) in the order in which a cell reads them, and back
@@ -201,9 +203,6 @@ class Window(nn.Module):
             ValueError: always.
         """
         raise ValueError(f"a window of {self.n} tokens keeps nothing, so there are no gates and no states to show")
-
-
-BEGUN = ("hidden", "cell")  # states of a speaker that are made from what it is to say
 
 
 class Begin(nn.Linear):

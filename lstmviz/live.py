@@ -152,7 +152,7 @@ def answers(opened: OpenModel) -> str:
         return "it reads words by their letters"
     if config.window:
         return "it looks at a window of tokens"
-    if (count := sum(weight.numel() for weight in opened.checkpoint.weights.values())) > LIVE_MOST:
+    if (count := sum(weight.size for weight in opened.checkpoint.weights.values())) > LIVE_MOST:
         return f"it has {count / 1e6:.1f} million weights; a page runs up to {LIVE_MOST / 1e6:.0f} million"
     return ""
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lstmviz.cells import CELLS, TREE_CELLS, State, TreeCell, cell_called, chrono
-from lstmviz.config import UNITS_MOST, WIDE_MOST, ModelConfig
-from lstmviz.data.vocabulary import IGNORED
+from lstmviz.cells import CELLS, layer_called
+from lstmviz.cells.base import State, chrono
+from lstmviz.cells.tree import TreeCell
+from lstmviz.config import ModelConfig
+from lstmviz.data.vocabulary import IGNORED, NOT_FINITE, NOTHING_FOLLOWS
 from lstmviz.encoders import Spelled
 from lstmviz.layers import Attending, Begin, Stack, TreeStack, Window
+from lstmviz.sizes import SHORTLIST, TAIL_DIV
 
-SHORTLIST = 2_000  # commonest tokens, which the adaptive softmax scores at every step
-TAIL_DIV = 4  # how many times smaller the vectors are that score the others
-NOT_FINITE = "the scores that the model gives to the next token are not finite numbers"
-NOTHING_FOLLOWS = "nothing but <pad>, <unk> and <sos> can follow, so there is nothing to draw from"
 SCORES = 2**22  # held at once where a text is read (16 MB), however long it is and whatever the vocabulary
 
 
@@ -112,7 +109,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         config.check_vocabulary(vocab_size)
         self.config = config
-        cell = cell_called(config.cell)
+        cell = layer_called(config.cell)
         output_size = config.directions * cell.output_of(config.hidden_size)
         # Given weights: on the meta device nn.Embedding's own normal draw would import 2 s of compiler. They are drawn
         # again below; this draw only keeps the random stream that the shipped checkpoints were trained with.
@@ -317,50 +314,3 @@ def draw(scores: Tensor, generator: torch.Generator, temperature: float = 1.0, t
     if 0 < top_k < len(scores):
         scores[scores < scores.topk(top_k).values[-1]] = -torch.inf
     return torch.multinomial(scores.softmax(0), 1, generator=generator)
-
-
-def shapes(config: ModelConfig, vocab_size: int) -> dict[str, torch.Size]:
-    """The shape of every parameter by its name, without allocating them."""
-    with torch.device("meta"):
-        return {name: parameter.shape for name, parameter in LanguageModel(config, vocab_size).named_parameters()}
-
-
-def parameter_count(config: ModelConfig, vocab_size: int) -> int:
-    """How many numbers the model learns, counted without allocating them."""
-    return sum(shape.numel() for shape in shapes(config, vocab_size).values())
-
-
-def widest(parameters: int, vocab_size: int, **options: Any) -> ModelConfig:
-    """The model with the most units among those of at most so many parameters.
-
-    Args:
-        parameters: of the whole model, embedding and decoder included.
-        vocab_size: number of tokens, specials included.
-        options: what ModelConfig takes, but hidden_size. Where weights are tied, the embedding grows with the units.
-
-    Raises:
-        ValueError: a model of a single unit has more, or an option is out of its range.
-    """
-
-    def of(units: int) -> ModelConfig:
-        tied = options.get("tie_weights")
-        wide = {"embedding_size": CELLS[options.get("cell", "lstm")].output_of(units)} if tied else {}
-        return ModelConfig(**{**options, **wide, "hidden_size": units})
-
-    if (cell := options.get("cell", "lstm")) not in CELLS | TREE_CELLS:
-        raise ValueError(f"cell is {cell!r}; it must be one of {', '.join([*CELLS, *TREE_CELLS])}")
-    if (least := parameter_count(of(1), vocab_size)) > parameters:
-        raise ValueError(
-            f"no {cell} has at most {parameters:,} parameters here: with a single unit a layer the model has "
-            f"{least:,} already; allow more, or choose a smaller embedding or fewer layers"
-        )
-    fits, too_many = 1, min(WIDE_MOST, UNITS_MOST // (of(1).directions * of(1).num_layers)) + 1
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        fits, too_many = (middle, too_many) if parameter_count(of(middle), vocab_size) <= parameters else (fits, middle)
-    return of(fits)
-
-
-def perplexity(nll: float) -> float:
-    """e to the mean nll in nats; infinite where that is too large for a float."""
-    return math.exp(nll) if nll < math.log(sys.float_info.max) else math.inf

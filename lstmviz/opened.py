@@ -208,7 +208,7 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         of_one = side * config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
         if tokens_at_most(of_one // side) < side:
             raise checkpoints.CheckpointError(f"it is too wide: what it does at {side} rows cannot be shown at once")
-        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1].numpy()  # (N, W, W)
+        images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1]  # (N, W, W)
         if (seed := checkpoint.train.permuted) is not None:
             images = permute(images, seed)
         with torch.no_grad():

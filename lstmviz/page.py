@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -73,6 +73,8 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     first, given, weights = next(iter(opened.values())), [], []
     for name, each in opened.items():
         header, numbers = live(each, name)
+        # What is to be looked for beside an n-gram cannot be seen here.
+        header = replace(header, examples=[told for told in header.examples if "(baseline)" not in told["look"]])
         if not np.isfinite(np.frombuffer(numbers, np.float32)).all():
             raise ValueError(f"{inline(name)} has weights that are no finite numbers; train it anew")
         given.append({"name": name, "live": header})
@@ -158,7 +160,7 @@ def card_of(name: str, opened: OpenModel) -> str:
     def text(given: str) -> str:
         return inline(sayable(given))
 
-    lines = {"digest of the checkpoint": opened.checkpoint.digest, **facts(opened.checkpoint, text, text)}
+    lines = {"digest": opened.checkpoint.digest, **facts(opened.checkpoint, text, text)}
     rows = "".join(f"<tr><th>{escape(what)}</th><td>{escape(value)}</td></tr>\n" for what, value in lines.items())
     return f"<details><summary>About {escape(text(name))}</summary>\n<table>\n{rows}</table></details>\n"
 
@@ -168,11 +170,11 @@ def tests_of(opened: OpenModel) -> Tests:
     assert opened.side is not None  # it reads images
     side = opened.side
     count = max(1, min(len(examples(side)), GREYS_MOST * 3 // (4 * side**2)))
-    images, small = examples(side)[:count], examples(THUMB)[:count, :, :-1].numpy()
+    images, small = examples(side)[:count], examples(THUMB)[:count, :, :-1]
     return Tests(
         side=side,
         noun=opened.task.label,
         labels="".join(f"{label}" for label in images[:, 0, -1].tolist()),
         thumbs=[as_code(image) for image in small],
-        greys=base64.b64encode(images[:, :, :-1].contiguous().numpy().tobytes()).decode(),
+        greys=base64.b64encode(images[:, :, :-1].tobytes()).decode(),
     )

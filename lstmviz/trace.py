@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from lstmviz.cells import State, cell_called
+from lstmviz.cells import cell_called
+from lstmviz.cells.base import State
 from lstmviz.cells.native import record_native
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import IGNORED, Vocabulary
@@ -560,21 +561,16 @@ def held(trace: GateTrace) -> np.ndarray:
 
 
 def _worked_out(trace: GateTrace, what: str) -> np.ndarray | None:
-    record = {name: torch.from_numpy(values) for name, values in trace.items()}
+    worked_out = cell_called(trace.cell_name).worked_out
     if "direction" not in trace.outer:
-        return _along(trace, what, record, trace.outer.index("time"))
+        return worked_out(what, trace, trace.outer.index("time"))
     axis, time, every = trace.outer.index("direction"), trace.outer.index("time") - 1, []
     for k, direction in enumerate(DIRECTIONS[: trace.sizes["direction"]]):
         reverse = direction == "reverse"  # of which the step before is the next one
-        one = {name: values.select(axis, k) for name, values in record.items()}
-        one = {name: values.flip(time) if reverse else values for name, values in one.items()}
-        found = _along(trace, what, one, time)
+        one = {name: values.take(k, axis) for name, values in trace.items()}
+        one = {name: np.flip(values, time) if reverse else values for name, values in one.items()}
+        found = worked_out(what, one, time)
         if found is None:
             return None
         every.append(np.flip(found, time) if reverse else found)
     return np.stack(every, axis)
-
-
-def _along(trace: GateTrace, what: str, record: dict[str, Tensor], time: int) -> np.ndarray | None:
-    values = cell_called(trace.cell_name).worked_out(what, record, time)
-    return None if values is None else values.numpy()

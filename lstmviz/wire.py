@@ -22,7 +22,8 @@ from lstmviz import roles as looks
 from lstmviz import units
 from lstmviz.baselines import NGram
 from lstmviz.baselines import told as counted_of
-from lstmviz.cells import Taught, cell_called
+from lstmviz.cells import cell_called
+from lstmviz.cells.declared import Declared
 from lstmviz.cells.equations import Tree
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data import vocabulary as words
@@ -30,10 +31,10 @@ from lstmviz.data.grammars import measure
 from lstmviz.data.images import as_code
 from lstmviz.data.pairs import NOTHING
 from lstmviz.data.vocabulary import IGNORED, UNK, UNKNOWN_MOST, inline, shown, visible
-from lstmviz.model import perplexity
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LIKELY_MOST, LONGEST, MANY, Reading, rows_of, running_mean
 from lstmviz.roles import DOES, ROLES, Role
+from lstmviz.sizes import perplexity
 
 BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
@@ -754,7 +755,7 @@ def titled(checkpoint: Checkpoint, name: str) -> str:
     return f"{inline(name)} · {described(checkpoint)}"
 
 
-def does_of(cell: type[Taught]) -> Does:
+def does_of(cell: type[Declared]) -> Does:
     """What a cell does."""
     return Does(**{what: cell.does(what) for what in DOES})
 

@@ -2,163 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
-from itertools import dropwhile, takewhile
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lstmviz.cells.equations import FIRST, Equations, Tree, Value, evaluate, parse, symbols, text
+from lstmviz.cells.declared import Declared
+from lstmviz.cells.equations import FIRST, Equations, Value, parse, text
 from lstmviz.cells.product import Recurrent, linear
-from lstmviz.roles import DOES, Role, role_of
 
 State = dict[str, Tensor]  # "hidden" (B, H), "cell" (B, H) where the cell has one, and whatever else it carries on
 Gates = dict[str, Tensor]  # every gate by its role, after its activation, (B, H)
 Product = Callable[..., Tensor]  # h' (B, H) -> U h' (B, K); of a cell with several U, (h', k) -> U_k h'
 
 
-class Taught(nn.Module):
+class Taught(Declared, nn.Module):
     """One layer of a recurrent network that says what it computes: what a `Cell` and the cell of a tree have in common.
-
-    A subclass names its gates and states, and its docstring teaches: the equations, a note, "Parameters:" (their number
-    as a formula in h, x and, where ``hidden`` is a projection, p) and "Paper:".
-
-    Class attributes:
-        gates, states: what ``step`` returns, each by its name in ``ROLES``, as the expression of the equations that it
-            is. A gate that the next step sees is also a state.
-        symbols: both of them.
-        keeps, writes, shows, looks_back, holds: how much of what it held a unit keeps at a step, how much of its
-            candidate it writes, how much of its memory it shows, how much of the past it sees when it forms the
-            candidate, and what it holds; in symbols of the equations, "" where the cell has no such thing.
-        rows: the k of each ``a_k = W_k x + U_k h' + b_k``, in the order in which they are stored.
-        paper, count: what the docstring says behind "Paper:" and, up to a comma, behind "Parameters:".
-        keeping: which gates decide how much is kept, as the k of their equations: 1 where an open gate keeps more, −1
-            where it keeps less.
-        lets_out: what an output gate lets out.
-        resets: what a reset gate acts on: the "candidate" of its own unit, which sees so much of the past, or the
-            "past" of its own unit, of which every candidate sees so much.
 
     Args:
         input_size: size X of each input.
         hidden_size: number of units H.
     """
 
-    gates: ClassVar[dict[str, str]] = {}
-    states: ClassVar[dict[str, str]] = {}
-    symbols: ClassVar[dict[str, str]]
-    keeps: ClassVar[str] = ""
-    writes: ClassVar[str] = ""
-    shows: ClassVar[str] = ""
-    looks_back: ClassVar[str] = ""
-    holds: ClassVar[str] = ""
-    rows: ClassVar[tuple[str, ...]] = ()
-    paper: ClassVar[str]
-    count: ClassVar[str]
-    keeping: ClassVar[dict[str, int]] = {}
-    lets_out: ClassVar[str] = "memory"
-    resets: ClassVar[str] = "candidate"
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.symbols = cls.gates | cls.states
-        cls.paper = cls._says("Paper:").removesuffix(".")
-        cls.count = cls._says("Parameters:").removesuffix(".").partition(",")[0]
-
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.output_size = self.output_of(hidden_size)
-
-    @classmethod
-    def output_of(cls, hidden_size: int) -> int:
-        """Size P of ``hidden``: H, where it is no projection."""
-        return hidden_size
-
-    @classmethod
-    def equations(cls) -> str:
-        """Those of the docstring."""
-        return inspect.cleandoc("\n".join(takewhile(_is_equation, cls._taught())))
-
-    @classmethod
-    @cache
-    def parsed(cls) -> Equations:
-        """Those of the docstring, as trees."""
-        return Equations.of(cls.equations())
-
-    @classmethod
-    def note(cls) -> str:
-        """What the docstring says between the equations and the parameters; empty where that is nothing."""
-        after = dropwhile(_is_equation, cls._taught())
-        return " ".join(takewhile(lambda line: not line.startswith("Parameters:"), after))
-
-    @classmethod
-    def _taught(cls) -> list[str]:
-        """The lines of the docstring from the equations on."""
-        _, _, rest = (inspect.getdoc(cls) or "").partition("::\n\n")
-        return rest.splitlines()
-
-    @classmethod
-    def _says(cls, heading: str) -> str:
-        """The line of the docstring that begins so, without the beginning."""
-        lines = (inspect.getdoc(cls) or "").splitlines()
-        return next((line.removeprefix(heading).strip() for line in lines if line.startswith(heading)), "")
-
-    @classmethod
-    def recorded(cls) -> tuple[str, ...]:
-        """Names of everything that ``record`` returns."""
-        return tuple(cls.symbols)
-
-    @classmethod
-    def does(cls, what: str) -> Tree | None:
-        """One of ``DOES`` as the cell declares it, in recorded symbols, which with a prime are of the step before.
-
-        None where the cell has no such thing.
-        """
-        declared = getattr(cls, what)
-        return cls.parsed().in_terms_of(set(cls.symbols.values()), parse(declared)) if declared else None
-
-    @classmethod
-    def doer(cls, what: str) -> str | None:
-        """The gate or state that does it: what is declared is its symbol, or begins with that, as f ⊙ n' / n with f."""
-        names = {symbol.removeprefix("ln "): name for name, symbol in cls.symbols.items()}
-        tree = parse(getattr(cls, what) or "0")
-        while text(tree) not in names and isinstance(tree, tuple) and tree[0] in ("*", "/"):
-            tree = tree[1]
-        return names.get(text(tree))
-
-    @classmethod
-    def roles(cls) -> dict[str, Role]:
-        """Every gate and state by its name, as this cell uses it: amber is what it keeps by, whatever the name."""
-        does = {cls.doer(what): what for what in reversed(DOES)}  # of two that one gate does, the first counts
-        return {name: role_of(name, does.get(name, "")) for name in cls.recorded()}
-
-    @classmethod
-    def worked_out(cls, what: str, record: Mapping[str, Tensor], time: int = 0) -> Tensor | None:
-        """One of ``DOES`` at every step.
-
-        Args:
-            record: what ``record`` returned, or as much of it as is declared.
-            time: the axis of time.
-
-        Returns:
-            The axes of what is recorded; NaN where the step before is needed and is not recorded. None where the cell
-            has no such thing.
-        """
-        tree = cls.does(what)
-        if tree is None:
-            return None
-        env: dict[str, Value] = {}
-        for name, symbol in cls.symbols.items():
-            if symbol in symbols(tree):
-                env[symbol] = record[name]
-            if f"{symbol}'" in symbols(tree):
-                none = torch.full_like(record[name].narrow(time, 0, 1), torch.nan)
-                env[f"{symbol}'"] = torch.cat([none, record[name].narrow(time, 0, record[name].shape[time] - 1)], time)
-        return torch.as_tensor(evaluate(tree, env))
 
     def stacked(self) -> tuple[Tensor, Tensor, list[Tensor]]:
         """W ``(K, X)``, U ``(K, P)`` and the biases ``(K,)`` that are added up, K = H for each of ``rows``."""
@@ -328,10 +198,6 @@ class GatedCell(Cell):
 
     def recurrent_weight(self) -> Tensor:
         return self.U
-
-
-def _is_equation(line: str) -> bool:
-    return not line or line.startswith("    ")
 
 
 def init_uniform(module: nn.Module, hidden_size: int) -> None:

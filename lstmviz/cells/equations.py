@@ -9,41 +9,40 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from typing import Any
 from unicodedata import normalize
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 Tree = float | str | tuple[Any, ...]
-Value = float | Tensor
+Value = Any  # a number, or an array of numpy's or of torch's
+Functions = dict[str, Callable[..., Value]]
 
-OPERATORS: dict[str, Callable[..., Any]] = {
+OPERATORS: Functions = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
-    "@": lambda weight, values: F.linear(values, weight),  # (K, P) and (…, P) to (…, K)
+    "@": lambda weight, values: values @ weight.T,  # (K, P) and (…, P) to (…, K)
     "neg": operator.neg,
     "≥": operator.ge,
-    "if": torch.where,
-    "concat": lambda *values: torch.cat(values, dim=-1),
+    "if": np.where,
+    "concat": lambda *values: np.concatenate(values, axis=-1),
 }
-FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    "σ": torch.sigmoid,
-    "tanh": torch.tanh,
-    "exp": torch.exp,
-    "ln": torch.log,
-    "√": torch.sqrt,
-    "max": torch.maximum,
-    "mean": lambda v: v.mean(-1, keepdim=True),
-    "var": lambda v: v.var(-1, correction=0, keepdim=True),
-    "part": lambda k, count, v: v.chunk(int(count), dim=-1)[int(k)],
+FUNCTIONS: Functions = {
+    "σ": lambda v: np.exp(-np.logaddexp(0, -v)),
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "ln": np.log,
+    "√": np.sqrt,
+    "max": np.maximum,
+    "mean": lambda v: v.mean(-1, keepdims=True),
+    "var": lambda v: v.var(-1, keepdims=True),
+    "part": lambda k, count, v: np.split(v, int(count), axis=-1)[int(k)],
 }
 BARE = ("ln", "mean", "var")  # written without parentheses: ln i
 FIRST = "first"  # the symbol that is true at the first step
@@ -53,6 +52,34 @@ SUM_OVER = "Σ_"
 NAME = r"(?:[^\W\d]|√)[\w\u0300-\u036f]*'?"  # with accents: f̂
 TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}\(?|\S)")  # "σ(" calls a function; with a space, "W (…)", it is a product
 TARGET = re.compile(rf"\({NAME}(?:; {NAME})+\)|{NAME}(?:, {NAME})*|ln {NAME}|{NAME}\({NAME}\)")
+
+
+@cache
+def of_torch() -> Functions:
+    """All operators and functions, for tensors."""
+    import torch
+
+    functions: Functions = {
+        "σ": torch.sigmoid,
+        "tanh": torch.tanh,
+        "exp": torch.exp,
+        "ln": torch.log,
+        "√": torch.sqrt,
+        "max": torch.maximum,
+        "mean": lambda v: v.mean(-1, keepdim=True),
+        "var": lambda v: v.var(-1, correction=0, keepdim=True),
+        "part": lambda k, count, v: v.chunk(int(count), dim=-1)[int(k)],
+    }
+    of_tensors = {
+        op: lambda *v, function=function: function(*map(torch.as_tensor, v)) for op, function in functions.items()
+    }
+    return {**OPERATORS, "if": torch.where, "concat": lambda *values: torch.cat(values, dim=-1), **of_tensors}
+
+
+def functions_for(values: Iterable[Value]) -> Functions:
+    """All operators and functions of the library that these values are arrays of: torch or, where none is, numpy."""
+    tensor = getattr(sys.modules.get("torch"), "Tensor", ())  # where nobody has imported it there are none
+    return of_torch() if any(isinstance(value, tensor) for value in values) else OPERATORS | FUNCTIONS
 
 
 # ---- expressions -----------------------------------------------------------------------------------------------------
@@ -199,30 +226,28 @@ def _written(tree: Tree) -> tuple[str, int]:
     return (f"[{inside}]" if op == "concat" else f"{op}({inside})"), FACTOR
 
 
-def evaluate(tree: Tree, env: dict[str, Value]) -> Value:
+def evaluate(tree: Tree, env: dict[str, Value], functions: Functions | None = None) -> Value:
     """The value of a tree; that of every subterm is left in ``env``, under its own text.
 
     Args:
         env: the value of every symbol: a matrix ``(K, P)``, all else ``(…, P)``. What stands under the text of a
             subterm (``"U_f h'"``) is taken as it is, which forces it.
+        functions: operators and functions; by default those of the library that the values are arrays of.
 
     Raises:
         ValueError: a symbol has no value, or a function is not known; the sentence names it.
     """
     if isinstance(tree, float | int):
         return tree
+    functions = functions or functions_for(env.values())
     own = text(tree)
     if own not in env:
         if isinstance(tree, str):
             raise ValueError(f"the symbol {tree} has no value")
         op, *args = tree
-        values = [evaluate(arg, env) for arg in args]
-        if op in OPERATORS:
-            env[own] = OPERATORS[op](*values)
-        elif op in FUNCTIONS:
-            env[own] = FUNCTIONS[op](*map(torch.as_tensor, values))
-        else:
+        if op not in functions:
             raise ValueError(f"{op}, of “{own}”, is not one of the functions {', '.join(FUNCTIONS)}")
+        env[own] = functions[op](*(evaluate(arg, env, functions) for arg in args))
     return env[own]
 
 
@@ -318,9 +343,9 @@ class Equations:
         Raises:
             ValueError: a symbol has no value; the sentence names it.
         """
-        values = {text(parse(key)): value for key, value in env.items()}
+        values, functions = {text(parse(key)): value for key, value in env.items()}, functions_for(env.values())
         for symbol, tree in self.lines:
-            values.setdefault(symbol, evaluate(tree, values))
+            values.setdefault(symbol, evaluate(tree, values, functions))
         return values
 
     def in_terms_of(self, known: set[str], tree: Tree) -> Tree:

@@ -24,13 +24,11 @@ class ProjectedLSTM(LSTMNames, GatedCell):
     Paper: after Sak et al. 2014.
     """
 
+    narrows = 2
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.W_hr = self.uniform(self.output_size, hidden_size)
-
-    @classmethod
-    def output_of(cls, hidden_size: int) -> int:
-        return (hidden_size + 1) // 2
 
     def step(self, Wx: Tensor, state: State, U: Product) -> tuple[State, Gates]:
         a_i, a_f, a_g, a_o = (Wx + U(state["hidden"])).chunk(4, dim=-1)  # (B, H) each, from h' (B, P)

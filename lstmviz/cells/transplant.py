@@ -7,7 +7,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lstmviz.cells import CELLS, Cell
+from lstmviz.cells import CELLS
+from lstmviz.cells.base import Cell
 
 
 @cache

@@ -10,8 +10,6 @@ are there, level by level. So there are as many steps as the highest tree has le
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -19,19 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstmviz.cells.base import Gates, State, Taught, init_uniform
-from lstmviz.cells.equations import Equations, Value
+from lstmviz.cells.declared import NOTHING
+from lstmviz.cells.equations import Value
 from lstmviz.cells.lstm import LSTMNames
-from lstmviz.roles import Role
 
 PLACES = 3  # children of a node of an N-ary Tree-LSTM
-ROOT, NOTHING = -1, -2  # in the place of a parent: of what has none, and of what is padding and no node
-
-
-MEANINGS = {  # where a node has no token before
-    "forget_gate": "How much of what this node holds its parent keeps: 1 all of it, 0 nothing. The root has no parent.",
-    "candidate": "What the unit would write into memory at this node.",
-    "hidden": "What the unit shows at this node: what its parent, and the answer, see of it.",
-}
 
 
 class Levels(NamedTuple):
@@ -98,6 +88,14 @@ class TreeCell(LSTMNames, Taught):
 
     gates: ClassVar = LSTMNames.gates | {"forget_gate": "f_k"}
     keeps = "f_k"
+    of_trees = True
+    meanings: ClassVar = {  # where a node has no token before
+        "forget_gate": (
+            "How much of what this node holds its parent keeps: 1 all of it, 0 nothing. The root has no parent."
+        ),
+        "candidate": "What the unit would write into memory at this node.",
+        "hidden": "What the unit shows at this node: what its parent, and the answer, see of it.",
+    }
     most: ClassVar[int | None] = None
     U: nn.Parameter
 
@@ -108,16 +106,6 @@ class TreeCell(LSTMNames, Taught):
 
     def stacked(self) -> tuple[Tensor, Tensor, list[Tensor]]:
         return self.W, self.U, [self.b]
-
-    @classmethod
-    def roles(cls) -> dict[str, Role]:
-        return {name: replace(role, meaning=MEANINGS.get(name, role.meaning)) for name, role in super().roles().items()}
-
-    @classmethod
-    @cache
-    def parsed(cls, children: int = 1) -> Equations:
-        """Those of the docstring, as trees, written out for so many children."""
-        return Equations.of(cls.equations(), children)
 
     def by_equations(self, x: Tensor, children: State, forced: Mapping[str, Value] | None = None) -> dict[str, Value]:
         """One node, as the equations say it.

@@ -19,17 +19,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lstmviz.config import Level, TrainConfig
 from lstmviz.data.corpora import PARTS
 from lstmviz.data.grammars import Question
 from lstmviz.data.labelled import Labelled, check_lengths, classified, digest_of_texts, read_files
 from lstmviz.data.vocabulary import EOS, IGNORED, OURS, PADDING, SOS, SPECIALS, UNK, Corpus, Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BEGIN = SPECIALS.index(SOS)  # what is read first, in the state that the label made
 SUBJECTS = ("sheep", "deer", "fish", "salmon")  # one or many of them are written alike
@@ -166,6 +167,8 @@ def corpus_of(
 
 def _tensor(what: str, texts: Sequence[Labelled], says: Vocabulary, labels: Vocabulary) -> Tensor:
     """``(N, T, 3)``, int32."""
+    import torch
+
     if not texts:
         raise ValueError(f"{what} has no texts")
     longest = check_lengths(what, [len(text.tokens) for text in texts], 3)

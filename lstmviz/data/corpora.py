@@ -28,7 +28,6 @@ from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
-import torch
 from filelock import FileLock
 
 from lstmviz.config import VOCABULARY_MOST, Level, TrainConfig
@@ -338,6 +337,8 @@ def load_corpus(
     Raises:
         ValueError: nothing is there, it is no text, or a stream has fewer than two tokens.
     """
+    import torch
+
     path = Path(path)
     files = [file for part in files_by_part([path]).values() for file in part]
     described = about(path)

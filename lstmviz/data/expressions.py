@@ -15,9 +15,8 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from lstmviz.cells.tree import NOTHING, ROOT
+from lstmviz.cells.declared import NOTHING, ROOT
 from lstmviz.config import DEEP_MOST, NODES_MOST, TrainConfig
 from lstmviz.data.labelled import Files, Labelled, corpus_of, lines, read_files, split
 from lstmviz.data.vocabulary import OURS, SPECIALS, Corpus, Vocabulary
@@ -265,6 +264,8 @@ def trees_of(
     Raises:
         ValueError: a part is empty, or a value is not known.
     """
+
+    import torch
 
     def nodes(expression: Expression) -> Labelled:
         asked = zip(expression.values, expression.children, strict=True)

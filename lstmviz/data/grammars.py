@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from lstmviz.config import Level
 from lstmviz.data.vocabulary import EOS, OURS, Corpus, Vocabulary
@@ -196,6 +195,8 @@ def generate(name: str, sentences: int = 20_000, seed: int = 0) -> Corpus:
     Raises:
         ValueError: there is no such grammar, or fewer than ten sentences were asked for.
     """
+    import torch
+
     if name not in GRAMMARS:
         raise ValueError(f"grammar is {name!r}; it must be one of {', '.join(GRAMMARS)}")
     if sentences < 10:

@@ -11,15 +11,15 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from lstmviz.config import LABELLED_LONG, PADDED_MOST, SEQUENCE_MOST, Level, TrainConfig
 from lstmviz.data.corpora import PARTS, about, digest_of_files, files_by_part, find_text, read_pieces
 from lstmviz.data.vocabulary import IGNORED, OURS, PADDING, SPECIALS, SPELLED, UNK, Corpus, Vocabulary, tokenise
 from lstmviz.disk import name_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -119,6 +119,8 @@ def digest_of_texts(texts: Iterable[object]) -> str:
 
 def _tensor(what: str, sequences: Sequence[Labelled], labels: Vocabulary, reads: Vocabulary) -> Tensor:
     """``(N, T, X + 1)``, int32; behind a sequence stands padding. X is 1, or W for words by their letters."""
+    import torch
+
     lengths = [len(sequence.tokens) for sequence in sequences]
     if not sequences or not all(lengths):
         raise ValueError(f"{what} has no sequences" if not sequences else f"{what} has a sequence without a token")

@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lstmviz.config import Level, TrainConfig
 from lstmviz.data.corpora import PARTS
 from lstmviz.data.labelled import check_lengths, digest_of_texts, lines, read_files
 from lstmviz.data.vocabulary import EOS, IGNORED, OURS, PADDING, SOS, UNK, Corpus, Vocabulary, tokenise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SYMBOLS, LONGEST = "0123456789", 12  # what is reversed and sorted, and how many of them at most
 ORDINALS = (
@@ -157,6 +159,8 @@ def corpus_of(
 
 def _tensor(what: str, pairs: Sequence[Pair], says: Vocabulary, reads: Vocabulary) -> Tensor:
     """``(N, T, 3)``, int32."""
+    import torch
+
     if not all(pair.source for pair in pairs) or not pairs:
         raise ValueError(f"{what} has {'a pair of which nothing is read' if pairs else 'no pairs'}")
     longest = check_lengths(what, [max(len(pair.source), len(pair.said) + 1) for pair in pairs], 3)

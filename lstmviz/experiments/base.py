@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import safetensors.torch
+import safetensors.numpy
 from safetensors import SafetensorError
 
 from lstmviz import checkpoint as checkpoints
@@ -173,7 +173,7 @@ class Trained:
         if self.best is None or not path.exists():
             return None
         try:
-            weights = safetensors.torch.load(read_bytes(path))
+            weights = safetensors.numpy.load(read_bytes(path))
         except SafetensorError as error:
             raise ValueError(f"{path} is damaged: {error}") from error
         return replace(self.best, weights={name: weights[f"weights.{name}"] for name in self.best.weights})

@@ -17,7 +17,8 @@ from lstmviz.config import ADAPTIVE_FROM, ModelConfig
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.experiments.base import WORDS_MOST, Experiment, Figure, Member, Setting, Table, Trained, View
 from lstmviz.home import SHIPPED
-from lstmviz.model import Predictor, parameter_count, perplexity
+from lstmviz.model import Predictor
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import evaluate

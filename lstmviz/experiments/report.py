@@ -12,7 +12,8 @@ from lstmviz.checkpoint import Checkpoint, with_layout
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import APART, Corpus
 from lstmviz.experiments.base import Experiment, Figure, Member, Setting, Table, Trained, View
-from lstmviz.model import LanguageModel, parameter_count, perplexity
+from lstmviz.model import LanguageModel
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.training.batches import batches_of
 from lstmviz.training.folder import Record, RunConfig
 from lstmviz.training.grid import Grid

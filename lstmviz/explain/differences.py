@@ -10,8 +10,9 @@ import torch
 
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, inline, unknown_said
-from lstmviz.model import at_once, parameter_count, perplexity
+from lstmviz.model import at_once
 from lstmviz.opened import OpenModel
+from lstmviz.sizes import parameter_count, perplexity
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from lstmviz.cells import State
+from lstmviz.cells.base import State
 from lstmviz.data.grammars import GRAMMARS
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.model import Predictor, at_once

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-import torch
 
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.explain.alignment import Compared
@@ -27,7 +26,7 @@ def corresponding(a: Checkpoint, b: Checkpoint) -> bool:
         return False
     shared = a.weights.keys() & b.weights.keys()
     outside = [name for name in shared if not name.startswith("layers.")]
-    if outside and all(torch.equal(a.weights[name], b.weights[name]) for name in outside):
+    if outside and all(np.array_equal(a.weights[name], b.weights[name]) for name in outside):
         return True
     shapes = [{name: weight.shape for name, weight in each.weights.items()} for each in (a, b)]
     return shapes[0] == shapes[1] and a.train.seed == b.train.seed and a.corpus_sha256 == b.corpus_sha256

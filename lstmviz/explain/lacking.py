@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from lstmviz.cells import Cell
+from lstmviz.cells.declared import Declared
 from lstmviz.cells.equations import parse, text
 from lstmviz.explain.rows import SLOTS, role_in
 
@@ -13,7 +13,7 @@ OPPOSITE = {"keeps": ("writes", "what it does not write"), "writes": ("keeps", "
 
 
 @cache
-def lacking(cell: type[Cell], slot: str) -> str:
+def lacking(cell: type[Declared], slot: str) -> str:
     """Why nothing of a cell is drawn in a row of ``SLOTS``, in a few words."""
     row, role = SLOTS[slot], role_in(slot, cell)
     if role and role == role_in("memory", cell):
@@ -30,7 +30,7 @@ def lacking(cell: type[Cell], slot: str) -> str:
     return f"no {row.usual}: {WORDS.get(slot, slot)} {_share(cell, slot)}" if declared else f"no {row.usual}"
 
 
-def _share(cell: type[Cell], slot: str) -> str:
+def _share(cell: type[Declared], slot: str) -> str:
     """What a cell declares of a row; and where that is what the opposite leaves, so in words."""
     share = getattr(cell, SLOTS[slot].does)
     opposite, words = OPPOSITE.get(slot, ("", ""))

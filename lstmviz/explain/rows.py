@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from lstmviz.cells import Cell
+from lstmviz.cells.declared import Declared
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ USUAL = ("keeps", "writes", "shows", "memory")
 
 
 @cache
-def role_in(slot: str, cell: type[Cell]) -> str | None:
+def role_in(slot: str, cell: type[Declared]) -> str | None:
     """The gate or state of a cell that stands in a row; None where none of them does."""
     row = SLOTS[slot]
     role = cell.doer(row.does) if row.does else row.role

@@ -12,9 +12,9 @@ import pandas as pd
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.measures import CHARTS, GAIN, measures, without
-from lstmviz.model import parameter_count, perplexity
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading
+from lstmviz.sizes import parameter_count, perplexity
 from lstmviz.trace import DIRECTIONS, GateTrace
 
 

@@ -14,8 +14,8 @@ from lstmviz.disk import name_of, reason
 from lstmviz.explain.comparison import MOST
 from lstmviz.explain.correlations import follows
 from lstmviz.home import Home
-from lstmviz.model import perplexity
 from lstmviz.reading import Selected, Selection, select, telling_unit, track_at
+from lstmviz.sizes import perplexity
 from lstmviz.tasks import TASKS
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, Snapshot

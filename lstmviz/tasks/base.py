@@ -5,21 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from lstmviz.cells import CELLS, TREE_CELLS, Taught
+from lstmviz.cells import CELLS, TREE_CELLS
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
-from lstmviz.model import LanguageModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lstmviz.model import LanguageModel
 
 READ_TO_THE_END = "it is asked when it has read all"  # why one direction is enough
 AT_ONCE = 8192  # steps that are judged at once
 Open = Callable[[TrainConfig, Vocabulary | None, Vocabulary | None], Corpus]
-Parts = Callable[[Tensor], tuple[Tensor, Tensor, Tensor | None]]
+Parts = Callable[["Tensor"], "tuple[Tensor, Tensor, Tensor | None]"]
 Draw = Callable[[random.Random], Sequence[str]]
 Right = Callable[[Sequence[str]], Sequence[str | None]]
 
@@ -118,7 +118,7 @@ class Task:
         return (self.reads, self.says) == ("tokens", "labels")
 
     @property
-    def cells(self) -> Mapping[str, type[Taught]]:
+    def cells(self) -> Mapping[str, Any]:
         """Those that it takes."""
         return TREE_CELLS if self.reads == "trees" else CELLS
 
@@ -161,7 +161,6 @@ def tokens_and_labels(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return tokens[:longest], labels[:longest], lengths
 
 
-@torch.no_grad()
 def judge(model: LanguageModel, part: Tensor, parts: Parts) -> Judgement:
     """How well a model in eval mode says the labels of all these sequences.
 
@@ -169,12 +168,16 @@ def judge(model: LanguageModel, part: Tensor, parts: Parts) -> Judgement:
         part: ``(N, T, X + 1)``, of a corpus.
         parts: the task's.
     """
+    import torch
+
     nll, right, count = 0.0, 0, 0
-    for piece in part.split(max(1, AT_ONCE // part.shape[1])):
-        inputs, targets, lengths = parts(piece.transpose(0, 1).to(model.device, torch.int64))  # (T, B, X), (S, B), (B,)
-        hidden, targets, _ = model.asked(inputs, targets, None, lengths)  # (N, D·H), (N,)
-        scores = model.decode(hidden).float()  # (N, V)
-        nll += F.cross_entropy(scores, targets, reduction="sum").item()
-        right += int((scores.argmax(-1) == targets).sum())
-        count += len(targets)
+    with torch.no_grad():
+        for piece in part.split(max(1, AT_ONCE // part.shape[1])):
+            batch = piece.transpose(0, 1).to(model.device, torch.int64)
+            inputs, targets, lengths = parts(batch)  # (T, B, X), (S, B), (B,)
+            hidden, targets, _ = model.asked(inputs, targets, None, lengths)  # (N, D·H), (N,)
+            scores = model.decode(hidden).float()  # (N, V)
+            nll += torch.nn.functional.cross_entropy(scores, targets, reduction="sum").item()
+            right += int((scores.argmax(-1) == targets).sum())
+            count += len(targets)
     return Judgement(nll / count, right / count)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 import random
 from functools import cache, partial
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.captions import GENERATED, corpus_of, drawn, open_captions
 from lstmviz.data.labelled import known_to
 from lstmviz.data.vocabulary import IGNORED, Corpus, Vocabulary
 from lstmviz.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def label_and_said(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:

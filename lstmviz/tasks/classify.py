@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.images import DIGITS, open_images
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.tasks.base import READ_TO_THE_END, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def rows_and_label(batch: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from functools import cache, partial
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.labelled import known_to, split
 from lstmviz.data.pairs import GENERATED, corpus_of, open_pairs
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus, Vocabulary
 from lstmviz.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PAIRS = 12_000
 

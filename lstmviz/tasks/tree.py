@@ -12,14 +12,16 @@ token, with the same values asked at the closing brackets, are data of the task 
 from __future__ import annotations
 
 from functools import cache
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from lstmviz.config import TrainConfig
 from lstmviz.data.expressions import EXPRESSIONS, drawn, open_file, trees_of
 from lstmviz.data.labelled import known_to
 from lstmviz.data.vocabulary import PADDING, Corpus, Vocabulary
 from lstmviz.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # As `without_order` says of the test part; a child-sum cell sees no order.
 KNOWN = "without the order of the arguments, which first(3, 9) asks for, at most 76.68% of the test part can be known"

@@ -11,7 +11,8 @@ import torch
 
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import Corpus
-from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.model import LanguageModel
+from lstmviz.sizes import parameter_count
 from lstmviz.training.batches import batches_of
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import Trainer, check_memory, held_out, memory_needed

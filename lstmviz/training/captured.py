@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from lstmviz.cells import State
+from lstmviz.cells.base import State
 
 Passes = Callable[[Tensor, list[State] | None], tuple[Tensor, list[State]]]
 Record = Callable[[Callable[[], None], torch.cuda.Stream | None], Callable[[], None]]

@@ -14,7 +14,7 @@ from typing import Any
 
 from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.model import widest
+from lstmviz.sizes import widest
 from lstmviz.training.folder import RunConfig
 
 MEMBERS_MOST = 500

@@ -15,10 +15,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lstmviz.cells import State
+from lstmviz.cells.base import State
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.vocabulary import SPECIALS, SPELLED, UNK, Corpus, Vocabulary
-from lstmviz.model import SHORTLIST, LanguageModel, Predictor, parameter_count
+from lstmviz.model import LanguageModel, Predictor
+from lstmviz.sizes import SHORTLIST, parameter_count
 from lstmviz.tasks import TASKS, Judgement
 from lstmviz.tasks.base import judge
 from lstmviz.training.batches import batches_of, parallel_streams

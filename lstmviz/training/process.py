@@ -156,7 +156,7 @@ def _go_on(trainer: Trainer, run: Run) -> None:
 
 def _digest(tensors: dict[str, Tensor]) -> Tensor:
     """Of a save, but for its clock, uint8 ``(32,)``: what the disk changed would otherwise be trained on."""
-    saved = {name: tensor for name, tensor in tensors.items() if name not in ("sha256", "clock")}
+    saved = {name: tensor.numpy() for name, tensor in tensors.items() if name not in ("sha256", "clock")}
     return torch.frombuffer(bytearray.fromhex(digest_of({}, saved)), dtype=torch.uint8)
 
 

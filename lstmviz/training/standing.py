@@ -10,7 +10,7 @@ from statistics import median
 
 from lstmviz.card import unknown_warning
 from lstmviz.data.vocabulary import plain, shown
-from lstmviz.model import perplexity
+from lstmviz.sizes import perplexity
 from lstmviz.tasks import TASKS
 from lstmviz.training.folder import Record, Snapshot
 

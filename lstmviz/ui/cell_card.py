@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import streamlit as st
-import torch
 
 from lstmviz.cells import cell_called
 from lstmviz.data.vocabulary import plain
@@ -18,8 +19,7 @@ def cell_card(name: str, input_size: int, hidden_size: int) -> None:
         input_size, hidden_size: of the layer whose parameters are counted.
     """
     cell = cell_called(name)
-    with torch.device("meta"):
-        number = sum(parameter.numel() for parameter in cell(input_size, hidden_size).parameters())
+    number = sum(prod(shape) for shape in cell.shapes(input_size, hidden_size).values())
     p = cell.output_of(hidden_size)
     sizes = f"h = {hidden_size}, x = {input_size}" + (f", p = {p}" if p != hidden_size else "")
     st.markdown(f"**{name}** · {cell.paper}")

@@ -86,9 +86,9 @@ def _found(shown: Picture, side: int) -> tuple[int | None, np.ndarray]:
     tests = examples(side)
     if not (shown.image.isascii() and shown.image.isdigit() and len(shown.image) < 9 and int(shown.image) < len(tests)):
         raise ValueError(f"there is no test image {shown.image[:20]!r}; they are numbered from 0 to {len(tests) - 1}")
-    return int(shown.image), tests[int(shown.image), :, :-1].numpy()
+    return int(shown.image), tests[int(shown.image), :, :-1]
 
 
 @cache
 def _thumbs() -> list[str]:
-    return [as_code(image[:, :-1].numpy()) for image in examples(THUMB)]
+    return [as_code(image[:, :-1]) for image in examples(THUMB)]

@@ -2,7 +2,7 @@
 
 import { button, make } from "./dom.js";
 
-const REST = 300; // milliseconds; some browsers let a page change its address only so often
+const REST = 200; // milliseconds; some browsers let a page change its address only so often
 
 // What is shown, in the page's address: so a copy of it shows the same. Names are those of the app's links.
 export class Address {
@@ -62,10 +62,10 @@ export function choice(name, values, chosen, act) {
   return element;
 }
 
-// Some of several things, at least one: each has a name, a label and a meaning.
-export function switches(things, chosen, act) {
-  const boxes = things.map(({ name, label, meaning }) => {
-    const input = Object.assign(make("input", ""), { type: "checkbox", value: name, checked: chosen.includes(name) });
+// Some of several gates and states, at least one.
+export function switches(roles, chosen, act) {
+  const boxes = roles.map(({ role, label, meaning }) => {
+    const input = Object.assign(make("input", ""), { type: "checkbox", value: role, checked: chosen.includes(role) });
     input.addEventListener("change", () => {
       const now = boxes.filter(({ firstChild }) => firstChild.checked);
       if (now.length) act(now.map(({ firstChild }) => firstChild.value));
@@ -82,7 +82,7 @@ export function slider(name, meaning, [least, most, step], value, act) {
   const input = Object.assign(make("input", ""), { type: "range", min: least, max: most, step });
   input.value = value; // after its ends
   input.addEventListener("input", () => { told.textContent = input.value; act(Number(input.value)); });
-  return Object.assign(make("label", "slider", "", [make("span", "", name), told, input]), { title: meaning });
+  return Object.assign(make("label", "slider", "", [make("span", "", name), input, told]), { title: meaning });
 }
 
 // The button that makes a light page dark, and back; `then` draws what is on it anew.

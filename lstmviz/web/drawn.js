@@ -27,7 +27,7 @@ export function drawn(reading, { layers, roles, order, selection, written = null
     attention: null,
     beside: null,
     top: saidAfter(reading),
-    panels: panelsIn(reading, layers, roles),
+    panels: panelsOf(reading, layers, roles),
     ...rowsOf(reading, layers, order),
     layers,
     selection,
@@ -65,7 +65,7 @@ export function answerOf({ likely, nll, right, count, opened: { live, asked, say
 }
 
 // So many of the tokens that may come after each column, or of the labels that may be right, the likeliest first.
-export const likelyAfter = (reading, most) => told(reading, most, false);
+export const likeliest = (reading, most) => told(reading, most, false);
 
 // The five likeliest; but where there are few labels, all in their own order: so each grows in its place.
 function saidAfter(reading) {
@@ -73,20 +73,20 @@ function saidAfter(reading) {
   return told(reading, few ? best : 5, few);
 }
 
-const toldOf = new WeakMap(); // what is likely after a column -> what is told of it: a key changes one of many
+const rows = new WeakMap(); // what is likely after a column -> what is told of it: a key changes one of many
 
 function told({ likely, opened }, most, byId) {
   const found = { tokens: [], typed: {}, probabilities: [] }, how = `${most} ${byId}`;
   for (const after of likely) {
-    if (toldOf.get(after)?.how !== how) {
+    if (rows.get(after)?.how !== how) {
       const pairs = Array.from(after.ids.slice(0, most), (id, k) => [id, rounded(after.probabilities[k])]);
       if (byId) pairs.sort(([a], [b]) => a - b);
       const signs = pairs.map(([id]) => opened.sign(id));
-      toldOf.set(after, {
+      rows.set(after, {
         how, tokens: signs.map(([sign]) => sign), others: signs.filter(([sign, typed]) => sign !== typed), probabilities: pairs.map(([, p]) => p),
       });
     }
-    const { tokens, others, probabilities } = toldOf.get(after);
+    const { tokens, others, probabilities } = rows.get(after);
     found.tokens.push(tokens);
     found.probabilities.push(probabilities);
     for (const [sign, typed] of others) found.typed[sign] = typed;
@@ -98,7 +98,7 @@ function told({ likely, opened }, most, byId) {
 
 // A description and the codes of every gate and state of these tracks. `scales` are the ends of their colours, by default the
 // model's own; `slots` the rows of a comparison in which they stand, by role.
-export function panelsIn(reading, layers, roles, scales = null, slots = {}) {
+export function panelsOf(reading, layers, roles, scales = null, slots = {}) {
   const { count, opened: { live } } = reading;
   return layers.flatMap((layer) => live.roles.map((look) => {
     const { role } = look, [least, end] = (scales ?? live.scales[layer])[role], plane = planeOf(reading, layer, role);

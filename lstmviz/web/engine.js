@@ -41,8 +41,8 @@ export class Model {
   }
 
   begun(x) {
-    const env = Object.assign(Object.create(this.layers[0]), { x });
-    for (const [name, tree] of this.ofInput) env[name] = evaluate(tree, env, true);
+    const made = Object.assign(Object.create(this.layers[0]), { x }), env = Object.assign(Object.create(this.layers[0]), { x });
+    for (const [name, tree] of this.ofInput) env[name] = made[name] = evaluate(tree, made, true); // and not each of its parts
     return env;
   }
 
@@ -154,6 +154,7 @@ export class Trace {
   // The value of an expression of recorded symbols for every unit, (count × units); NaN where the step before is needed and is
   // no column.
   worked(track, tree) {
+    if (!this.count) return new Float32Array();
     const asked = symbolsOf(tree), env = {};
     for (const [role, symbol] of this.roles) {
       const { size } = this.tracks[track][role], values = this.values(track, role);
@@ -162,7 +163,7 @@ export class Trace {
       env[`${symbol}'`] = new Float32Array(values.length).fill(NaN);
       env[`${symbol}'`].set(values.subarray(0, -size), size);
     }
-    return Float32Array.from(evaluate(tree, env));
+    return new Float32Array(evaluate(tree, env));
   }
 
   // What every unit holds, as its cell says.
@@ -175,7 +176,7 @@ export class Trace {
     if (!this.said.has(time)) {
       const made = this.model.scores(this.tracks.at(-1).hidden.at(time));
       if (this.said.size * made.length >= SCORES_KEPT) this.said.delete(this.said.keys().next().value);
-      this.said.set(time, Float32Array.from(made));
+      this.said.set(time, new Float32Array(made));
     }
     return this.said.get(time);
   }

@@ -157,17 +157,20 @@ export class Here {
     cancelAnimationFrame(this.next);
     const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
     const last = reading.ids.length - 1;
+    if (map.selection.at.time >= reading.count) this.wanted ??= map.selection.at.time; // which is not read yet
     if (this.drew && view.box && before !== reading.ids) this.wanted = lastChanged(before, reading.ids);
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
     if (this.wanted !== null && reading.count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
       map.selection.keep({ time: this.wanted });
       this.wanted = null;
     }
+    const newest = map.selection.at.time < 0; // while nobody chose one
     const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
     this.drew = Boolean(data);
     const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
     map.link.hidden = false;
     map.show({ ...frame, notes }, data, this.send);
+    if (newest && !done) map.selection.keep({ time: -1 });
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }

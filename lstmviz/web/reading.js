@@ -29,6 +29,8 @@ export class Opened {
 // What was read. A reading goes on from the one before: what a text has in common with its beginning is not read again.
 //   pieces, ids   of what is to be read: as it was typed, one a token; of an image its rows
 //   typed, signs  and as it can be seen: that, and what the model takes it for
+//   split         of a text what was typed, and one piece more than is read, where there is one
+//   before        columns that stand before it: of a grammar's sentence the end of another
 //   dropped       how many pieces more there are, which are not read; `rest` of the text they have not been counted
 //   cut           whether the text had more characters than are looked at
 //   count         how many columns have been read; all of `likely`, `nll` and the trace is of these
@@ -38,7 +40,7 @@ export class Opened {
 export class Reading {
   constructor(opened) {
     Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
-    Object.assign(this, { text: "", pieces: [], typed: [], signs: [], ids: [], rest: null, dropped: 0, cut: false, likely: [], lost: [] });
+    Object.assign(this, { text: "", split: [], before: 0, pieces: [], typed: [], signs: [], ids: [], rest: null, dropped: 0, cut: false, likely: [], lost: [] });
   }
 
   get count() { return this.trace.count; }
@@ -56,14 +58,14 @@ export class Reading {
 
   begin(text) {
     const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), rest = slicesOf(looked.text), end = reads.tokens[reads.end];
-    let pieces = [], part = {};
-    while (pieces.length < live.most && !(part = rest.next()).done) pieces = pieces.concat(reads.split(part.value));
-    if (!live.begins && pieces.length && pieces[0] !== end) pieces.unshift(end); // which stands before a grammar's sentence
-    const dropped = Math.max(0, pieces.length - live.most), kept = pieces.slice(0, live.most), ids = reads.encode(kept);
+    let split = [], part = {};
+    while (split.length <= live.most && !(part = rest.next()).done) split = split.concat(reads.split(part.value));
+    const before = !live.begins && split.length && split[0] !== end ? [end] : [], pieces = [...before, ...split];
+    const kept = pieces.slice(0, live.most), dropped = pieces.length - kept.length, ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
     const typed = kept.map((piece, t) => (piece === this.pieces[t] ? this.typed[t] : visible(piece)));
     const signs = ids.map((id, t) => (id === this.ids[t] ? this.signs[t] : reads.display(id)));
-    Object.assign(this, { text, pieces: kept, typed, signs, ids, rest: part.done ? null : rest, dropped, cut: looked.cut });
+    Object.assign(this, { text, split, before: before.length, pieces: kept, typed, signs, ids, rest: part.done ? null : rest, dropped, cut: looked.cut });
     const rule = kept.length ? live.task.right : null, labels = rule && rightLabels(rule, kept).map((label) => says.ids.get(label) ?? null);
     this.right = live.task.asked_last && !isLabel(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
   }

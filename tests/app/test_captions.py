@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -56,7 +57,7 @@ def test_many_labels_are_a_menu_and_strange_ones_are_text(monkeypatch: pytest.Mo
         few = dataclasses.replace(shipped, reads=Vocabulary("label", labels))
         checkpoints.save(few, tmp_path / f"{name}.safetensors")
     many = {
-        name: weight.repeat(4, 1) if name == "labels.weight" else weight for name, weight in shipped.weights.items()
+        name: np.tile(weight, (4, 1)) if name == "labels.weight" else weight for name, weight in shipped.weights.items()
     }
     labels = Vocabulary("label", tuple(f"label {k}" for k in range(16)))
     model = dataclasses.replace(shipped.model, labels_read=16)

@@ -14,7 +14,7 @@ from lstmviz.config import ModelConfig
 from lstmviz.data.corpora import SOURCES
 from lstmviz.experiments.base import EXPERIMENTS, Experiment, Figure, Result, Setting, Table, Trained, own, shipped
 from lstmviz.home import Home
-from lstmviz.model import perplexity
+from lstmviz.sizes import perplexity
 from lstmviz.training import trainings
 from lstmviz.training.folder import Record, RunConfig
 from lstmviz.training.grid import Grid
@@ -54,6 +54,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Home:
 
 def open_page(title: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     app.session_state["experiment"] = title
     app.switch_page("experiments.py").run()
     assert not app.exception

@@ -11,7 +11,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.images import as_code, examples, permute
 from lstmviz.explain.tables import models_table, trace_table
-from lstmviz.model import parameter_count
+from lstmviz.sizes import parameter_count
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.training.process import execute
@@ -25,6 +25,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints/classify").glob("*.s
 
 def open_page(page: str = "watch", **query: str | list[str]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     for name, value in query.items():
         app.query_params[name] = value
     return app.run() if page == "watch" else app.switch_page(f"{page}.py").run()
@@ -43,7 +44,7 @@ def test_every_shipped_model_of_images_opens_with_the_first_test_image(name: str
     (header,) = headers(app)
     side = 28 if "mnist" in name else 8
     assert header["tokens"] == [f"row {t}" for t in range(1, side + 1)]
-    image = examples(side)[0, :, :-1].numpy()
+    image = examples(side)[0, :, :-1]
     assert header["image"] == as_code(permute(image, 0) if "permuted" in name else image)
     assert header["answer"]["known"] and header["answer"]["labels"][0] == f"{examples(side)[0, 0, -1]}"
     assert any("Many inputs, one answer" in note for note in notes(app))
@@ -52,7 +53,7 @@ def test_every_shipped_model_of_images_opens_with_the_first_test_image(name: str
 
 def test_a_link_brings_the_image_back() -> None:
     app = open_page(model="digits-lstm", image="7", time="3")
-    assert headers(app)[0]["image"] == as_code(examples(8)[7, :, :-1].numpy())
+    assert headers(app)[0]["image"] == as_code(examples(8)[7, :, :-1])
     assert address(app)["image"] == "7" and address(app)["drawn"] is None and address(app)["time"] == "3"
     code = as_code(np.eye(8, dtype=np.uint8) * 255)
     app = open_page(model="digits-lstm", drawn=code)
@@ -75,7 +76,7 @@ def test_an_image_that_cannot_be_read_gets_a_sentence(query: dict[str, str], sai
     app = open_page(model="digits-lstm", **query)
     assert not app.exception
     assert said in spoken(app) and "This is the first of the test images" in spoken(app)
-    assert headers(app)[0]["image"] == as_code(examples(8)[0, :, :-1].numpy())
+    assert headers(app)[0]["image"] == as_code(examples(8)[0, :, :-1])
     assert said not in spoken(take(app, image="1"))
 
 
@@ -104,7 +105,7 @@ def test_text_and_image_are_kept_when_the_model_changes() -> None:
     app.selectbox(key="model").select("brackets").run()
     assert not app.exception and app.text_input(key="text").value == "(x)"
     app.selectbox(key="model").select("mnist-lstm-128").run()
-    assert headers(app)[0]["image"] == as_code(examples(28)[12, :, :-1].numpy())
+    assert headers(app)[0]["image"] == as_code(examples(28)[12, :, :-1])
 
 
 def test_the_values_of_an_image_can_be_saved() -> None:
@@ -198,7 +199,7 @@ def test_models_of_images_are_compared_on_one_image() -> None:
     app = open_page("compare", models=["digits-lstm", "digits-rnn"], image="7")
     assert not app.exception and not app.error and not app.warning and not app.text_input
     header = compared(app)
-    assert header["noun"] == "row" and header["image"] == as_code(examples(8)[7, :, :-1].numpy())
+    assert header["noun"] == "row" and header["image"] == as_code(examples(8)[7, :, :-1])
     assert header["labels"] == [f"row {t}" for t in range(1, 9)]
     probability, mean = header["charts"]
     readings = app.session_state["Readings"].compare

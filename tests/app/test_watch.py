@@ -26,6 +26,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensor
 def open_page(**query: str) -> AppTest:
     """The app as a link opens it."""
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
@@ -204,7 +205,7 @@ def test_upload_is_opened(app: AppTest, make_checkpoint) -> None:
 
 def test_bad_upload_gets_a_sentence(app: AppTest, make_checkpoint) -> None:
     good = make_checkpoint()
-    weights = {name: torch.full_like(weight, torch.nan) for name, weight in good.weights.items()}
+    weights = {name: np.full_like(weight, np.nan) for name, weight in good.weights.items()}
     data, wild = checkpoints.dumps(good), make_checkpoint(cell="gru")
     huge = {name: weight * 1e30 for name, weight in wild.weights.items()}
     bad = {

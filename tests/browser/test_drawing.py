@@ -1,6 +1,7 @@
 """A digit that is drawn with the mouse, in a real browser: the map answers while it is drawn."""
 
 from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Page
 

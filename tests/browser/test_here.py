@@ -1,4 +1,4 @@
-"""Models that answer in the page: the map follows the keys without the server, which hears of the text once they rest."""
+"""Models that answer in the page: the map follows the keys; the server hears of the text once they rest."""
 
 import os
 import signal

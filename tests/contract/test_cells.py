@@ -5,15 +5,20 @@ import inspect
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lstmviz.cells import CELLS, Cell
+from lstmviz.cells import CELLS, cell_called
+from lstmviz.cells.base import Cell
+from lstmviz.cells.declared import FILE
+from lstmviz.cells.describe import written
 from lstmviz.cells.equations import evaluate, parse, parts, symbols
 from lstmviz.config import ModelConfig
-from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.model import LanguageModel
 from lstmviz.roles import AMBER, DOES, ROLES
+from lstmviz.sizes import parameter_count
 
 X, H = 5, 7
 
@@ -168,7 +173,30 @@ def test_a_language_model_takes_it(name):
 # ---- a new cell is one class and one line ----------------------------------------------------------------------------
 
 
+@every_cell
+def test_what_it_declares_is_known_without_it(name):
+    """And where the symbols of its equations lie in its parameters, whatever its sizes."""
+    cell, said = CELLS[name], cell_called(name)
+    for what in ("symbols", "keeps", "writes", "shows", "looks_back", "holds", "rows", "paper", "count", "keeping"):
+        assert getattr(said, what) == getattr(cell, what), what
+    assert (said.lets_out, said.resets, said.roles()) == (cell.lets_out, cell.resets, cell.roles())
+    assert (said.equations(), said.note(), said.parsed()) == (cell.equations(), cell.note(), cell.parsed())
+    layer = cell(X, H)
+    weights = {name: parameter.detach().numpy() for name, parameter in layer.named_parameters()}
+    assert {name: weight.shape for name, weight in weights.items()} == said.shapes(X, H)
+    assert said.output_of(H) == layer.output_size
+    found, expected = said.by_symbol(weights, X, H), layer.by_symbol()
+    assert found.keys() == cell.parsed().given & expected.keys()
+    for symbol, values in found.items():
+        assert np.array_equal(values, expected[symbol].detach().numpy()), symbol
+
+
+def test_the_file_describes_the_cells_as_they_are():
+    assert FILE.read_text(encoding="utf-8") == written(), "python -m lstmviz.cells.describe writes it anew"
+
+
 CONTRACT = [
+    test_what_it_declares_is_known_without_it,
     test_names_match_what_comes_out,
     test_every_gate_and_state_has_a_role,
     test_what_it_declares_is_said_in_its_equations,

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lstmviz.cells import CELLS, TREE_CELLS, Gates, Levels, State, TreeCell
+from lstmviz.cells import CELLS, TREE_CELLS
+from lstmviz.cells.base import Gates, State
+from lstmviz.cells.declared import NOTHING
 from lstmviz.cells.equations import Equations, text
-from lstmviz.cells.tree import NOTHING
+from lstmviz.cells.tree import Levels, TreeCell
 from lstmviz.data.expressions import Expression, generate
 from lstmviz.roles import ROLES
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -143,6 +144,21 @@ def _strings(tree: list | str | float) -> set[str]:
     if isinstance(tree, list):
         return set().union(*map(_strings, tree[1:]))
     return {tree} if isinstance(tree, str) else set()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_numpy_finds_the_values_that_torch_finds(name):
+    torch.manual_seed(0)
+    cell = CELLS[name](5, 6)
+    state = {name: torch.randn(3, values.shape[1]).abs() + 0.5 for name, values in cell.initial_state(3).items()}
+    given = {f"{cell.states[name]}'": values for name, values in state.items()}
+    first = torch.tensor([[True], [False], [False]])
+    env = {**cell.by_symbol(), **given, "x": torch.randn(3, 5), "first": first}
+    expected = cell.parsed().evaluate(env)
+    found = cell.parsed().evaluate({symbol: values.detach().numpy() for symbol, values in env.items()})
+    assert found.keys() == expected.keys() and not any(isinstance(value, torch.Tensor) for value in found.values())
+    for part, value in expected.items():
+        np.testing.assert_allclose(found[part], torch.as_tensor(value).detach().numpy(), atol=1e-5, err_msg=part)
 
 
 def test_every_function_is_used_by_some_cell():

@@ -31,7 +31,8 @@ from lstmviz.experiments.base import (
 )
 from lstmviz.experiments.report import COPIED, GATES, PERPLEXITY, _gate_means
 from lstmviz.home import Home
-from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.model import LanguageModel
+from lstmviz.sizes import parameter_count
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.grid import Grid
 from lstmviz.training.loop import held_out

@@ -83,7 +83,7 @@ def test_a_run_leaves_a_folder(tmp_path: Path) -> None:
     seen = list(execute(run))
     status = run.status()
     assert status is not None and (status.state, status.step) == ("finished", 60)
-    assert status.parameters == sum(w.numel() for w in load(run.folder / "best.safetensors").weights.values())
+    assert status.parameters == sum(w.size for w in load(run.folder / "best.safetensors").weights.values())
     log = run.log()
     assert list(log.records) == seen and [record.step for record in seen] == [1, 25, 30, 50, 60]
     assert run.log(log) is log
@@ -207,7 +207,7 @@ def test_a_killed_process_is_a_crash_and_loses_nothing(tmp_path: Path) -> None:
     assert not any(path.exists() for path in half)
     assert untimed(twin.records()) == expected
     one, other = (load(r.folder / "best.safetensors") for r in (run, twin))
-    assert all(one.weights[name].equal(other.weights[name]) for name in one.weights)
+    assert all(np.array_equal(one.weights[name], other.weights[name]) for name in one.weights)
 
 
 @pytest.mark.parametrize(
@@ -517,7 +517,7 @@ def test_every_place_where_numbers_may_fail_says_the_step(tmp_path: Path, monkey
         lambda *_: math.inf,
         r"valid_nll became inf \(in the exact figures of the best weights, of step 30",
     )
-    weights = {"decoder.bias": torch.tensor([math.nan])}
+    weights = {"decoder.bias": np.array([math.nan])}
     fails("process.checkpoints.weights_of", lambda _: weights, r"weights in decoder.bias are not all finite .*step 30")
 
 

@@ -18,9 +18,10 @@ from lstmviz.data.labelled import Labelled, corpus_of
 from lstmviz.data.vocabulary import PADDING, SPECIALS, SPELLED, UNK, Vocabulary
 from lstmviz.encoders import Spelled
 from lstmviz.explain.spelling import by_count, found_in, looked_for, part, standing_out
-from lstmviz.model import LanguageModel, parameter_count
+from lstmviz.model import LanguageModel
 from lstmviz.opened import prepare
 from lstmviz.reading import read
+from lstmviz.sizes import parameter_count
 from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.tasks.base import tokens_and_labels
 from lstmviz.training.loop import memory_needed

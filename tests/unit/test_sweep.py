@@ -15,7 +15,7 @@ from lstmviz import cli
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import load
 from lstmviz.config import ModelConfig, TrainConfig
-from lstmviz.model import parameter_count, widest
+from lstmviz.sizes import parameter_count, widest
 from lstmviz.training.folder import Run, RunConfig, runs
 from lstmviz.training.grid import Grid, lineup
 from lstmviz.training.status import Busy

@@ -32,6 +32,7 @@ RUN = """async ([live, weights, inputs, kept]) => {
   const bytes = Uint8Array.from(atob(weights), (sign) => sign.charCodeAt(0));
   const trace = new Trace(new Model(live, new Float32Array(bytes.buffer)));
   const add = (input) => trace.add(Array.isArray(input) ? Float32Array.from(input) : input);
+  if (trace.worked(0, live.does.keeps ?? live.does.holds).length) throw new Error("nothing was read yet");
   inputs.forEach(add);
   if (kept !== null) {
     trace.keep(kept);
@@ -156,11 +157,11 @@ def test_what_is_read_again_is_as_if_it_were_read_once(cell: str, make_checkpoin
 
 def test_what_is_no_number_stops_nothing(make_checkpoint, run) -> None:
     """A state may overflow; weights that are no finite numbers, or too few, are refused."""
-    opened = prepare(make_checkpoint(cell="noaf"))
+    opened = prepare(make_checkpoint(cell="niaf"))
     _, buffer = live(opened)
     huge = np.frombuffer(buffer, np.float32) * np.float32(1e35)
     found = run(opened, [1, 2, 3], weights=huge.tobytes())
-    assert any(not math.isfinite(value or math.nan) for value in found["values"][0]["cell"])
+    assert not all(map(math.isfinite, found["values"][0]["cell"]))
     assert all(len(each["ids"]) <= 5 for each in found["likely"])
     for broken, said in {
         huge.tobytes()[: 4 * (len(huge) // 2)]: "the weights of this model are cut short",
@@ -170,9 +171,19 @@ def test_what_is_no_number_stops_nothing(make_checkpoint, run) -> None:
             run(opened, [1], weights=broken)
 
 
-def test_the_page_knows_every_operation_of_every_cell(shared_page: Page, minimal_gated_unit: str, monkeypatch) -> None:
+def test_the_page_knows_every_operation_of_every_cell(shared_page: Page, minimal_gated_unit: str) -> None:
     known = shared_page.evaluate("async () => Object.keys((await import('/equations.js')).OPERATIONS)")
     for name in CELLS:
         trees = Equations.from_json(CellData.of(name).equations).trees.values()
         lacking = {part[0] for tree in trees for part in parts(tree) if isinstance(part, tuple)} - {*known}
         assert not lacking, f"the page lacks {lacking}, of the equations of {name}"
+
+
+def test_a_cell_of_other_operations_is_refused_by_its_name(
+    make_checkpoint, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = prepare(make_checkpoint(cell="rnn"))
+    odd = replace(CellData.of("rnn"), equations={"h": ("sin", ("@", "W", "x"))})
+    monkeypatch.setattr(CellData, "of", lambda name: odd)
+    with pytest.raises(Error, match="the equations of rnn use sin, which the page cannot compute"):
+        run(opened, [1])

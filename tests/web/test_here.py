@@ -1,6 +1,5 @@
 """What a view that the page makes itself hears: of keys, and of the server."""
 
-
 from playwright.sync_api import Page
 
 

@@ -143,7 +143,7 @@ class Readings:
 
     def image(self, cell: str) -> tuple[OpenModel, Reading]:
         opened = prepare(self.classifier(cell=cell))
-        return opened, read_image(opened, examples(8)[0, :, :-1].numpy(), 6)
+        return opened, read_image(opened, examples(8)[0, :, :-1], 6)
 
     def adaptive(self) -> OpenModel:
         many = Vocabulary.of("char", [*"abc", *map(chr, range(0x4E00, 0x4E00 + 10_000))])
