@@ -5,6 +5,7 @@ from dataclasses import is_dataclass, replace
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
@@ -124,7 +125,7 @@ class Readings:
 
     def image(self, cell: str) -> tuple[OpenModel, Reading]:
         opened = prepare(self.classifier(cell=cell))
-        return opened, read_image(opened, examples(8)[0, :, :-1], 6)
+        return opened, read_image(opened, np.asarray(examples(8)[0, :, :-1]), 6)
 
     def shipped(self, name: str, text: str) -> tuple[OpenModel, Reading | None]:
         opened = parse(name).open()
@@ -190,4 +191,5 @@ def said_of(kind: type, path: str = "header") -> Iterator[str]:
 def test_the_browser_reads_all_that_a_message_may_say(found) -> None:
     read = {name for message in MESSAGES for name in found(message)["read"]}
     said = {name for header in (Frame, MapHeader, ComparisonHeader) for name in said_of(header)}
-    assert said - read == set()
+    there = {name for name in said if name.startswith("here.")}  # for a page that answers itself: see test_here.py
+    assert said - there - read == set()
