@@ -58,7 +58,7 @@ function difference(panel, other) {
 
 // ---- on the page -----------------------------------------------------------------------------------------------------
 
-class Comparison {
+export class Comparison {
   constructor(root) {
     this.address = whileHere()(tell);
     this.held = new Map(); // blocks of values by name
