@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from lstmviz.cells.base import State
-from lstmviz.model import draw
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lstmviz.cells.base import State
 
 LONGEST = 7  # tokens of a run that are counted
 FALLBACK = (0.5, 1.0, 1.5)  # discounts where too few runs were counted to estimate them, as KenLM has them
@@ -252,8 +254,6 @@ class NGram:
         weights: makes α ``(N_k,)`` and γ ``(N_{k-1},)`` of each level k; `maximum_likelihood`, `add_k`, `kneser_ney`.
     """
 
-    device = torch.device("cpu")
-
     def __init__(self, counts: Counts, weights: Callable[[Counts], Weights] = kneser_ney) -> None:
         self.counts = counts
         self.alphas, self.gammas = weights(counts)
@@ -261,6 +261,13 @@ class NGram:
     @property
     def name(self) -> str:
         return f"{self.counts.n}-gram"
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tokens must lie."""
+        import torch
+
+        return torch.device("cpu")
 
     def __call__(self, tokens: Tensor, state: list[State] | None = None, /) -> tuple[Tensor, list[State]]:
         """ln p of every token after each: ``(T, B)`` to ``(T, B, V)``, and the state; −∞ for what is impossible."""
@@ -289,6 +296,10 @@ class NGram:
         Raises:
             FloatingPointError: nothing but specials can follow, so there is nothing to draw from.
         """
+        import torch
+
+        from lstmviz.model import draw
+
         generator, drawn = torch.Generator().manual_seed(seed), []
         scores, state = self(tokens[:, None][-max(1, self.counts.n - 1) :])
         for _ in range(count):
@@ -298,6 +309,8 @@ class NGram:
 
     def _read(self, tokens: Tensor, state: list[State] | None) -> tuple[list[np.ndarray], list[State]]:
         """Where the contexts of 0, 1, … n - 1 tokens stand that end with each token, ``(T, B)`` each; and the state."""
+        import torch
+
         n = self.counts.n
         context = state[0]["context"] if state else torch.full((tokens.shape[1], n - 1), NEVER)
         text = torch.cat([context.T, tokens])  # (n - 1 + T, B)
@@ -317,6 +330,8 @@ class NGram:
 
 
 def _log(p: np.ndarray) -> Tensor:
+    import torch
+
     with np.errstate(divide="ignore"):
         return torch.from_numpy(np.log(p).astype(np.float32))
 

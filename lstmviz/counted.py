@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from lstmviz import config as limits
 from lstmviz.baselines import LONGEST, Counts, NGram
@@ -24,6 +24,9 @@ from lstmviz.checkpoint import CheckpointError
 from lstmviz.config import Level
 from lstmviz.data.vocabulary import SPECIALS, UNK, Corpus, Vocabulary
 from lstmviz.disk import fitted, name_of, parsed, read_bytes, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SUFFIX = ".counts"
 FORMAT = 1

@@ -6,21 +6,19 @@ that the model reads, so that each sentence stands in one language only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
 
 from lstmviz.cells import CellData, cell_called
-from lstmviz.config import LIVE_MOST
+from lstmviz.config import LIVE_MOST, ModelConfig
 from lstmviz.data.images import permute
 from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.notes import sentences
-from lstmviz.model import AdaptiveSoftmax
 from lstmviz.opened import OpenModel, carrier
 from lstmviz.reading import telling_unit
+from lstmviz.reference import Reference
 from lstmviz.roles import ROLES
 from lstmviz.units import drawn_roles
 from lstmviz.wire import Does, annotation, columns_in, does_of, look_of, titled
@@ -168,21 +166,20 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
     """
     if why := answers(opened):
         raise ValueError(f"this model cannot run in the page: {why}")
-    checkpoint, model, task = opened.checkpoint, opened.model, opened.task
+    checkpoint, task = opened.checkpoint, opened.task
     cell, config, columns = cell_called(checkpoint.model.cell), checkpoint.model, columns_in(opened)
     vocabulary, reads, corpus = checkpoint.vocabulary, opened.reads, checkpoint.train.corpus
-    buffer = _Buffer(parameter for _, parameter in sorted(model.named_parameters()))  # as in the checkpoint's file
-    given, looks = cell.parsed().given, cell.roles()
+    buffer, looks = _Buffer(checkpoint.weights), cell.roles()
     header = Live(
         digest=checkpoint.digest,
         title=titled(checkpoint, name),
         cell=CellData.of(config.cell),
         weights=[
-            {symbol: buffer.ref(values) for symbol, values in layer.by_symbol().items() if symbol in given}
-            for layer in model.layers
+            {symbol: buffer.ref(values) for symbol, values in layer.weights.items()}
+            for layer in Reference(config, checkpoint.weights).layers
         ],
-        input=buffer.affine(model.embedding),
-        decoder=buffer.decoder(model.decoder),
+        input=buffer.affine("embedding"),
+        decoder=buffer.decoder(config),
         tracks=[{"layer": track.layer, "label": track.label} for track in opened.tracks],
         size=config.hidden_size,
         output=cell.output_of(config.hidden_size),
@@ -225,41 +222,47 @@ def _order_of_pixels(opened: OpenModel) -> list[int] | None:
 
 
 class _Buffer:
-    """All parameters one behind the other, and behind them whatever is not a part of one: sums of two biases."""
+    """All parameters one behind the other, and behind them whatever is not a part of one: sums of two biases.
 
-    def __init__(self, parameters: Iterable[Tensor]) -> None:
+    Args:
+        weights: a Checkpoint's, in whose order they stand in its file, too.
+    """
+
+    def __init__(self, weights: dict[str, np.ndarray]) -> None:
+        self.weights = weights
         self.parts: list[np.ndarray] = []
         self.end = 0
-        self.begins = {at.__array_interface__["data"][0]: self._append(at) for at in map(_numbers, parameters)}
+        self.begins = {_address(values): self._append(values) for _, values in sorted(weights.items())}
 
-    def ref(self, values: Tensor | np.ndarray) -> Ref:
+    def ref(self, values: np.ndarray) -> Ref:
         """Where these values are; a part of a parameter is not copied."""
-        values = _numbers(values)
-        address = values.__array_interface__["data"][0]
+        address = _address(values)
         for (begin, at), part in zip(self.begins.items(), self.parts, strict=False):
             if begin <= address < begin + part.nbytes and values.flags.c_contiguous:
                 return Ref(at + (address - begin) // part.itemsize, [*values.shape])
         return Ref(self._append(values), [*values.shape])
 
-    def affine(self, module: nn.Module) -> Affine:
-        """Those of an embedding or a linear map."""
-        bias = getattr(module, "bias", None)
-        return Affine(self.ref(cast(Tensor, module.weight)), None if bias is None else self.ref(bias))
+    def affine(self, name: str) -> Affine:
+        """An embedding or a linear map."""
+        bias = self.weights.get(f"{name}.bias")
+        return Affine(self.ref(self.weights[f"{name}.weight"]), None if bias is None else self.ref(bias))
 
-    def decoder(self, module: nn.Module) -> Affine | Adaptive:
-        if not isinstance(module, AdaptiveSoftmax):
-            return self.affine(module)
-        small, tail = module.tail
-        return Adaptive(self.affine(module.head), self.ref(cast(Tensor, small.weight)), self.affine(tail))
+    def decoder(self, config: ModelConfig) -> Affine | Adaptive:
+        if config.adaptive_softmax:
+            small = self.ref(self.weights["decoder.tail.0.weight"])
+            return Adaptive(self.affine("decoder.head"), small, self.affine("decoder.tail.1"))
+        if config.tie_weights:
+            return Affine(self.ref(self.weights["embedding.weight"]), self.ref(self.weights["decoder.bias"]))
+        return self.affine("decoder")
 
     def bytes(self) -> bytes:
         return b"".join(part.tobytes() for part in self.parts)
 
     def _append(self, values: np.ndarray) -> int:
-        self.parts.append(values)
+        self.parts.append(np.asarray(values, np.float32))
         self.end += values.size
         return self.end - values.size
 
 
-def _numbers(values: Tensor | np.ndarray) -> np.ndarray:
-    return np.asarray(values.detach() if isinstance(values, Tensor) else values, np.float32)
+def _address(values: np.ndarray) -> int:
+    return values.__array_interface__["data"][0]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lstmviz import checkpoint as checkpoints
-from lstmviz.caption import begun_by, write
 from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.config import ModelConfig
@@ -22,13 +19,14 @@ from lstmviz.data.expressions import DEEPEST, draw
 from lstmviz.data.expressions import LONGEST as NODES
 from lstmviz.data.images import examples, permute
 from lstmviz.data.vocabulary import EOS, PADDING, SPECIALS, UNK, Vocabulary, read_by
-from lstmviz.model import LanguageModel
+from lstmviz.reference import Reference, runs
 from lstmviz.roles import scale
 from lstmviz.tasks import TASKS, Task
 from lstmviz.tasks.translate import TRANSLATE
-from lstmviz.trace import build_trace, trace_tree
-from lstmviz.translation import trace_translation
 from lstmviz.units import Usual, acts, by_similarity, drawn_roles, usual
+
+if TYPE_CHECKING:
+    from lstmviz.model import LanguageModel
 
 T = TypeVar("T")
 
@@ -94,7 +92,7 @@ class OpenModel:
     """A model ready to be watched.
 
     Args:
-        checkpoint, model: what was loaded.
+        checkpoint: what was loaded.
         signs: tokens of the vocabulary, or labels, as a person should see them, by id.
         typed: and as they are typed; None where one cannot be.
         read_signs: as ``signs``, of what it reads.
@@ -108,7 +106,6 @@ class OpenModel:
     """
 
     checkpoint: Checkpoint
-    model: LanguageModel
     signs: WorkedOut[str]
     typed: WorkedOut[str | None]
     read_signs: WorkedOut[str]
@@ -118,6 +115,11 @@ class OpenModel:
     scales: list[dict[str, tuple[float, float]]]
     written: str
     context: list[int]
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model itself, which needs torch: whoever asks first waits for it."""
+        return self.checkpoint.build()
 
     @property
     def task(self) -> Task:
@@ -201,7 +203,6 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
     Raises:
         CheckpointError: it has no gates or states, or they are no finite numbers.
     """
-    model = checkpoint.build()
     vocabulary = checkpoint.vocabulary
     if checkpoint.model.row_size:
         side, config = checkpoint.model.row_size, checkpoint.model
@@ -211,75 +212,79 @@ def prepare(checkpoint: Checkpoint) -> OpenModel:
         images = examples(side)[: max(1, min(LOOKED_AT, LOOKED_INTO // of_one)), :, :-1]  # (N, W, W)
         if (seed := checkpoint.train.permuted) is not None:
             images = permute(images, seed)
-        with torch.no_grad():
-            _, records = model.record(torch.from_numpy(images).transpose(0, 1) / 255)  # name -> (W, N, H)
-        records = [{name: values.transpose(0, 1).flatten(0, 1)[:, None] for name, values in r.items()} for r in records]
-        return _ready(checkpoint, model, records, rows_named(len(images[0])) * len(images))
+        records = _recorded(checkpoint, [*(images / 255).astype(np.float32)])
+        return _ready(checkpoint, records, rows_named(len(images[0])) * len(images))
     if checkpoint.model.labels_read:
-        return _ready_to_begin(checkpoint, model)
+        return _ready_to_begin(checkpoint)
     if checkpoint.reads and checkpoint.model.attention:
-        return _ready_to_say(checkpoint, model, checkpoint.reads)
+        return _ready_to_say(checkpoint, checkpoint.reads)
     if checkpoint.reads and checkpoint.model.cell in TREE_CELLS:
-        return _ready_to_grow(checkpoint, model, checkpoint.reads)
+        return _ready_to_grow(checkpoint, checkpoint.reads)
     if checkpoint.reads:
-        return _ready_to_label(checkpoint, model, checkpoint.reads)
+        return _ready_to_label(checkpoint, checkpoint.reads)
+    if checkpoint.model.window:
+        kept = f"a window of {checkpoint.model.window} tokens keeps nothing"
+        raise checkpoints.CheckpointError(f"{kept}, so there are no gates and no states to show")
     # The order of the units and the scale of the cell come from what the model writes itself, not from the sentence on
     # the page: so they stay where they are while somebody types.
-    start = torch.tensor([vocabulary.end])
     try:
-        text = torch.cat([start, model.sample(start, written_at_most(model), seed=0)])
-        with torch.no_grad():
-            _, records = model.layers.record(model.embed(text[:, None]))  # name -> (T, 1, H)
+        ids = Reference(checkpoint.model, checkpoint.weights).write(vocabulary.end, written_at_most(checkpoint))
     except FloatingPointError as error:
         raise checkpoints.CheckpointError(USELESS) from error
-    except ValueError as error:
-        raise checkpoints.CheckpointError(str(error)) from error
-    ids = text.tolist()
     context = ids[: len(ids) - ids[::-1].index(vocabulary.end)] if checkpoint.hidden_variable else []
     pieces, written = [vocabulary.tokens[i] for i in ids], vocabulary.decode(ids[1:61])
-    return _ready(checkpoint, model, records, pieces, written, context)
+    return _ready(checkpoint, _recorded(checkpoint, [np.array(ids)]), pieces, written, context)
 
 
-def _ready_to_label(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+def _ready_to_label(checkpoint: Checkpoint, reads: Vocabulary) -> OpenModel:
     """A model that reads texts and says labels, by texts as it is asked: of built-in data, else any tokens."""
     rng, config = random.Random(0), checkpoint.model
     draw = TASKS[checkpoint.train.task].drawn.get(checkpoint.train.corpus)
     known = draw is not None and mostly_known(reads, draw(rng))
     of_one = config.num_layers * config.directions * config.hidden_size * len(cell_called(config.cell).recorded())
-    pieces, records, first = [], [], ""
-    while len(records) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
+    pieces, texts, first = [], [], ""
+    while len(texts) < LOOKED_AT and len(pieces) * of_one < LOOKED_INTO:
         drawn = draw(rng) if draw and known else rng.choices(reads.tokens[len(SPECIALS) :] or reads.tokens, k=ANY)
         drawn = drawn[: max(1, LOOKED_INTO // of_one)]
-        with torch.no_grad():
-            records.append(model.record(torch.tensor(reads.encode_tokens(drawn))[:, None])[1])  # name -> (T, 1, H)
+        texts.append(np.array(reads.encode_tokens(drawn)))
         pieces += drawn
-        first = first or reads.decode(reads.encode_tokens(drawn))
-    return _ready(checkpoint, model, _recorded(records), pieces, first)
+        first = first or reads.decode(texts[0].tolist())
+    return _ready(checkpoint, _recorded(checkpoint, texts), pieces, first)
 
 
-def _ready_to_begin(checkpoint: Checkpoint, model: LanguageModel) -> OpenModel:
+def _ready_to_begin(checkpoint: Checkpoint) -> OpenModel:
     """A model whose texts a label begins, by one that it says itself for each of the first of them."""
-    vocabulary, most = checkpoint.vocabulary, written_at_most(model)
+    import torch
+
+    from lstmviz.caption import begun_by, write
+
+    vocabulary, model, most = checkpoint.vocabulary, checkpoint.build(), written_at_most(checkpoint)
     pieces, records, first = [], [], ""
     try:
         for label in range(min(BEGUN_MOST, checkpoint.model.labels_read or 0)):
             if (left := most - len(pieces)) > 0:
                 said = torch.cat([torch.tensor([BEGIN]), write(model, vocabulary, label, left, seed=0)])
-                records.append(model.record(said[:, None], begun_by(model, label))[1])  # name -> (T, 1, H)
+                _, record = model.record(said[:, None], begun_by(model, label))  # name -> (T, 1, H)
+                records.append([{name: values[:, 0].numpy() for name, values in each.items()} for each in record])
                 pieces += [vocabulary.tokens[i] for i in said]
                 first = first or vocabulary.decode(said[1:61].tolist())
     except FloatingPointError as error:
         raise checkpoints.CheckpointError(USELESS) from error
-    return _ready(checkpoint, model, _recorded(records), pieces, first)
+    return _ready(checkpoint, [_joined([*parts]) for parts in zip(*records, strict=True)], pieces, first)
 
 
-def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+def _ready_to_say(checkpoint: Checkpoint, reads: Vocabulary) -> OpenModel:
     """A model that says one sequence for another, by some that it reads: of built-in data, else any tokens."""
+    import torch
+
+    from lstmviz.translation import trace_translation
+
+    model = checkpoint.build()
     rng, draw = random.Random(0), TRANSLATE.drawn.get(checkpoint.train.corpus)
     known = draw is not None and set(draw(rng)) <= reads.ids.keys()
     tokens = reads.tokens[len(SPECIALS) :] or reads.tokens
     of_one = len(tracks_of(model.config)) * model.config.hidden_size * len(cell_called(model.config.cell).recorded())
-    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one), 3 * written_at_most(model) // ANY))
+    count = max(1, min(SOURCES, LOOKED_INTO // (2 * ANY * of_one), 3 * written_at_most(checkpoint) // ANY))
     sources = [[*draw(rng)] if draw and known else rng.choices(tokens, k=ANY // 4) for _ in range(count)]
     told = [trace_translation(model, torch.tensor(to_read(reads, each)), most=ANY) for each in sources]
     read = [piece for source in sources for piece in source]
@@ -291,7 +296,7 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
             parts = [{name: each.reader[name][layer, direction] for name in each.reader} for each in told]
             cells.append((_joined(parts), read))
         cells.append((_joined([{name: each.speaker[name][layer] for name in each.speaker} for each in told]), said))
-    opened = _opened(checkpoint, model, cells, reads.decode(to_read(reads, sources[0])))
+    opened = _opened(checkpoint, cells, reads.decode(to_read(reads, sources[0])))
     # Who reads and who says stand side by side, on one scale.
     ends = {
         name: (min(each[name][0] for each in opened.scales), max(each[name][1] for each in opened.scales))
@@ -304,8 +309,11 @@ def _ready_to_say(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabular
     return replace(opened, scales=[ends] * len(cells), signs=signs, read_signs=both)
 
 
-def _ready_to_grow(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabulary) -> OpenModel:
+def _ready_to_grow(checkpoint: Checkpoint, reads: Vocabulary) -> OpenModel:
     """A model that reads trees, by expressions as it is asked."""
+    from lstmviz.trace import trace_tree
+
+    model = checkpoint.build()
     rng, config = random.Random(0), checkpoint.model
     of_one = config.num_layers * config.hidden_size * len(cell_called(config.cell).recorded())
     pieces, records, first = [], [], ""
@@ -316,34 +324,30 @@ def _ready_to_grow(checkpoint: Checkpoint, model: LanguageModel, reads: Vocabula
         records.append({name: np.where(np.isnan(v), np.nanmean(v, 1, keepdims=True), v) for name, v in trace.items()})
         pieces += expression.symbols
         first = first or str(expression)
-    whole = {name: torch.from_numpy(np.concatenate([each[name] for each in records], 1)) for name in records[0]}
-    cells = [{name: values[layer][:, None] for name, values in whole.items()} for layer in range(config.num_layers)]
-    return _ready(checkpoint, model, cells, pieces, first)
+    layers = range(config.num_layers)
+    cells = [_joined([{name: values[layer] for name, values in each.items()} for each in records]) for layer in layers]
+    return _ready(checkpoint, cells, pieces, first)
 
 
 def _ready(
     checkpoint: Checkpoint,
-    model: LanguageModel,
-    records: list[dict[str, Tensor]],
+    records: list[dict[str, np.ndarray]],
     pieces: list[str],
     written: str = "",
     context: Sequence[int] = (),
 ) -> OpenModel:
-    """The model, its units in order and its colours' ends, by what it did at these pieces, name -> ``(T, 1, H)``."""
-    trace = build_trace(records, model.config.cell)
-    cells = [({name: trace[name][k] for name in trace}, pieces) for k in range(len(records))]
-    return _opened(checkpoint, model, cells, written, context)
+    """The model, its units in order and its colours' ends, by what it did at these pieces, name -> ``(T, H)``."""
+    return _opened(checkpoint, [(record, pieces) for record in records], written, context)
 
 
 def _opened(
     checkpoint: Checkpoint,
-    model: LanguageModel,
     cells: list[tuple[dict[str, np.ndarray], list[str]]],
     written: str = "",
     context: Sequence[int] = (),
 ) -> OpenModel:
     """As `_ready`; of each track name -> ``(T, H)``, and the pieces."""
-    vocabulary, tracks = checkpoint.vocabulary, tracks_of(model.config)
+    vocabulary, tracks = checkpoint.vocabulary, tracks_of(checkpoint.model)
     if not all(np.isfinite(values).all() for did, _ in cells for values in did.values()):
         raise checkpoints.CheckpointError("the model's states are not finite numbers")
     similar, moves, scales = [], [], []
@@ -360,7 +364,7 @@ def _opened(
     signs, typed = WorkedOut(vocabulary.display), WorkedOut(partial(how_to_type, vocabulary))
     read_signs = WorkedOut(read_by(vocabulary, checkpoint.reads).display)
     ordered = moves, similar, scales
-    return OpenModel(checkpoint, model, signs, typed, read_signs, tracks, *ordered, written, [*context])
+    return OpenModel(checkpoint, signs, typed, read_signs, tracks, *ordered, written, [*context])
 
 
 def is_grammar(opened: OpenModel) -> bool:
@@ -377,10 +381,27 @@ def carrier(checkpoint: Checkpoint, track: int) -> int | None:
     return correlations.index(max(correlations))
 
 
-def _recorded(records: list[list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
-    """What was recorded of several texts as if it were one, cell by cell, name -> ``(T, 1, H)``."""
-    cells = zip(*records, strict=True)
-    return [{name: torch.cat([each[name] for each in cell]) for name in cell[0]} for cell in cells]
+def _recorded(checkpoint: Checkpoint, sequences: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """What a model does at several texts ``(T,)`` or images ``(T, W)``, one behind the other: of each cell name ->
+    ``(T, H)``.
+    """
+    lengths = [len(each) for each in sequences]
+    if not runs(checkpoint.model):
+        import torch
+
+        model = checkpoint.build()
+        told = [model.record(torch.from_numpy(sequence)[:, None])[1] for sequence in sequences]  # name -> (T, 1, H)
+        parts = [[{name: values[:, 0].numpy() for name, values in cell.items()} for cell in each] for each in told]
+        return [_joined([*cell]) for cell in zip(*parts, strict=True)]
+    shape = max(lengths), len(sequences), *sequences[0].shape[1:]  # (T, B) or (T, B, W)
+    inputs = np.zeros(shape, sequences[0].dtype)
+    for column, sequence in enumerate(sequences):
+        inputs[: len(sequence), column] = sequence  # what follows a shorter one is padding, on which nothing depends
+    _, records, _ = Reference(checkpoint.model, checkpoint.weights).record(inputs)
+    return [
+        {name: np.concatenate([values[:end, b] for b, end in enumerate(lengths)]) for name, values in record.items()}
+        for record in records
+    ]
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -404,11 +425,11 @@ def rows_named(count: int) -> list[str]:
     return [f"row {t + 1}" for t in range(count)]
 
 
-def written_at_most(model: LanguageModel) -> int:
+def written_at_most(checkpoint: Checkpoint) -> int:
     """How many tokens a model writes when it is opened: 300, or what takes about half a second of a larger one."""
-    config, vocab_size = model.config, model.vocab_size
+    config, vocab_size = checkpoint.model, len(checkpoint.vocabulary)
     values = config.hidden_size * config.num_layers * len(cell_called(config.cell).recorded())  # a token
-    numbers = sum(parameter.numel() for parameter in model.parameters()) + 40 * vocab_size  # to be read
+    numbers = sum(weight.size for weight in checkpoint.weights.values()) + 40 * vocab_size  # to be read
     costs = config.num_layers**2 / 6_000, values / 6e6, (numbers / 3.1e6) ** 1.5 / 300
     return max(FEWEST, min(300, int(1 / max(costs))))
 

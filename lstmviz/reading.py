@@ -6,19 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from lstmviz.baselines import NGram
-from lstmviz.caption import begun_by, depends_on_label, write
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.images import permute
 from lstmviz.data.pairs import NOTHING, Pair, known_pair
 from lstmviz.data.vocabulary import EOS, IGNORED, UNK, UNKNOWN_MOST, Vocabulary
-from lstmviz.model import LanguageModel
 from lstmviz.opened import (
     MAX_TOKENS,
     OpenModel,
@@ -27,9 +24,11 @@ from lstmviz.opened import (
     to_read,
     written_at_most,
 )
-from lstmviz.trace import GateTrace, held, kept, trace_labels, trace_tokens, trace_tree
-from lstmviz.translation import trace_translation
 from lstmviz.units import MOST, acts, drawn_roles, looked_at, telling
+
+if TYPE_CHECKING:  # what runs a model imports torch: so it is imported where a model reads
+    from lstmviz.model import LanguageModel
+    from lstmviz.trace import GateTrace
 
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
@@ -122,12 +121,16 @@ class Reading:
     @cached_property
     def kept(self) -> np.ndarray | None:
         """What `lstmviz.trace.kept` says of every track, ``(track, time, unit)``."""
+        from lstmviz.trace import kept
+
         values = kept(self.trace)
         return None if values is None else self.trace.by_cell(values)
 
     @cached_property
     def held(self) -> np.ndarray:
         """What `lstmviz.trace.held` says of every track, ``(track, time, unit)``."""
+        from lstmviz.trace import held
+
         return self.trace.by_cell(held(self.trace))
 
     @property
@@ -153,6 +156,11 @@ def read(
         most: tokens that are read; by default ``opened.most``.
         label: that begins it, where one does.
     """
+    import torch
+
+    from lstmviz.caption import begun_by, depends_on_label
+    from lstmviz.trace import trace_tokens
+
     if opened.says_labels:
         return read_labelled(opened, text, most)
     if opened.says_another:
@@ -205,6 +213,10 @@ def read_image(opened: OpenModel, image: np.ndarray, label: int | None = None) -
     Raises:
         ValueError: it has another size, or other values.
     """
+    import torch
+
+    from lstmviz.trace import trace_labels
+
     side = opened.checkpoint.model.row_size
     if image.shape != (side, side) or image.dtype != np.uint8:
         found = f"{' × '.join(map(str, image.shape))} of {image.dtype}"
@@ -224,6 +236,10 @@ def read_labelled(opened: OpenModel, text: str, most: int | None = None) -> Read
     Args:
         most: tokens that are read; by default ``opened.most``.
     """
+    import torch
+
+    from lstmviz.trace import trace_labels
+
     most, reads, labels = most or opened.most, opened.reads, opened.checkpoint.vocabulary
     pieces = reads.split(text)
     if not pieces:
@@ -252,7 +268,7 @@ def read_pair(opened: OpenModel, text: str, most: int | None = None) -> Reading 
         return None
     dropped, pieces = max(0, len(pieces) - room), pieces[:room]
     source = to_read(reads, pieces)
-    pair, most = pair_of(opened, source), min(most, len(source) + written_at_most(opened.model))
+    pair, most = pair_of(opened, source), min(most, len(source) + written_at_most(opened.checkpoint))
     right = [*says.encode_tokens(pair.said), says.ids[EOS]] if pair else None
     told = say_for(opened.model, source, reads, says, right=right, most=most)
     assert told.said  # it says something
@@ -290,6 +306,10 @@ def say_for(
         right: ids of what should be said, the end last; None where nobody knows.
         most: tokens that are read and said.
     """
+    import torch
+
+    from lstmviz.translation import trace_translation
+
     asked = None if right is None else torch.tensor(right)
     told = trace_translation(model, torch.tensor(source), right=asked, most=max(1, most - len(source)))
     said, nothing = told.said.tolist(), len(source)
@@ -324,6 +344,8 @@ def read_tree(opened: OpenModel, expression: Expression, most: int | None = None
     Raises:
         ValueError: there are more nodes than can be shown.
     """
+    from lstmviz.trace import trace_tree
+
     if (count := len(expression.symbols)) > (most := most or opened.most):
         raise ValueError(f"the expression has {count:,} digits and operations; at most {most:,} can be shown here")
     reads, labels = opened.reads, opened.checkpoint.vocabulary
@@ -346,6 +368,10 @@ def row_ids(image: np.ndarray) -> list[int]:
 
 def _last_column(opened: OpenModel) -> Reading:
     """The end of the context, as the only column of a reading that can be gone on from."""
+    import torch
+
+    from lstmviz.trace import trace_tokens
+
     trace, likely = trace_tokens(opened.model, torch.tensor(opened.context))
     column = replace(trace.select(time=slice(-1, None)), nll=np.array([np.nan], np.float32))
     end = opened.context[-1]
@@ -435,6 +461,10 @@ def write_on(
         FloatingPointError: what it predicts is no finite number.
         ValueError: a label begins what it says, and that has ended.
     """
+    import torch
+
+    from lstmviz.caption import write
+
     vocabulary, read_so_far = opened.checkpoint.vocabulary, reading.ids if reading else []
     if reading and reading.begun is not None:
         if vocabulary.end in read_so_far:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
-
 from lstmviz.data.pairs import NOTHING, Pair
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Vocabulary
-from lstmviz.model import LanguageModel
 from lstmviz.reading import Reading
-from lstmviz.translation import say
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lstmviz.model import LanguageModel
 
 
 NOT_THERE = 0.5  # of the tokens: where it looks less often at what they come from, it is said why that may be
@@ -59,6 +56,10 @@ def by_length(model: LanguageModel, pairs: Iterable[Pair], reads: Vocabulary, sa
         that these come from, NaN without attention or where no place is known; ``count`` of pairs.
     """
     import pandas as pd  # as in trace.py
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    from lstmviz.translation import say
 
     pairs = [*pairs]
     source = pad_sequence([torch.tensor(reads.encode_tokens(pair.source)) for pair in pairs], padding_value=PADDING)

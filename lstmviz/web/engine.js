@@ -154,6 +154,7 @@ export class Trace {
   // The value of an expression of recorded symbols for every unit, (count × units); NaN where the step before is needed and is
   // no column.
   worked(track, tree) {
+    if (!this.count) return new Float32Array();
     const asked = symbolsOf(tree), env = {};
     for (const [role, symbol] of this.roles) {
       const { size } = this.tracks[track][role], values = this.values(track, role);

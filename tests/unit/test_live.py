@@ -1,6 +1,8 @@
 """A model as the page that runs it reads it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,14 @@ def test_which_models_are_for_the_page(name: str, why: str) -> None:
         header, _ = live(opened)
         told = sized(header)
         assert {*json.loads(told[4:])} == {*Live.__dataclass_fields__}
+
+
+def test_the_model_that_a_page_begins_with_needs_no_torch() -> None:
+    say = "from lstmviz.checkpoint import load; from lstmviz.live import live; from lstmviz.opened import prepare"
+    do = "import sys; live(prepare(load(sys.argv[1]))); sys.exit('torch' in sys.modules)"
+    for name in ("shakespeare-char-lstm-128", "tag/between-lstm"):
+        path = CHECKPOINTS / f"{name}.safetensors"
+        assert subprocess.run([sys.executable, "-c", f"{say}; {do}", path], cwd=CHECKPOINTS.parent).returncode == 0
 
 
 def test_a_model_is_for_the_page_up_to_so_many_weights(make_checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:

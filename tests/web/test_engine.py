@@ -32,6 +32,7 @@ RUN = """async ([live, weights, inputs, kept]) => {
   const bytes = Uint8Array.from(atob(weights), (sign) => sign.charCodeAt(0));
   const trace = new Trace(new Model(live, new Float32Array(bytes.buffer)));
   const add = (input) => trace.add(Array.isArray(input) ? Float32Array.from(input) : input);
+  if (trace.worked(0, live.does.keeps ?? live.does.holds).length) throw new Error("nothing was read yet");
   inputs.forEach(add);
   if (kept !== null) {
     trace.keep(kept);

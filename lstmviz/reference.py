@@ -1,0 +1,193 @@
+"""A model run by its equations, in numpy alone: what a page must know of it is known before torch is there.
+
+As in the page itself (``web/engine.js``) what is computed is what the trees of its cell say, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lstmviz.cells import CellData, cell_called
+from lstmviz.cells.equations import FIRST, FUNCTIONS, OPERATORS, Equations, Tree, Value, parts, text
+from lstmviz.config import ModelConfig
+from lstmviz.data.vocabulary import NOT_FINITE, NOTHING_FOLLOWS
+
+COMPUTED = OPERATORS | FUNCTIONS | {"=": lambda value: value}
+
+State = dict[str, np.ndarray]  # of one layer, name -> (B, H)
+Record = dict[str, np.ndarray]  # every gate and state of one layer, name -> (T, B, H)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One value of the equations and what it is made of, all by their texts."""
+
+    made: str
+    op: str
+    args: tuple[str, ...]
+
+    def run(self, env: dict[str, Value]) -> None:
+        env[self.made] = COMPUTED[self.op](*(env[arg] for arg in self.args))
+
+
+def operations(equations: Equations) -> Iterator[Operation]:
+    """All values of one step, each once, in an order in which they can be computed."""
+    seen: set[str] = set()
+
+    def inside(tree: Tree) -> Iterator[Operation]:
+        if isinstance(tree, tuple) and text(tree) not in seen:
+            for arg in tree[1:]:
+                yield from inside(arg)
+            seen.add(text(tree))
+            yield Operation(text(tree), tree[0], tuple(map(text, tree[1:])))
+
+    for symbol, tree in equations.lines:
+        yield from inside(tree)
+        if symbol not in seen:
+            yield Operation(symbol, "=", (text(tree),))
+
+
+class Layer:
+    """One cell over a sequence. What depends on the input alone is computed of all steps at once.
+
+    Args:
+        cell: in ``CELLS``.
+        weights: as the layer stores them.
+        input_size, hidden_size: X and H.
+    """
+
+    def __init__(self, cell: str, weights: dict[str, np.ndarray], input_size: int, hidden_size: int) -> None:
+        self.cell, self.size, said = cell_called(cell), hidden_size, CellData.of(cell)
+        equations = Equations.from_json(said.equations)
+        numbers = {part for _, tree in equations.lines for part in parts(tree) if isinstance(part, float | int)}
+        self.fixed: dict[str, Value] = {text(number): number for number in numbers}
+        self.weights = self.cell.by_symbol(weights, input_size, hidden_size)
+        self.fixed |= self.weights
+        self.ahead: list[Operation] = []  # of the input alone
+        self.steps: list[Operation] = []
+        known, of_input = {*self.fixed}, {"x"}
+        for operation in operations(equations):
+            if known.issuperset(operation.args):
+                operation.run(self.fixed)
+                known.add(operation.made)
+            elif (known | of_input).issuperset(operation.args):
+                self.ahead.append(operation)
+                of_input.add(operation.made)
+            else:
+                self.steps.append(operation)
+
+    def width(self, name: str) -> int:
+        """Of a gate or state: H, or P where ``hidden`` is a projection."""
+        return self.cell.output_of(self.size) if name == "hidden" else self.size
+
+    def zeros(self, batch: int) -> State:
+        """Before the first step."""
+        return {name: np.zeros((batch, self.width(name)), np.float32) for name in self.cell.states}
+
+    def run(self, inputs: np.ndarray, state: State) -> tuple[Record, State]:
+        """Every gate and state of a sequence ``(T, B, X)``, and the state after it."""
+        ahead = {**self.fixed, "x": inputs}
+        for operation in self.ahead:
+            operation.run(ahead)
+        of_input = [made for made in ahead if made not in self.fixed]
+        record = {name: np.empty((*inputs.shape[:2], self.width(name)), np.float32) for name in self.cell.symbols}
+        for time in range(len(inputs)):
+            env = {**self.fixed, **{made: ahead[made][time] for made in of_input}}
+            env |= {f"{self.cell.states[name]}'": values for name, values in state.items()}
+            env[FIRST] = np.all([(values == 0).all(-1, keepdims=True) for values in state.values()], axis=0)  # (B, 1)
+            for operation in self.steps:
+                operation.run(env)
+            for name, symbol in self.cell.symbols.items():
+                record[name][time] = env[symbol]
+            state = {name: record[name][time] for name in state}
+        return record, state
+
+
+class Reference:
+    """A model that reads tokens or the rows of images from the left, without attention: see `runs`.
+
+    Args:
+        config: of the model.
+        weights: as a Checkpoint has them.
+    """
+
+    def __init__(self, config: ModelConfig, weights: dict[str, np.ndarray]) -> None:
+        self.config, self.weights = config, weights
+        output = cell_called(config.cell).output_of(config.hidden_size)
+        self.layers = []
+        for k in range(config.num_layers):
+            prefix = f"layers.{k}."
+            own = {name.removeprefix(prefix): values for name, values in weights.items() if name.startswith(prefix)}
+            size = output if k else config.embedding_size
+            self.layers.append(Layer(config.cell, own, size, config.hidden_size))
+
+    def embed(self, inputs: np.ndarray) -> np.ndarray:
+        """Vectors ``(T, B, E)`` of tokens ``(T, B)``, or of rows ``(T, B, W)``."""
+        weight = self.weights["embedding.weight"]
+        return self._linear("embedding", inputs) if self.config.row_size else weight[inputs]
+
+    def record(
+        self, inputs: np.ndarray, states: Sequence[State] | None = None
+    ) -> tuple[np.ndarray, list[Record], list[State]]:
+        """What the last layer says, ``(T, B, P)``, every gate and state of each layer, and the states after the end.
+
+        Args:
+            inputs: tokens ``(T, B)``, or rows ``(T, B, W)``.
+            states: before the first step; by default zeros.
+        """
+        x, records, after = self.embed(inputs), [], []
+        with np.errstate(all="ignore"):  # who looks at the values sees what is not finite
+            for layer, state in zip(
+                self.layers, states or [each.zeros(x.shape[1]) for each in self.layers], strict=True
+            ):
+                record, last = layer.run(x, state)
+                records.append(record)
+                after.append(last)
+                x = record["hidden"]
+        return x, records, after
+
+    def scores(self, hidden: np.ndarray) -> np.ndarray:
+        """ln p of what follows, ``(…, V)``, after what the last layer says, ``(…, P)``."""
+        if not self.config.adaptive_softmax:
+            return _log_softmax(self._linear("decoder", hidden))
+        head = _log_softmax(self._linear("decoder.head", hidden))
+        tail = _log_softmax(self._linear("decoder.tail.1", hidden @ self.weights["decoder.tail.0.weight"].T))
+        return np.concatenate([head[..., :-1], head[..., -1:] + tail], axis=-1)
+
+    def write(self, begin: int, count: int) -> list[int]:
+        """A token, and as many behind it as are drawn one by one, always the same; no special is but the end.
+
+        Raises:
+            FloatingPointError: the scores are no finite numbers, so there is nothing to draw from.
+        """
+        rng, ids, states = np.random.default_rng(0), [begin], None
+        for _ in range(count):
+            hidden, _, states = self.record(np.array([[ids[-1]]]), states)
+            with np.errstate(all="ignore"):
+                scores = self.scores(hidden[0, 0])  # (V,)
+            if not (scores < np.inf).all():
+                raise FloatingPointError(NOT_FINITE)
+            scores[:3] = -np.inf
+            if not (scores > -np.inf).any():
+                raise FloatingPointError(NOTHING_FOLLOWS)
+            sums = np.exp(scores - scores.max()).cumsum()
+            ids.append(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")))
+        return ids
+
+    def _linear(self, name: str, values: np.ndarray) -> np.ndarray:
+        weight = self.weights.get(f"{name}.weight", self.weights["embedding.weight"])  # of a tied decoder
+        return values @ weight.T + self.weights[f"{name}.bias"]
+
+
+def runs(config: ModelConfig) -> bool:
+    """Whether a `Reference` can run such a model."""
+    others = config.bidirectional, config.attention, config.letters, config.window, config.labels_read
+    return not any(others) and not cell_called(config.cell).of_trees
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    scores = scores - scores.max(-1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
