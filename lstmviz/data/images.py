@@ -119,7 +119,10 @@ def examples(side: int) -> np.ndarray:
 
 
 def bicubic(size: int, wanted: int) -> np.ndarray:
-    """What makes ``wanted`` values of ``size`` by cubic convolution (Keys 1981), with the -0.75 of torch and OpenCV."""
+    """What makes ``wanted`` values of ``size`` by cubic convolution, ``(wanted, size)``.
+
+    Keys 1981, with the -0.75 of torch and OpenCV.
+    """
     at, rows, found = (np.arange(wanted) + 0.5) * size / wanted - 0.5, np.arange(wanted), np.zeros((wanted, size))
     for k in range(-1, 3):
         place = np.floor(at) + k

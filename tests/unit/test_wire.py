@@ -56,7 +56,7 @@ def test_the_themes_are_those_of_the_configuration() -> None:
     assert f"light-dark({roles.PAGES['light']['background']}, {roles.PAGES['dark']['background']})" in app
     # It cannot import these before it has shown that it is loading.
     assert f'COLOURS = ("{roles.AMBER[0]}", "{roles.GREEN[0]}", "{roles.BLUE[0]}")' in app
-    assert f"[{NEWLINE_SIGNS}]" in app
+    assert f"[{NEWLINE_SIGNS}]" in CODE["frame.js"]
 
 
 def test_cividis_is_that_of_plotly() -> None:
@@ -76,7 +76,10 @@ def test_what_is_written_in_a_colour_can_be_read(light: str) -> None:
 
 def test_components_hear_what_the_browser_reports() -> None:
     told = {name for source in CODE.values() for name in re.findall(r'\b(?:send|set\w+Value)\("(\w+)"', source)}
-    heard = set(re.findall(r"on_(\w+)_change", Path(components.__file__).read_text(encoding="utf-8")))
+    source = Path(components.__file__).read_text(encoding="utf-8")
+    heard = set(re.findall(r"on_(\w+)_change", source))
+    of_several = " ".join(re.findall(r"(?:_heard\(|names = )(.*)", source))
+    heard |= set(re.findall(r'"(\w+)"', of_several))
     assert told == heard
 
 
