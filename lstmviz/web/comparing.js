@@ -105,12 +105,13 @@ function startsOf(characters, { split, opened: { reads: { newlineSign, spaceSign
 function measures({ track, share }, reading, at, by) {
   const { opened: { asked, live: { size, does } }, trace, nll, count } = reading;
   const placed = (of) => at.map((t) => (t < 0 ? NaN : of(t)));
-  const kept = () => (does.keeps === null ? null : trace.worked(track, does.keeps)); // (T, H)
-  const shares = () => (share === "keeps" ? kept() : share && trace.values(track, share));
-  const overUnits = (what, of) => {
-    const values = track === null ? null : what();
-    if (!values) return [];
-    const each = Array.from({ length: count }, (_, t) => of(values.subarray(t * size, (t + 1) * size)));
+  const overUnits = (what, of) => { // what the cell keeps, or a role; null: there is nothing of the kind
+    if (track === null || what === null) return [];
+    let all; // (T, H)
+    const each = along(reading, `${track} ${what} ${of.name}`, (t) => {
+      all ??= what === "keeps" ? trace.worked(track, does.keeps) : trace.values(track, what);
+      return of(all.subarray(t * size, (t + 1) * size));
+    });
     return placed((t) => each[t]);
   };
   const loss = () => {
@@ -125,18 +126,30 @@ function measures({ track, share }, reading, at, by) {
       return loss().map((value) => (Number.isFinite(value) ? Math.exp((sum += value) / ++known) : NaN));
     },
     probability: () => { const { probability } = answerOf(reading); return placed((t) => probability[t]); },
-    mean: () => overUnits(shares, (units) => meanOver(units, (value) => value)),
-    "below 0.1": () => overUnits(shares, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value < 0.1 : NaN))),
-    "above 0.9": () => overUnits(shares, (units) => meanOver(units, (value) => (Number.isFinite(value) ? value > 0.9 : NaN))),
-    "half-life": () => overUnits(kept, halfLife),
+    mean: () => overUnits(share, mean),
+    "below 0.1": () => overUnits(share, below),
+    "above 0.9": () => overUnits(share, above),
+    "half-life": () => overUnits(does.keeps && "keeps", halfLife),
   };
 }
 
-function meanOver(units, of) {
-  let sum = 0;
-  for (const value of units) sum += of(value);
-  return sum / units.length;
+// A value of each column that was read. They are kept: after a key only that of the new one is worked out.
+class Along extends Array {
+  keep(count) { this.length = Math.min(count, this.length); }
 }
+
+function along(reading, name, of) {
+  if (!reading.planes.has(name)) reading.planes.set(name, new Along());
+  const values = reading.planes.get(name);
+  while (values.length < reading.count) values.push(of(values.length));
+  return values;
+}
+
+// Over the units at a column, of which none may be unknown.
+const mean = (units) => units.reduce((sum, value) => sum + value, 0) / units.length;
+const below = (units) => shareOf(units, (value) => value < 0.1);
+const above = (units) => shareOf(units, (value) => value > 0.9);
+const shareOf = (units, of) => (units.every(Number.isFinite) ? units.filter(of).length / units.length : NaN);
 
 // After how many tokens like this one half of what the median unit held would be left.
 function halfLife(units) {
@@ -158,9 +171,13 @@ function withLines(chart, lines, { right }, by) {
 function differencesOf(live, readings, k) {
   const { root, track } = live.models[k], [a, b] = [readings[live.reference], readings[k]];
   if (!live.difference || root !== live.reference || track === null || a === b || a.count !== b.count) return {};
-  const most = (role) => {
+  const { size } = b.opened.live, most = (role) => {
     const [x, y] = [a, b].map(({ trace }) => trace.values(track, role));
-    return x.reduce((found, value, i) => Math.max(found, Math.abs(y[i] - value) || 0), 0); // no NaN counts
+    return Math.max(...along(b, `${track} ${role} less ${live.reference}`, (t) => {
+      let found = 0;
+      for (let i = t * size; i < (t + 1) * size; i++) found = Math.max(found, Math.abs(y[i] - x[i]) || 0); // no NaN counts
+      return found;
+    }));
   };
   const roles = ({ opened }) => opened.live.roles.map(({ role }) => role), both = roles(a).filter((role) => roles(b).includes(role));
   return Object.fromEntries(both.map((role) => [role, most(role)]));

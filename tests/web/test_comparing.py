@@ -18,8 +18,9 @@ from lstmviz.explain.kin import kinship
 from lstmviz.live import live
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading, read, read_image
+from lstmviz.ui.in_page import as_sent
 from lstmviz.ui.sources import parse, titles
-from lstmviz.wire import sized
+from lstmviz.wire import Frame, Here, side_by_side, sized
 from tests.web.conftest import open_web
 
 ALL = ["loss", "perplexity", "mean", "below 0.1", "above 0.9", "half-life"]
@@ -35,13 +36,16 @@ COMPARE = """async ({ models, steps }) => {
   const differ = (a, b, path, near) => {
     const inside = (value) => typeof value === "object" && value !== null;
     if (inside(a) && inside(b))
-      for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) differ(a[name], b[name], `${path}.${name}`, near);
+      for (const name of new Set([...Object.keys(a), ...Object.keys(b)]))
+        differ(a[name], b[name], `${path}.${name}`, near);
     else if (typeof a === "number" && typeof b === "number" ? !near(a, b) : a !== b && !(a === null && Number.isNaN(b)))
       found.push(`${path}: ${JSON.stringify(a)} ${JSON.stringify(b)}`);
   };
-  const within = (allowed) => (a, b) => Math.abs(a - b) <= allowed, relative = (a, b) => Math.abs(a - b) <= 1e-5 * Math.abs(a);
+  const within = (allowed) => (a, b) => Math.abs(a - b) <= allowed;
+  const relative = (a, b) => Math.abs(a - b) <= 1e-5 * Math.abs(a);
   const along = ({ low, high, log }) => { // what the server sends is rounded to 1e-4
-    const at = (value) => (log ? Math.log10(clamp(value, low, high)) : clamp(value, low, high)), ends = at(high) - at(low);
+    const at = (value) => (log ? Math.log10(clamp(value, low, high)) : clamp(value, low, high));
+    const ends = at(high) - at(low);
     return (a, b) => Math.abs(at(a) - at(b)) <= 1e-4 * ends + (log ? 1e-3 : 1e-4);
   };
   const readings = models.map(({ live, weights }) =>
@@ -49,7 +53,8 @@ COMPARE = """async ({ models, steps }) => {
   steps.forEach(({ live, text, image, header, parts, notes }, k) => {
     for (const reading of readings)
       image ? reading.toImage(Uint8Array.from(image.pixels), image.label) : reading.toText(text);
-    const [{ charts, ...others }, now] = compared(live, readings, header.selection), { charts: expected, ...rest } = header;
+    const { charts: expected, ...rest } = header;
+    const [{ charts, ...others }, now] = compared(live, readings, header.selection);
     const then = parts.map((part) => decode(bytes(part), new Map()));
     for (const part of then) delete part.blocks;
     differ(rest, others, `step ${k}`, within(2e-4));
@@ -204,3 +209,33 @@ def test_of_a_text_that_is_too_long_what_all_read_is_shown(page: Page, monkeypat
     monkeypatch.setattr("lstmviz.opened.MAX_TOKENS", 40)
     models = opened("shakespeare-char-rnn-128", "brackets")
     agree(page, models, [of_text(models, text) for text in ("x(" * 19, "(x" * 20, "x)" * 30, "x")])
+
+
+# What a comparison that the page makes says to the server once it was checked.
+CHECKED = """async (message) => {
+  const { default: mount } = await import("/compare.js"), said = [], place = document.createElement("div");
+  console.warn = () => {};
+  const setStateValue = (...what) => said.push(what);
+  mount({ parentElement: document.body.appendChild(place), data: new Uint8Array(message), setStateValue });
+  const { map } = place.querySelector(".map");
+  return { said, shown: map.compared.header.labels };
+}"""
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_where_a_model_answers_otherwise_than_the_server_that_answers(other: bool, browser: Browser) -> None:
+    models, text = opened("brackets/gru", "brackets/lstm"), "(x(x"
+    live_models = [each.opened for each in models]
+    view = View(**{**SHOWS, "difference": False})
+    said = live_comparison(models, SAID, kinship(live_models), 0, view)
+    read_there = [read(each, "((xx" if other and k else text) for k, each in enumerate(live_models)]
+    seen = [Compared(**vars(each), reading=reading) for each, reading in zip(models, read_there, strict=True)]  # pyright: ignore
+    unread = {"time": -1, "unit": 0, "model": 0}
+    digests = [each.checkpoint.digest for each in models]
+    here = Here(models=digests, sent=digests, box="sentence", text=text, label=None, selection=unread, checked=True)
+    drawn, sent = draw(said, view, seen, shared_axis(text, seen), unread), b"".join(map(as_sent, live_models))
+    page = open_web(browser)
+    found = page.evaluate(CHECKED, list(side_by_side(*drawn, Frame(here=here), sent)))
+    page.close()
+    assert found["shown"] == ["⏎", *text]
+    assert found["said"] == ([["failed", digests[1]]] if other else [])

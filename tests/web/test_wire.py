@@ -28,7 +28,8 @@ from tests.web.conftest import open_web
 # What is copied (`{...panel}`) is not read by that; the readout's copy of a panel is watched as well.
 READ = """async ([module, bytes, colour]) => {
   const read = new Set(), missing = new Set();
-  const free = ["address", "typed", "annotation", "absent", "differences", "rows"]; // whose keys are tokens, units, rows, roles
+  // Whose keys are tokens, units, rows, roles.
+  const free = ["address", "typed", "annotation", "absent", "differences", "rows"];
   // May be there or not.
   const ours = ["models", "difference", "subtracted", "write", "written", "head", "time", "unit", "model", "toJSON"];
   const watched = (value, path) => {
