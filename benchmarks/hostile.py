@@ -58,7 +58,7 @@ from lstmviz.data.expressions import Expression  # noqa: E402
 from lstmviz.data.images import examples  # noqa: E402
 from lstmviz.data.vocabulary import SPECIALS, Vocabulary  # noqa: E402
 from lstmviz.explain.alignment import Compared, Place, shared_axis  # noqa: E402
-from lstmviz.explain.comparison import Comparison, View, draw  # noqa: E402
+from lstmviz.explain.comparison import View, draw, live_comparison  # noqa: E402
 from lstmviz.explain.differences import differences  # noqa: E402
 from lstmviz.explain.distance import reach  # noqa: E402
 from lstmviz.explain.examples import examples_for  # noqa: E402
@@ -114,9 +114,9 @@ def show(checkpoint: Checkpoint, shown: Callable[[], None] = lambda: None) -> No
     as_parquet(trace_table(few, opened.reads))
     both = [opened, opened]
     compared = [Compared(name, name, opened, reading) for name in ("one", "two")]
-    comparison = Comparison(compared, shared_axis(text, compared), differences(both, [1.0, 2.0]), kinship(both), 0)
     view = View(Place(), "telling", ["keeps", "memory"], ["loss", "perplexity", "mean", "half-life"], "keeps", True)
-    side_by_side(*draw(comparison, view, {**seen, "model": 0}), Frame())
+    live = live_comparison(compared, differences(both, [1.0, 2.0]), kinship(both), 0, view)
+    side_by_side(*draw(live, view, compared, shared_axis(text, compared), {**seen, "model": 0}), Frame())
     as_csv(models_table({"one": opened}))
     as_csv(lines_table(text, compared, Place()))
     if checkpoint.hidden_variable:

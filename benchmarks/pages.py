@@ -7,7 +7,10 @@ page. With --out the pages are kept.
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from lstmviz.checkpoint import Checkpoint, load
 from lstmviz.home import SHIPPED
@@ -41,7 +44,7 @@ def said(models: dict[str, Checkpoint], out: Path | None) -> str:
     if out:
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{'+'.join(models).replace('/', '-')}.html").write_bytes(page)
-    weights = sum(4 * weight.numel() for each in models.values() for weight in each.weights.values())
+    weights = sum(weight.nbytes for each in models.values() for weight in each.weights.values())
     return f"{weights / 1e3:>9,.0f}{len(page) / 1e3:>9,.0f}{(len(page) - 4 / 3 * weights) / 1e3:>7,.0f}"
 
 

@@ -615,7 +615,7 @@ def live(out: tyro.conf.Positional[Path], models: tyro.conf.Positional[tuple[str
         loaded[called] = checkpoints.load(path)
     page = live_page(loaded).encode()
     write_atomically(out, page)
-    weights = 4 * sum(weight.numel() for each in loaded.values() for weight in each.weights.values())
+    weights = sum(weight.nbytes for each in loaded.values() for weight in each.weights.values())
     rest = len(page) - 4 / 3 * weights
     say(f"wrote {out}: {len(page) / 1e3:,.0f} kB: 4/3 of {weights / 1e3:,.0f} kB of weights, and {rest / 1e3:,.0f} kB")
 

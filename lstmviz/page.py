@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import product
 
 import numpy as np
 
@@ -17,13 +18,22 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.images import as_code, examples
 from lstmviz.data.vocabulary import inline
 from lstmviz.disk import sayable
+from lstmviz.explain.alignment import Entrant, Place
+from lstmviz.explain.comparison import MOST as MODELS_MOST
+from lstmviz.explain.comparison import View, live_comparison
+from lstmviz.explain.differences import differences
 from lstmviz.explain.examples import buttons_of
+from lstmviz.explain.kin import kinship
+from lstmviz.explain.measures import CHARTS, GAIN, PROBABILITY, without
+from lstmviz.explain.rows import SLOTS, USUAL
 from lstmviz.live import answers, live
 from lstmviz.opened import OpenModel, prepare
+from lstmviz.reading import TELLING
 from lstmviz.roles import PAGES
 from lstmviz.scripts import ASSETS, script, style
+from lstmviz.units import MOST
+from lstmviz.wire import LiveComparison
 
-MODELS_MOST = 6  # side by side
 GREYS_MOST = 60_000  # bytes of the test images, as base64
 THUMB = 8  # pixels of a side of those to choose from
 STYLES = {  # of what stands in a shadow of its own, as on the pages of the app
@@ -77,19 +87,22 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
         header = replace(header, examples=[told for told in header.examples if "(baseline)" not in told["look"]])
         if not np.isfinite(np.frombuffer(numbers, np.float32)).all():
             raise ValueError(f"{inline(name)} has weights that are no finite numbers; train it anew")
-        given.append({"name": name, "live": header})
+        given.append(header)
         weights.append(np.frombuffer(numbers, np.uint8).reshape(-1, 4).T.tobytes())  # their first bytes, their second …
     tests = tests_of(first) if first.side else None
-    page = {"models": given, "buttons": buttons_of(first), "tests": tests}
+    together = together_of(opened) if len(opened) > 1 else None
+    page = {"models": given, "buttons": buttons_of(first), "tests": tests, "together": together}
     data = json.dumps(page, default=vars, separators=(",", ":"), allow_nan=False).encode()
-    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("alone.js")
-    title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0]["live"].title
+    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("open.js"), script("alone-compare.js" if together else "alone-watch.js")
+    title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # fmt: skip # noqa: E501
+    used = ["pictures"] * bool(tests) + (["comparison"] if together else ["map", "readout"])
     templates = "".join(
-        f'<template id="{name}-style"><style>{style(*names)}</style></template>\n' for name, names in STYLES.items()
+        f'<template id="{name}-style"><style>{style(*STYLES[name])}</style></template>\n' for name in used
     )
-    blocks = "".join(f'<script type="text/plain" class="packed">{packed(each)}</script>\n' for each in (data, *weights))
+    blocks = scripts[-1].encode(), data, *weights
+    said = "".join(f'<script type="text/plain" class="packed">{packed(each)}</script>\n' for each in blocks)
     cards = "".join(card_of(name, each) for name, each in opened.items())
     return f"""<!doctype html>
 <html lang="en">
@@ -110,11 +123,56 @@ off here, or the file was changed after it was saved: then take a fresh copy.</p
 scripts of the app and this card into one file. Nothing in it loads from anywhere; what you type stays in the page and
 in its address.</p>
 </footer>
-{templates}{blocks}<script>{scripts[0]}</script>
+{templates}{said}<script>{scripts[0]}</script>
 <script type="module">{scripts[1]}</script>
 </body>
 </html>
 """
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several models side by side.
+
+    Args:
+        views: what is said of them, by layer, number of the reference and whether differences from it are shown, as in
+            "0 2 true"; with all rows and charts, of which the page shows some.
+        layers: of the deepest.
+        slots, charts: those that are shown at first.
+        reference: number of the model that is one at first.
+        many: whether one has so many units that not all are shown.
+    """
+
+    views: dict[str, LiveComparison]
+    layers: int
+    slots: list[str]
+    charts: list[str]
+    reference: int
+    many: bool
+
+
+def together_of(opened: Mapping[str, OpenModel]) -> Together:
+    """What no text changes of models side by side."""
+    every, names = [*opened.values()], [*opened]
+    cells = [each.checkpoint.model.cell for each in every]
+    titles = [cell if cells.count(cell) == 1 else name for name, cell in zip(names, cells, strict=True)]
+    models = [Entrant(*each) for each in zip(names, titles, every, strict=True)]
+    facts, kin = differences(every, [None] * len(every)), kinship(every)
+    charts = [chart for chart in CHARTS if chart not in (GAIN, *without(every[0]))]
+    layers = max(each.checkpoint.model.num_layers for each in every)
+    return Together(
+        views={
+            f"{layer} {reference} {f'{difference}'.lower()}": live_comparison(
+                models, facts, kin, reference, View(Place(layer), TELLING, [*SLOTS], charts, "keeps", difference)
+            )
+            for layer, reference, difference in product(range(layers), range(len(every)), (False, True))
+        },
+        layers=layers,
+        slots=[*USUAL],
+        charts=[PROBABILITY if every[0].is_asked else "loss", "mean"],
+        reference=next((k for k, group in enumerate(kin) if kin.count(group) > 1), 0),
+        many=max(each.checkpoint.model.hidden_size for each in every) > MOST,
+    )
 
 
 def _check(opened: Mapping[str, OpenModel]) -> None:

@@ -37,6 +37,7 @@ PAIR_MOST = 400  # columns of a sequence that is read and of that which is said 
 LIKELY_MOST = 64  # labels that are kept of each token
 TELLING = "telling"  # the order that shows only some units; the others show all
 ORDERS = ("similar", "index", "active")
+NOBODY = -1  # chose a time
 
 
 @dataclass(frozen=True)
@@ -431,15 +432,18 @@ class Selected:
     told: Selection | None = None
 
 
-def select(before: Selected, tokens: list[str] | list[int], told: Selection | None) -> Selection:
+def select(before: Selected, tokens: list[str] | list[int] | None, told: Selection | None) -> Selection:
     """What is selected now: the last of click, key and link wins.
 
     Args:
         before: when the page was drawn last; at first what the link says, of these tokens.
-        tokens: what is read now. Where they are others than before, a key was pressed: the token that it changed wins.
+        tokens: what is read now, None where the page alone knows that. Where they are others than before, a key was
+            pressed: the token that it changed wins.
         told: what the browser says, where something was clicked, or chosen by arrow keys; if it says so since then.
     """
     selection = told if told and told != before.told else before.selection
+    if tokens is None:
+        return selection
     time = selection.time if before.tokens in (None, tokens) else last_changed(before.tokens, tokens)
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 

@@ -323,21 +323,22 @@ class MapHeader(Header, Columns):
     resets: str
 
 
-@dataclass(frozen=True)
-class ComparedModel:
-    """One of the models that are shown side by side.
+@dataclass(frozen=True, kw_only=True)
+class LiveModel:
+    """What is said of one of several models side by side, whatever they read.
 
     Args:
         id: what the browser calls it when it answers.
         name, title: in full, and as short as tells it from the others.
         light, dark: its colour on a light and on a dark page.
-        at: the model's token at each position of the axis; −1 where none stands.
+        track: which of its tracks is shown; None where it has nothing there.
+        rows: role -> the row in which it is drawn, of those that are.
+        root: number of the model in whose order its units stand.
         kin: a number that models share whose units correspond.
-        loss: in nats, an entry a position.
-        beside: whether something is laid over it.
+        share: what the charts of a gate are of, a role or "keeps" of `Does`; None where that is no share.
+        beside: whether something is laid over its loss.
         equations, remark: of its cell.
         absent: row -> what stands there where the cell lacks the gate.
-        differences: role -> the largest difference from the reference.
     """
 
     id: str
@@ -345,33 +346,62 @@ class ComparedModel:
     title: str
     light: str
     dark: str
-    at: list[int]
+    track: int | None
+    rows: dict[str, str]
+    root: int
     kin: int
-    loss: list[float | None]
+    share: str | None
     beside: bool
     equations: str
     remark: str
     absent: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedModel(LiveModel):
+    """And what is said of what it read.
+
+    Args:
+        at: the model's token at each position of the axis; −1 where none stands.
+        loss: in nats, an entry a position.
+        differences: role -> the largest difference from the reference.
+    """
+
+    at: list[int]
+    loss: list[float | None]
     differences: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A line a model over the shared axis.
+@dataclass(frozen=True, kw_only=True)
+class LiveChart:
+    """A chart, whatever is read.
 
     Args:
-        title, unit: what it shows.
-        low, high: of its axis.
+        name: what it shows.
+        title, unit: what it is called, and what stands below, with ``{by}`` for what a position is.
+        guessed: what stands below instead where nobody knows what is right; empty where that changes nothing.
+        low, high: of its axis; where losses, perplexities or gains go further, so does that.
         log: whether the axis is logarithmic.
+    """
+
+    name: str
+    title: str
+    unit: str
+    guessed: str
+    low: float
+    high: float
+    log: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart(LiveChart):
+    """And a line a model over the shared axis.
+
+    Args:
         lines: a value a position for each model; no values where its cell has nothing of the kind.
         beside: the same of what is laid over the losses; no values where nothing is.
     """
 
-    title: str
-    unit: str
-    low: float
-    high: float
-    log: bool
     lines: list[list[float | None]]
     beside: list[float | None]
 
@@ -385,72 +415,103 @@ class Row:
     hint: str
 
 
-@dataclass(frozen=True)
-class ComparisonHeader(Columns):
-    """What is said of several models that read one sentence.
+@dataclass(frozen=True, kw_only=True)
+class LiveComparison:
+    """What is said of several models side by side, whatever they read: all that the browser needs to answer each key.
 
     Args:
+        most: tokens that are read.
         height: of the picture, in CSS pixels.
-        labels: a sign a position.
-        count: how many of them were typed.
-        unknown: whether some model reads ``<unk>`` there.
-        models: side by side; a message of a `Header` follows for each.
+        models: side by side.
         reference: number of the model that the others are compared with.
         difference: whether differences from it are shown.
         facts: rows of a label, a value a model, and whether these differ.
         same: what is the same in all.
-        note: what a person must know to read the comparison rightly.
         charts: over the maps.
         beside: the name of what is laid over their losses; empty where nothing is.
         slots: the rows of maps.
-        selection: time, unit and model.
+        order: of the units, as in `unit_order`.
+        scales: role -> the ends of its colours.
+        guides: what is said over the maps.
+        sentences: name -> what may be said of a text, with places in braces; empty where that is nothing.
     """
 
+    most: int
     height: int
-    labels: list[str]
-    count: int
-    unknown: list[bool]
-    models: list[ComparedModel]
+    models: Sequence[LiveModel]
     reference: int
     difference: bool
     facts: list[tuple[str, list[str], bool]]
     same: str
-    note: str
-    charts: list[Chart]
+    charts: Sequence[LiveChart]
     beside: str
     slots: list[Row]
+    order: str
+    scales: dict[str, tuple[float, float]]
+    guides: list[Note]
+    sentences: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonHeader(LiveComparison, Columns):
+    """And what is said of the sentence that they read.
+
+    Args:
+        labels: a sign a position.
+        count: how many of them were typed.
+        unknown: whether some model reads ``<unk>`` there.
+        models: side by side; a message of a `Header` follows for each.
+        note: what a person must know to read the comparison rightly.
+        selection: time, unit and model.
+    """
+
+    labels: list[str]
+    count: int
+    unknown: list[bool]
+    models: Sequence[ComparedModel]
+    note: str
+    charts: Sequence[Chart]
     selection: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Here:
-    """What the server says of a view that the page makes itself, with a model that it holds (`lstmviz.live`).
+    """What the server says of a view that the page makes itself, with models that it holds (`lstmviz.live`).
 
     Args:
-        model: its digest.
-        sent: whether it follows, with its weights.
+        models: their digests.
+        sent: those that follow, with their weights.
         box: the key of the box whose text is read; empty where an image is.
-        text: what is in it, as far as the server has heard; of an image the pixels, as `as_code` writes them.
+        text: what is in it, as far as the server has heard; of an image the pixels, two hexadecimal digits each.
         label: number of what an image shows; None where nobody knows.
-        layers, roles, order: as in `payload`.
-        selection: time, negative while nobody chose one, unit and layer.
-        written: the text that the model has written on, and the time of the first token that is its own.
-        write: asks the model to write on: how much and how, with a number, which is another one for every time.
-        checked: whether what the server makes of the text follows, a message of a `MapHeader`.
+        selection: time, negative while nobody chose one, unit and layer or model.
+        checked: whether what the server makes of the text follows: a message of a `MapHeader`, or one a model.
     """
 
-    model: str
-    sent: bool
+    models: list[str]
+    sent: list[str]
     box: str
     text: str
     label: int | None
+    selection: dict[str, int]
+    checked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapHere(Here):
+    """And of a gate map.
+
+    Args:
+        layers, roles, order: as in `payload`.
+        written: the text that the model has written on, and the time of the first token that is its own.
+        write: asks the model to write on: how much and how, with a number, which is another one for every time.
+    """
+
     layers: list[int]
     roles: list[str]
     order: str
-    selection: dict[str, int]
     written: tuple[str, int] | None
     write: dict[str, float] | None
-    checked: bool
 
 
 @dataclass(frozen=True)
@@ -505,10 +566,15 @@ def framed(frame: Frame, message: bytes) -> bytes:
     return sized(frame) + message
 
 
-def side_by_side(header: ComparisonHeader | None, parts: Sequence[bytes], frame: Frame) -> bytes:
-    """What the comparison reads: its header with what the frame says, and a message a model, after its length."""
-    text = sized(header or frame, notes=frame.notes, address=frame.address)
-    return text + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
+def side_by_side(header: LiveComparison, parts: Sequence[bytes], frame: Frame, models: bytes = b"") -> bytes:
+    """What the comparison reads: its header with what the frame says, and a message a model, after its length.
+
+    Args:
+        header: a `ComparisonHeader`, but where nothing was read, or the page reads itself.
+        models: what `Here` says that follows.
+    """
+    text = sized(header, notes=frame.notes, address=frame.address, here=frame.here)
+    return text + models + b"".join(piece for part in parts for piece in (struct.pack("<I", len(part)), part))
 
 
 def quantize(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 from unicodedata import normalize
@@ -33,21 +33,20 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Compared:
+class Entrant:
     """One of the models.
 
     Args:
         name: in the menu.
         title: as short a name as tells it from the others.
-        opened, reading: the model, and the sentence as it read it.
+        opened: the model.
         beside: an n-gram of its vocabulary, which is laid over its loss.
     """
 
     name: str
     title: str
     opened: OpenModel
-    reading: Reading
-    beside: NGram | None = None
+    beside: NGram | None = field(default=None, kw_only=True)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -56,6 +55,13 @@ class Compared:
     def track(self, place: Place) -> int | None:
         """The number of its track; None where it has none."""
         return self.opened.track(*place)
+
+
+@dataclass(frozen=True)
+class Compared(Entrant):
+    """And the sentence as it read it."""
+
+    reading: Reading
 
     @cached_property
     def beside_nll(self) -> np.ndarray | None:

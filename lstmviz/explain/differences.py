@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,12 +60,12 @@ USUAL = {  # need no word
 }
 
 
-def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
+def differences(models: Sequence[OpenModel], speeds: Sequence[float | None]) -> Differences:
     """What differs between models, and what is the same in all.
 
     Args:
         models: two or more.
-        speeds: tokens a second of each, as ``speed`` measures them.
+        speeds: tokens a second of each, as ``speed`` measures them; None where that is not to be said.
     """
     table: dict[str, list[str | None]] = {}
     for model, fast in zip(models, speeds, strict=True):
@@ -97,7 +98,7 @@ def differences(models: list[OpenModel], speeds: list[float]) -> Differences:
             "adaptive softmax": "yes" if config.adaptive_softmax else "no",
             "forget bias": "as drawn" if config.forget_bias is None else f"{config.forget_bias:g}",
             "chrono": "no" if config.chrono is None else f"{config.chrono}",
-            "reads here": f"{fast:,.0f} {model.task.column}s/s",
+            "reads here": None if fast is None else f"{fast:,.0f} {model.task.column}s/s",
         }.items():
             table.setdefault(label, []).append(value)
     if len(set(table["cell"])) == len(models):

@@ -18,10 +18,8 @@ def sentences(opened: OpenModel) -> dict[str, str]:
         return {"image": image_of(opened, "{label}"), "strange": strange}
     noun = "characters" if opened.reads.level == "char" else "words"
     other = "press a token" if is_grammar(opened) else "pick an example"
-    little, does_not = (
-        "its perplexity tells little of the others",
-        f"The model does not know {{unknown}} of these {noun}",
-    )
+    does_not = f"The model does not know {{unknown}} of these {noun}"
+    little = "its perplexity tells little of the others"
     same = "to it each is the same <unk>, marked by a dashed underline"
     return {
         "nothing": f"There is nothing to read yet. Type above, or {other}, and a column appears for every token.",
@@ -33,6 +31,13 @@ def sentences(opened: OpenModel) -> dict[str, str]:
         "not_finite": NOT_FINITE,
         "nothing_follows": NOTHING_FOLLOWS,
     }
+
+
+def filled(sentence: str, **places: str) -> str:
+    """A sentence with what stands in its places; other braces, which a label may have, stay."""
+    for name, what in places.items():
+        sentence = sentence.replace(f"{{{name}}}", what)
+    return sentence
 
 
 def guided(opened: OpenModel, text: str) -> list[Note]:
@@ -50,7 +55,7 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if reading.dropped:
         count = reading.count + reading.dropped
         told = said["longer" if len(text) == LONGEST else "dropped"]
-        notes.append(("warning", told.format(count=f"{count:,}", read=f"{reading.count:,}")))
+        notes.append(("warning", filled(told, count=f"{count:,}", read=f"{reading.count:,}")))
     # A grammar's sentence is read after the end of another, and one that a label begins after <sos>.
     typed = reading.ids[1:] if opened.context or opened.labels else reading.ids
     typed = typed[: reading.count]
@@ -58,9 +63,9 @@ def notes_on(opened: OpenModel, text: str, reading: Reading | None) -> list[Note
     if typed and unknown == len(typed):
         notes.append(("warning", said["all_unknown"]))
     elif unknown and reading.said:
-        notes.append(("warning", said["some_unknown"].format(unknown=unknown)))
+        notes.append(("warning", filled(said["some_unknown"], unknown=f"{unknown}")))
     elif mostly_unknown(opened, reading):
-        notes.append(("warning", said["mostly_unknown"].format(unknown=unknown)))
+        notes.append(("warning", filled(said["mostly_unknown"], unknown=f"{unknown}")))
     if told := how_it_said(reading):
         notes.append(("note", told))
     return notes
@@ -70,5 +75,5 @@ def notes_on_image(opened: OpenModel, shows: str | None) -> list[Note]:
     """What there is to say of an image; ``shows`` is the label of what it shows, where that is known."""
     notes: list[Note] = [("note", guide_to(opened))]
     if shows is not None and shows not in opened.checkpoint.vocabulary.ids:
-        notes.append(("warning", sentences(opened)["strange"].format(label=shows)))
+        notes.append(("warning", filled(sentences(opened)["strange"], label=shows)))
     return notes

@@ -9,25 +9,25 @@ import streamlit as st
 
 from lstmviz.baselines import NGram
 from lstmviz.charts import lines_figure
-from lstmviz.explain.alignment import Axis, Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.alignment import Axis, Entrant, Place, shared_axis
+from lstmviz.explain.comparison import View, draw, live_comparison, notes_on
 from lstmviz.explain.differences import Differences, differences, speed
 from lstmviz.explain.distance import reach
-from lstmviz.explain.examples import GUIDES, SIDE_BY_SIDE
 from lstmviz.explain.kin import kinship
-from lstmviz.opened import OpenModel, tokens_at_most
-from lstmviz.reading import Selected, Selection, read, read_image, select, telling_unit
+from lstmviz.opened import OpenModel
+from lstmviz.reading import NOBODY, Selected, Selection, read, read_image, select, telling_unit
 from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
-from lstmviz.ui.compare_bar import compare_bar, side_by_side
+from lstmviz.ui.compare_bar import compare_bar, entrants, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, keep_text, kept_as, type_sentence
+from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import BEGUN, SENTENCE, Compare, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.ui.trees import read_typed
-from lstmviz.wire import Frame, Note
+from lstmviz.wire import Frame, Here, LiveComparison
 
 
 def page() -> None:
@@ -56,56 +56,75 @@ def compare(
     opened: dict[Address, OpenModel], beside: dict[Address, NGram], view: View, facts: Differences, kin: list[int]
 ) -> None:
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
-    memory, kept = session(Compare), readings()
-    first, names = next(iter(opened.values())), [*map(str, opened)]
-    most = tokens_at_most(sum(each.width for each in opened.values()))
+    memory, kept, said = session(Compare), readings(), report("comparison")
+    heard(said)
+    first, models, every = next(iter(opened.values())), entrants(opened, beside), {f"{a}": o for a, o in opened.items()}
+    live = live_comparison(models, facts, kin, refer([*every], kin, said.pinned), view)
+    here = not beside and all(map(answers_here, opened.values()))
     with st.container(key="compare"):
-        pairs = zip(names, opened.values(), strict=True)
+        label, link = None, no_image()
         if first.side:
-            chosen, text = choose_image(first), ""
-            kept.compare = {name: read_image(each, chosen.image, chosen.label(each)) for name, each in pairs}
-            said_of, link = chosen.notes(first), {SENTENCE.key: None, **chosen.address}
+            chosen = choose_image(first)
+            text, label = chosen.image.tobytes().hex(), chosen.label(first)
+            here = here and all(chosen.label(each) == label for each in opened.values())
+            kept.read_all = lambda: {n: read_image(each, chosen.image, chosen.label(each)) for n, each in every.items()}
+            said_of = [note for note in chosen.notes(first) if note[0] == "warning"]  # its guide is that of all
+            link = {SENTENCE.key: None, **chosen.address}
         elif first.reads_trees:
-            text, link = type_sentence(first, SENTENCE), no_image()
-            kept.compare, said_of = read_typed(dict(pairs), text, kept.compare, most)
+            text = type_sentence(first, SENTENCE)
+            found, said_of = read_typed(every, text, kept.compare, live.most)
+            kept.read_all = lambda: found
         else:
             begun, said_of = choose_label(first, BEGUN) if first.labels else ("", [])
-            text = type_sentence(first, SENTENCE)
-            kept.compare = {
-                name: read(each, text, kept.compare.get(name), most, each.labels.index(begun) if begun else 0)
-                for name, each in pairs
+            text = type_sentence(first, SENTENCE, rests=here)
+            kept.read_all = lambda: {
+                n: read(each, text, kept.compare.get(n), live.most, each.labels.index(begun) if begun else 0)
+                for n, each in every.items()
             }
-            link = no_image()
-        compared = side_by_side(opened, kept.compare, beside)
-        if len(compared) < len(opened):
-            nothing = "There is nothing to read yet. Type above, and every model answers each key."
-            comparison(None, [], Frame(said_of or [("info", nothing)]), key="comparison")
+        link["reference"] = memory.reference if memory.reference in every else None
+        if here:
+            draw_here(opened, models, live, view, text, label, Frame(said_of, address=link))
             return
-        said, axis = report("comparison"), shared_axis(text, compared)
-        selection = selection_in(axis, compared, view.place, said.selection)
-        memory.selected, memory.among = Selected(selection, axis.labels, said.selection), names
-        shown = Comparison(compared, axis, facts, kin, refer(names, kin, said.pinned))
-        address = {
-            **link,
-            **selection.linked(axis.first_look),
-            "of": names[selection.of] if selection.of else None,
-            "reference": memory.reference if memory.reference in names else None,
-        }
-        header, parts = draw(shown, view, selection.said("model"), said.held)
-        comparison(header, parts, Frame([*said_of, *notes_on(compared)], address=address), key="comparison")
+        kept.compare = kept.read_all()
+        compared = side_by_side(models, kept.compare)
+        if len(compared) < len(models):
+            comparison(live, [], Frame(said_of or [("info", live.sentences["nothing"])]), key="comparison")
+            return
+        axis = shared_axis(text, compared)
+        selection = selection_in(models, view.place, said.selection, axis)
+        link |= selection.linked(axis.first_look) | {"of": models[selection.of].name if selection.of else None}
+        header, parts = draw(live, view, compared, axis, selection.said("model"), said.held)
+        comparison(header, parts, Frame([*said_of, *notes_on(live, compared)], address=link), key="comparison")
 
 
-def notes_on(compared: list[Compared]) -> list[Note]:
-    """What to look for when several models read generated text, and whether all of it is shown."""
-    corpora = {model.checkpoint.train.corpus for model in compared}
-    notes: list[Note] = [("look", SIDE_BY_SIDE[name]) for name in corpora if len(corpora) == 1 and name in SIDE_BY_SIDE]
-    if guide := GUIDES.get(compared[0].opened.task.name):
-        notes.insert(0, ("note", guide))
-    cut = max((model.reading for model in compared), key=lambda reading: reading.dropped)
-    if cut.dropped:
-        shown = f"the first {cut.count:,} are shown"
-        notes.append(("warning", f"The text is too long by {cut.dropped:,} tokens for these models; {shown}."))
-    return notes
+def draw_here(
+    opened: dict[Address, OpenModel],
+    models: list[Entrant],
+    live: LiveComparison,
+    view: View,
+    text: str,
+    label: int | None,
+    frame: Frame,
+) -> None:
+    """The comparison that the page makes itself."""
+    said, every, header, parts = report("comparison"), [*opened.values()], live, []
+    sent = models_for_page({str(address): each for address, each in opened.items()})
+    selection = selection_in(models, view.place, said.selection).said("model")
+    checked = to_be_checked(said, every)
+    if checked:
+        compared = side_by_side(models, readings().read_all())
+        if checked := len(compared) == len(models):
+            header, parts = draw(live, view, compared, shared_axis(text, compared), selection)
+    here = Here(
+        models=[each.checkpoint.digest for each in every],
+        sent=[*sent],
+        box="" if every[0].side else SENTENCE.key,
+        text=text,
+        label=label,
+        selection=selection,
+        checked=checked,
+    )
+    comparison(header, parts, replace(frame, here=here), b"".join(sent.values()), key="comparison")
 
 
 @st.fragment
@@ -177,21 +196,27 @@ def refer(names: list[str], kin: list[int], pinned: str | None) -> int:
     return next((k for k, group in enumerate(kin) if kin.count(group) > 1), 0)
 
 
-def selection_in(axis: Axis, compared: list[Compared], place: Place, told: Selection | None) -> Selection:
-    """The selected position, unit and model: the last key's, until somebody chooses another."""
-    memory, names = session(Compare), [model.name for model in compared]
+def selection_in(models: list[Entrant], place: Place, told: Selection | None, axis: Axis | None = None) -> Selection:
+    """The selected position, unit and model: the last key's, until somebody chooses another.
+
+    Args:
+        axis: where the server makes it; where the page does the time is `NOBODY` until somebody chooses one.
+    """
+    memory, names, labels = session(Compare), [model.name for model in models], axis and axis.labels
     if memory.selected:
         before, name = memory.selected, memory.among[memory.selected.selection.of]
     else:
-        first = telling_unit(compared[0].opened, compared[0].track(place) or 0)
-        time = axis.first_look if memory.time is None else memory.time
-        unit = first if memory.unit is None else memory.unit
-        before, name = Selected(Selection(time, unit), axis.labels, told), memory.of
+        first, look = telling_unit(models[0].opened, models[0].track(place) or 0), axis.first_look if axis else NOBODY
+        time = look if memory.time is None else memory.time
+        before = Selected(Selection(time, first if memory.unit is None else memory.unit), labels, told)
+        name = memory.of
     number = names.index(name) if name in names else 0  # where the models are others now
     before = replace(before, selection=replace(before.selection, of=number))
-    selection = select(before, axis.labels, told)
+    selection = select(before, labels, told)
     selection = replace(selection, of=min(selection.of, len(names) - 1))
-    return selection.within(compared[selection.of].checkpoint.model.hidden_size)
+    selection = selection.within(models[selection.of].checkpoint.model.hidden_size)
+    memory.selected, memory.among = Selected(selection, labels, told), names
+    return selection
 
 
 page()

@@ -16,6 +16,7 @@ from lstmviz.explain.notes import guided, notes_on
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
 from lstmviz.opened import OpenModel
 from lstmviz.reading import (
+    NOBODY,
     Reading,
     Selected,
     Selection,
@@ -28,7 +29,7 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
-from lstmviz.ui.in_page import answers_here, heard, model_for_page, to_be_checked
+from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
@@ -36,9 +37,8 @@ from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Watch, read
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
-from lstmviz.wire import Frame, Here, Note, payload
+from lstmviz.wire import Frame, MapHere, Note, payload
 
-NOBODY = -1  # chose a time
 NO_BREAK = "\u2011"  # a hyphen at which no line ends
 
 
@@ -191,10 +191,11 @@ def draw_here(
     selection = selection_here(opened, shown["layers"], said.selection)
     if said.written:
         memory.written = said.written
-    checked = to_be_checked(said, opened)
-    here = Here(
-        model=opened.checkpoint.digest,
-        sent=bool(model := model_for_page(opened, f"{address}")),
+    checked = to_be_checked(said, [opened])
+    sent = models_for_page({f"{address}": opened})
+    here = MapHere(
+        models=[opened.checkpoint.digest],
+        sent=[*sent],
         box="" if opened.side else TEXT.key,
         text=text,
         label=label,
@@ -204,7 +205,7 @@ def draw_here(
         write=memory.write,
         checked=checked,
     )
-    message = model
+    message = b"".join(sent.values())
     if checked and (reading := readings().read()):
         message += payload(opened, reading, **shown, selection=selection.said("layer"), name=f"{address}")
     gate_map(message, Frame(notes, address=link, here=here), key="map")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lstmviz.baselines import NGram
-from lstmviz.explain.alignment import Compared, Place
+from lstmviz.explain.alignment import Compared, Entrant, Place
 from lstmviz.explain.comparison import View
 from lstmviz.explain.measures import CHARTS, DEPENDS, GAIN, PROBABILITY, without
 from lstmviz.explain.rows import SLOTS, USUAL
@@ -114,7 +114,7 @@ def chart_controls(opened: OpenModel) -> tuple[list[str], str]:
 def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGram], place: Place) -> None:
     """The tables of what is compared; made only when asked for."""
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
-    compared, text = side_by_side(opened, readings().compare, beside), SENTENCE.value() or ""
+    compared, text = side_by_side(entrants(opened, beside), readings().read_all()), SENTENCE.value() or ""
     models = {str(address): each for address, each in opened.items()}
     offer("models (Markdown)", "models.md", lambda: markdown(models_table(models)))
     offer("models (CSV)", "models.csv", lambda: as_csv(models_table(models)))
@@ -123,13 +123,15 @@ def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGra
         offer("every value (Parquet)", "traces.parquet", lambda: as_parquet(values_table(compared)))
 
 
-def side_by_side(
-    opened: dict[Address, OpenModel], readings: dict[str, Reading | None], beside: dict[Address, NGram]
-) -> list[Compared]:
-    """Those of the models that have read something, and what is laid over their losses."""
+def entrants(opened: dict[Address, OpenModel], beside: dict[Address, NGram]) -> list[Entrant]:
+    """The models by name, and what is laid over their losses."""
     names = titles([(address, each.checkpoint.model.cell) for address, each in opened.items()])
     return [
-        Compared(str(address), title, each, reading, beside.get(address))
+        Entrant(str(address), title, each, beside=beside.get(address))
         for title, (address, each) in zip(names, opened.items(), strict=True)
-        if (reading := readings.get(str(address)))
     ]
+
+
+def side_by_side(models: list[Entrant], readings: dict[str, Reading | None]) -> list[Compared]:
+    """Those of the models that have read something."""
+    return [Compared(**vars(each), reading=reading) for each in models if (reading := readings.get(each.name))]

@@ -18,7 +18,7 @@ from typing import Any
 from streamlit.components import v2 as components
 
 from lstmviz.scripts import script, style
-from lstmviz.wire import ComparisonHeader, Frame, framed, side_by_side
+from lstmviz.wire import Frame, LiveComparison, framed, side_by_side
 
 # Inline, and read once: Streamlit serves files only for components of an installed distribution.
 _gate_map = components.component("lstmviz_gate_map", js=script("map.js"), css=style("map.css", "present.css"))
@@ -42,32 +42,27 @@ def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
     Returns:
         What `session.report` reads; each None until reported.
     """
-    heard = {
-        f"on_{name}_change": lambda: None for name in ("selection", "held", "lacks", "unchecked", "failed", "written")
-    }
-    return _gate_map(data=framed(frame, payload), key=key, **heard)  # pyright: ignore[reportArgumentType]
+    return _gate_map(data=framed(frame, payload), key=key, **_heard("written"))
 
 
-def comparison(header: ComparisonHeader | None, parts: list[bytes], frame: Frame, *, key: str) -> Any:
+def _heard(*more: str) -> dict[str, Any]:
+    """What a picture that models make in the page may say."""
+    names = "selection", "held", "lacks", "unchecked", "failed", *more
+    return {f"on_{name}_change": lambda: None for name in names}
+
+
+def comparison(header: LiveComparison, parts: list[bytes], frame: Frame, models: bytes = b"", *, key: str) -> Any:
     """Show several models side by side.
 
     Args:
-        header: of all of them together; ``models`` has one entry a part. None where there is nothing to draw.
-        parts: from `pack`, one a model.
+        header, parts, models: see `side_by_side`.
         frame: what is said over them.
         key: the component's identity.
 
     Returns:
-        Has ``selection``: ``{"time": int, "unit": int, "model": int}`` as last chosen in the browser, ``held`` as in
-        `gate_map`, and ``pinned``: the ``id`` of the model that was made the reference; each None until reported.
+        What `session.report` reads; each None until reported.
     """
-    return _comparison(
-        data=side_by_side(header, parts, frame),
-        key=key,
-        on_selection_change=lambda: None,
-        on_held_change=lambda: None,
-        on_pinned_change=lambda: None,
-    )
+    return _comparison(data=side_by_side(header, parts, frame, models), key=key, **_heard("pinned"))
 
 
 def pictures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 
 from lstmviz.live import answers, live
 from lstmviz.opened import OpenModel
@@ -28,20 +29,27 @@ def heard(said: Report) -> None:
         memory.sent.discard(said.lacks[0])
 
 
-def to_be_checked(said: Report, opened: OpenModel) -> bool:
+def to_be_checked(said: Report, models: Sequence[OpenModel]) -> bool:
     """Whether the page should now see what the server makes of a text: once for each model."""
-    memory, digest = session(InPage), opened.checkpoint.digest
-    if said.unchecked != digest or digest in memory.checked:
+    memory, digests = session(InPage), [each.checkpoint.digest for each in models]
+    if [*said.unchecked] != digests or memory.checked.issuperset(digests):
         return False
-    memory.checked.add(digest)
+    memory.checked.update(digests)
     return True
 
 
-def model_for_page(opened: OpenModel, name: str) -> bytes:
-    """The model as a page takes it; nothing where it was sent already."""
-    memory, digest = session(InPage), opened.checkpoint.digest
-    if digest in memory.sent:
-        return b""
-    memory.sent.add(digest)
+def models_for_page(models: Mapping[str, OpenModel]) -> dict[str, bytes]:
+    """Those of the models by their names that the page was not sent yet, by their digests, as it takes them."""
+    memory, found = session(InPage), {}
+    for name, opened in models.items():
+        digest = opened.checkpoint.digest
+        if digest not in memory.sent:
+            memory.sent.add(digest)
+            found[digest] = as_sent(opened, name)
+    return found
+
+
+def as_sent(opened: OpenModel, name: str = "") -> bytes:
+    """A model as the page takes it: its header, and its weights after their length."""
     header, weights = live(opened, name)
     return sized(header) + struct.pack("<I", len(weights)) + weights

@@ -219,12 +219,14 @@ class Readings:
     Args:
         watch: on Watch, where the server answers.
         read: reads there what is to be read now, where somebody needs that.
-        compare: on Compare, by the address of the model.
+        compare: on Compare, by the address of the model, where the server answers.
+        read_all: reads there what is to be read now, where somebody needs that.
     """
 
     watch: Reading | None = None
     read: Callable[[], Reading | None] = lambda: None
     compare: dict[str, Reading | None] = field(default_factory=dict)
+    read_all: Callable[[], dict[str, Reading | None]] = dict
 
 
 def give_back_at_once() -> None:
@@ -236,7 +238,7 @@ def give_back_at_once() -> None:
 def _let_go(kept: WeakSet[Readings]) -> None:
     """Forget them, and let the system have the memory, which glibc keeps for the thread that took it."""
     for each in kept:
-        each.watch, each.read, each.compare = None, lambda: None, {}
+        each.watch, each.read, each.compare, each.read_all = None, lambda: None, {}, dict
     if hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)  # pyright: ignore[reportOptionalMemberAccess]
 
@@ -311,7 +313,7 @@ class Report:
         moved: of a slider: where to.
         picture: of the place to draw: what was chosen or drawn.
         lacks: of a view that the page makes itself: the digest of a model that it does not hold, and when it said so.
-        unchecked: the digest of a model of whose answers it has seen none of the server's.
+        unchecked: the digests of the models, where it has seen nothing yet of what the server makes of a text.
         failed: the digest of one that answered otherwise than the server.
         written: the text that a model has written on there, and the time of the first token that is its own.
     """
@@ -322,7 +324,7 @@ class Report:
     moved: int | None = None
     picture: Picture | None = None
     lacks: tuple[str, float] | None = None
-    unchecked: str | None = None
+    unchecked: tuple[str, ...] = ()
     failed: str | None = None
     written: tuple[str, int] | None = None
 
@@ -344,7 +346,7 @@ def report(key: str) -> Report:
         said.get("moved"),
         picture,
         lacks,
-        said.get("unchecked"),
+        tuple(said.get("unchecked") or ()),
         said.get("failed"),
         written,
     )

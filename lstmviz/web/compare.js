@@ -12,9 +12,10 @@ import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton } from "./present.js";
 import { Selection, step, ZOOMS } from "./select.js";
 import { painted, unpainted } from "./shared.js";
-import { hold, teller, whenGone, whileHere } from "./streamlit.js";
+import { hold, whenGone, whileHere } from "./streamlit.js";
+import { messagesOf, Together } from "./together.js";
 import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
-import { decode, headed, meanOf, valueOf } from "./wire.js";
+import { decode, meanOf, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, shortLabel, signed } from "./words.js";
 
 const FACTS = 3; // rows of what differs, until more are asked for
@@ -59,8 +60,7 @@ function difference(panel, other) {
 
 class Comparison {
   constructor(root) {
-    this.here = whileHere();
-    this.teller = teller();
+    this.address = whileHere()(tell);
     this.held = new Map(); // blocks of values by name
     this.reported = null; // what the server was told last
     this.selection = new Selection((at) => { // {time, unit, model}
@@ -100,26 +100,29 @@ class Comparison {
     this.listen();
   }
 
-  // A header, and a gate map's message a model. Without a text there are none, and the place waits.
-  receive(bytes, setStateValue) {
-    const send = this.teller(setStateValue);
-    let [header, offset] = headed(bytes);
-    writeNotes(this.notes, header.notes);
-    this.here(tell)(header.address);
-    this.box.classList.toggle("empty", !header.models);
-    if (!header.models) return this.clear();
-    const sizes = new DataView(bytes.buffer, bytes.byteOffset);
-    const parts = header.models.map(() => {
-      const size = sizes.getUint32(offset, true), part = bytes.subarray(offset + 4, offset + 4 + size);
-      offset += 4 + size;
-      return decode(part, this.held);
-    });
-    if (parts.every(Boolean)) this.update(header, parts, send);
+  // A header of the server's, and a gate map's message a model; without a text there are none, and the place waits.
+  receive(header, message, send) {
+    this.address(header.address);
+    if (!header.labels) {
+      this.selection.forget();
+      return this.show(header, null, send);
+    }
+    const parts = messagesOf(header, message).map((part) => decode(part, this.held)), before = this.compared?.words.labels;
+    this.selection.hear(header.selection, header.labels.length - 1, before && before.length - 1);
+    if (parts.every(Boolean)) this.show(header, parts, send);
+    else writeNotes(this.notes, header.notes);
     hold(this, parts, send);
   }
 
+  // The comparison, with the data of each model as `decode` gives it; null where nothing was read.
+  show(header, parts, send) {
+    writeNotes(this.notes, header.notes);
+    this.box.classList.toggle("empty", !parts);
+    if (parts) this.update(header, parts, send);
+    else this.clear();
+  }
+
   clear() {
-    this.selection.forget();
     this.compared = this.view = null;
     painted(0, 0);
   }
@@ -130,11 +133,10 @@ class Comparison {
     if (header.difference) subtract(models, models[header.reference]);
     const { level, unknown, image, headline, parents } = header, words = { labels, level, unknown, image, headline, parents };
     Object.assign(this, { compared: { header, words, models }, send, theme: readTheme(this.box) });
-    this.selection.hear(header.selection, last, before && before.length - 1);
     const { time, model } = this.selection.at;
-    this.selection.keep({ time: clamp(time, 0, last), model: clamp(model, 0, models.length - 1) });
+    this.selection.keep({ time: time < 0 ? last : Math.min(time, last), model: clamp(model, 0, models.length - 1) });
     const changed = before ? labels.findIndex((label, t) => label !== before[t]) : -1;
-    this.leave();
+    if (changed >= 0 || before?.length !== labels.length) this.leave();
     this.arrange(changed < 0 ? this.selection.at.time : changed);
     painted(last + 1, this.cost);
   }
@@ -388,14 +390,14 @@ class Comparison {
   }
 }
 
-const comparisons = new WeakMap(); // one a mount
+const hosts = new WeakMap(); // one a mount
 
 export default function comparison({ parentElement, data, setStateValue }) {
-  if (!comparisons.has(parentElement)) comparisons.set(parentElement, new Comparison(parentElement));
-  if (data) comparisons.get(parentElement).receive(data, setStateValue);
+  if (!hosts.has(parentElement)) hosts.set(parentElement, new Together(new Comparison(parentElement)));
+  if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => {
-    comparisons.get(parentElement)?.unfollow();
-    comparisons.delete(parentElement);
+    hosts.get(parentElement)?.end();
+    hosts.delete(parentElement);
     unpainted();
   });
 }

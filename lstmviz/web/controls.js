@@ -62,10 +62,10 @@ export function choice(name, values, chosen, act) {
   return element;
 }
 
-// Some of several gates and states, at least one.
-export function switches(roles, chosen, act) {
-  const boxes = roles.map(({ role, label, meaning }) => {
-    const input = Object.assign(make("input", ""), { type: "checkbox", value: role, checked: chosen.includes(role) });
+// Some of several things, at least one; each has a value, a label and a meaning.
+export function switches(things, chosen, act) {
+  const boxes = things.map(({ value, label, meaning }) => {
+    const input = Object.assign(make("input", ""), { type: "checkbox", value, checked: chosen.includes(value) });
     input.addEventListener("change", () => {
       const now = boxes.filter(({ firstChild }) => firstChild.checked);
       if (now.length) act(now.map(({ firstChild }) => firstChild.value));

@@ -1,5 +1,5 @@
-// A model that answers in the page: it hears every key in the sentence box, and every stroke of a drawing, and draws the map
-// of it at once. The server says which model it is and how it is shown, and hears of the text once the keys rest.
+// Models that answer in the page: they hear every key in the sentence box, and every stroke of a drawing, and what they make of
+// it is drawn at once. The server says which they are and how they are shown, and hears of the text once the keys rest.
 
 import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
@@ -110,17 +110,18 @@ export class Here {
     this.writing = null;
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.reading = this.shows = null;
+    this.view = this.readings = this.shows = null;
   }
 
   // A message of the server: its frame, and what follows.
   hear(frame, bytes, send) {
-    const { here } = frame, first = here.model !== this.view?.model;
+    const { here } = frame, first = `${here.models}` !== `${this.view?.models}`;
     let at = 0;
-    if (here.sent) at = keepModel(here.model, bytes);
-    if (!heldModels().has(here.model)) return send("lacks", [here.model, performance.now()]);
+    for (const digest of here.sent) at += keepModel(digest, bytes.subarray(at));
+    const lacked = here.models.find((digest) => !heldModels().has(digest));
+    if (lacked) return send("lacks", [lacked, performance.now()]);
     if (first) {
-      Object.assign(this, { typed: new Typed(), reading: new Reading(heldModels().get(here.model)), checked: false, drew: false, wanted: null, written: null, problem: null });
+      Object.assign(this, { typed: new Typed(), readings: this.begin(frame), checked: false, drew: false, wanted: null, written: null, problem: null });
       this.map.selection.forget();
     }
     Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
@@ -155,50 +156,75 @@ export class Here {
   // Read on for a part of this frame, draw, and go on in the next.
   show() {
     cancelAnimationFrame(this.next);
-    const { map, view, reading, frame } = this, before = reading.ids, done = readOn(reading, view, this.typed.text, performance.now() + SLICE);
-    const last = reading.ids.length - 1;
-    if (map.selection.at.time >= reading.count) this.wanted ??= map.selection.at.time; // which is not read yet
-    if (this.drew && view.box && before !== reading.ids) this.wanted = lastChanged(before, reading.ids);
+    const { view, readings, typed: { text }, tokens: before, map: { selection } } = this, slice = SLICE / readings.length;
+    const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
+    const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
+    if (selection.at.time >= count) this.wanted ??= selection.at.time; // which is not read yet
+    if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens);
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
-    if (this.wanted !== null && reading.count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
-      map.selection.keep({ time: this.wanted });
+    if (this.wanted !== null && count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
+      selection.keep({ time: this.wanted });
       this.wanted = null;
     }
-    const newest = map.selection.at.time < 0; // while nobody chose one
-    const data = drawn(reading, { ...view, selection: map.selection.at, written: this.written });
-    this.drew = Boolean(data);
-    const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
-    map.link.hidden = false;
-    map.show({ ...frame, notes }, data, this.send);
-    if (newest && !done) map.selection.keep({ time: -1 });
+    const newest = selection.at.time < 0; // while nobody chose one
+    this.draw();
+    this.drew = count > 0;
+    if (newest && !done) selection.keep({ time: -1 });
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }
 
   // The keys rest: the address says what is selected, and the server may look whether the page reckons right.
   rested() {
-    const { map, reading, frame } = this, { at } = map.selection;
-    if (!map.data || !at) return;
-    map.address({ ...frame.address, ...linked(at, reading.count - 1) });
+    const { map, frame, view, count, readings } = this, { at } = map.selection;
+    if (!this.drew || !at) return;
+    map.address({ ...frame.address, ...this.linked(at, count - 1) });
     if (loading()) return this.later();
-    if (!this.checked && reading.count < CHECKED_MOST) this.send("unchecked", this.view.model);
+    if (!this.checked && readings.every((reading) => reading.count < CHECKED_MOST)) this.send("unchecked", view.models);
   }
 
   // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
   check(bytes) {
-    const { view, send } = this, there = decode(bytes, new Map()), reading = new Reading(heldModels().get(view.model));
-    readOn(reading, view, given(view));
-    const far = apart(drawn(reading, { ...view, selection: there.selection }), there);
+    const { view, send, frame } = this, readings = this.begin(frame);
+    for (const reading of readings) readOn(reading, view, given(view));
     this.checked = true;
-    if (far <= FAR) return;
-    console.warn(`lstmviz: this page and the server differ by ${far} for the model ${view.model}; the server answers`);
-    send("failed", view.model);
+    this.pairs(readings, bytes).forEach(([here, there], k) => {
+      const far = apart(here, there), digest = view.models[k];
+      if (far <= FAR) return;
+      console.warn(`lstmviz: this page and the server differ by ${far} for the model ${digest}; the server answers`);
+      send("failed", digest);
+    });
+  }
+
+  // ---- what one map has otherwise than several, for which see together.js ----------------------------------------------
+
+  begin({ here }) { return here.models.map((digest) => new Reading(heldModels().get(digest))); }
+
+  // By what two texts differ, and how many columns are read.
+  columns() {
+    const [{ ids, count }] = this.readings;
+    return { tokens: ids, count };
+  }
+
+  draw() {
+    const { map, view, readings: [reading], frame } = this;
+    const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
+    map.link.hidden = false;
+    map.show({ ...frame, notes }, drawn(reading, { ...view, selection: map.selection.at, written: this.written }), this.send);
+  }
+
+  linked(at, last) { return linked(at, last); }
+
+  // Of each model what the page makes of the text that the server has read, and what the server does.
+  pairs([reading], bytes) {
+    const there = decode(bytes, new Map());
+    return [[drawn(reading, { ...this.view, selection: there.selection }), there]];
   }
 
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, reading } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
+    const { view, readings: [reading] } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
     const now = (this.writing = { text: this.typed.text });
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);

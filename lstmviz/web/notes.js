@@ -2,14 +2,16 @@
 
 import { MANY, UNKNOWN_MOST } from "./constants.js";
 
-export const filled = (sentence, places) => sentence.replace(/\{(\w+)\}/g, (_, name) => places[name]);
+// A sentence with what stands in its {places}; other braces, which a label may have, stay.
+export const filled = (sentence, places) =>
+  Object.entries(places).reduce((said, [name, what]) => said.replaceAll(`{${name}}`, () => what), sentence);
 const grouped = (count) => count.toLocaleString("en");
 
 // [kind, sentence] for each thing, as `notes_on` says them of a text, and `notes_on_image` of an image, of which `shows` is what
 // it shows, where that is known.
 export function notesOn(reading, shows = null) {
   const { opened: { live, reads, asked }, text, ids, nll, dropped, cut } = reading, { guide, examples, notes, side } = live;
-  const said = guide ? [["note", guide]] : [], warn = (name, places) => said.push(["warning", filled(notes[name], places)]);
+  const said = guide ? [["note", guide]] : [], warn = (name, places = {}) => said.push(["warning", filled(notes[name], places)]);
   if (side) {
     if (shows !== null && !reads.ids.has(shows)) warn("strange", { label: shows });
     return said;

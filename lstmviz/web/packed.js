@@ -1,5 +1,8 @@
 // What stands packed in a page: see `packed` in lstmviz/page.py.
 
+export const DAMAGED = "What is in this file is not what was saved in it: it was changed or cut short. Take a fresh copy, or make it " +
+  "again with python -m lstmviz live.";
+
 // Base64 as bytes.
 export function bytesOf(text) {
   const binary = atob(text), bytes = new Uint8Array(binary.length);

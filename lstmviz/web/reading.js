@@ -38,8 +38,8 @@ export class Opened {
 //   right         where labels are said, which is right at each column, null where nothing is asked; null where nobody knows
 //   image         the pixels, in the order in which they are read; null of a text
 export class Reading {
-  constructor(opened) {
-    Object.assign(this, { opened, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
+  constructor(opened, most = opened.live.most) { // tokens of a text that are read
+    Object.assign(this, { opened, most, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
     Object.assign(this, { text: "", split: [], before: 0, pieces: [], typed: [], signs: [], ids: [], rest: null, dropped: 0, cut: false, likely: [], lost: [] });
   }
 
@@ -59,9 +59,9 @@ export class Reading {
   begin(text) {
     const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), rest = slicesOf(looked.text), end = reads.tokens[reads.end];
     let split = [], part = {};
-    while (split.length <= live.most && !(part = rest.next()).done) split = split.concat(reads.split(part.value));
+    while (split.length <= this.most && !(part = rest.next()).done) split = split.concat(reads.split(part.value));
     const before = !live.begins && split.length && split[0] !== end ? [end] : [], pieces = [...before, ...split];
-    const kept = pieces.slice(0, live.most), dropped = pieces.length - kept.length, ids = reads.encode(kept);
+    const kept = pieces.slice(0, this.most), dropped = pieces.length - kept.length, ids = reads.encode(kept);
     this.keep(common(this.ids, ids));
     const typed = kept.map((piece, t) => (piece === this.pieces[t] ? this.typed[t] : visible(piece)));
     const signs = ids.map((id, t) => (id === this.ids[t] ? this.signs[t] : reads.display(id)));

@@ -137,21 +137,29 @@ export function around(products) {
 // The two leading eigenvectors of a symmetric matrix, by Jacobi's rotations (Golub & Van Loan, Matrix Computations, 8.5).
 function leading(matrix) {
   const a = matrix.map((row) => Float64Array.from(row)), vectors = a.map((row, k) => row.map((_, j) => +(j === k)));
-  const least = 1e-16 * a.reduce((sum, row, k) => sum + Math.abs(row[k]), 0);
+  const least = 1e-15 * a.reduce((sum, row, k) => sum + Math.abs(row[k]), 0);
   for (let turned = true, sweep = 0; turned && sweep < 30; sweep++) {
     turned = false;
     for (let p = 0; p < a.length; p++) for (let q = p + 1; q < a.length; q++) {
       if (!(Math.abs(a[p][q]) > least)) continue;
       const half = (a[q][q] - a[p][p]) / (2 * a[p][q]), tan = (half < 0 ? -1 : 1) / (Math.abs(half) + Math.hypot(half, 1));
       const cos = 1 / Math.hypot(tan, 1), sin = tan * cos;
-      const turn = (x, i, y, j) => ([x[i], y[j]] = [cos * x[i] - sin * y[j], sin * x[i] + cos * y[j]]);
-      for (const row of a) turn(row, p, row, q);
-      for (let k = 0; k < a.length; k++) turn(a[p], k, a[q], k), turn(vectors[p], k, vectors[q], k);
+      for (const row of a) rotate(row, p, row, q, cos, sin);
+      for (let k = 0; k < a.length; k++) {
+        rotate(a[p], k, a[q], k, cos, sin);
+        rotate(vectors[p], k, vectors[q], k, cos, sin);
+      }
       turned = true;
     }
   }
   const values = a.map((row, k) => row[k]);
   return [...values.keys()].sort((x, y) => values[y] - values[x]).slice(0, 2).map((k) => vectors[k]);
+}
+
+function rotate(x, i, y, j, cos, sin) {
+  const one = x[i], other = y[j];
+  x[i] = cos * one - sin * other;
+  y[j] = sin * one + cos * other;
 }
 
 // How far what each unit holds, (T, H), strays over time: its standard deviation.

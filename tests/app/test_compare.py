@@ -20,9 +20,9 @@ WORDS = Vocabulary.of("word", ["ab", "c"])
 
 
 def open_page(**query: str | list[str]) -> AppTest:
-    """The page as a link opens it."""
+    """The page as a link opens it, where the server answers unless the link says otherwise."""
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
-    for name, value in query.items():
+    for name, value in {"by": "server", **query}.items():
         app.query_params[name] = value
     return app.run().switch_page("compare.py").run()
 

@@ -54,6 +54,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Home:
 
 def open_page(title: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     app.session_state["experiment"] = title
     app.switch_page("experiments.py").run()
     assert not app.exception

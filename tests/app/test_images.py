@@ -25,6 +25,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints/classify").glob("*.s
 
 def open_page(page: str = "watch", **query: str | list[str]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     for name, value in query.items():
         app.query_params[name] = value
     return app.run() if page == "watch" else app.switch_page(f"{page}.py").run()

@@ -42,6 +42,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def open_page() -> AppTest:
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     return app.switch_page("train.py").run()
 
 
@@ -445,6 +446,7 @@ def test_a_run_may_be_called_anything(folder: Path, capsys: pytest.CaptureFixtur
         app.button(key="play").click().run()
         assert not app.exception and app.button(key="play").label == "stop playing"
     watch = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    watch.query_params["by"] = "server"  # what the page makes, other tests see
     watch.query_params["model"] = "run \\xff\\xfe"
     watch.switch_page("watch.py").run()
     assert not watch.exception and watch.selectbox(key="model").value == "run \\xff\\xfe"

@@ -26,6 +26,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensor
 def open_page(**query: str) -> AppTest:
     """The app as a link opens it."""
     app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
+    app.query_params["by"] = "server"  # what the page makes, other tests see
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
@@ -359,3 +360,21 @@ def test_a_table_of_other_tokens_is_not_offered(counted_app, make_checkpoint) ->
     assert not app.exception and "baseline" not in {control.key for control in app.segmented_control}
     app.selectbox(key="model").select("small").run()
     assert app.segmented_control(key="baseline").options == ["none", "2-gram", "3-gram"]
+
+
+def test_the_model_itself_can_be_taken_along(app: AppTest) -> None:
+    app.session_state["export"] = True  # as a click on it would
+    app.run()
+    labels = [element.proto.label for element in app.get("download_button")]
+    assert labels == ["table (CSV)", "table (Parquet)", "figure (interactive HTML)", "live page (HTML)"]
+    type_text(app, "").run()
+    assert "live page (HTML)" in [element.proto.label for element in app.get("download_button")]
+    assert not app.exception
+
+
+def test_of_a_model_that_no_page_can_run_none_is_offered() -> None:
+    app = open_page(model="between-lstm-bidirectional")
+    app.session_state["export"] = True
+    app.run()
+    assert "live page (HTML)" not in [element.proto.label for element in app.get("download_button")]
+    assert any("it reads in both directions" in caption.value for caption in app.caption)

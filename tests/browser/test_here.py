@@ -70,3 +70,28 @@ def test_a_page_that_lost_a_model_asks_for_it(page: Callable[..., Page]) -> None
     opened.keyboard.press("Escape")
     opened.get_by_role("textbox", name="sentence").fill("((x)")
     wait_for_tokens(opened, 5)
+
+
+def test_several_models_go_on_side_by_side_without_the_server(serve: Serve, browser: Browser) -> None:
+    with serve() as (address, server):
+        page, said = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True), []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"{address}/compare?models=brackets&models=brackets+as+lstm_concat&show=difference&sentence=(x)")
+        wait_for_tokens(page, 4)
+        page.get_by_text("how they learned").wait_for()
+        page.wait_for_timeout(2000)  # in which the server looks whether the page reckons right
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            page.get_by_label("sentence").press("End")
+            page.keyboard.type("((xx)x", delay=25)
+            wait_for_tokens(page, 10)
+            shown = (
+                "(box) => [box.map.view.time, box.map.compared.models.map(({ data }) => data.panels[0].codes.length)]"
+            )
+            assert page.locator(".compared").evaluate(shown) == [9, [10 * 16] * 2]
+            assert page.locator(".compared").evaluate("(box) => box.map.compared.models[1].subtracted")
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        page.wait_for_function("location.search.includes('sentence=%28x%29%28%28xx%29x')")
+        assert not [line for line in said if "lstmviz" in line]
+        page.close()

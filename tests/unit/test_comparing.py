@@ -14,7 +14,7 @@ from lstmviz.baselines import Counts, NGram
 from lstmviz.checkpoint import Checkpoint, load, with_layout
 from lstmviz.data.vocabulary import EOS, Vocabulary
 from lstmviz.explain.alignment import Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.comparison import View, draw, live_comparison
 from lstmviz.explain.differences import Differences, differences
 from lstmviz.explain.kin import corresponding, kinship
 from lstmviz.explain.measures import CHARTS, half_life, measures
@@ -43,8 +43,9 @@ def compared(text: str, *chosen: Checkpoint) -> list[Compared]:
 def drawn(text: str, models: list[Compared], **changed) -> tuple[ComparisonHeader, list[bytes]]:
     every = [model.opened for model in models]
     view = View(place=Place(), order="index", slots=list(SLOTS), charts=list(CHARTS), gate="keeps", difference=False)
-    comparison = Comparison(models, shared_axis(text, models), different(every), kinship(every), reference=0)
-    return draw(comparison, dataclasses.replace(view, **changed), {"time": 0, "unit": 0, "model": 0})
+    view = dataclasses.replace(view, **changed)
+    live = live_comparison(models, different(every), kinship(every), 0, view)
+    return draw(live, view, models, shared_axis(text, models), {"time": 0, "unit": 0, "model": 0})
 
 
 def different(models: list[OpenModel]) -> Differences:
@@ -348,10 +349,9 @@ def test_what_nobody_sees_in_a_name_is_shown_beside_others(make_checkpoint) -> N
     opened = [prepare(dataclasses.replace(make_checkpoint(seed=k), corpus_name=name)) for k in (0, 1)]
     both = [Compared(f"{k} {name}", f"{k} שלום {name}", each, read(each, "abc")) for k, each in enumerate(opened)]
     facts = differences(opened, [1.0, 2.0])
-    comparison = Comparison(both, shared_axis("abc", both), facts, kinship(opened), 0)
-    header, _ = draw(
-        comparison, View(Place(), "index", ["keeps"], ["loss"], "keeps", True), {"time": 0, "unit": 0, "model": 0}
-    )
+    view = View(Place(), "index", ["keeps"], ["loss"], "keeps", True)
+    live = live_comparison(both, facts, kinship(opened), 0, view)
+    header, _ = draw(live, view, both, shared_axis("abc", both), {"time": 0, "unit": 0, "model": 0})
     said = json.dumps(dataclasses.asdict(header), ensure_ascii=False)
     for each in both:  # what the browser answers with stays as it is
         said = said.replace(f'"id": {json.dumps(each.name, ensure_ascii=False)}', "")

@@ -1,9 +1,6 @@
 """Vocabularies, tokenising and corpora."""
 
-import json
 import re
-import shutil
-import subprocess
 import sys
 import time
 import unicodedata
@@ -18,9 +15,7 @@ from hypothesis import strategies as st
 from lstmviz.checkpoint import load
 from lstmviz.data import vocabulary as text_module
 from lstmviz.data.vocabulary import (
-    CHARACTER,
     EOS,
-    PART,
     SPECIALS,
     WORD,
     Vocabulary,
@@ -220,29 +215,6 @@ def test_ill_formed_text_is_read():
     for vocabulary in (CHARS, PENN, WIKI):
         pieces = vocabulary.split("t\ud83eh\0e\udfff")
         assert "".join(pieces) == "t�h\0e�" and "".join(pieces).encode()
-
-
-def _javascript(patterns: list[str], texts: list[str]) -> list[list[list[str]]]:
-    node = shutil.which("node")
-    if not node:
-        pytest.skip("there is no node")
-    script = """
-        const [patterns, texts] = JSON.parse(require("fs").readFileSync(0, "utf8"));
-        const all = patterns.map((pattern) => new RegExp(pattern, "gv"));
-        console.log(JSON.stringify(texts.map((text) => all.map((one) => text.match(one) ?? []))));"""
-    asked = json.dumps([patterns, texts])
-    done = subprocess.run([node, "-e", script], input=asked, capture_output=True, text=True, encoding="utf-8")
-    if "Invalid flags" in done.stderr:
-        pytest.skip("this node is older than the flag v")
-    assert not done.returncode, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_the_patterns_mean_the_same_in_javascript():
-    texts = [*WORDS, *CHARACTERS, "It's 'tis e.g. <unk> @-@ a\u200bb \u200e\ufeff c\u202f! \x1c\x85\u2028. é 한"]
-    texts += ["".join(texts)[start::7] for start in range(7)]  # and heaps of pieces
-    ours = [[regex.findall(pattern, text, regex.V1) for pattern in (WORD, PART, CHARACTER)] for text in texts]
-    assert _javascript([WORD, PART, CHARACTER], texts) == ours
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,24 @@ from lstmviz.baselines import Counts, NGram
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.expressions import Expression
 from lstmviz.data.images import examples
-from lstmviz.explain.alignment import Compared, Place, shared_axis
-from lstmviz.explain.comparison import Comparison, View, draw
+from lstmviz.explain.alignment import Compared, Entrant, Place, shared_axis
+from lstmviz.explain.comparison import View, draw, live_comparison
 from lstmviz.explain.differences import differences
 from lstmviz.explain.kin import kinship
 from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import Reading, read, read_image, read_tree
+from lstmviz.ui.in_page import as_sent
 from lstmviz.ui.sources import parse
-from lstmviz.wire import ComparisonHeader, Frame, MapHeader, framed, payload, side_by_side
+from lstmviz.wire import ComparisonHeader, Frame, Here, MapHeader, framed, payload, side_by_side
 from tests.web.conftest import open_web
 
 # Shows a message, points all over it, and lets the readout speak: what is read of its headers, and what they lack.
 # What is copied (`{...panel}`) is not read by that; the readout's copy of a panel is watched as well.
 READ = """async ([module, bytes, colour]) => {
   const read = new Set(), missing = new Set();
-  const free = ["address", "typed", "annotation", "absent", "differences"]; // whose keys are tokens, units, rows, roles
-  const ours = ["models", "difference", "subtracted", "toJSON"]; // may be there or not
+  const free = ["address", "typed", "annotation", "absent", "differences", "rows"]; // whose keys are tokens, units, rows, roles
+  // May be there or not.
+  const ours = ["models", "difference", "subtracted", "write", "written", "head", "time", "unit", "model", "toJSON"];
   const watched = (value, path) => {
     if (Array.isArray(value)) return value.map((one) => watched(one, path));
     if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
@@ -92,9 +94,22 @@ def side(text: str, charts: list[str], difference: bool, *read: tuple[OpenModel,
         counts = Counts.of(9 * compared[0].reading.ids, 2, len(models[0].checkpoint.vocabulary))
         compared[0] = replace(compared[0], beside=NGram(counts))
     facts = differences(models, [1000.0] * len(models))
-    comparison = Comparison(compared, shared_axis(text, compared), facts, kinship(models), reference=0)
     view = View(Place(), "index", ROWS, charts, "keeps", difference)
-    return "compare.js", side_by_side(*draw(comparison, view, {"time": 2, "unit": 0, "model": 0}), Frame())
+    said = live_comparison(compared, facts, kinship(models), 0, view)
+    drawn = draw(said, view, compared, shared_axis(text, compared), {"time": 2, "unit": 0, "model": 0})
+    return "compare.js", side_by_side(*drawn, Frame())
+
+
+def side_here(*read: tuple[OpenModel, Any]) -> tuple[str, bytes]:
+    """The same where the page makes it."""
+    models = [opened for opened, _ in read]
+    entrants = [Entrant(f"model {k}", f"{k}", each) for k, each in enumerate(models)]
+    view = View(Place(), "index", ROWS, ["loss", "mean"], "keeps", False)
+    said = live_comparison(entrants, differences(models, [1000.0] * len(models)), kinship(models), 0, view)
+    digests, unread = [each.checkpoint.digest for each in models], {"time": -1, "unit": 0, "model": 0}
+    about = {"models": digests, "sent": digests, "box": "sentence", "text": TEXT, "label": None}
+    here = Here(**about, selection=unread, checked=False)  # pyright: ignore[reportArgumentType]
+    return "compare.js", side_by_side(said, [], Frame(here=here), b"".join(map(as_sent, models)))
 
 
 class Readings:
@@ -130,6 +145,7 @@ MESSAGES: dict[str, Callable[[Readings], tuple[str, bytes]]] = {
     "begun by a label": lambda of: a_map(*of.shipped("sheep-lstm", "the sheep that sleep")),
     "compared": lambda of: side(TEXT, CHARTS, False, *map(of.text, ("lstm", "gru", "rnn"))),
     "differences": lambda of: side(TEXT, CHARTS, True, *map(of.text, ("lstm", "lstmp", "gru"))),
+    "compared in the page": lambda of: side_here(*map(of.text, ("lstm", "gru"))),
     "images": lambda of: side("", ["probability", "loss"], False, *map(of.image, ("lstm", "rnn"))),
     "trees": lambda of: side(
         TREE, ["probability"], False, *(of.shipped(f"expressions-{kind}", TREE) for kind in ("nary", "child-sum"))
