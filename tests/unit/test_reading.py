@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lstmviz import opened as opened_models
-from lstmviz import reading, wire
+from lstmviz import reading, trace, wire
 from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import Selected, Selection, read, select, write_on
 from lstmviz.trace import trace_tokens
@@ -34,7 +34,7 @@ def message(opened: OpenModel, text: str, held=(), **options) -> tuple[dict, np.
 def test_a_reading_goes_on_from_the_last_one(opened: OpenModel, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
-        reading, "trace_tokens", lambda m, t, e=None, state=None: asked.append(len(t)) or trace_tokens(m, t, e)
+        trace, "trace_tokens", lambda m, t, e=None, state=None: asked.append(len(t)) or trace_tokens(m, t, e)
     )
     last = None
     for text in ("abc", "abc ", "abc", "abb", "abb", "b", ""):
