@@ -17,6 +17,7 @@ const REST = 300; // without a key, after which the address says what is selecte
 const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
 const CHECKED_MOST = 200; // tokens that the page reads at once for that
 const KEPT = 12; // models
+const SINCE_MOST = 500; // texts that were typed and the server may still repeat: it hears of one a rest
 
 // Keep a model that came with a message: its header, and its weights after their length. Returns where that ends. The same
 // message may come again, as with another theme.
@@ -32,11 +33,11 @@ export function keepModel(digest, bytes) {
 // what it said before nor what was typed here, which it may repeat late.
 export class Typed {
   constructor() { this.since = []; this.told = this.text = null; }
-  type(text) { this.since.push((this.text = text)); }
+  type(text) { this.since = [...this.since.slice(1 - SINCE_MOST), (this.text = text)]; }
   hear(text) {
     const echo = this.since.lastIndexOf(text);
     if (echo >= 0) this.since.splice(0, echo);
-    else if (text !== this.told) this.text = text;
+    else if (text !== this.told) Object.assign(this, { text, since: [] }); // which may well be one that was typed before
     this.told = text;
   }
 }

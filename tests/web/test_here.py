@@ -15,7 +15,9 @@ def test_the_last_of_key_and_server_wins(web_page: Page) -> None:
           typed.type("abcd"); typed.hear("abc"); see();
           typed.hear("an example"); see(); // but this is new
           typed.hear("an example"); typed.type("an example!"); typed.hear("an example"); see();
+          typed.type("an example"); typed.hear("an example"); typed.hear("another"); see();
+          typed.hear("an example"); see(); // chosen once more, and no echo of what was typed before
           return texts;
         }"""
     )
-    assert heard == ["a", "abc", "abc", "abc", "abcd", "an example", "an example!"]
+    assert heard == ["a", "abc", "abc", "abc", "abcd", "an example", "an example!", "another", "an example"]
