@@ -5,7 +5,6 @@ import { FEW_LABELS, LEVELS, MOST, NAN } from "./constants.js";
 import { filled } from "./notes.js";
 import { common } from "./reading.js";
 import { tellingUnits, unitOrder } from "./units.js";
-import { clamp } from "./view.js";
 
 // All of a map. `layers` are the tracks, `roles` those drawn as panels, `order` that of the rows, `selection` time, unit and
 // layer, `written` what the model has written itself: the text, and the time of its first own token. Null where nothing was read.
@@ -178,15 +177,11 @@ export function rowsOf(reading, tracks, order) {
   };
 }
 
-// Who is selected now that other tokens are read than before: the one that a key changed.
-export function select(selection, before, tokens) {
-  const same = before.length === tokens.length && common(before, tokens) === tokens.length;
-  return { ...selection, time: clamp(same ? selection.time : lastChanged(before, tokens), 0, tokens.length - 1) };
-}
-
-// The last token that is new, or the one before what was taken out; what follows it ended the old text too.
+// The last token that is new, or the one before what was taken out; what follows it ended the old text too. Null where nothing
+// changed, as at a space behind a word.
 export function lastChanged(before, after) {
   const head = common(before, after);
+  if (head === before.length && head === after.length) return null;
   const tail = common(before.slice(head).reverse(), after.slice(head).reverse());
   return Math.max(0, after.length - 1 - tail);
 }

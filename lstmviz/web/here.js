@@ -161,7 +161,7 @@ export class Here {
     const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
     const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
     if (selection.at.time >= count) this.wanted ??= selection.at.time; // which is not read yet
-    if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens);
+    if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens) ?? this.wanted;
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
     if (this.wanted !== null && count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
       selection.keep({ time: this.wanted });
@@ -203,8 +203,8 @@ export class Here {
 
   // By what two texts differ, and how many columns are read.
   columns() {
-    const [{ ids, count }] = this.readings;
-    return { tokens: ids, count };
+    const [{ pieces, count }] = this.readings; // as they were typed: words that the model does not know differ, too
+    return { tokens: pieces, count };
   }
 
   draw() {
