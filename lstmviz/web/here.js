@@ -108,7 +108,7 @@ export class Here {
 
   // The server answers from now on.
   rest() {
-    this.writing = null;
+    this.quiet();
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
     this.view = this.readings = this.shows = null;
@@ -122,11 +122,13 @@ export class Here {
     const lacked = here.models.find((digest) => !heldModels().has(digest));
     if (lacked) return send("lacks", [lacked, performance.now()]);
     if (first) {
-      Object.assign(this, { typed: new Typed(), readings: this.begin(frame), checked: false, drew: false, wanted: null, written: null, problem: null });
+      this.quiet();
+      Object.assign(this, { typed: new Typed(), readings: this.begin(frame), asked: false, drew: false, wanted: null, written: null, problem: null });
       this.map.selection.forget();
     }
     Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
     this.typed.hear(given(here));
+    if (this.writing && this.typed.text !== this.writing.text) this.stop(); // an example was chosen
     const { selection } = this.map, time = selection.at?.time;
     selection.learn(here.selection);
     if (selection.at.time !== time) this.wanted = selection.at.time;
@@ -181,14 +183,15 @@ export class Here {
     if (!this.drew || !at) return;
     map.address({ ...frame.address, ...this.linked(at, count - 1) });
     if (loading()) return this.later();
-    if (!this.checked && readings.every((reading) => reading.count < CHECKED_MOST)) this.send("unchecked", view.models);
+    if (this.asked || !readings.every((reading) => reading.count < CHECKED_MOST)) return;
+    this.asked = true;
+    this.send("unchecked", view.models);
   }
 
   // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
   check(bytes) {
     const { view, send, frame } = this, readings = this.begin(frame);
     for (const reading of readings) readOn(reading, view, given(view));
-    this.checked = true;
     this.pairs(readings, bytes).forEach(([here, there], k) => {
       const far = apart(here, there), digest = view.models[k];
       if (far <= FAR) return;
@@ -225,11 +228,14 @@ export class Here {
   // ---- the model writes on -------------------------------------------------------------------------------------------
 
   write({ count, temperature, top_k: topK, seed }) {
-    const { view, readings: [reading] } = this, from = reading.count, texts = writing(reading, { count, temperature, topK, seed });
+    const { view, readings: [reading] } = this, texts = writing(reading, { count, temperature, topK, seed });
     const now = (this.writing = { text: this.typed.text });
+    let from = null; // where the model begins
     const step = () => {
       const box = document.querySelector(`.st-key-${view.box} input`);
       if (this.writing !== now) return;
+      if (reading.text !== now.text || reading.count < reading.ids.length) return void requestAnimationFrame(step); // not read yet
+      from ??= reading.count;
       try {
         const { done, value } = texts.next();
         if (done || !box) return this.stop();
@@ -248,9 +254,14 @@ export class Here {
   }
 
   stop() {
-    if (!this.writing) return;
+    if (this.quiet()) this.send("written", this.written);
+  }
+
+  // It writes no more; whether it did.
+  quiet() {
+    const { writing } = this;
     this.writing = null;
-    this.map.stop.hidden = true;
-    this.send("written", this.written);
+    if (writing) this.map.stop.hidden = true;
+    return Boolean(writing);
   }
 }

@@ -1,6 +1,114 @@
 """What a view that the page makes itself hears: of keys, and of the server."""
 
+import base64
+from collections.abc import Callable
+from typing import Any
+
 from playwright.sync_api import Page
+
+from lstmviz.checkpoint import Checkpoint
+from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.opened import OpenModel, prepare
+from lstmviz.reading import read
+from lstmviz.ui.in_page import as_sent
+from lstmviz.wire import Frame, MapHere, framed, payload
+
+Makes = Callable[..., Checkpoint]
+VIEW: dict[str, Any] = {"layers": [0], "roles": ["cell"], "order": "similar"}
+UNCHOSEN = {"time": -1, "unit": 0, "layer": 0}
+
+# A box and a map on a page, which `hear` messages and show the text that is typed by `type`.
+MOUNT = """() => {
+  const box = document.body.appendChild(document.createElement("div")), place = document.body.appendChild(document.createElement("div"));
+  box.className = "st-key-text";
+  Object.assign(window, { said: [], input: box.appendChild(document.createElement("input")) });
+  const frames = async (count) => { for (let k = 0; k < count; k++) await new Promise(requestAnimationFrame); };
+  window.hear = async (text, count = 3) => {
+    const { default: mount } = await import("/map.js"), data = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+    mount({ parentElement: place, data, setStateValue: (...what) => said.push(what) });
+    window.map = place.querySelector(".map").map;
+    await frames(count);
+  };
+  window.type = async (text) => {
+    const { setBox } = await import("/here.js");
+    setBox(input, text);
+    await frames(3);
+  };
+  window.frames = frames;
+}"""
+
+
+def message(opened: OpenModel, text: str, *, sent: bool = False, **more: Any) -> str:
+    """What the server says of a map that the page makes; `sent`, the model goes with it."""
+    digest = opened.checkpoint.digest
+    about: dict[str, Any] = {"label": None, "selection": UNCHOSEN, "written": None, "write": None, "checked": False}
+    here = MapHere(models=[digest], sent=[digest] * sent, box="text", text=text, **{**VIEW, **about, **more})
+    return base64.b64encode(framed(Frame(here=here), as_sent(opened) * sent)).decode()
+
+
+def test_the_token_that_a_key_changed_is_selected(web_page: Page, make_checkpoint: Makes) -> None:
+    opened = prepare(make_checkpoint(vocabulary=Vocabulary.of("word", ["the", "dog", "sees"])))
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(opened, "the dog", sent=True))
+    times = web_page.evaluate(
+        """async () => {
+          const found = [], time = async (text) => { await type(text); found.push(map.selection.at.time); };
+          map.select({ time: 0 });
+          await time("the dog ");
+          await time("the zip dog");
+          map.select({ time: 0 });
+          await time("the zap dog");
+          await time("the zap dog sees");
+          return found;
+        }"""
+    )
+    assert times == [0, 1, 1, 3]
+
+
+WRITE = {"number": 1, "count": 200, "temperature": 1.0, "top_k": 0, "seed": 0}
+
+
+def test_a_model_writes_until_another_text_or_model_is_chosen(web_page: Page, make_checkpoint: Makes) -> None:
+    one, other = prepare(make_checkpoint(seed=1)), prepare(make_checkpoint(seed=2))
+    by_server = payload(one, read(one, "ab"), **VIEW, selection=UNCHOSEN | {"time": 1})  # pyright: ignore[reportArgumentType]
+    ends = {
+        "an example": message(one, "cab", write=WRITE),
+        "another model": message(other, "ab", sent=True),
+        "the server": base64.b64encode(framed(Frame(), by_server)).decode(),
+    }
+    web_page.evaluate(MOUNT)
+    for k, (what, end) in enumerate(ends.items()):
+        web_page.evaluate("(text) => { input.value = 'ab'; return hear(text); }", message(one, "ab", sent=True))
+        web_page.evaluate("(text) => hear(text, 6)", message(one, "ab", write={**WRITE, "number": k + 1}))
+        assert web_page.evaluate("input.value.length > 3 && !map.stop.hidden"), what
+        told = web_page.evaluate(
+            """async (end) => {
+              await hear(end, 0);
+              const { value } = input;
+              await frames(10);
+              return [input.value === value, map.stop.hidden];
+            }""",
+            end,
+        )
+        assert told == [True, True], what
+
+
+def test_a_model_writes_on_from_the_end_of_what_is_typed(web_page: Page, make_checkpoint: Makes) -> None:
+    """Also where it has read only a part of it yet."""
+    opened = prepare(make_checkpoint())
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("(text) => { input.value = 'a'; return hear(text); }", message(opened, "a", sent=True))
+    written = web_page.evaluate(
+        """async (write) => {
+          await import("/here.js").then(({ setBox }) => setBox(input, "abc".repeat(300)));
+          await hear(write, 300);
+          return said.findLast(([name]) => name === "written")[1];
+        }""",
+        message(opened, "a", write={**WRITE, "count": 5}),
+    )
+    assert written[0].startswith("abc" * 300)
+    assert len(written[0]) > 900
+    assert written[1] == 900
 
 
 def test_the_last_of_key_and_server_wins(web_page: Page) -> None:
