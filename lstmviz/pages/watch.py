@@ -191,7 +191,7 @@ def draw_here(
     selection = selection_here(opened, shown["layers"], said.selection)
     if said.written:
         memory.written = said.written
-    checked = to_be_checked(said, [opened])
+    reading = readings().read() if to_be_checked(said, [opened]) else None
     sent = models_for_page({f"{address}": opened})
     here = MapHere(
         models=[opened.checkpoint.digest],
@@ -203,10 +203,10 @@ def draw_here(
         selection=selection.said("layer"),
         written=memory.written,
         write=memory.write,
-        checked=checked,
+        checked=reading is not None,
     )
     message = b"".join(sent.values())
-    if checked and (reading := readings().read()):
+    if reading:
         message += payload(opened, reading, **shown, selection=selection.said("layer"), name=f"{address}")
     gate_map(message, Frame(notes, address=link, here=here), key="map")
 

@@ -19,6 +19,12 @@ def address(app: AppTest) -> dict[str, str | None]:
     return _headed(data)[0]["address"]
 
 
+def here(app: AppTest) -> dict:
+    """What is said of the page's one map, which the page makes itself."""
+    (data,) = _sent(app)
+    return _headed(data)[0]["here"]
+
+
 def compared(app: AppTest) -> dict:
     """What is said of all models of the page's comparison."""
     (data,) = _sent(app)

@@ -16,8 +16,8 @@ from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import Corpus, Vocabulary, plain
 from lstmviz.opened import MAX_TOKENS
 from lstmviz.reading import Reading, Selection
-from lstmviz.ui import sources
-from tests.app.said import address, drawn, headers, notes, spoken
+from lstmviz.ui import session, sources
+from tests.app.said import address, drawn, headers, here, notes, spoken
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
@@ -51,6 +51,18 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> App
     checkpoints.save(make_checkpoint(), tmp_path / "small.safetensors")
     monkeypatch.setattr(sources, "FOLDER", tmp_path)
     return open_page()
+
+
+@pytest.mark.parametrize(("text", "checked"), [("ab", True), ("", False)])
+def test_the_page_waits_for_what_the_server_makes_of_a_text_where_there_is_one(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, text: str, checked: bool
+) -> None:
+    app = open_page(by="page", text="a")
+    digests = tuple(app.session_state["InPage"].sent)
+    monkeypatch.setattr(session, "report", lambda key: session.Report(unchecked=digests))
+    app = type_text(app, text)
+    assert not app.exception
+    assert here(app)["checked"] == checked
 
 
 @pytest.mark.parametrize("name", SHIPPED)
