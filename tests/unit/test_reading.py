@@ -9,7 +9,7 @@ import pytest
 from lstmviz import opened as opened_models
 from lstmviz import reading, trace, wire
 from lstmviz.opened import OpenModel, prepare
-from lstmviz.reading import Selected, Selection, read, select, write_on
+from lstmviz.reading import NOBODY, Selected, Selection, read, select, write_on
 from lstmviz.trace import trace_tokens
 from lstmviz.wire import payload
 
@@ -142,6 +142,8 @@ LINK, CLICK = Selection(time=1, unit=2), Selection(time=0, unit=5, of=1)
         (Selected(Selection(9, 2), [*"abc"]), "abc", None, Selection(2, 2)),  # a link past the end
         (Selected(Selection(-1, 2), [*"abc"]), "abc", None, Selection(0, 2)),
         (Selected(LINK, [*"abc"]), "a", None, Selection(0, 2)),
+        (Selected(Selection(NOBODY, 2), None), "abc", None, Selection(2, 2)),  # the page made the view before
+        (Selected(LINK, None), "abc", None, LINK),
     ],
 )
 def test_the_last_of_click_key_and_link_wins(before, tokens, told, expected) -> None:
