@@ -5,7 +5,7 @@
     "classes of characters in regular expressions (the flag v)": function () { return new RegExp("[\\p{L}--[a-z]]", "v"); },
     "canvases that are not on the page": function () { return new OffscreenCanvas(1, 1).getContext("2d"); },
     "mixed colours in style sheets": function () { return CSS.supports("color", "color-mix(in srgb, red 50%, blue)"); },
-    "lists that know their end": function () { return [1].at(-1); }
+    "texts that can be made well-formed": function () { return "a".toWellFormed(); }
   };
   for (var what in needs) {
     var has = false;
@@ -13,7 +13,7 @@
     if (has) continue;
     document.documentElement.setAttribute("data-lacks", what);
     document.querySelector("main").textContent = "This browser lacks something that the page needs: " + what +
-      ". Chrome and Edge have it from version 112 on, Firefox from 116 and Safari from 17.";
+      ". Chrome and Edge have it from version 112 on, Firefox from 119 and Safari from 17.";
     break;
   }
 })();
