@@ -330,7 +330,7 @@ export class GateMap {
       nll: data.nll[time], running_nll: data.running_nll[time], unknown: this.unknownSoFar(time),
       next: {
         tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
-        typed: data.top.tokens[time].map((token) => token in data.top.typed ? data.top.typed[token] : token),
+        typed: data.top.tokens[time].map((token) => Object.hasOwn(data.top.typed, token) ? data.top.typed[token] : token),
       },
       ...this.kinAt(time, unit, panels), found: mostAt(panels, time, data), beside: this.besideAt(time),
     });

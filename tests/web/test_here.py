@@ -129,3 +129,13 @@ def test_the_last_of_key_and_server_wins(web_page: Page) -> None:
         }"""
     )
     assert heard == ["a", "abc", "abc", "abc", "abcd", "an example", "an example!", "another", "an example"]
+
+
+def test_a_token_may_be_called_as_what_every_object_has(web_page: Page, make_checkpoint: Makes) -> None:
+    words = ["constructor", "toString", "__proto__"]
+    opened = prepare(make_checkpoint(vocabulary=Vocabulary.of("word", words)))
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(opened, "constructor __proto__", sent=True))
+    found = web_page.evaluate("(({ tokens, typed }) => [tokens, typed])(window.__lstmviz.next)")
+    typed = dict(zip(*found, strict=True))
+    assert len(typed) == 5 and all(typed[word] == word for word in words if word in typed)
