@@ -135,7 +135,7 @@ class Live:
     notes: dict[str, str]
 
 
-def answers(opened: OpenModel) -> str:
+def why_not(opened: OpenModel) -> str:
     """Why a model is not for the page and the server answers, in a few words; empty where the page can run it."""
     config = opened.checkpoint.model
     if opened.reads_trees:
@@ -164,7 +164,7 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
     Raises:
         ValueError: it is not for the page; the sentence says why.
     """
-    if why := answers(opened):
+    if why := why_not(opened):
         raise ValueError(f"this model cannot run in the page: {why}")
     checkpoint, task = opened.checkpoint, opened.task
     cell, config, columns = cell_called(checkpoint.model.cell), checkpoint.model, columns_in(opened)

@@ -26,7 +26,7 @@ from lstmviz.explain.examples import buttons_of
 from lstmviz.explain.kin import kinship
 from lstmviz.explain.measures import CHARTS, GAIN, PROBABILITY, without
 from lstmviz.explain.rows import SLOTS, USUAL
-from lstmviz.live import answers, live
+from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import TELLING
 from lstmviz.roles import PAGES
@@ -179,7 +179,7 @@ def together_of(opened: Mapping[str, OpenModel]) -> Together:
 def _check(opened: Mapping[str, OpenModel]) -> None:
     """Refuse what a page cannot run, or not side by side."""
     for name, each in opened.items():
-        if why := answers(each):
+        if why := why_not(each):
             raise ValueError(f"{inline(name)} cannot run in a page of its own: {why}; watch it in the app")
     tasks = {each.task.name for each in opened.values()}
     if len(tasks) > 1:

@@ -12,7 +12,7 @@ from lstmviz.config import NAME_MOST
 from lstmviz.data.vocabulary import plain, shown
 from lstmviz.explain.comparison import MOST
 from lstmviz.home import Home
-from lstmviz.live import answers
+from lstmviz.live import why_not
 from lstmviz.opened import OpenModel
 from lstmviz.tasks import TASKS
 from lstmviz.ui import sources
@@ -64,7 +64,7 @@ def show_card(address: Address) -> None:
         opened = address.open()
         checkpoint = opened.checkpoint
         st.markdown(card(checkpoint))
-        why = answers(opened)
+        why = why_not(opened)
         st.caption(f"The server answers each key, since {why}." if why else "Its answers are made in this page.")
         cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
     except CheckpointError as error:

@@ -10,7 +10,7 @@ from lstmviz.baselines import NGram
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain, visible
 from lstmviz.explain.examples import buttons_of, examples_for
-from lstmviz.live import answers
+from lstmviz.live import why_not
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, ORDERS, TELLING
 from lstmviz.scripts import style
@@ -106,7 +106,7 @@ def offer(label: str, name: str, make: Callable[[], str | bytes]) -> None:
 
 def offer_page(models: Mapping[str, OpenModel]) -> None:
     """A button that saves a page in which these models are alive; where no page can run one, it says why."""
-    if why := next(filter(None, map(answers, models.values())), ""):
+    if why := next(filter(None, map(why_not, models.values())), ""):
         st.caption(f"No page of its own can run this: {why}.")
         return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
-from lstmviz.live import answers, live
+from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel
 from lstmviz.ui.session import InPage, Report, linked, session
 from lstmviz.wire import sized
@@ -16,7 +16,7 @@ BY_SERVER = "server"  # what a link may say of who answers
 def answers_here(opened: OpenModel) -> bool:
     """Whether the page can run this model, and nobody asked otherwise."""
     asked = linked("by") != BY_SERVER
-    return asked and not answers(opened) and opened.checkpoint.digest not in session(InPage).failed
+    return asked and not why_not(opened) and opened.checkpoint.digest not in session(InPage).failed
 
 
 def heard(said: Report) -> None:

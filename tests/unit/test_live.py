@@ -11,7 +11,7 @@ import torch
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.cells import CELLS
-from lstmviz.live import Live, Ref, answers, live
+from lstmviz.live import Live, Ref, live, why_not
 from lstmviz.opened import prepare
 from lstmviz.wire import sized
 
@@ -81,7 +81,7 @@ def test_pixels_in_another_order_say_which() -> None:
 )
 def test_which_models_are_for_the_page(name: str, why: str) -> None:
     opened = prepare(checkpoints.load(CHECKPOINTS / f"{name}.safetensors"))
-    assert answers(opened) == why
+    assert why_not(opened) == why
     if why:
         with pytest.raises(ValueError, match=f"cannot run in the page: {why}"):
             live(opened)
@@ -102,4 +102,4 @@ def test_the_model_that_a_page_begins_with_needs_no_torch() -> None:
 def test_a_model_is_for_the_page_up_to_so_many_weights(make_checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = prepare(make_checkpoint())
     monkeypatch.setattr("lstmviz.live.LIVE_MOST", 100)
-    assert "million weights; a page runs up to" in answers(opened)
+    assert "million weights; a page runs up to" in why_not(opened)
