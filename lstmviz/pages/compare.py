@@ -114,7 +114,8 @@ def draw_here(
     if checked:
         compared = side_by_side(models, readings().read_all())
         if checked := len(compared) == len(models):
-            header, parts = draw(live, view, compared, shared_axis(text, compared), selection)
+            seen, parts = draw(live, view, compared, shared_axis(text, compared), selection)
+            header = replace(live, models=seen.models)  # their losses; the text is soon another
     here = Here(
         models=[each.checkpoint.digest for each in every],
         sent=[*sent],

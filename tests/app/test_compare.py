@@ -11,7 +11,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.opened import MAX_TOKENS
-from lstmviz.ui import sources
+from lstmviz.ui import session, sources
 from tests.app.said import compared, drawn, notes, spoken
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +39,19 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> 
         checkpoints.save(made, tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(sources, "FOLDER", tmp_path)
     return tmp_path
+
+
+def test_what_the_page_draws_by_hears_nothing_of_the_text_that_is_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(by="page", models=["small", "words"])
+    digests = [sources.parse(name).open().checkpoint.digest for name in ("small", "words")]
+    monkeypatch.setattr(session, "report", lambda key: session.Report(unchecked=tuple(digests)))
+    app.text_input(key="sentence").set_value("ab c").run()
+    said = compared(app)
+    assert said["here"]["checked"] and all(model["loss"] for model in said["models"])
+    assert not said.keys() & {"labels", "level", "note", "unknown"}
+    assert "{by}" in said["charts"][0]["unit"]
 
 
 def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:
