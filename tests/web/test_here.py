@@ -19,12 +19,14 @@ UNCHOSEN = {"time": -1, "unit": 0, "layer": 0}
 
 # A box and a map on a page, which `hear` messages and show the text that is typed by `type`.
 MOUNT = """() => {
-  const box = document.body.appendChild(document.createElement("div")), place = document.body.appendChild(document.createElement("div"));
+  const added = (to, tag) => to.appendChild(document.createElement(tag));
+  const [box, place] = ["div", "div"].map((tag) => added(document.body, tag));
   box.className = "st-key-text";
-  Object.assign(window, { said: [], input: box.appendChild(document.createElement("input")) });
+  Object.assign(window, { said: [], input: added(box, "input") });
   const frames = async (count) => { for (let k = 0; k < count; k++) await new Promise(requestAnimationFrame); };
   window.hear = async (text, count = 3) => {
-    const { default: mount } = await import("/map.js"), data = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+    const data = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+    const { default: mount } = await import("/map.js");
     mount({ parentElement: place, data, setStateValue: (...what) => said.push(what) });
     window.map = place.querySelector(".map").map;
     await frames(count);
