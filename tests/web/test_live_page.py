@@ -53,7 +53,7 @@ def opens(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
 
 
 DRAWN = """() => {
-  const map = document.querySelector(".place-map")?.shadowRoot.querySelector(".map").map, data = map?.data;
+  const map = document.querySelector(".place-map")?.shadowRoot?.querySelector(".map").map, data = map?.data;
   const panels = data?.panels.map((panel) => ({ ...panel, codes: [...panel.codes] }));
   return data && { ...data, at: map.selection.at, panels };
 }"""
