@@ -17,6 +17,7 @@ from lstmviz.opened import OpenModel
 from lstmviz.tasks import TASKS
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
+from lstmviz.ui.in_page import answers_here
 from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, key_of, linked, linked_all, session, unlink
 from lstmviz.ui.sources import Address, Copy, Member, Uploaded
 
@@ -65,7 +66,8 @@ def show_card(address: Address) -> None:
         checkpoint = opened.checkpoint
         st.markdown(card(checkpoint))
         why = why_not(opened)
-        st.caption(f"The server answers each key, since {why}." if why else "Its answers are made in this page.")
+        here = "Its answers are made in this page." if answers_here(opened) else "The server answers each key."
+        st.caption(f"The server answers each key, since {why}." if why else here)
         cell_card(checkpoint.model.cell, checkpoint.model.embedding_size, checkpoint.model.hidden_size)
     except CheckpointError as error:
         st.error(plain(str(error)))

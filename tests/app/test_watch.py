@@ -65,6 +65,13 @@ def test_the_page_waits_for_what_the_server_makes_of_a_text_where_there_is_one(
     assert here(app)["checked"] == checked
 
 
+@pytest.mark.parametrize(
+    ("by", "said"), [("page", "are made in this page."), ("server", "The server answers each key.")]
+)
+def test_the_card_says_who_answers(app: AppTest, by: str, said: str) -> None:
+    assert said in spoken(open_page(by=by))
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_model_opens_with_a_sentence(name: str) -> None:
     app = open_page(model=name)
