@@ -2,6 +2,8 @@
 
 import { first } from "./shared.js";
 
+const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
+
 if (first("frame")) {
   // BEWARE: this replaces `history.pushState` for the whole app, and for good. Streamlit pushes what its server corrects in the
   // address, and an empty address on the way to another page. Here a view takes the place of the one before: Back leaves the
@@ -13,10 +15,22 @@ if (first("frame")) {
     else if (search) history.replaceState(state, title, url);
   };
 
+  // What a box says as somebody leaves it, of keys that had not rested, goes in a message of its own: else Streamlit sends it
+  // with the click that left it, 0 ms later, and the click gets no answer (see streamlit.js).
+  let setTimeout = null; // the window's own, meanwhile
+  const restore = () => { if (setTimeout) [window.setTimeout, setTimeout] = [setTimeout, null]; };
+  addEventListener("focusout", ({ target }) => {
+    if (!target.matches?.(BOXES)) return;
+    const own = (setTimeout ??= window.setTimeout);
+    window.setTimeout = (then, wait, ...given) => (wait ? own(then, wait, ...given) : then(...given));
+    own(restore); // if what is heard below stops before it comes back here
+  }, true);
+  addEventListener("focusout", restore);
+
   // A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.
   document.addEventListener("paste", (event) => {
     const text = event.clipboardData?.getData("text/plain") ?? "", box = event.target;
-    if (!box.matches?.(":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input")) return;
+    if (!box.matches?.(BOXES)) return;
     if (!/[\r\n]/.test(text)) return;
     event.preventDefault();
     const [sign] = /[⏎␤↵]/.exec(box.placeholder) ?? "⏎";

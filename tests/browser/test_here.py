@@ -41,6 +41,18 @@ def test_the_server_stands_still_and_typing_goes_on_drawing(serve: Serve, browse
         page.close()
 
 
+def test_a_click_that_leaves_the_box_is_answered_and_so_are_the_keys_before_it(page: Callable[..., Page]) -> None:
+    """They had not rested, so that both are said in one moment, as where somebody taps."""
+    opened = page("?model=shakespeare-char-lstm&text=abc")
+    wait_for_tokens(opened, 3)
+    opened.get_by_text("how this model learned").wait_for()
+    opened.get_by_role("textbox", name="sentence").press("End")
+    opened.keyboard.type("d")
+    opened.get_by_role("radio", name="all").click()
+    opened.locator(".map .note", has_text="mean of").wait_for()
+    opened.wait_for_function("location.search.includes('text=abcd')")
+
+
 @pytest.mark.parametrize("model", ["brackets", "shakespeare-char-lstm", "wikitext2-word-lstm", "recall-lstm"])
 def test_page_and_server_agree(page: Callable[..., Page], model: str) -> None:
     """The server looks once whether the page reckons as it does: nothing is said, and both draw the same."""
