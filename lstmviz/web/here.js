@@ -162,6 +162,7 @@ export class Here {
     const { view, readings, typed: { text }, tokens: before, map: { selection } } = this, slice = SLICE / readings.length;
     const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
     const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
+    if (selection.at.time < 0) this.wanted ??= last; // while nobody chose one
     if (selection.at.time >= count) this.wanted ??= selection.at.time; // which is not read yet
     if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens) ?? this.wanted;
     if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
@@ -169,10 +170,8 @@ export class Here {
       selection.keep({ time: this.wanted });
       this.wanted = null;
     }
-    const newest = selection.at.time < 0; // while nobody chose one
     this.draw();
     this.drew = count > 0;
-    if (newest && !done) selection.keep({ time: -1 });
     if (!done) this.next = requestAnimationFrame(() => this.show());
     this.later();
   }

@@ -113,6 +113,28 @@ def test_a_model_writes_on_from_the_end_of_what_is_typed(web_page: Page, make_ch
     assert written[1] == 900
 
 
+def test_a_text_that_is_read_in_slices_always_has_a_token_selected(web_page: Page, make_checkpoint: Makes) -> None:
+    """Also for who lays the map out again meanwhile, as when a font has come; in the end it is the last."""
+    opened = prepare(make_checkpoint(hidden_size=64, num_layers=3))
+    web_page.evaluate(MOUNT)
+    text = "abc" * 500
+    times = web_page.evaluate(
+        """async (first) => {
+          await hear(first, 0);
+          const found = [], shown = [];
+          do {
+            map.arrange();
+            found.push(map.selection.at.time);
+            shown.push(map.data.tokens.length);
+            await frames(1);
+          } while (shown.at(-1) < 1500);
+          return [found.every((time, k) => time >= 0 && time < shown[k]), new Set(shown).size > 2, map.selection.at.time];
+        }""",
+        message(opened, text, sent=True),
+    )
+    assert times == [True, True, 1499]
+
+
 def test_the_last_of_key_and_server_wins(web_page: Page) -> None:
     heard = web_page.evaluate(
         """async () => {
