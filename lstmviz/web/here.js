@@ -118,7 +118,14 @@ export class Here {
   hear(frame, bytes, send) {
     const { here } = frame, first = `${here.models}` !== `${this.view?.models}`;
     let at = 0;
-    for (const digest of here.sent) at += keepModel(digest, bytes.subarray(at));
+    for (const digest of here.sent) {
+      try {
+        at += keepModel(digest, bytes.subarray(at));
+      } catch ({ message }) { // as where weights are no finite numbers
+        console.warn(`lstmviz: this page cannot run the model ${digest}: ${message}; the server answers`);
+        return send("failed", digest);
+      }
+    }
     const lacked = here.models.find((digest) => !heldModels().has(digest));
     if (lacked) return send("lacks", [lacked, performance.now()]);
     if (first) {

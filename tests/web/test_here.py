@@ -4,10 +4,12 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import Page
 
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.live import live
 from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import read
 from lstmviz.ui.in_page import as_sent
@@ -133,6 +135,18 @@ def test_a_text_that_is_read_in_slices_always_has_a_token_selected(web_page: Pag
         message(opened, text, sent=True),
     )
     assert times == [True, True, 1499]
+
+
+def test_what_the_page_cannot_run_the_server_answers(web_page: Page, make_checkpoint: Makes) -> None:
+    opened, said = prepare(make_checkpoint()), []
+    whole, (_, weights) = base64.b64decode(message(opened, "ab", sent=True)), live(opened)
+    begin = whole.index(weights[:64])
+    broken = base64.b64encode(whole[:begin] + np.float32(np.nan).tobytes() + whole[begin + 4 :]).decode()
+    web_page.on("console", lambda line: said.append(line.text))
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("text => hear(text, 20)", broken)
+    assert web_page.evaluate("said") == [["failed", opened.checkpoint.digest]]
+    assert any("are not all finite numbers; the server answers" in line for line in said)
 
 
 def test_the_last_of_key_and_server_wins(web_page: Page) -> None:
