@@ -130,7 +130,8 @@ def test_a_text_that_is_read_in_slices_always_has_a_token_selected(web_page: Pag
             shown.push(map.data.tokens.length);
             await frames(1);
           } while (shown.at(-1) < 1500);
-          return [found.every((time, k) => time >= 0 && time < shown[k]), new Set(shown).size > 2, map.selection.at.time];
+          const read = found.every((time, k) => time >= 0 && time < shown[k]);
+          return [read, new Set(shown).size > 2, map.selection.at.time];
         }""",
         message(opened, text, sent=True),
     )
