@@ -176,7 +176,7 @@ async def session(server: Server, model: str = LIGHT, text: str = "To be") -> As
     """A browser with the page open."""
     address, query = (
         f"{server.address.replace('http', 'ws', 1)}/_stcore/stream",
-        urlencode({"model": model, "text": text}),
+        urlencode({"model": model, "text": text, "by": "server"}),  # the page asks nothing of it at a key
     )
     async with connect(address, subprotocols=["streamlit"], max_size=None, compression=None) as connection:  # pyright: ignore[reportArgumentType]
         opened = Session(connection, query)
