@@ -97,7 +97,8 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("open.js"), script(entry)
     title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
-    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"  # fmt: skip # noqa: E501
+    allowed = f"script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
+    policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
     used = ["pictures"] * bool(tests) + (["comparison"] if together else ["map", "readout"])
     templates = "".join(
         f'<template id="{name}-style"><style>{style(*STYLES[name])}</style></template>\n' for name in used
