@@ -5,14 +5,20 @@ import { first, leave } from "./shared.js";
 const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
 
 if (first("frame")) {
-  // BEWARE: this replaces `history.pushState` for the whole app, and for good. Streamlit pushes what its server corrects in the
-  // address, and an empty address on the way to another page. Here a view takes the place of the one before: Back leaves the
-  // page, as it was left.
-  const { pushState } = history;
+  // BEWARE: this replaces `history.pushState` and `replaceState` for the whole app, and for good. Streamlit pushes what its server
+  // corrects in the address, and an empty address on the way to another page. Here a view takes the place of the one before:
+  // Back leaves the page, as it was left.
+  const { pushState, replaceState } = history;
+  let address = location.href; // of the page that is shown
+  history.replaceState = (...given) => {
+    replaceState.apply(history, given);
+    address = location.href;
+  };
   history.pushState = (state, title, url) => {
     const { pathname, search } = new URL(url ?? "", location.href);
     if (pathname !== location.pathname) pushState.call(history, state, title, url);
-    else if (search) history.replaceState(state, title, url);
+    else if (search) replaceState.call(history, state, title, url);
+    address = location.href;
   };
 
   // What a box says as somebody leaves it, of keys that had not rested, goes in a message of its own: else Streamlit sends it
@@ -27,17 +33,21 @@ if (first("frame")) {
   }, true);
   addEventListener("focusout", restore);
 
-  // What somebody typed or chose just before Back is sent before Back is. Streamlit sends it in a timer of 0 ms, with the name of
-  // the page that was left: behind Back's own message it would win, and that page would stay, under the address of the other.
+  // What somebody typed or chose just before Back is sent before Back is, and from where they did it. Streamlit sends it in a timer
+  // of 0 ms, with the name of the page that was left and the address as it is then: behind Back's own message it would win, and
+  // that page would stay, under the address of the other.
   let late = null; // a Back that waited for that
   addEventListener("popstate", (event) => {
     if (event === late) return;
     event.stopImmediatePropagation();
     leave();
-    const { href } = location;
+    const { state } = event, coming = location.href;
+    replaceState.call(history, state, "", address);
     document.activeElement?.blur(); // a box says what it had not said yet
-    if (location.href !== href) history.replaceState(event.state, "", href); // and in the address, which is another page's now
-    window.setTimeout(() => dispatchEvent((late = new PopStateEvent("popstate", { state: event.state }))));
+    window.setTimeout(() => {
+      history.replaceState(state, "", coming);
+      dispatchEvent((late = new PopStateEvent("popstate", { state })));
+    });
   }, true);
 
   // A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.

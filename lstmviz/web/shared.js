@@ -12,7 +12,8 @@
 //   lstmviz:readout   event: __lstmviz has changed                                                       map.js to readout.js
 //   lstmviz:select    event, {unit, layer} in its detail: select that unit                               readout.js to map.js
 //
-// Of the window itself are changed history.pushState, for good (frame.js), and setTimeout, for one call (streamlit.js) or one event (frame.js).
+// Of the window itself are changed pushState and replaceState of its history, for good (frame.js), and setTimeout, for one call
+// (streamlit.js) or one event (frame.js).
 
 const hear = (name, act) => {
   window.addEventListener(name, act);

@@ -255,7 +255,8 @@ def test_what_nobody_sees_is_shown_alike_in_both_languages(web_page: Page) -> No
 def test_a_page_that_is_left_says_nothing_more(web_page: Page) -> None:
     said = web_page.evaluate(
         """async () => {
-          const { whileHere } = await import("/streamlit.js"), said = [], links = [];
+          const { whileHere } = await import("/streamlit.js"), { leave } = await import("/shared.js");
+          const said = [], links = [];
           for (const href of ["/compare", location.pathname]) {
             const place = document.body.appendChild(document.createElement("div"));
             place.dataset.testid = "stPageLink";
@@ -271,7 +272,7 @@ def test_a_page_that_is_left_says_nothing_more(web_page: Page) -> None:
           await new Promise((done) => setTimeout(done, 2));
           const second = begin("second");
           second("on the next page");
-          dispatchEvent(new PopStateEvent("popstate"));
+          leave();
           second("after Back");
           return said;
         }"""
