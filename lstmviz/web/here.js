@@ -111,7 +111,7 @@ export class Here {
     this.quiet();
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.readings = this.shows = null;
+    this.view = this.readings = this.shows = this.next = null;
   }
 
   // A message of the server: its frame, and what follows.
@@ -153,8 +153,8 @@ export class Here {
     if (text !== this.writing?.text) this.stop(); // a person goes on by themselves
     this.typed.type(text);
     this.problem = null;
-    cancelAnimationFrame(this.next);
-    this.next = requestAnimationFrame(() => this.show()); // of several keys in one frame the last
+    if (this.next) this.due = true;
+    else this.show(); // before this key's frame, and not in it: there is time until then
     this.later();
   }
 
@@ -163,7 +163,8 @@ export class Here {
     this.resting = setTimeout(() => this.rested(), REST);
   }
 
-  // Read on for a part of this frame, draw, and go on in the next.
+  // Read on for a part of this frame, draw, and go on in the next. Of several keys in one frame the first is shown in it, and
+  // the last in the next one.
   show() {
     cancelAnimationFrame(this.next);
     const { view, readings, typed: { text }, tokens: before, map: { selection } } = this, slice = SLICE / readings.length;
@@ -179,7 +180,11 @@ export class Here {
     }
     this.draw();
     this.drew = count > 0;
-    if (!done) this.next = requestAnimationFrame(() => this.show());
+    this.due = !done;
+    this.next = requestAnimationFrame(() => {
+      this.next = null;
+      if (this.due) this.show();
+    });
     this.later();
   }
 
