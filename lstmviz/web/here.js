@@ -13,6 +13,7 @@ import { missing } from "./words.js";
 import { writing } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
+const READS = 4; // times as long as its picture takes to be drawn, before that is drawn again
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
 const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
 const CHECKED_MOST = 200; // tokens that the page reads at once for that
@@ -111,7 +112,7 @@ export class Here {
     this.quiet();
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.readings = this.shows = null;
+    this.view = this.readings = this.shows = this.next = null;
   }
 
   // A message of the server: its frame, and what follows.
@@ -153,8 +154,8 @@ export class Here {
     if (text !== this.writing?.text) this.stop(); // a person goes on by themselves
     this.typed.type(text);
     this.problem = null;
-    cancelAnimationFrame(this.next);
-    this.next = requestAnimationFrame(() => this.show()); // of several keys in one frame the last
+    if (this.next) Object.assign(this, { due: true, again: 0 });
+    else this.show(); // before this key's frame, and not in it: there is time until then
     this.later();
   }
 
@@ -163,11 +164,24 @@ export class Here {
     this.resting = setTimeout(() => this.rested(), REST);
   }
 
-  // Read on for a part of this frame, draw, and go on in the next.
-  show() {
+  // Read on for a part of this frame, draw, and go on in the next. Of several keys in one frame the first is shown in it, and
+  // the last in the next one; of a long text that is read on not every slice.
+  show(draws = true) {
     cancelAnimationFrame(this.next);
-    const { view, readings, typed: { text }, tokens: before, map: { selection } } = this, slice = SLICE / readings.length;
+    const { view, readings, typed: { text } } = this, slice = SLICE / readings.length;
     const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
+    if (draws || done) this.showRead();
+    this.due = !done;
+    this.next = requestAnimationFrame(() => {
+      this.next = null;
+      if (this.due) this.show(performance.now() >= this.again);
+    });
+    this.later();
+  }
+
+  // Select, and draw, what has been read.
+  showRead() {
+    const { view, tokens: before, map: { selection } } = this, start = performance.now();
     const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
     if (selection.at.time < 0) this.wanted ??= last; // while nobody chose one
     if (selection.at.time >= count) this.wanted ??= selection.at.time; // which is not read yet
@@ -179,8 +193,7 @@ export class Here {
     }
     this.draw();
     this.drew = count > 0;
-    if (!done) this.next = requestAnimationFrame(() => this.show());
-    this.later();
+    this.again = performance.now() + READS * (performance.now() - start);
   }
 
   // The keys rest: the address says what is selected, and the server may look whether the page reckons right.

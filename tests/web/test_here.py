@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page
 
 from lstmviz.checkpoint import Checkpoint
@@ -14,6 +15,7 @@ from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import read
 from lstmviz.ui.in_page import as_sent
 from lstmviz.wire import Frame, MapHere, framed, payload
+from tests.web.conftest import WEB
 
 Makes = Callable[..., Checkpoint]
 VIEW: dict[str, Any] = {"layers": [0], "roles": ["cell"], "order": "similar"}
@@ -24,13 +26,13 @@ MOUNT = """() => {
   const added = (to, tag) => to.appendChild(document.createElement(tag));
   const [box, place] = ["div", "div"].map((tag) => added(document.body, tag));
   box.className = "st-key-text";
-  Object.assign(window, { said: [], input: added(box, "input") });
+  Object.assign(window, { said: [], place, input: added(box, "input") });
   const frames = async (count) => { for (let k = 0; k < count; k++) await new Promise(requestAnimationFrame); };
-  window.hear = async (text, count = 3) => {
+  window.hear = async (text, count = 3, parentElement = place) => {
     const data = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
     const { default: mount } = await import("/map.js");
-    mount({ parentElement: place, data, setStateValue: (...what) => said.push(what) });
-    window.map = place.querySelector(".map").map;
+    mount({ parentElement, data, setStateValue: (...what) => said.push(what) });
+    window.map = parentElement.querySelector(".map").map;
     await frames(count);
   };
   window.type = async (text) => {
@@ -67,6 +69,60 @@ def test_the_token_that_a_key_changed_is_selected(web_page: Page, make_checkpoin
         }"""
     )
     assert times == [0, 1, 1, 3]
+
+
+def test_a_key_is_drawn_before_its_frame_and_of_several_in_it_the_last(web_page: Page, make_checkpoint: Makes) -> None:
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(prepare(make_checkpoint()), "a", sent=True))
+    shown = web_page.evaluate(
+        """async () => {
+          const { setBox } = await import("/here.js"), shown = [], { redraw } = map;
+          map.redraw = function () { shown.push(this.data.tokens.join("")); redraw.call(this); };
+          for (const text of ["ab", "abc", "abca"]) setBox(input, text);
+          shown.push("frame");
+          await frames(3);
+          return shown;
+        }"""
+    )
+    assert shown == ["ab", "frame", "abca"]
+
+
+LOOKS = [("light", 1440, "ab"), ("dark", 1440, "ab" * 70), ("light", 360, "ab"), ("dark", 360, "ab" * 20)]
+
+
+@pytest.mark.parametrize(
+    ("light", "width", "text"), LOOKS, ids=["light", "dark, scrolled", "phone", "phone, dark, scrolled"]
+)
+def test_what_is_drawn_key_by_key_is_what_is_drawn_at_once(
+    light: str, width: int, text: str, web_page: Page, make_checkpoint: Makes
+) -> None:
+    """To the pixel: light and dark, on a phone, scrolled, somewhere else selected, and after the room has changed."""
+    opened, end = prepare(make_checkpoint(hidden_size=40)), text + "ca"
+    web_page.add_style_tag(path=WEB / "map.css")
+    web_page.evaluate(MOUNT)
+    pictures = web_page.evaluate(
+        """async ([first, text, last, light, width]) => {
+          const { style } = place;
+          if (light === "dark") style.setProperty("--st-background-color", "#0f1318");
+          style.width = "700px";
+          await hear(first);
+          await type(text + "b");
+          style.width = `${width}px`;
+          for (const keys of ["", "c", "cbb", "cb", "c"]) await type(text + keys);
+          map.select({ time: 1, unit: 7 });
+          await type(text + "ca"); // which is selected then
+          const typed = map.canvas.toDataURL(), { unit } = map.selection.at, { scrolled } = map.view;
+          style.width = "0px";
+          const other = document.body.appendChild(document.createElement("div"));
+          other.style.cssText = `${style.cssText}; width: ${width}px`;
+          await hear(last, 3, other);
+          map.select({ unit });
+          return [typed, map.canvas.toDataURL(), map.view.width, unit, scrolled > 0];
+        }""",
+        [message(opened, "ab", sent=True), text, message(opened, end), light, width],
+    )
+    typed, anew, *about = pictures
+    assert typed == anew and about == [width, 7, len(text) > 2]
 
 
 WRITE = {"number": 1, "count": 200, "temperature": 1.0, "top_k": 0, "seed": 0}
