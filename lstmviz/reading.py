@@ -445,7 +445,7 @@ def select(before: Selected, tokens: list[str] | list[int] | None, told: Selecti
     if tokens is None:
         return selection
     time = selection.time if before.tokens in (None, tokens) else last_changed(before.tokens, tokens)
-    if before.tokens is None and time == NOBODY:  # chose one while the page made the view: there it was the newest
+    if time == NOBODY:  # chose one while the page made the view: there it was the newest
         time = len(tokens) - 1
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 

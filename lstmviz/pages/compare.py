@@ -24,7 +24,7 @@ from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_check
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BEGUN, SENTENCE, Compare, readings, report, session
+from lstmviz.ui.session import BEGUN, SENTENCE, Compare, Sentences, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.ui.trees import read_typed
 from lstmviz.wire import Frame, Here, LiveComparison
@@ -121,6 +121,7 @@ def draw_here(
         sent=[*sent],
         box="" if every[0].side else SENTENCE.key,
         text=text,
+        put=session(Sentences).put,
         label=label,
         selection=selection,
         checked=checked,

@@ -11,7 +11,7 @@ from lstmviz.opened import OpenModel
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, offer_page, order_control, units_control
-from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Watch, readings, session
+from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Sentences, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST, drawn_roles
@@ -121,8 +121,8 @@ def continue_controls(opened: OpenModel) -> None:
             memory.problem = str(error)
             return
         joined = opened.checkpoint.vocabulary.joined(text, more)
-        TEXT.put(joined)
-        memory.written = joined, len(reading.ids) if reading else 0
+        session(Sentences).put_into(TEXT, joined)
+        memory.written = joined, len(reading.ids) if reading else 0, opened.checkpoint.digest
 
     st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
     if memory.problem:

@@ -5,6 +5,7 @@ import { DASHES, LEVELS, NAN } from "./constants.js";
 import { tell } from "./address.js";
 import { afterFrame, button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
+import { refused } from "./needs.js";
 import {
   BETWEEN, blockLeft, blockView, comparisonAt, comparisonView, drawComparison, isChosen, LEFT, TITLE,
 } from "./paint/comparison.js";
@@ -394,6 +395,7 @@ export class Comparison {
 const hosts = new WeakMap(); // one a mount
 
 export default function comparison({ parentElement, data, setStateValue }) {
+  if (refused(parentElement)) return;
   if (!hosts.has(parentElement)) hosts.set(parentElement, new Together(new Comparison(parentElement)));
   if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => {

@@ -5,6 +5,7 @@ import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
 import { mostAt } from "./most.js";
+import { refused } from "./needs.js";
 import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
@@ -349,6 +350,7 @@ export class GateMap {
 const hosts = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
 
 export default function gateMap({ parentElement, data, setStateValue }) {
+  if (refused(parentElement)) return;
   if (!hosts.has(parentElement)) hosts.set(parentElement, new Here(new GateMap(parentElement)));
   if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => { // and with it goes what the readout shows

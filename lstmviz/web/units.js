@@ -1,8 +1,9 @@
 // Which units a map shows, and in which order: lstmviz/units.py, and `unit_order` of lstmviz/reading.py. The reasons are there.
 
 import { FIRST, KINDS, LASTS, MOST, USUAL } from "./constants.js";
+import { pattern } from "./vocabulary.js";
 
-const KINDS_OF = Object.entries(KINDS).map(([kind, pattern]) => [kind, new RegExp(`^${pattern}`, "v")]);
+const KINDS_OF = Object.entries(KINDS).map(([kind, source]) => [kind, `^${source}`]);
 
 // Units in the order in which their rows are drawn, of a `Reading` (reading.js); the telling ones in front where only they are.
 export function unitOrder(reading, track, order) {
@@ -103,7 +104,7 @@ function worthOf(moves, tokens, size) {
 }
 
 // What a token is to the eye: a capitalised word, another word or a number; other signs each for itself.
-export const kindOf = (token) => KINDS_OF.find(([, pattern]) => pattern.test(token))?.[0] ?? token;
+export const kindOf = (token) => KINDS_OF.find(([, source]) => token.search(pattern(source)) === 0)?.[0] ?? token;
 
 // The covariance of what one unit did with what every one did, (F,).
 function covariances(moves, size, steps, one) {
