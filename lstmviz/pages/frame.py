@@ -1,11 +1,10 @@
 """What stands around every page: the style, what is imported once, and the links from one page to another."""
 
-import gc
-from importlib import import_module
-
 import streamlit as st
 
 from lstmviz.scripts import script
+from lstmviz.ui import imports
+from lstmviz.ui.session import give_back_at_once
 
 # Three gates of three units: the colours of forget, input and output.
 COLOURS = ("#b45309", "#15803d", "#1d4ed8")
@@ -37,22 +36,11 @@ def everywhere() -> str:
     return f'{STYLE}<script type="module">{script("frame.js")}</script>'
 
 
-@st.cache_resource(show_spinner="Loading PyTorch…")
+@st.cache_resource(show_spinner=False)
 def start() -> None:
-    """Import everything, once a process.
-
-    Garbage collection meanwhile would take a third of the time and find nothing; and frozen, what was imported is not
-    walked by any later collection, of which every keystroke would pay its share.
-    """
-    gc.disable()
-    import torch
-
-    for name in ("choice", "watch_bar", "compare_bar"):  # and with them all the rest
-        import_module(f"lstmviz.ui.{name}")
-    torch.set_num_threads(1)
-    import_module("lstmviz.ui.session").give_back_at_once()
-    gc.freeze()
-    gc.enable()
+    """What a process does once."""
+    imports.first().join()
+    give_back_at_once()
 
 
 st.html(everywhere(), unsafe_allow_javascript=True)
@@ -64,4 +52,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="pages"):
     st.markdown("lstmviz", width="content")
     for page in pages:
         st.page_link(page)
+with st.container():  # so that what follows stays in its place
+    if chosen.title in ("Train", "Experiments"):
+        imports.need_torch()
 chosen.run()

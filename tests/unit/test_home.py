@@ -8,7 +8,7 @@ import pytest
 import streamlit.web.cli
 
 import lstmviz
-from lstmviz import cli
+from lstmviz.__main__ import main
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.home import SHIPPED, Home
 from lstmviz.training import trainings
@@ -24,7 +24,7 @@ def run(monkeypatch, capsys):
 
     def run(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["lstmviz", *arguments])
-        cli.main()
+        main()
         return capsys.readouterr().out
 
     return run
