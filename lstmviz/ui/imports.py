@@ -54,10 +54,10 @@ def _begun(work: Callable[[], None]) -> Thread:
 def _first() -> None:
     with _undisturbed():
         from lstmviz.checkpoint import CheckpointError
-        from lstmviz.ui import sources, watch_bar  # with all that is below  # noqa: F401
+        from lstmviz.ui import components, sources, watch_bar  # with all that is below  # noqa: F401
 
         with suppress(CheckpointError, IndexError):
-            sources.Shipped.every()[0].open()
+            sources.baselines(sources.Shipped.every()[0].open())
 
 
 def _rest() -> None:
