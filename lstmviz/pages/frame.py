@@ -1,10 +1,9 @@
-"""What stands around every page: the style, what is imported once, and the links from one page to another."""
+"""What stands around every page: the style, and the links from one page to another."""
 
 import streamlit as st
 
 from lstmviz.scripts import script
-from lstmviz.ui import imports
-from lstmviz.ui.session import give_back_at_once
+from lstmviz.ui.imports import first, need_torch
 
 # Three gates of three units: the colours of forget, input and output.
 COLOURS = ("#b45309", "#15803d", "#1d4ed8")
@@ -36,15 +35,8 @@ def everywhere() -> str:
     return f'{STYLE}<script type="module">{script("frame.js")}</script>'
 
 
-@st.cache_resource(show_spinner=False)
-def start() -> None:
-    """What a process does once."""
-    imports.first().join()
-    give_back_at_once()
-
-
 st.html(everywhere(), unsafe_allow_javascript=True)
-start()
+first().join()
 pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare", "experiments")]
 chosen = st.navigation(pages, position="hidden")
 # Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
@@ -54,5 +46,5 @@ with st.container(horizontal=True, vertical_alignment="center", key="pages"):
         st.page_link(page)
 with st.container():  # so that what follows stays in its place
     if chosen.title in ("Train", "Experiments"):
-        imports.need_torch()
+        need_torch()
 chosen.run()

@@ -54,8 +54,9 @@ def _begun(work: Callable[[], None]) -> Thread:
 def _first() -> None:
     with _undisturbed():
         from lstmviz.checkpoint import CheckpointError
-        from lstmviz.ui import components, sources, watch_bar  # with all that is below  # noqa: F401
+        from lstmviz.ui import components, session, sources, watch_bar  # with all that is below  # noqa: F401
 
+        session.give_back_at_once()
         with suppress(CheckpointError, IndexError):
             sources.baselines(sources.Shipped.every()[0].open())
 

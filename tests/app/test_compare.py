@@ -55,6 +55,7 @@ def test_what_the_page_draws_by_hears_nothing_of_the_text_that_is_checked(
     assert not said.keys() & {"labels", "level", "note", "unknown"}
     assert "{by}" in said["charts"][0]["unit"]
 
+
 FIRST = """
 import sys
 from streamlit.testing.v1 import AppTest
