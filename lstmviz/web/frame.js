@@ -1,6 +1,6 @@
 // What pages/frame.py puts on every page, once a window.
 
-import { first } from "./shared.js";
+import { first, leave } from "./shared.js";
 
 const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
 
@@ -26,6 +26,19 @@ if (first("frame")) {
     own(restore); // if what is heard below stops before it comes back here
   }, true);
   addEventListener("focusout", restore);
+
+  // What somebody typed or chose just before Back is sent before Back is. Streamlit sends it in a timer of 0 ms, with the name of
+  // the page that was left: behind Back's own message it would win, and that page would stay, under the address of the other.
+  let late = null; // a Back that waited for that
+  addEventListener("popstate", (event) => {
+    if (event === late) return;
+    event.stopImmediatePropagation();
+    leave();
+    const { href } = location;
+    document.activeElement?.blur(); // a box says what it had not said yet
+    if (location.href !== href) history.replaceState(event.state, "", href); // and in the address, which is another page's now
+    window.setTimeout(() => dispatchEvent((late = new PopStateEvent("popstate", { state: event.state }))));
+  }, true);
 
   // A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.
   document.addEventListener("paste", (event) => {

