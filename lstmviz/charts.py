@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lstmviz.data.vocabulary import shown, visible
+from lstmviz.gate_trace import GateTrace
 from lstmviz.roles import DASHES, DIVERGING, LOSS, PERPLEXITY, ROLES, SIDE_BY_SIDE, scale
 from lstmviz.sizes import perplexity
-from lstmviz.trace import GateTrace
 
-if TYPE_CHECKING:  # `import lstmviz` brings charts, and shall not bring what trains
-    from lstmviz.training.loop import Metrics
+if TYPE_CHECKING:  # this file shall not bring what trains
+    from lstmviz.training.status import Metrics
 
 INKS = {False: ("#6b7280", "#e5e7eb"), True: ("#9ca3af", "#2a3039")}  # dark page -> of text, of the grid
 CLEAR: dict[str, Any] = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}  # the page shows through

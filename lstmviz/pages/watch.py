@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 
 from lstmviz.baselines import NGram
-from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import code, inline, plain, visible
 from lstmviz.explain.notes import guided, notes_on
@@ -29,6 +28,7 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
+from lstmviz.ui.imports import behind, need_torch
 from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
@@ -51,11 +51,14 @@ def page() -> None:
     if address is None:
         return
     try:
-        with left, st.spinner("Opening the model…"):
+        with left, st.container(), st.spinner("Opening the model…"):
             opened = address.open()
     except CheckpointError as error:
         left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
         return
+    with left, st.container():  # so that what follows stays in its place
+        if not answers_here(opened):
+            need_torch()
     begin(address, opened)
     with right:
         beside(opened)
@@ -74,6 +77,7 @@ def beside(opened: OpenModel) -> None:
         if opened.checkpoint.model.letters:
             filters(opened)
         training_curves(opened)
+        behind()
 
 
 def filters(opened: OpenModel) -> None:
@@ -100,6 +104,8 @@ def words_to_look_in(opened: OpenModel) -> tuple[str, ...]:
 
 def training_curves(opened: OpenModel) -> None:
     """The checkpoint's own loss and perplexity while it was trained."""
+    from lstmviz.charts import training_figure
+
     with st.container(border=True, gap="small"):
         st.markdown("**how this model learned**")
         dark, of_labels = st.context.theme.type == "dark", opened.checkpoint.vocabulary.level == "label"

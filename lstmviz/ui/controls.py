@@ -157,7 +157,7 @@ def type_sentence(opened: OpenModel, box: Widget[str], rests: bool = False) -> s
     text = st.text_input(
         "sentence",
         key=box.key,
-        live="300ms" if rests else "0ms",
+        live=True if rests else "0ms",
         bind="query-params",
         label_visibility="collapsed",
         placeholder=f"Type the {opened.task.whole} to be read" + ("" if opened.is_asked else newline),

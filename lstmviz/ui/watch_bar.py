@@ -5,8 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from lstmviz.cells import cell_called
-from lstmviz.charts import gate_figure
-from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
 from lstmviz.opened import OpenModel
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
@@ -132,6 +130,9 @@ def continue_controls(opened: OpenModel) -> None:
 
 def export_controls(name: str, opened: OpenModel) -> None:
     """The trace as a table, the figure as a page, the model as one that is alive; made only when asked for."""
+    from lstmviz.charts import gate_figure
+    from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
+
     reading = readings().read()
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")

@@ -39,7 +39,7 @@ FUNCTIONS = {
     for name, function in functions(ast.parse(path.read_text("utf-8")), ".".join(path.relative_to(LIBRARY).parts))
 }
 TAUGHT = {name: function for name, function in FUNCTIONS.items() if ast.get_docstring(function)}
-COMMANDS = {name for name in TAUGHT if name.startswith("cli.")}  # whose docstring is what --help shows
+COMMANDS = {name for name in TAUGHT if name.startswith(("cli.", "__main__."))}  # whose docstring is what --help shows
 
 
 @pytest.mark.parametrize("name", [name for name in TAUGHT if raised(TAUGHT[name]) and name not in COMMANDS])
