@@ -95,9 +95,6 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
     return figure
 
 
-GateTrace.plot = gate_figure  # from here, since a trace lies below the file that knows Plotly
-
-
 def training_figure(history: dict[str, list], dark: bool = False, *, of_labels: bool = False) -> go.Figure:
     """Loss while training, with perplexity = exp(loss) as the right-hand axis.
 

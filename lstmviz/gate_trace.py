@@ -5,9 +5,10 @@ What records one is `lstmviz.trace`; with a trace alone nobody waits for torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from lstmviz.cells import cell_called
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
     import xarray as xr
 
 DIRECTIONS = ("forward", "reverse", "said")  # the last of who says another sequence, see `Translation.on_one_axis`
@@ -48,9 +50,6 @@ class GateTrace(Mapping[str, np.ndarray]):
     outer: tuple[str, ...] = ("layer", "time")
     nll: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     tokens: Sequence[str] = ()
-
-    plot: ClassVar[Callable[..., Any]]
-    """``gate_figure``: `charts` puts it here. It alone knows Plotly, and a file imports only from those below it."""
 
     def __post_init__(self) -> None:
         shape = next(iter(self.arrays.values())).shape[:-1]
@@ -113,6 +112,10 @@ class GateTrace(Mapping[str, np.ndarray]):
     def by_cell(self, values: np.ndarray) -> np.ndarray:
         """Values ``(layer[, direction], time, unit)`` cell by cell, as in a `Stack`: ``(layer · D, time, unit)``."""
         return values.reshape(-1, *values.shape[-2:])
+
+    def plot(self, layer: int = 0, roles: str | Sequence[str] | None = None) -> go.Figure:
+        """``lstmviz.gate_figure`` of it."""
+        return import_module("lstmviz.charts").gate_figure(self, layer, roles)  # it lies above, and alone knows Plotly
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row for every layer, token and unit, with a column for each gate and state.
