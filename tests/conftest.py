@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from lstmviz.cells import CELLS
 from lstmviz.checkpoint import Checkpoint, weights_of
@@ -191,20 +191,43 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(app_server: str, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens the app: ``page("?text=abc", color_scheme="dark")`` gives a Playwright page, closed after the test."""
-    contexts = []
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Callable[..., BrowserContext]:
+    """The browser's context of these options, always the same one: what the app's scripts cost to fetch and to compile
+    is spent once, and not for each page, where it is most of the time.
+    """
+    contexts: dict[str, BrowserContext] = {}
 
-    def open_page(path: str = "", **options) -> Page:
+    def context(**options) -> BrowserContext:
         # Playwright's wait_for_function evaluates a string, which the page's policy forbids; test_server.py keeps it.
-        usual = {"viewport": {"width": 1440, "height": 900}, "bypass_csp": True}
-        context = browser.new_context(**{**usual, **options})
-        contexts.append(context)
-        opened = context.new_page()
-        opened.goto(f"{app_server}/{path}")
-        return opened
+        options = {"viewport": {"width": 1440, "height": 900}, "bypass_csp": True, **options}
+        if (key := repr(sorted(options.items()))) not in contexts:
+            contexts[key] = browser.new_context(**options)
+        return contexts[key]
+
+    return context
+
+
+@pytest.fixture
+def page(app_server: str, window: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
+    """Opens the app: ``page("?text=abc", color_scheme="dark")`` gives a Playwright page, closed after the test."""
+    pages = []
+
+    def open_page(path: str = "", *, begin: str = "", **options) -> Page:
+        pages.append(window(**options).new_page())
+        if begin:
+            pages[-1].add_init_script(begin)
+        pages[-1].goto(f"{app_server}/{path}")
+        return pages[-1]
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for opened in pages:
+        opened.close()
+
+
+@pytest.fixture(autouse=True)
+def main_stays() -> Iterator[None]:
+    """Streamlit puts the page that it runs in the place of the main module, which processes begun later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main

@@ -163,5 +163,5 @@ def test_the_tables_of_compare_can_be_saved(page: Open, tmp_path: Path) -> None:
 
 
 def test_those_of_the_browser_follow_each_other(browser: Browser, request: pytest.FixtureRequest) -> None:
-    """In one process of many: two of them would begin trainings in the same folder."""
-    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@browser")
+    """In one process of many: each other one would start a server and a browser of its own."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@app")

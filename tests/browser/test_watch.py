@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 Open = Callable[..., Page]
 TEXT = "(x(x)x)"
@@ -52,7 +52,7 @@ def seen(page: Page) -> dict:
 
 
 def wait_for_selection(page: Page, **wanted: int) -> None:
-    page.wait_for_function("w => Object.keys(w).every(k => window.__lstmviz[k] === w[k])", arg=wanted)
+    page.wait_for_function("w => Object.keys(w).every(k => window.__lstmviz?.[k] === w[k])", arg=wanted)
 
 
 def query_of(page: Page) -> dict[str, list[str]]:
@@ -99,7 +99,7 @@ def test_the_share_of_unknown_tokens_stands_beside_the_perplexity(watch: Open) -
     assert "perplexity so far" in readout.inner_text() and "70\u00a0% <unk>" in readout.inner_text()
     page.get_by_label("sentence").fill("(x)")
     wait_for_tokens(page, 4)
-    page.wait_for_function("window.__lstmviz.time === 3")
+    page.wait_for_function("window.__lstmviz?.time === 3")
     assert "perplexity so far" in readout.inner_text() and "% <unk>" not in readout.inner_text()
 
 
@@ -183,12 +183,12 @@ def test_another_model_selects_its_own_unit(watch: Open) -> None:
     page = watch(time=2, unit=3)
     page.get_by_role("combobox", name="model").click()
     page.get_by_role("option", name="agreement", exact=True).click()
-    page.wait_for_function("window.__lstmviz.annotation?.includes('number')")
+    page.wait_for_function("window.__lstmviz?.annotation?.includes('number')")
     assert seen(page)["unit"] == 5
     page.get_by_role("combobox", name="model").click()  # and draws what it reads
     page.keyboard.type("expressions-nary")
     page.get_by_role("option", name="expressions-nary", exact=True).click()
-    page.wait_for_function("window.__lstmviz?.level === 'node' && window.__lstmviz.children.length === 3")
+    page.wait_for_function("window.__lstmviz?.level === 'node' && window.__lstmviz?.children.length === 3")
     page.get_by_label("sentence").press("End")
     for _ in "), 5)":
         page.keyboard.press("Backspace")
@@ -211,7 +211,7 @@ def test_click_moves_the_readout(watch: Open) -> None:
     before = seen(page)
     # In the first panel, near its left edge: an early token, another unit.
     canvas.click(position={"x": box["width"] * 0.3, "y": box["height"] * 0.3})
-    page.wait_for_function("t => window.__lstmviz.time !== t", arg=before["time"])
+    page.wait_for_function("t => window.__lstmviz?.time !== t", arg=before["time"])
     after = seen(page)
     assert (after["time"], after["unit"]) != (before["time"], before["unit"])
     title = page.locator(".readout h4").first.inner_text()
@@ -240,7 +240,7 @@ def test_arrow_keys_move_the_selection(watch: Open) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
-    page.wait_for_function("window.__lstmviz.unit !== 5")
+    page.wait_for_function("window.__lstmviz?.unit !== 5")
 
 
 def rows(page: Page) -> list[int]:
@@ -332,7 +332,7 @@ def test_a_selected_unit_is_always_shown(watch: Open) -> None:
     assert hidden in rows(other) and len(rows(other)) == count
     other.locator(".map").focus()
     other.keyboard.press("ArrowUp" if rows(other).index(hidden) else "ArrowDown")
-    other.wait_for_function("hidden => window.__lstmviz.unit !== hidden", arg=hidden)
+    other.wait_for_function("hidden => window.__lstmviz?.unit !== hidden", arg=hidden)
     assert seen(other)["unit"] in rows(other) and seen(other)["unit"] != hidden
 
 
@@ -464,24 +464,17 @@ def test_huge_numbers_do_not_overprint(browser_writes, width: int) -> None:
 
 
 @pytest.fixture
-def browser_writes(browser: Browser, app_server: str) -> Iterator[Callable[..., Page]]:
+def browser_writes(page: Open) -> Callable[..., Page]:
     """As ``watch``, with what is written on the canvas kept."""
-    contexts = []
 
     def open_page(options: dict | None = None, **query) -> Page:
         query = {"model": "brackets", "text": TEXT, **query}
-        usual = {"viewport": {"width": 1440, "height": 900}, "bypass_csp": True}
-        contexts.append(browser.new_context(**{**usual, **(options or {})}))
-        page = contexts[-1].new_page()
-        page.add_init_script(WRITTEN)
-        page.goto(f"{app_server}/?{urlencode(query)}")
-        page.wait_for_function("window.__lstmviz", timeout=40_000)
-        page.locator(".readout h4").first.wait_for()
-        return page
+        opened = page("?" + urlencode(query), begin=WRITTEN, **(options or {}))
+        opened.wait_for_function("window.__lstmviz", timeout=40_000)
+        opened.locator(".readout h4").first.wait_for()
+        return opened
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def test_link_reopens_the_view(watch: Open, page: Open) -> None:
