@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lstmviz.checkpoint import Checkpoint, CheckpointError, load
     from lstmviz.config import ModelConfig, TrainConfig
     from lstmviz.data.vocabulary import Corpus, Vocabulary
+    from lstmviz.explain.memory import memory
     from lstmviz.model import LanguageModel
     from lstmviz.page import live_page
     from lstmviz.trace import GateTrace, trace_module, trace_sentence
@@ -24,6 +25,7 @@ __all__ = [
     "gate_figure",
     "live_page",
     "load",
+    "memory",
     "trace_module",
     "trace_sentence",
 ]
@@ -33,6 +35,7 @@ _MODULES = {
     "checkpoint": ("Checkpoint", "CheckpointError", "load"),
     "config": ("ModelConfig", "TrainConfig"),
     "data.vocabulary": ("Corpus", "Vocabulary"),
+    "explain.memory": ("memory",),
     "model": ("LanguageModel",),
     "page": ("live_page",),
     "trace": ("GateTrace", "trace_module", "trace_sentence"),
