@@ -9,8 +9,9 @@ from torch import Tensor
 from lstmviz.cells.base import State
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.gate_trace import GateTrace
 from lstmviz.model import LanguageModel, at_once
-from lstmviz.trace import GateTrace, Likeliest, trace_tokens
+from lstmviz.trace import Likeliest, trace_tokens
 
 OTHERS = 15  # labels that one is held against, at most
 MULTIPLIED = 2e9  # numbers, for them at most: half a second

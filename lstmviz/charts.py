@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lstmviz.data.vocabulary import shown, visible
+from lstmviz.gate_trace import GateTrace
 from lstmviz.roles import DASHES, DIVERGING, LOSS, PERPLEXITY, ROLES, SIDE_BY_SIDE, scale
 from lstmviz.sizes import perplexity
-from lstmviz.trace import GateTrace
 
-if TYPE_CHECKING:  # `import lstmviz` brings charts, and shall not bring what trains
-    from lstmviz.training.loop import Metrics
+if TYPE_CHECKING:  # this file shall not bring what trains
+    from lstmviz.training.status import Metrics
 
 INKS = {False: ("#6b7280", "#e5e7eb"), True: ("#9ca3af", "#2a3039")}  # dark page -> of text, of the grid
 CLEAR: dict[str, Any] = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}  # the page shows through
@@ -93,9 +93,6 @@ def gate_figure(trace: GateTrace, layer: int = 0, roles: str | Sequence[str] | N
         height=60 + 190 * len(rows), margin={"l": 60, "r": 20, "t": 40, "b": 40}, template="plotly_white"
     )
     return figure
-
-
-GateTrace.plot = gate_figure  # from here, since a trace lies below the file that knows Plotly
 
 
 def training_figure(history: dict[str, list], dark: bool = False, *, of_labels: bool = False) -> go.Figure:

@@ -25,6 +25,7 @@ import tyro
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
+from lstmviz.__main__ import app
 from lstmviz.caption import trace_caption
 from lstmviz.card import figures, strongest_unit, table_card, unknown_warning
 from lstmviz.cells import TREE_CELLS
@@ -48,12 +49,12 @@ from lstmviz.tasks import TASKS, decided_by, fitted_to, open_data
 from lstmviz.trace import trace_labels, trace_sentence, trace_tree
 from lstmviz.training.folder import Run, RunConfig, Snapshot, runs
 from lstmviz.training.grid import lineup
-from lstmviz.training.loop import Metrics, held_out, judged, unknown_share
+from lstmviz.training.loop import held_out, judged, unknown_share
 from lstmviz.training.parallel import World
 from lstmviz.training.process import execute
 from lstmviz.training.results import carried_variable
 from lstmviz.training.standing import best_accuracy, short
-from lstmviz.training.status import LINEUP, LIVING, read_status
+from lstmviz.training.status import LINEUP, LIVING, Metrics, read_status
 from lstmviz.training.sweep import Outcome, Sweep, check_machine, check_workers
 from lstmviz.training.turn import Place
 
@@ -711,21 +712,6 @@ def _show_progress(metrics: Metrics, steps: int) -> None:
         print("\r" * live + line, end="" if live and metrics.valid_nll is None else "\n", flush=True)
 
 
-def app(*arguments: str) -> None:
-    """Show the app in the browser until you stop it; what follows is for Streamlit, such as --server.port 8502.
-
-    Its runs/ and corpora/ lie where you stand, or in LSTMVIZ_HOME.
-    """
-    try:
-        from lstmviz.ui.server import serve
-    except ImportError as error:
-        raise ValueError(
-            f"the app is shown by Streamlit, which is not here ({error}): pip install streamlit, or, in a clone of "
-            'lstmviz, pip install ".[app]"'
-        ) from error
-    serve([*arguments])
-
-
 TEXTS = ("--probe", "--corpus", "--name")  # options that take one
 OPTION = re.compile(r"-h|--[a-z][\w-]*(=.*)?", re.DOTALL)
 
@@ -760,8 +746,6 @@ def main() -> None:
     arguments = _with_texts(sys.argv[1:])
     try:
         with in_a_sentence(speaks, shown):
-            if arguments[:1] == ["app"]:
-                return app(*arguments[1:])  # as they are: which options there are, Streamlit knows
             commands.cli(prog="lstmviz", args=arguments, config=(tyro.conf.OmitArgPrefixes,), console_outputs=speaks)
     except SystemExit as error:
         missed = arguments[:1] == ["trace"] or any(a in TEXTS and b[:1] == "-" for a, b in pairwise(arguments))

@@ -30,7 +30,7 @@ from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel, prepare
 from lstmviz.reading import TELLING
 from lstmviz.roles import PAGES
-from lstmviz.scripts import ASSETS, script, style
+from lstmviz.scripts import script, style
 from lstmviz.units import MOST
 from lstmviz.wire import LiveComparison
 
@@ -94,7 +94,7 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     page = {"models": given, "buttons": buttons_of(first), "tests": tests, "together": together}
     data = json.dumps(page, default=vars, separators=(",", ":"), allow_nan=False).encode()
     entry = "alone-compare.js" if together else "alone-watch.js"
-    scripts = (ASSETS / "needs.js").read_text(encoding="utf-8"), script("open.js"), script(entry)
+    scripts = script("open.js"), script(entry)
     title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
     allowed = f"script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
@@ -125,8 +125,7 @@ off here, or the file was changed after it was saved: then take a fresh copy.</p
 scripts of the app and this card into one file. Nothing in it loads from anywhere; what you type stays in the page and
 in its address.</p>
 </footer>
-{templates}{said}<script>{scripts[0]}</script>
-<script type="module">{scripts[1]}</script>
+{templates}{said}<script type="module">{scripts[0]}</script>
 </body>
 </html>
 """

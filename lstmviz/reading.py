@@ -16,6 +16,7 @@ from lstmviz.data.expressions import Expression
 from lstmviz.data.images import permute
 from lstmviz.data.pairs import NOTHING, Pair, known_pair
 from lstmviz.data.vocabulary import EOS, IGNORED, UNK, UNKNOWN_MOST, Vocabulary
+from lstmviz.gate_trace import GateTrace, held, kept
 from lstmviz.opened import (
     MAX_TOKENS,
     OpenModel,
@@ -28,7 +29,6 @@ from lstmviz.units import MOST, acts, drawn_roles, looked_at, telling
 
 if TYPE_CHECKING:  # what runs a model imports torch: so it is imported where a model reads
     from lstmviz.model import LanguageModel
-    from lstmviz.trace import GateTrace
 
 LONGEST = 50 * MAX_TOKENS  # characters of a text that are looked at at all
 PIECE = 256  # tokens that are read at once: what a longer text needs meanwhile is given back after each
@@ -120,17 +120,13 @@ class Reading:
 
     @cached_property
     def kept(self) -> np.ndarray | None:
-        """What `lstmviz.trace.kept` says of every track, ``(track, time, unit)``."""
-        from lstmviz.trace import kept
-
+        """What `lstmviz.gate_trace.kept` says of every track, ``(track, time, unit)``."""
         values = kept(self.trace)
         return None if values is None else self.trace.by_cell(values)
 
     @cached_property
     def held(self) -> np.ndarray:
-        """What `lstmviz.trace.held` says of every track, ``(track, time, unit)``."""
-        from lstmviz.trace import held
-
+        """What `lstmviz.gate_trace.held` says of every track, ``(track, time, unit)``."""
         return self.trace.by_cell(held(self.trace))
 
     @property
@@ -445,7 +441,7 @@ def select(before: Selected, tokens: list[str] | list[int] | None, told: Selecti
     if tokens is None:
         return selection
     time = selection.time if before.tokens in (None, tokens) else last_changed(before.tokens, tokens)
-    if before.tokens is None and time == NOBODY:  # chose one while the page made the view: there it was the newest
+    if time == NOBODY:  # chose one while the page made the view: there it was the newest
         time = len(tokens) - 1
     return replace(selection, time=min(max(time, 0), len(tokens) - 1))
 

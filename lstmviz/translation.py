@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, SOS, SPECIALS
+from lstmviz.gate_trace import GateTrace
 from lstmviz.layers import Attending
 from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, Likeliest, build_trace
+from lstmviz.trace import Likeliest, build_trace
 
 BEGIN, END = SPECIALS.index(SOS), SPECIALS.index(EOS)
 NEVER = torch.tensor([i for i in range(len(SPECIALS)) if i != END])  # said

@@ -483,6 +483,7 @@ class Here:
         sent: those that follow, with their weights.
         box: the key of the box whose text is read; empty where an image is.
         text: what is in it, as far as the server has heard; of an image the pixels, two hexadecimal digits each.
+        put: how many texts the server itself has put into the box.
         label: number of what an image shows; None where nobody knows.
         selection: time, negative while nobody chose one, unit and layer or model.
         checked: whether what the server makes of the text follows: a message of a `MapHeader`, or one a model.
@@ -492,6 +493,7 @@ class Here:
     sent: list[str]
     box: str
     text: str
+    put: int
     label: int | None
     selection: dict[str, int]
     checked: bool

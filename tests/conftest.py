@@ -144,12 +144,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side with other tests, those that need the app in a browser follow each other in one process, with one;
-    so do, in another process, those that need a browser alone.
+    """Side by side with other tests, those that need a browser follow each other in three processes, with one each: the
+    tests of trainings in the app, which wait a lot, all others of the app, and those without the app.
     """
+    trainings = {"test_training.py", "test_experiments.py", "test_people.py", "test_typing.py"}
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("web" if "web" in item.path.parts[-2:] else "browser"))
+            group = "web" if item.path.parent.name == "web" else "trainings" if item.path.name in trainings else "app"
+            item.add_marker(pytest.mark.xdist_group(group))
         if isinstance(item, pytest.Function) and (mark := item.get_closest_marker("proof")):
             item.user_properties.append(("proof", (item.callspec.params["name"], mark.args[0])))
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lstmviz.data.grammars import GRAMMARS, hidden_variable, measure
-from lstmviz.trace import GateTrace, held
+from lstmviz.gate_trace import GateTrace, held
 
 
 def unit_correlations(trace: GateTrace, variable: np.ndarray, *, nominal: bool = False) -> np.ndarray:

@@ -7,11 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, inline, unknown_said
-from lstmviz.model import at_once
 from lstmviz.opened import OpenModel
 from lstmviz.sizes import parameter_count, perplexity
 
@@ -124,6 +121,10 @@ def speed(opened: OpenModel) -> float:
 
     Of images it is the rows of one; of trees the 40 nodes of one.
     """
+    import torch
+
+    from lstmviz.model import at_once
+
     model, shape, text = opened.model, None, "1"
     if opened.reads_trees:
         for _ in range(3):

@@ -12,10 +12,11 @@ from lstmviz.wire import Note, image_of
 
 def sentences(opened: OpenModel) -> dict[str, str]:
     """Those that may be said, by name, with {places} for what only a text decides: ``web/notes.js`` fills them, too."""
+    no_answer = "Nothing can be drawn of this: what the model answers is no finite number."
     if opened.side:
         known = ", ".join(opened.checkpoint.vocabulary.tokens)
         strange = f"The image shows {{label}}, which the model does not know; it knows {known}."
-        return {"image": image_of(opened, "{label}"), "strange": strange}
+        return {"image": image_of(opened, "{label}"), "strange": strange, "no_answer": no_answer}
     noun = "characters" if opened.reads.level == "char" else "words"
     other = "press a token" if is_grammar(opened) else "pick an example"
     does_not = f"The model does not know {{unknown}} of these {noun}"
@@ -28,6 +29,7 @@ def sentences(opened: OpenModel) -> dict[str, str]:
         "all_unknown": f"The model knows none of these {noun}: {same}.",
         "some_unknown": f"{does_not}: it reads each as <unk>.",
         "mostly_unknown": f"{does_not}: {little}.",
+        "no_answer": no_answer,
         "not_finite": NOT_FINITE,
         "nothing_follows": NOTHING_FOLLOWS,
     }

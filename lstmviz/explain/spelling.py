@@ -6,18 +6,19 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, cast
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data import nonsense
 from lstmviz.data.vocabulary import EOS, IGNORED, SOS, Vocabulary
-from lstmviz.encoders import Spelled
-from lstmviz.model import LanguageModel
 from lstmviz.tasks import TASKS
 from lstmviz.tasks.base import tokens_and_labels
+
+if TYPE_CHECKING:  # what runs a model imports torch, for which the first map does not wait
+    from torch import Tensor
+
+    from lstmviz.encoders import Spelled
+    from lstmviz.model import LanguageModel
 
 SENTENCES = 200
 END = "(end)"  # of a word and what is behind it: nothing that it alone has
@@ -66,11 +67,13 @@ def words_for(task: str, corpus: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for _ in range(SENTENCES) for word in draw(rng))) if draw else ()
 
 
-@torch.no_grad()
 def found_in(model: LanguageModel, words: Sequence[str], reads: Vocabulary) -> list[list[Found]]:
     """What each filter reacts to most in each of these words, which is all that it says of them: a list a word."""
-    spelled, rows = cast(Spelled, model.embedding), reads.encode_tokens(words)
-    most, places = spelled.reactions(torch.tensor(rows)[None])[0].max(-1)  # (N, E)
+    import torch
+
+    spelled, rows = cast("Spelled", model.embedding), reads.encode_tokens(words)
+    with torch.no_grad():
+        most, places = spelled.reactions(torch.tensor(rows)[None])[0].max(-1)  # (N, E)
     return [
         [Found(part(row[at : at + spelled.width], reads), f) for f, at in zip(fs, ats, strict=True)]
         for row, fs, ats in zip(rows, most.tolist(), places.tolist(), strict=True)
@@ -95,7 +98,6 @@ def standing_out(
     return {k: found[k] for k in sorted(own, key=missing.__getitem__)[:count]}
 
 
-@torch.no_grad()
 def by_count(checkpoint: Checkpoint, part: Tensor) -> dict[str, Read]:
     """How the words of the test part of `nonsense` are read, by how often they stand in the training part.
 
@@ -103,13 +105,16 @@ def by_count(checkpoint: Checkpoint, part: Tensor) -> dict[str, Read]:
         checkpoint: of a tagger of it.
         part: the test part ``(N, T, X + 1)``, as that tagger reads it.
     """
+    import torch
+
     train, _, test = nonsense.drawn()
     seen = Counter(word for sentence in train for word in sentence.tokens)
     times = torch.tensor([seen[word] for sentence in test for word in sentence.tokens])
     model, nll, right = checkpoint.build(), [], []
     for piece in part.split(250):
         tokens, labels, lengths = tokens_and_labels(piece.transpose(0, 1).long())  # (T, B, X), (T, B), (B,)
-        log_p = model.decode(model.run(model.embed(tokens), None, lengths)[0]).log_softmax(-1)  # (T, B, V)
+        with torch.no_grad():
+            log_p = model.decode(model.run(model.embed(tokens), None, lengths)[0]).log_softmax(-1)  # (T, B, V)
         asked = (labels != IGNORED).T  # sentence by sentence, as in ``times``
         nll.append(-log_p.gather(-1, labels.clamp(min=0)[..., None])[..., 0].T[asked])
         right.append((log_p.argmax(-1) == labels).T[asked])

@@ -12,10 +12,10 @@ import pandas as pd
 from lstmviz.data.vocabulary import Vocabulary
 from lstmviz.explain.alignment import Compared, Place, shared_axis
 from lstmviz.explain.measures import CHARTS, GAIN, measures, without
+from lstmviz.gate_trace import DIRECTIONS, GateTrace
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading
 from lstmviz.sizes import parameter_count, perplexity
-from lstmviz.trace import DIRECTIONS, GateTrace
 
 
 def models_table(models: dict[str, OpenModel]) -> pd.DataFrame:

@@ -8,11 +8,9 @@ from math import log
 import streamlit as st
 
 from lstmviz.baselines import NGram
-from lstmviz.charts import lines_figure
 from lstmviz.explain.alignment import Axis, Entrant, Place, shared_axis
 from lstmviz.explain.comparison import View, draw, live_comparison, notes_on
-from lstmviz.explain.differences import Differences, differences, speed
-from lstmviz.explain.distance import reach
+from lstmviz.explain.differences import differences, speed
 from lstmviz.explain.kin import kinship
 from lstmviz.opened import OpenModel
 from lstmviz.reading import NOBODY, Selected, Selection, read, read_image, select, telling_unit
@@ -20,11 +18,12 @@ from lstmviz.ui.choice import choose_models, line_up_buttons, open_models
 from lstmviz.ui.compare_bar import compare_bar, entrants, side_by_side
 from lstmviz.ui.components import comparison
 from lstmviz.ui.controls import STYLE, keep_text, kept_as, type_sentence
+from lstmviz.ui.imports import behind, need_torch, torch_is_there
 from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BEGUN, SENTENCE, Compare, readings, report, session
+from lstmviz.ui.session import BEGUN, SENTENCE, Compare, Sentences, readings, report, session
 from lstmviz.ui.sources import Address, baselines, titles
 from lstmviz.ui.trees import read_typed
 from lstmviz.wire import Frame, Here, LiveComparison
@@ -46,19 +45,20 @@ def page() -> None:
     if BEGUN.value() not in (None, *first.labels):
         BEGUN.forget()
     view, beside = compare_bar(opened, {address: baselines(each, home) for address, each in opened.items()})
-    facts = differences(every, [reads(model) for model in every])
-    compare(opened, beside, view, facts, kinship(every))
+    with st.container():  # so that what follows stays in its place
+        if beside or not all(map(answers_here, every)):
+            need_torch()
+    compare(opened, beside, view, kinship(every))
     figures(opened)
 
 
 @st.fragment
-def compare(
-    opened: dict[Address, OpenModel], beside: dict[Address, NGram], view: View, facts: Differences, kin: list[int]
-) -> None:
+def compare(opened: dict[Address, OpenModel], beside: dict[Address, NGram], view: View, kin: list[int]) -> None:
     """Everything that answers a keystroke, always the same elements: see ``ui.components``."""
     memory, kept, said = session(Compare), readings(), report("comparison")
     heard(said)
     first, models, every = next(iter(opened.values())), entrants(opened, beside), {f"{a}": o for a, o in opened.items()}
+    facts = differences([*every.values()], [reads(each) if torch_is_there() else None for each in every.values()])
     live = live_comparison(models, facts, kin, refer([*every], kin, said.pinned), view)
     here = not beside and all(map(answers_here, opened.values()))
     with st.container(key="compare"):
@@ -121,6 +121,7 @@ def draw_here(
         sent=[*sent],
         box="" if every[0].side else SENTENCE.key,
         text=text,
+        put=session(Sentences).put,
         label=label,
         selection=selection,
         checked=checked,
@@ -131,6 +132,8 @@ def draw_here(
 @st.fragment
 def figures(opened: dict[Address, OpenModel]) -> None:
     """How the models learned and, of those that learned a grammar, how far back they can look."""
+    from lstmviz.charts import lines_figure
+
     dark = st.context.theme.type == "dark"
     plain_chart = {"theme": None, "config": {"displayModeBar": False}}
     names = titles([(address, each.checkpoint.model.cell) for address, each in opened.items()])
@@ -158,6 +161,7 @@ def figures(opened: dict[Address, OpenModel]) -> None:
     if any(each.checkpoint.hidden_variable for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")
+            need_torch()
             with st.spinner("Asking each model 400 sentences…"):
                 known = {title: asked(each) for title, each in zip(names, opened.values(), strict=True)}
             st.plotly_chart(
@@ -169,6 +173,7 @@ def figures(opened: dict[Address, OpenModel]) -> None:
                 "Share of right answers where the next token depends on one so far back: the first bracket, the "
                 "subject, the symbol. The 400 sentences are new, and may reach further back than any in training."
             )
+    behind()
 
 
 @st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
@@ -180,6 +185,8 @@ def reads(opened: OpenModel) -> float:
 @st.cache_data(hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest}, show_spinner=False)
 def asked(opened: OpenModel) -> tuple[list[int], list[float]]:
     """How far back a model can look, asked once."""
+    from lstmviz.explain.distance import reach
+
     return reach(opened)
 
 

@@ -1,11 +1,9 @@
-"""What stands around every page: the style, what is imported once, and the links from one page to another."""
-
-import gc
-from importlib import import_module
+"""What stands around every page: the style, and the links from one page to another."""
 
 import streamlit as st
 
 from lstmviz.scripts import script
+from lstmviz.ui.imports import first, need_torch
 
 # Three gates of three units: the colours of forget, input and output.
 COLOURS = ("#b45309", "#15803d", "#1d4ed8")
@@ -37,26 +35,8 @@ def everywhere() -> str:
     return f'{STYLE}<script type="module">{script("frame.js")}</script>'
 
 
-@st.cache_resource(show_spinner="Loading PyTorch…")
-def start() -> None:
-    """Import everything, once a process.
-
-    Garbage collection meanwhile would take a third of the time and find nothing; and frozen, what was imported is not
-    walked by any later collection, of which every keystroke would pay its share.
-    """
-    gc.disable()
-    import torch
-
-    for name in ("choice", "watch_bar", "compare_bar"):  # and with them all the rest
-        import_module(f"lstmviz.ui.{name}")
-    torch.set_num_threads(1)
-    import_module("lstmviz.ui.session").give_back_at_once()
-    gc.freeze()
-    gc.enable()
-
-
 st.html(everywhere(), unsafe_allow_javascript=True)
-start()
+first().join()
 pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare", "experiments")]
 chosen = st.navigation(pages, position="hidden")
 # Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
@@ -64,4 +44,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="pages"):
     st.markdown("lstmviz", width="content")
     for page in pages:
         st.page_link(page)
+with st.container():  # so that what follows stays in its place
+    if chosen.title in ("Train", "Experiments"):
+        need_torch()
 chosen.run()

@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 
 from lstmviz.baselines import NGram
-from lstmviz.charts import training_figure
 from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import code, inline, plain, visible
 from lstmviz.explain.notes import guided, notes_on
@@ -29,11 +28,12 @@ from lstmviz.reading import (
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
+from lstmviz.ui.imports import behind, need_torch
 from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Watch, readings, report, session
+from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Sentences, Watch, readings, report, session
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
@@ -51,11 +51,14 @@ def page() -> None:
     if address is None:
         return
     try:
-        with left, st.spinner("Opening the model…"):
+        with left, st.container(), st.spinner("Opening the model…"):
             opened = address.open()
     except CheckpointError as error:
         left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
         return
+    with left, st.container():  # so that what follows stays in its place
+        if not answers_here(opened):
+            need_torch()
     begin(address, opened)
     with right:
         beside(opened)
@@ -74,6 +77,7 @@ def beside(opened: OpenModel) -> None:
         if opened.checkpoint.model.letters:
             filters(opened)
         training_curves(opened)
+        behind()
 
 
 def filters(opened: OpenModel) -> None:
@@ -100,6 +104,8 @@ def words_to_look_in(opened: OpenModel) -> tuple[str, ...]:
 
 def training_curves(opened: OpenModel) -> None:
     """The checkpoint's own loss and perplexity while it was trained."""
+    from lstmviz.charts import training_figure
+
     with st.container(border=True, gap="small"):
         st.markdown("**how this model learned**")
         dark, of_labels = st.context.theme.type == "dark", opened.checkpoint.vocabulary.level == "label"
@@ -169,7 +175,7 @@ def watch(address: Address, layers: list[int], roles: list[str], order: str, bes
                 reading,
                 **shown,
                 selection=selection.said("layer"),
-                generated_from=generated_from(text),
+                generated_from=generated_from(opened, text),
                 held=said.held,
                 name=str(address),
                 beside=beside,
@@ -189,8 +195,7 @@ def draw_here(
     """The map that the page makes itself; what of a text there is to say it says, too."""
     memory, said = session(Watch), report("map")
     selection = selection_here(opened, shown["layers"], said.selection)
-    if said.written:
-        memory.written = said.written
+    memory.written = said.written or memory.written
     reading = readings().read() if to_be_checked(said, [opened]) else None
     sent = models_for_page({f"{address}": opened})
     here = MapHere(
@@ -198,10 +203,11 @@ def draw_here(
         sent=[*sent],
         box="" if opened.side else TEXT.key,
         text=text,
+        put=session(Sentences).put,
         label=label,
         **shown,
         selection=selection.said("layer"),
-        written=memory.written,
+        written=written_by(opened),
         write=memory.write,
         checked=reading is not None,
     )
@@ -244,9 +250,15 @@ def selection_here(opened: OpenModel, layers: list[int], told: Selection | None)
     return selection if selection.of in layers else replace(selection, of=track)
 
 
-def generated_from(text: str) -> int | None:
+def written_by(opened: OpenModel) -> tuple[str, int] | None:
+    """The text that this model has written on, and the time of the first token that is its own."""
+    text, start, digest = session(Watch).written or ("", 0, "")
+    return (text, start) if digest == opened.checkpoint.digest else None
+
+
+def generated_from(opened: OpenModel, text: str) -> int | None:
     """Time of the first token that the model wrote, while the sentence still begins with what it wrote."""
-    written, start = session(Watch).written or ("", None)
+    written, start = written_by(opened) or ("", None)
     return start if text.startswith(written) else None
 
 

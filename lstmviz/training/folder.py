@@ -22,16 +22,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lstmviz.cells import TREE_CELLS
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.data.expressions import Expression
 from lstmviz.disk import fitted, name_of, parsed, read_bytes, read_json, reason, write_atomically
 from lstmviz.tasks import DECIDED, TASKS
-from lstmviz.training.loop import Metrics
-from lstmviz.training.probe import Probe
-from lstmviz.training.status import LINEUP, LIVING, Status, read_status
+from lstmviz.training.status import LINEUP, LIVING, Metrics, Status, read_status
+
+if TYPE_CHECKING:
+    from lstmviz.training.probe import Probe
 
 DELETED = ".deleted-"  # so begins what is just being deleted
 MARKS = ("config.json", "status.json", "metrics.jsonl")  # a folder that holds one of them is a run's
@@ -185,6 +186,8 @@ class Snapshot:
         Raises:
             ValueError, OSError: there is none that can be read.
         """
+        from lstmviz.training.probe import Probe  # with torch, which who only looks at a folder does not wait for
+
         data = read_bytes(self.run.folder / "probes" / f"{step:08d}.npz", PROBE_MOST)
         return Probe.loads(data, self.config.model.cell)
 

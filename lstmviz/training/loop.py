@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -25,45 +24,13 @@ from lstmviz.tasks.base import judge
 from lstmviz.training.batches import batches_of, parallel_streams
 from lstmviz.training.captured import Captured
 from lstmviz.training.parallel import ALONE, World
+from lstmviz.training.status import Metrics
 
 WINDOW_MOST = 8192  # tokens that an evaluation reads at once
 SPLIT_OTHERWISE = (
     "an earlier version of lstmviz, which this training began with, split the text into other words; go on with that "
     "version, or begin a new run"
 )
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """How the training stands.
-
-    Args:
-        step: optimiser steps taken.
-        epoch: passes over the training stream, fractional.
-        seconds: of training so far, pauses and stops not counted.
-        train_nll: mean over the steps since the last record, nats per token.
-        valid_nll: where this record ends with an evaluation.
-        is_best: these weights have the lowest validation nll so far.
-        learning_rate: at this step.
-        gradient_norm: largest since the last record, before clipping.
-        tokens_per_second: since the last record.
-        zero_gradients: names of parameters that the first backward pass gave a gradient of exactly zero.
-        valid_unknown: the share of ``<unk>`` in what the validation nll is of.
-        valid_accuracy: the share of right labels, where labels are said and this record ends with an evaluation.
-    """
-
-    step: int
-    epoch: float
-    seconds: float
-    train_nll: float
-    valid_nll: float | None
-    is_best: bool
-    learning_rate: float
-    gradient_norm: float
-    tokens_per_second: float
-    zero_gradients: tuple[str, ...] = ()
-    valid_unknown: float = 0.0
-    valid_accuracy: float | None = None
 
 
 class Trainer:

@@ -12,7 +12,8 @@ from enum import Enum
 
 from torch import Tensor
 
-from lstmviz.training.loop import Metrics, Trainer
+from lstmviz.training.loop import Trainer
+from lstmviz.training.status import Metrics
 
 MEET_EVERY = 5  # steps
 

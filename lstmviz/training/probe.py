@@ -16,10 +16,11 @@ from lstmviz.cells import TREE_CELLS, cell_called
 from lstmviz.data.captions import BEGIN
 from lstmviz.data.expressions import Expression
 from lstmviz.data.vocabulary import EOS, IGNORED, PADDING, Corpus
+from lstmviz.gate_trace import GateTrace
 from lstmviz.model import LanguageModel
 from lstmviz.opened import OpenModel, rows_named, to_read
 from lstmviz.reading import Reading, row_ids, said_of, say_for, values_asked
-from lstmviz.trace import GateTrace, trace_labels, trace_tokens, trace_tree
+from lstmviz.trace import trace_labels, trace_tokens, trace_tree
 
 UNPACKED_MOST = 2**28  # bytes of all arrays of a probe
 

@@ -24,13 +24,13 @@ from lstmviz.disk import name_of, read_bytes, reason, write_atomically
 from lstmviz.model import LanguageModel
 from lstmviz.tasks import fitted_to, open_data
 from lstmviz.training.folder import Record, Run, RunConfig
-from lstmviz.training.loop import SPLIT_OTHERWISE, Metrics, Trainer, check_memory, diverged
+from lstmviz.training.loop import SPLIT_OTHERWISE, Trainer, check_memory, diverged
 from lstmviz.training.meeting import Word, hear, say, steps_together
 from lstmviz.training.parallel import ALONE, World
 from lstmviz.training.probe import Probe
 from lstmviz.training.results import carried_variable, results_on, thinned
 from lstmviz.training.standing import learned_nothing
-from lstmviz.training.status import State
+from lstmviz.training.status import Metrics, State
 from lstmviz.training.turn import LOOK_EVERY, Place
 
 SAVE_EVERY = 10.0  # seconds between two saves of all that a resumed training needs

@@ -11,9 +11,10 @@ from lstmviz.config import ROWS_MOST, TrainConfig
 from lstmviz.data.grammars import GRAMMARS, hidden_variable
 from lstmviz.data.vocabulary import Corpus
 from lstmviz.explain.correlations import unit_correlations
+from lstmviz.gate_trace import held
 from lstmviz.model import LanguageModel
 from lstmviz.tasks import TASKS
-from lstmviz.trace import held, trace_tokens
+from lstmviz.trace import trace_tokens
 from lstmviz.training.loop import held_out, judged, unknown_share
 
 

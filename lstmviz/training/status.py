@@ -57,6 +57,39 @@ class Status:
     processes: int = 1
 
 
+@dataclass(frozen=True)
+class Metrics:
+    """How a training comes along, at one step.
+
+    Args:
+        step: optimiser steps taken.
+        epoch: passes over the training stream, fractional.
+        seconds: of training so far, pauses and stops not counted.
+        train_nll: mean over the steps since the last record, nats per token.
+        valid_nll: where this record ends with an evaluation.
+        is_best: these weights have the lowest validation nll so far.
+        learning_rate: at this step.
+        gradient_norm: largest since the last record, before clipping.
+        tokens_per_second: since the last record.
+        zero_gradients: names of parameters that the first backward pass gave a gradient of exactly zero.
+        valid_unknown: the share of ``<unk>`` in what the validation nll is of.
+        valid_accuracy: the share of right labels, where labels are said and this record ends with an evaluation.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    train_nll: float
+    valid_nll: float | None
+    is_best: bool
+    learning_rate: float
+    gradient_norm: float
+    tokens_per_second: float
+    zero_gradients: tuple[str, ...] = ()
+    valid_unknown: float = 0.0
+    valid_accuracy: float | None = None
+
+
 @contextmanager
 def alone(folder: Path, doing: str) -> Iterator[None]:
     """No other process does the same with a folder meanwhile. The system lets go of the lock however this one ends.

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import lstmviz
@@ -27,7 +28,9 @@ from lstmviz.training.folder import DELETED, NOTHING, Log, Run, RunConfig, Snaps
 from lstmviz.training.grid import Grid
 from lstmviz.training.limits import check_text, living, one_more_training
 from lstmviz.training.status import LINEUP, LIVING, Status, alone
-from lstmviz.training.sweep import Sweep
+
+if TYPE_CHECKING:  # with torch, for which the first map does not wait
+    from lstmviz.training.sweep import Sweep
 
 RECORDED = SHIPPED / "checkpoints/recorded/brackets"  # a finished run, which the page shows until there is another
 NICE = ("nice", "-n", "10") if shutil.which("nice") else ()  # typing goes before training where both want the processor
@@ -113,6 +116,8 @@ def begin(home: Home, config: RunConfig, name: str, text: str | None = None) -> 
 
 def begin_lineup(home: Home, grid: Grid, vocab_size: int, name: str, text: str | None = None) -> Sweep:
     """As ``begin``, for a line-up: one process sees to all its members."""
+    from lstmviz.training.sweep import Sweep
+
     with (
         one_more_training(home, new=grid.count),
         _prepared(home, name, grid.base.train, text) as (folder, train),
@@ -141,6 +146,8 @@ def begin_experiment(home: Home, line_ups: dict[Path, Grid], vocab_size: int) ->
     Raises:
         ValueError, OSError: there are too many trainings, or one cannot be begun. What was begun goes on.
     """
+    from lstmviz.training.sweep import Sweep
+
     for folder, grid in line_ups.items():
         status = status_of(folder)
         if status is None or status.state not in (*LIVING, "finished"):

@@ -126,8 +126,10 @@ def choose_models(home: Home) -> list[Address]:
         addresses = [sources.parse(name) for name in chosen]
         with st.popover("line-ups"):
             line_up_buttons("menu")
-        with st.popover("same weights"):
-            copy_buttons(addresses)
+        same = st.popover("same weights", key="copies", on_change="rerun")  # which there are is found out by torch
+        if same.open:
+            with same:
+                copy_buttons(addresses)
     return addresses
 
 

@@ -9,7 +9,6 @@ from lstmviz.explain.alignment import Compared, Entrant, Place
 from lstmviz.explain.comparison import View
 from lstmviz.explain.measures import CHARTS, DEPENDS, GAIN, PROBABILITY, without
 from lstmviz.explain.rows import SLOTS, USUAL
-from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
 from lstmviz.opened import ARROWS, OpenModel
 from lstmviz.reading import Reading
 from lstmviz.ui.controls import (
@@ -121,6 +120,8 @@ def chart_controls(opened: OpenModel) -> tuple[list[str], str]:
 
 def export_controls(opened: dict[Address, OpenModel], beside: dict[Address, NGram], place: Place) -> None:
     """The tables of what is compared; made only when asked for."""
+    from lstmviz.explain.tables import as_csv, as_parquet, lines_table, markdown, models_table, values_table
+
     st.caption("What the page shows, as tables. The link and the picture have buttons over the maps.")
     compared, text = side_by_side(entrants(opened, beside), readings().read_all()), SENTENCE.value() or ""
     models = {str(address): each for address, each in opened.items()}

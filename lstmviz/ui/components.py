@@ -47,7 +47,7 @@ def gate_map(payload: bytes, frame: Frame, *, key: str) -> Any:
 
 def _heard(*more: str) -> dict[str, Any]:
     """What a picture that models make in the page may say."""
-    names = "selection", "held", "lacks", "unchecked", "failed", *more
+    names = "selection", "held", "lacks", "unchecked", "checked", "failed", *more
     return {f"on_{name}_change": lambda: None for name in names}
 
 

@@ -124,10 +124,9 @@ def examples_menu(opened: OpenModel, box: Widget[str]) -> None:
     sentences = session(Sentences)
 
     def choose(text: str) -> None:
-        box.put(text)
-        sentences.examples += 1
+        sentences.put_into(box, text)
 
-    with st.popover("examples", key=f"examples {sentences.examples}"):  # after a choice it is another one, and closed
+    with st.popover("examples", key=f"examples {sentences.put}"):  # after a choice it is another one, and closed
         for number, example in enumerate(examples_for(opened)):
             sentence = visible(example.text).replace("␣", " ")
             st.button(plain(sentence), key=f"example{number}", on_click=choose, args=(example.text,), width="stretch")
@@ -138,7 +137,7 @@ def token_buttons(opened: OpenModel, box: Widget[str]) -> None:
     """The few tokens of a grammar, to write a sentence by pressing them; of another model none."""
 
     def append(sign: str) -> None:
-        box.put(opened.reads.joined(box.value() or "", sign))
+        session(Sentences).put_into(box, opened.reads.joined(box.value() or "", sign))
 
     if signs := buttons_of(opened):
         with st.container(horizontal=True, gap="xsmall", key="tokens"):
@@ -158,7 +157,7 @@ def type_sentence(opened: OpenModel, box: Widget[str], rests: bool = False) -> s
     text = st.text_input(
         "sentence",
         key=box.key,
-        live="300ms" if rests else "0ms",
+        live=True if rests else "0ms",
         bind="query-params",
         label_visibility="collapsed",
         placeholder=f"Type the {opened.task.whole} to be read" + ("" if opened.is_asked else newline),
@@ -190,8 +189,13 @@ def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:
     """
     sentences = session(Sentences)
     before, sentences.reader = sentences.reader, reader
+    if sentences.box and sentences.box[0] == box.key and box.known():  # the last keys may not be drawn yet
+        sentences.texts[sentences.box[1]] = (box.value() or "")[:LONGEST]
+    sentences.box = None if opened.side else (box.key, kept_as(opened))
     if opened.side or (before == reader and box.known()):
         return before != reader
     if before is not None or linked(box.key) is None:
-        box.put(sentences.texts.get(kept_as(opened), examples_for(opened)[0].text))
+        text = sentences.texts.get(kept_as(opened), examples_for(opened)[0].text)
+        if text != box.value():
+            sentences.put_into(box, text)
     return before != reader

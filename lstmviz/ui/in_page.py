@@ -22,20 +22,17 @@ def answers_here(opened: OpenModel) -> bool:
 def heard(said: Report) -> None:
     """Remember what a view that the page makes says of the models in it."""
     memory = session(InPage)
-    if said.failed:
-        memory.failed.add(said.failed)
+    memory.failed.update(said.failed)
+    memory.checked.update(said.checked)
     if said.lacks and said.lacks != memory.lacked:
         memory.lacked = said.lacks
-        memory.sent.discard(said.lacks[0])
+        memory.sent.difference_update(said.lacks[0])
 
 
 def to_be_checked(said: Report, models: Sequence[OpenModel]) -> bool:
-    """Whether the page should now see what the server makes of a text: once for each model."""
-    memory, digests = session(InPage), [each.checkpoint.digest for each in models]
-    if [*said.unchecked] != digests or memory.checked.issuperset(digests):
-        return False
-    memory.checked.update(digests)
-    return True
+    """Whether the page should now see what the server makes of a text: until it has, once for each model."""
+    digests = [each.checkpoint.digest for each in models]
+    return [*said.unchecked] == digests and not session(InPage).checked.issuperset(digests)
 
 
 def models_for_page(models: Mapping[str, OpenModel]) -> dict[str, bytes]:

@@ -21,6 +21,7 @@ from streamlit.web import cli
 from streamlit.web.server.server_util import get_url
 
 from lstmviz.home import SHIPPED, is_class
+from lstmviz.ui.imports import first
 from lstmviz.ui.people import COOKIE, SECRET
 
 SCRIPT = Path(__file__).parents[1] / "pages" / "frame.py"
@@ -104,7 +105,10 @@ def serve(arguments: list[str]) -> None:
 
 @asynccontextmanager
 async def in_the_browser(_: st.App) -> AsyncIterator[None]:
-    """Open the app in the person's browser: Streamlit does that for a script, but not for an ``st.App``."""
+    """Open the app in the person's browser: Streamlit does that for a script, but not for an ``st.App``; and while that
+    loads, import what it is about to ask for.
+    """
+    first()
     if not st.get_option("server.headless"):
         address = get_url(st.get_option("server.address") or "localhost")
         asyncio.get_running_loop().call_later(0.2, webbrowser.open, address)  # once it answers

@@ -39,14 +39,21 @@ class Sentences:
     Args:
         reader: who reads it: a page, and what on it decides of the text.
         texts: task and corpus -> what was last typed for their models.
-        examples: how often one was chosen.
+        box: the key of the box on the page, and of ``texts`` that of what is in it.
+        put: how often something else than a key has put a text into a box.
         strange: a label that the link asked for and the model does not know, until another is chosen.
     """
 
     reader: str | None = None
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
-    examples: int = 0
+    box: tuple[str, tuple[str, str]] | None = None
+    put: int = 0
     strange: str = ""
+
+    def put_into(self, box: Widget[str], text: str) -> None:
+        """Put a text into a box, in the place of what is typed there; as `Widget.put`, only before it is drawn."""
+        box.put(text)
+        self.put += 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ class Watch:
         begun: whether it was shown before.
         time, unit: what the link said is selected, until another model is chosen.
         selected: what was selected at the last key.
-        written: the text that the model has written on, and the time of the first token that is its own.
+        written: the text that a model has written on, the time of the first token that is its own, and its digest.
         draws: how often it has written.
         write: how it was last asked to write in the page: see `Here`.
         problem: why it could not.
@@ -108,7 +115,7 @@ class Watch:
     time: int | None = field(default_factory=lambda: linked_number("time"))
     unit: int | None = field(default_factory=lambda: linked_number("unit"))
     selected: Selected | None = None
-    written: tuple[str, int] | None = None
+    written: tuple[str, int, str] | None = None
     draws: int = 0
     write: dict[str, float] | None = None
     problem: str = ""
@@ -120,8 +127,8 @@ class InPage:
 
     Args:
         sent: those that the page was sent.
-        checked: those of which it was sent what the server makes of a text.
-        failed: those that the server answers for, since there the two differed.
+        checked: those of which it has seen what the server makes of a text, and makes the same.
+        failed: those that the server answers for, since there the two differed, or the page cannot run them.
         lacked: what the page said last that it lacks.
         here: whether the model on Watch is one of them.
     """
@@ -129,7 +136,7 @@ class InPage:
     sent: set[str] = field(default_factory=set)
     checked: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    lacked: tuple[str, float] | None = None
+    lacked: tuple[tuple[str, ...], float] | None = None
     here: bool = False
 
 
@@ -312,10 +319,11 @@ class Report:
         pinned: of a comparison: the model that was made the reference.
         moved: of a slider: where to.
         picture: of the place to draw: what was chosen or drawn.
-        lacks: of a view that the page makes itself: the digest of a model that it does not hold, and when it said so.
+        lacks: of a view that the page makes itself: the digests of models that it does not hold, and when it said so.
         unchecked: the digests of the models, where it has seen nothing yet of what the server makes of a text.
-        failed: the digest of one that answered otherwise than the server.
-        written: the text that a model has written on there, and the time of the first token that is its own.
+        checked: those of which it has, and makes the same.
+        failed: those that answered otherwise than the server, or cannot run there.
+        written: of the text that a model has written on there what `Watch` says.
     """
 
     selection: Selection | None = None
@@ -323,10 +331,11 @@ class Report:
     pinned: str | None = None
     moved: int | None = None
     picture: Picture | None = None
-    lacks: tuple[str, float] | None = None
+    lacks: tuple[tuple[str, ...], float] | None = None
     unchecked: tuple[str, ...] = ()
-    failed: str | None = None
-    written: tuple[str, int] | None = None
+    checked: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    written: tuple[str, int, str] | None = None
 
 
 def report(key: str) -> Report:
@@ -338,18 +347,13 @@ def report(key: str) -> Report:
         selection = Selection(int(chosen["time"]), int(chosen["unit"]), int(which))
     shown = said.get("picture")
     picture = Picture(f"{shown.get('image', 0)}", f"{shown.get('drawn', '')}") if shown else None
-    lacks, written = (tuple(said[name]) if said.get(name) else None for name in ("lacks", "written"))
-    return Report(
-        selection,
-        tuple(said.get("held") or ()),
-        said.get("pinned"),
-        said.get("moved"),
-        picture,
-        lacks,
-        tuple(said.get("unchecked") or ()),
-        said.get("failed"),
-        written,
+    lacks = (tuple(said["lacks"][0]), float(said["lacks"][1])) if said.get("lacks") else None
+    written = tuple(said["written"]) if said.get("written") else None
+    held, unchecked, checked, failed = (
+        tuple(said.get(name) or ()) for name in ("held", "unchecked", "checked", "failed")
     )
+    pinned, moved = said.get("pinned"), said.get("moved")
+    return Report(selection, held, pinned, moved, picture, lacks, unchecked, checked, failed, written)
 
 
 LINKED_MOST = 20  # names that a link is heard to say

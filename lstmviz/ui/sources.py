@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from weakref import WeakSet
 
 import streamlit as st
@@ -26,22 +27,24 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
 from lstmviz.baselines import NGram
 from lstmviz.cells import CELLS
-from lstmviz.cells.transplant import layouts
-from lstmviz.checkpoint import CheckpointError
+from lstmviz.checkpoint import Checkpoint, CheckpointError
 from lstmviz.disk import name_of, named
 from lstmviz.home import PERSON, SHIPPED, Home
 from lstmviz.opened import OpenModel, prepare
+from lstmviz.reference import runs
 from lstmviz.tasks import TASKS
 from lstmviz.tasks.language import LANGUAGE
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run
 from lstmviz.training.limits import UPLOADS
+from lstmviz.ui.imports import need_torch
 from lstmviz.ui.session import Uploads, session
 
 FOLDER = SHIPPED / "checkpoints"
 _uploads: WeakSet[Uploads] = WeakSet()  # of all pages that are open
 LINE_UPS = "lineups"  # a folder in that one; in it a folder a task
 _FIRST = "shakespeare-char-lstm"  # opened where nobody asks for another
+BY_DIGEST: dict[Any, Callable] = {Checkpoint: lambda it: it.digest, OpenModel: lambda it: it.checkpoint.digest}
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class Uploaded:
             CheckpointError: the file cannot be used.
             ValueError: too many are open.
         """
-        opened = _prepare(data)
+        opened = _prepared(checkpoints.loads(data))
         checkpoint = opened.checkpoint
         address, mine = (
             cls(f"{checkpoint.corpus_name} {checkpoint.model.cell} {checkpoint.digest[:6]}"),
@@ -227,12 +230,16 @@ class Copy:
         Raises:
             CheckpointError: it cannot be used.
         """
+        from lstmviz.cells.transplant import layouts
+
         if isinstance(original, Copy):
             return []
         return [cls(original, cell) for cell in layouts(original.open().checkpoint.model.cell)]
 
     def open(self) -> OpenModel:
-        return _copy(self.original.open(), self.cell)
+        opened = self.original.open()
+        need_torch()
+        return _copy(opened, self.cell)
 
 
 Address = Shipped | Member | Trained | Uploaded | Copy
@@ -318,7 +325,7 @@ def open_path(path: Path, name: str) -> OpenModel:
     Raises:
         CheckpointError: it cannot be used.
     """
-    return _open_file(os.fsencode(path), _changed(path, name))
+    return _prepared(_load_file(os.fsencode(path), _changed(path, name)))
 
 
 def _changed(path: Path, name: str) -> int:
@@ -358,17 +365,23 @@ def _missing(name: str) -> CheckpointError:
     return CheckpointError(f"there is no checkpoint called {name}")
 
 
-@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs={OpenModel: lambda opened: opened.checkpoint.digest})
+def _prepared(checkpoint: Checkpoint) -> OpenModel:
+    if not runs(checkpoint.model):
+        need_torch()
+    return _prepare(checkpoint)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_DIGEST)
 def _copy(opened: OpenModel, cell: str) -> OpenModel:
     try:
-        return _prepare(checkpoints.dumps(checkpoints.with_layout(opened.checkpoint, cell)))
+        return prepare(checkpoints.loads(checkpoints.dumps(checkpoints.with_layout(opened.checkpoint, cell))))
     except ValueError as error:
         raise CheckpointError(str(error)) from error
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _open_file(path: bytes, changed: int) -> OpenModel:
-    return prepare(checkpoints.load(Path(os.fsdecode(path))))
+def _load_file(path: bytes, changed: int) -> Checkpoint:
+    return checkpoints.load(Path(os.fsdecode(path)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # each of some 100 MB, where its text had two million words
@@ -381,9 +394,9 @@ def _look_at_table(path: bytes, changed: int) -> counted.About:
     return counted.look(Path(os.fsdecode(path)))
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _prepare(data: bytes) -> OpenModel:
-    return prepare(checkpoints.loads(data))
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_DIGEST)
+def _prepare(checkpoint: Checkpoint) -> OpenModel:
+    return prepare(checkpoint)
 
 
 def _folder(task: str) -> Path:

@@ -72,8 +72,7 @@ def draw_menu(box: Widget[str]) -> None:
     """Draw an expression of a chosen depth into the box."""
 
     def put() -> None:
-        box.put(f"{draw(random.Random(), depth, 2 * LONGEST)}")
-        session(Sentences).examples += 1
+        session(Sentences).put_into(box, f"{draw(random.Random(), depth, 2 * LONGEST)}")
 
     with st.popover("draw"):
         st.caption(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from lstmviz.cells import cell_called
-from lstmviz.charts import gate_figure
-from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
 from lstmviz.opened import OpenModel
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, offer_page, order_control, units_control
-from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Watch, readings, session
+from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Sentences, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
 from lstmviz.units import MOST, drawn_roles
@@ -121,8 +119,8 @@ def continue_controls(opened: OpenModel) -> None:
             memory.problem = str(error)
             return
         joined = opened.checkpoint.vocabulary.joined(text, more)
-        TEXT.put(joined)
-        memory.written = joined, len(reading.ids) if reading else 0
+        session(Sentences).put_into(TEXT, joined)
+        memory.written = joined, len(reading.ids) if reading else 0, opened.checkpoint.digest
 
     st.button("continue the sentence", on_click=write, type="primary", width="stretch", key="write")
     if memory.problem:
@@ -132,6 +130,9 @@ def continue_controls(opened: OpenModel) -> None:
 
 def export_controls(name: str, opened: OpenModel) -> None:
     """The trace as a table, the figure as a page, the model as one that is alive; made only when asked for."""
+    from lstmviz.charts import gate_figure
+    from lstmviz.explain.tables import as_csv, as_parquet, attention_table, named_trace, trace_table
+
     reading = readings().read()
     if reading is None:
         st.caption("Type a sentence first; then its trace can be saved.")

@@ -108,7 +108,7 @@ export class Alone {
 
   // Say what the server says in the app: `frame` and `view` are what map and comparison have otherwise.
   hear(frame, view, { notes, text, label }, send) {
-    const models = this.models.map(({ live }) => live.digest), here = { models, sent: [], box: this.box ? BOX : "", text, label, checked: false, ...view };
+    const models = this.models.map(({ live }) => live.digest), here = { models, sent: [], box: this.box ? BOX : "", text, put: 0, label, checked: false, ...view };
     this.here.map.address = (said) => this.address.tell(said);
     this.here.hear({ height: 0, address: {}, notes, ...frame, here }, NOTHING, (what, value) => {
       if (what === "selection") this.here.later();

@@ -3,8 +3,9 @@
 
 import { DASHES, LEVELS, NAN } from "./constants.js";
 import { tell } from "./address.js";
-import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
+import { afterFrame, button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
+import { refused } from "./needs.js";
 import {
   BETWEEN, blockLeft, blockView, comparisonAt, comparisonView, drawComparison, isChosen, LEFT, TITLE,
 } from "./paint/comparison.js";
@@ -14,7 +15,7 @@ import { Selection, step, ZOOMS } from "./select.js";
 import { painted, unpainted } from "./shared.js";
 import { hold, whenGone, whileHere } from "./streamlit.js";
 import { messagesOf, Together } from "./together.js";
-import { clamp, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
+import { clamp, revealed, RIGHT, scrolledIn, scrolledTo, scrolls, x, zoomed } from "./view.js";
 import { decode, meanOf, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, shortLabel, signed } from "./words.js";
 
@@ -92,6 +93,7 @@ export class Comparison {
     this.spacer = make("div", "spacer");
     this.scroll = make("div", "scroll", "", [this.stage, this.spacer]);
     this.ahead = make("div", "facts ahead");
+    this.lookAhead = afterFrame((time) => { if (this.compared) this.writeAhead(time); }); // the picture goes first
     this.tip = make("div", "tip");
     this.spoken = make("div", "spoken");
     this.spoken.setAttribute("aria-live", "polite");
@@ -235,26 +237,26 @@ export class Comparison {
 
   arrange(time = this.selection.at.time) {
     const { scroll } = this;
-    this.width = scroll.clientWidth;
+    this.width ||= scroll.clientWidth; // until it changes: see follow.js
     const here = { width: this.width, dpr: window.devicePixelRatio || 1, zoom: this.zoom, ...this.selection.at };
     this.view = comparisonView(this.paint, this.compared, this.theme, { ...here, height: this.compared.header.height });
-    const { column, left, right } = this.view;
+    const { column, left, right } = this.view, { length } = this.compared.words.labels;
     this.writeFacts();
-    this.spacer.style.width = `${this.compared.words.labels.length * column + this.width - (right - left)}px`;
-    scroll.scrollLeft = revealed(this.view, time, scroll.scrollLeft);
+    this.spacer.style.width = `${length * column + this.width - (right - left)}px`;
+    if (scrolls(this.view, length)) scroll.scrollLeft = revealed(this.view, time, scroll.scrollLeft);
     this.redraw();
   }
 
   redraw() {
-    const { paint, compared, theme } = this, { header, words } = compared, start = performance.now();
-    const view = this.view = scrolledTo(this.view, words.labels.length, this.scroll.scrollLeft);
+    const { paint, compared, theme } = this, { header, words } = compared, { length } = words.labels, start = performance.now();
+    const view = this.view = scrolledTo(this.view, length, scrolledIn(this.scroll, this.view, length));
     resize(this.canvas, view);
     while (this.hovers.length < compared.models.length + 1) this.hovers.push(this.stage.appendChild(make("div", "hover")));
     if (view.right - view.left >= 60) { // else it is not on screen yet; the resize will draw
       drawComparison(paint, view, compared, theme);
       this.cost = performance.now() - start;
     }
-    this.writeAhead(view.time);
+    this.lookAhead(view.time);
     const parts = [`${header.count} ${header.noun}${header.count === 1 ? "" : "s"}`];
     if (view.to - view.from < words.labels.length) parts.push(`showing ${view.from}–${view.to - 1}`);
     this.note.textContent = this.note.title = [...parts, header.note].filter(Boolean).join(" · ");
@@ -300,7 +302,7 @@ export class Comparison {
       this.redraw();
     });
     canvas.addEventListener("pointermove", (event) => this.hover(event));
-    canvas.addEventListener("pointerleave", () => { this.leave(); this.writeAhead(this.view.time); });
+    canvas.addEventListener("pointerleave", () => { this.leave(); this.lookAhead(this.view.time); });
     canvas.addEventListener("click", (event) => {
       const hit = this.at(event);
       if (hit) this.select(hit);
@@ -323,7 +325,7 @@ export class Comparison {
     const hit = this.at(event), { view } = this, { models } = this.compared;
     if (!hit) {
       this.leave();
-      return this.writeAhead(view.time);
+      return this.lookAhead(view.time);
     }
     this.tip.replaceChildren(...this.tell(hit));
     this.tip.style.display = "block";
@@ -338,7 +340,7 @@ export class Comparison {
       this.hovers[k].style.display = hidden ? "none" : "block";
     });
     for (const hover of this.hovers.slice(models.length + 1)) hover.style.display = "none";
-    this.writeAhead(hit.time);
+    this.lookAhead(hit.time);
   }
 
   tell({ time, model, panel, units }) {
@@ -393,6 +395,7 @@ export class Comparison {
 const hosts = new WeakMap(); // one a mount
 
 export default function comparison({ parentElement, data, setStateValue }) {
+  if (refused(parentElement)) return;
   if (!hosts.has(parentElement)) hosts.set(parentElement, new Together(new Comparison(parentElement)));
   if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => {

@@ -28,6 +28,19 @@ export function button(text, label, act) {
   return element;
 }
 
+// A function that does this once the next frame is on the screen: of several calls until then the last.
+export function afterFrame(act) {
+  let last = null;
+  return (...given) => {
+    if (!last) requestAnimationFrame(() => setTimeout(() => {
+      const now = last;
+      last = null;
+      act(...now);
+    }));
+    last = given;
+  };
+}
+
 export function placeTip(tip, box, event) { // beside the pointer, inside the box
   const { left, top, width, height } = box.getBoundingClientRect(), { offsetWidth, offsetHeight } = tip;
   const [x, y] = [event.clientX - left, event.clientY - top];

@@ -2,6 +2,7 @@
 // `payload` in lstmviz/wire.py.
 
 import { FEW_LABELS, LEVELS, MOST, NAN } from "./constants.js";
+import { roomFor } from "./engine.js";
 import { filled } from "./notes.js";
 import { common } from "./reading.js";
 import { tellingUnits, unitOrder } from "./units.js";
@@ -56,8 +57,8 @@ export function unknownIn({ ids, count, opened: { reads } }) {
 // Which label a model should say at each column; nothing where it says what comes next.
 export function answerOf({ likely, nll, right, count, opened: { live, asked, says } }) {
   if (!asked) return null;
-  const { asked_last: last } = live.task, known = right !== null, end = likely.at(-1).ids[0];
-  const labels = known ? right.slice(0, count) : likely.map(({ ids }) => (last ? end : ids[0]));
+  const { asked_last: last } = live.task, known = right !== null, end = likely.at(-1).ids[0] ?? null;
+  const labels = known ? right.slice(0, count) : likely.map(({ ids }) => (last ? end : ids[0] ?? null));
   const given = known ? nll.map((loss) => Math.exp(-loss)) :
     likely.map(({ ids, probabilities }, t) => probabilities[ids.indexOf(labels[t])] ?? 0);
   return { labels: labels.map((label) => (label === null ? null : says.display(label))), known, last, probability: numbers(given) };
@@ -131,6 +132,8 @@ class Plane {
   keep(count) {
     this.sums.length = this.mosts.length = Math.min(count, this.sums.length);
     this.done = Math.min(count, this.done);
+    this.values = null; // of the text before
+    this.codes = roomFor(this.codes, count * this.size, this.done * this.size);
   }
 
   take(values) { // of all columns, (time, unit): their sum up to each, and the largest, either way
@@ -151,12 +154,7 @@ class Plane {
   coded(low, high) {
     const { values, size } = this, step = LEVELS / (high - low);
     if (low !== this.low || high !== this.high) Object.assign(this, { low, high, done: 0 });
-    if (this.codes.length < values.length) {
-      const more = new Uint16Array(Math.max(values.length, 2 * this.codes.length));
-      more.set(this.codes.subarray(0, this.done * size));
-      this.codes = more;
-    }
-    const { codes } = this;
+    const codes = this.codes = roomFor(this.codes, values.length, this.done * size);
     for (let k = this.done * size; k < values.length; k++) {
       const code = (values[k] - low) * step;
       codes[k] = code >= LEVELS ? LEVELS : code > 0 ? code + 0.5 : code <= 0 ? 0 : NAN; // what is no number is none of these

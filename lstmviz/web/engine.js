@@ -4,6 +4,7 @@ import { evaluate, operationsOf, OPERATIONS, product, symbolsOf, text } from "./
 
 const TOKENS_KEPT = 512; // of which is kept what the first layer makes of the token alone
 const SCORES_KEPT = 1 << 20; // numbers
+const LEAST = 1 << 14; // numbers of a gate or state, for which there may always be room
 
 // A model of a header `live` (see `Live` in lstmviz/live.py) and its `weights`, one Float32Array. It throws where it cannot be run.
 export class Model {
@@ -86,6 +87,15 @@ function normalised(scores) {
   return scores;
 }
 
+// An array with room for so many numbers, of which the first `kept` are those of `values`: twice as many where it has to grow, or
+// would stand empty for the most part, as when a long text has gone.
+export function roomFor(values, length, kept) {
+  if (length <= values.length && values.length <= 4 * Math.max(length, LEAST)) return values;
+  const made = new values.constructor(2 * length);
+  made.set(values.subarray(0, kept));
+  return made;
+}
+
 // The values of a gate or state, step behind step; before the first of them what it begins with.
 class Steps {
   constructor(size) {
@@ -93,16 +103,17 @@ class Steps {
     this.values = new Float32Array(32 * size);
   }
 
+  keep(count) {
+    const length = (count + 1) * this.size;
+    this.values = roomFor(this.values, length, length);
+  }
+
   at(time) {
     return this.values.subarray((time + 1) * this.size, (time + 2) * this.size);
   }
 
   put(time, value) { // of a vector, or a number for all units
-    if ((time + 2) * this.size > this.values.length) {
-      const more = new Float32Array(2 * this.values.length);
-      more.set(this.values);
-      this.values = more;
-    }
+    this.values = roomFor(this.values, (time + 2) * this.size, (time + 1) * this.size);
     if (typeof value === "number") this.at(time).fill(value);
     else this.at(time).set(value);
   }
@@ -128,6 +139,7 @@ export class Trace {
   // Forgets all columns but the first `count`.
   keep(count) {
     this.count = Math.min(this.count, count);
+    for (const steps of this.tracks.flatMap(Object.values)) steps.keep(this.count);
     for (const memory of [this.said, this.likeliest]) for (const time of memory.keys()) if (time >= this.count) memory.delete(time);
   }
 

@@ -4,7 +4,10 @@ import { widths } from "./paint/tokens.js";
 // listens to the page keeps the map, and all that it holds, alive.
 export function follow(map) {
   const over = new AbortController(), { signal } = over;
-  const again = () => { if (map.view && map.scroll.clientWidth) map.arrange(); };
+  const again = () => {
+    map.width = map.scroll.clientWidth;
+    if (map.view && map.width) map.arrange();
+  };
   const watchPixels = () => {
     const now = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
     now.addEventListener("change", () => { again(); watchPixels(); }, { once: true, signal });

@@ -1,10 +1,10 @@
 // What pages/frame.py puts on every page, once a window.
 
-import { first, leave } from "./shared.js";
+import { leave, once } from "./shared.js";
 
 const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
 
-if (first("frame")) {
+if (once("frame")) {
   // BEWARE: this replaces `history.pushState` and `replaceState` for the whole app, and for good. Streamlit pushes what its server
   // corrects in the address, and an empty address on the way to another page. Here a view takes the place of the one before:
   // Back leaves the page, as it was left.

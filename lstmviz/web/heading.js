@@ -2,7 +2,7 @@
 // the page where it was scrolled to, and a training that begins elsewhere would seem not to.
 
 import { make } from "./dom.js";
-import { first } from "./shared.js";
+import { once } from "./shared.js";
 
 const TRIES = 8, EVERY = 500; // milliseconds; what stands around it is still coming
 
@@ -19,7 +19,7 @@ export default function heading({ parentElement, data }) {
     heading.tabIndex = -1; // a keyboard goes on from here, but does not stop here
   }
   heading.textContent = words;
-  if (arrived === null || !first(`arrived ${arrived}`)) return; // who leaves the page and comes back has not arrived again
+  if (arrived === null || !once(`arrived ${arrived}`)) return; // who leaves the page and comes back has not arrived again
   heading.focus({ preventScroll: true });
   const acted = new AbortController();
   for (const act of ["wheel", "touchstart", "pointerdown", "keydown"])

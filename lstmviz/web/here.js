@@ -3,6 +3,7 @@
 
 import { LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
+import { lackingToAnswer } from "./needs.js";
 import { notesOn } from "./notes.js";
 import { readTheme } from "./paint/pen.js";
 import { Opened, Reading } from "./reading.js";
@@ -13,32 +14,47 @@ import { missing } from "./words.js";
 import { writing } from "./writing.js";
 
 const SLICE = 12; // milliseconds of a frame in which a long text is read on
+const READS = 4; // times as long as its picture takes to be drawn, before that is drawn again
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
 const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
 const CHECKED_MOST = 200; // tokens that the page reads at once for that
 const KEPT = 12; // models
 const SINCE_MOST = 500; // texts that were typed and the server may still repeat: it hears of one a rest
 
-// Keep a model that came with a message: its header, and its weights after their length. Returns where that ends. The same
-// message may come again, as with another theme.
-export function keepModel(digest, bytes) {
-  const models = heldModels(), [live, at] = headed(bytes), begin = at + 4, end = begin + new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
-  if (models.has(digest)) return end;
-  models.set(digest, new Opened(live, new Float32Array(bytes.slice(begin, end).buffer))); // a copy, which is aligned
-  for (const oldest of [...models.keys()].slice(0, -KEPT)) models.delete(oldest);
-  return end;
+// Keep the models that came with a message: of each its header, and its weights after their length. Returns where they end, and
+// by its digest why one cannot run here. The same message may come again, as with another theme.
+export function keepModels({ models, sent }, bytes) {
+  const held = heldModels(), problems = {}, sizes = new DataView(bytes.buffer, bytes.byteOffset);
+  let end = 0;
+  for (const digest of models.filter((each) => held.has(each))) { // those in use are the last to go
+    const opened = held.get(digest);
+    held.delete(digest);
+    held.set(digest, opened);
+  }
+  for (const digest of sent) {
+    const [live, at] = headed(bytes, end), begin = at + 4;
+    end = begin + sizes.getUint32(at, true);
+    if (held.has(digest)) continue;
+    try {
+      held.set(digest, new Opened(live, new Float32Array(bytes.slice(begin, end).buffer))); // a copy, which is aligned
+    } catch ({ message }) { // as where weights are no finite numbers
+      problems[digest] = message;
+    }
+  }
+  for (const oldest of [...held.keys()].slice(0, -KEPT)) held.delete(oldest);
+  return [end, problems];
 }
 
-// What a person typed, or the page wrote: the last of key and server wins. What the server says is new only if it is neither
-// what it said before nor what was typed here, which it may repeat late.
+// What a person typed, or the page wrote: the last of key and server wins. What the server says is new if it has put it into the
+// box itself, which it counts; else only if it is neither what it said before nor what was typed here, which it may repeat late.
 export class Typed {
-  constructor() { this.since = []; this.told = this.text = null; }
+  constructor() { this.since = []; this.told = this.text = this.put = null; }
   type(text) { this.since = [...this.since.slice(1 - SINCE_MOST), (this.text = text)]; }
-  hear(text) {
-    const echo = this.since.lastIndexOf(text);
+  hear(text, put) {
+    const echo = put === this.put ? this.since.lastIndexOf(text) : -1;
     if (echo >= 0) this.since.splice(0, echo);
-    else if (text !== this.told) Object.assign(this, { text, since: [] }); // which may well be one that was typed before
-    this.told = text;
+    else if (text !== this.told || put !== this.put) Object.assign(this, { text, since: [] }); // which may well be one that was typed before
+    Object.assign(this, { told: text, put });
   }
 }
 
@@ -79,6 +95,8 @@ export class Here {
     this.map = map;
     map.onstop = () => this.stop();
     this.teller = teller();
+    this.lacks = lackingToAnswer();
+    this.failed = []; // models for which the server answers
     this.over = new AbortController();
     const { signal } = this.over;
     document.addEventListener("input", ({ target }) => {
@@ -111,34 +129,29 @@ export class Here {
     this.quiet();
     cancelAnimationFrame(this.next);
     clearTimeout(this.resting);
-    this.view = this.readings = this.shows = null;
+    this.view = this.readings = this.shows = this.next = null;
   }
 
   // A message of the server: its frame, and what follows.
   hear(frame, bytes, send) {
-    const { here } = frame, first = `${here.models}` !== `${this.view?.models}`;
-    let at = 0;
-    for (const digest of here.sent) {
-      try {
-        at += keepModel(digest, bytes.subarray(at));
-      } catch ({ message }) { // as where weights are no finite numbers
-        console.warn(`lstmviz: this page cannot run the model ${digest}: ${message}; the server answers`);
-        return send("failed", digest);
-      }
-    }
-    const lacked = here.models.find((digest) => !heldModels().has(digest));
-    if (lacked) return send("lacks", [lacked, performance.now()]);
+    const { here } = frame, { models, box } = here, first = `${models}` !== `${this.view?.models}`;
+    if (this.lacks) return this.fail(Object.fromEntries(models.map((digest) => [digest, `this browser lacks ${this.lacks}`])), send);
+    const [at, problems] = keepModels(here, bytes);
+    if (Object.keys(problems).length) return this.fail(problems, send);
+    const lacked = models.filter((digest) => !heldModels().has(digest));
+    if (lacked.length) return send("lacks", [lacked, performance.now()]);
     if (first) {
       this.quiet();
-      Object.assign(this, { typed: new Typed(), readings: this.begin(frame), asked: false, drew: false, wanted: null, written: null, problem: null });
+      const typed = this.view?.box === box ? this.typed : new Typed(); // keys that the server has not heard are read by the next model
+      Object.assign(this, { typed, readings: this.begin(frame), asked: false, drew: false, written: null, problem: null });
       this.map.selection.forget();
     }
     Object.assign(this, { frame, view: here, send, written: this.written ?? here.written });
-    this.typed.hear(given(here));
+    this.typed.hear(given(here), here.put);
     if (this.writing && this.typed.text !== this.writing.text) this.stop(); // an example was chosen
     const { selection } = this.map, time = selection.at?.time;
     selection.learn(here.selection);
-    if (selection.at.time !== time) this.wanted = selection.at.time;
+    if (selection.at.time !== time) selection.wanted = selection.at.time;
     this.map.address(frame.address);
     if (here.checked) this.check(bytes.subarray(at));
     const { sent, checked, write, text, ...shown } = here, shows = JSON.stringify([shown, { ...frame, here: null }, this.typed.text, readTheme(this.map.box)]);
@@ -153,8 +166,8 @@ export class Here {
     if (text !== this.writing?.text) this.stop(); // a person goes on by themselves
     this.typed.type(text);
     this.problem = null;
-    cancelAnimationFrame(this.next);
-    this.next = requestAnimationFrame(() => this.show()); // of several keys in one frame the last
+    if (this.next) Object.assign(this, { due: true, again: 0 });
+    else this.show(); // before this key's frame, and not in it: there is time until then
     this.later();
   }
 
@@ -163,32 +176,48 @@ export class Here {
     this.resting = setTimeout(() => this.rested(), REST);
   }
 
-  // Read on for a part of this frame, draw, and go on in the next.
-  show() {
+  // Read on for a part of this frame, draw, and go on in the next. Of several keys in one frame the first is shown in it, and
+  // the last in the next one; of a long text that is read on not every slice.
+  show(draws = true) {
     cancelAnimationFrame(this.next);
-    const { view, readings, typed: { text }, tokens: before, map: { selection } } = this, slice = SLICE / readings.length;
+    const { view, readings, typed: { text } } = this, slice = SLICE / readings.length;
     const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
-    const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
-    if (selection.at.time < 0) this.wanted ??= last; // while nobody chose one
-    if (selection.at.time >= count) this.wanted ??= selection.at.time; // which is not read yet
-    if (this.drew && view.box && before !== tokens) this.wanted = lastChanged(before, tokens) ?? this.wanted;
-    if (this.wanted !== null && (this.wanted < 0 || this.wanted > last)) this.wanted = last;
-    if (this.wanted !== null && count > this.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
-      selection.keep({ time: this.wanted });
-      this.wanted = null;
-    }
-    this.draw();
-    this.drew = count > 0;
-    if (!done) this.next = requestAnimationFrame(() => this.show());
+    if (draws || done) this.showRead();
+    this.due = !done;
+    this.next = requestAnimationFrame(() => {
+      this.next = null;
+      if (this.due) this.show(performance.now() >= this.again);
+    });
     this.later();
   }
 
-  // The keys rest: the address says what is selected, and the server may look whether the page reckons right.
+  // Select, and draw, what has been read.
+  showRead() {
+    const { view, readings, tokens: before, map } = this, { selection } = map, start = performance.now();
+    const { tokens, count } = Object.assign(this, this.columns()), last = tokens.length - 1;
+    if (selection.at.time < 0) selection.wanted ??= last; // while nobody chose one
+    if (selection.at.time >= count) selection.wanted ??= selection.at.time; // which is not read yet
+    if (this.drew && view.box && before !== tokens) selection.wanted = lastChanged(before, tokens) ?? selection.wanted;
+    if (selection.wanted !== null && (selection.wanted < 0 || selection.wanted > last)) selection.wanted = last;
+    if (selection.wanted !== null && count > selection.wanted) { // what a key changed is selected, or what the server says, as soon as it is read
+      selection.keep({ time: selection.wanted });
+      selection.wanted = null;
+    }
+    const lost = readings.find((reading) => !reading.answers);
+    if (lost) map.show({ ...this.frame, notes: [["warning", lost.opened.live.notes.no_answer]] }, null, this.send);
+    else this.draw();
+    this.drew = count > 0;
+    this.again = performance.now() + READS * (performance.now() - start);
+  }
+
+  // The keys rest: the address says what is selected, the server hears of it, and it may look whether the page reckons right.
   rested() {
-    const { map, frame, view, count, readings } = this, { at } = map.selection;
+    const { map: { address, selection }, frame, view, count, readings } = this, { at } = selection;
     if (!this.drew || !at) return;
-    map.address({ ...frame.address, ...this.linked(at, count - 1) });
+    address({ ...frame.address, ...this.linked(at, count - 1) });
     if (loading()) return this.later();
+    const untold = selection.untold(count - 1);
+    if (untold) this.send("selection", untold);
     if (this.asked || !readings.every((reading) => reading.count < CHECKED_MOST)) return;
     this.asked = true;
     this.send("unchecked", view.models);
@@ -196,14 +225,21 @@ export class Here {
 
   // What the server makes of a text against what the page makes of it. Where they differ the server answers from now on.
   check(bytes) {
-    const { view, send, frame } = this, readings = this.begin(frame);
+    const { view, send, frame } = this, readings = this.begin(frame), problems = {};
     for (const reading of readings) readOn(reading, view, given(view));
     this.pairs(readings, bytes).forEach(([here, there], k) => {
-      const far = apart(here, there), digest = view.models[k];
-      if (far <= FAR) return;
-      console.warn(`lstmviz: this page and the server differ by ${far} for the model ${digest}; the server answers`);
-      send("failed", digest);
+      const far = apart(here, there);
+      if (far > FAR) problems[view.models[k]] = `page and server differ by ${far}`;
     });
+    if (Object.keys(problems).length) this.fail(problems, send);
+    else send("checked", view.models);
+  }
+
+  // The server answers for these models from now on, by their digests; `problems` are why.
+  fail(problems, send) {
+    for (const [digest, why] of Object.entries(problems)) console.warn(`lstmviz: ${why}; the server answers for the model ${digest}`);
+    this.failed = [...new Set([...this.failed, ...Object.keys(problems)])];
+    send("failed", this.failed);
   }
 
   // ---- what one map has otherwise than several, for which see together.js ----------------------------------------------
@@ -217,10 +253,10 @@ export class Here {
   }
 
   draw() {
-    const { map, view, readings: [reading], frame } = this;
+    const { map, view, readings: [reading], frame, written } = this, { layers, roles, order } = view;
     const notes = [...frame.notes, ...(view.box ? notesOn(reading) : []), ...(this.problem ? [this.problem] : [])];
     map.link.hidden = false;
-    map.show({ ...frame, notes }, drawn(reading, { ...view, selection: map.selection.at, written: this.written }), this.send);
+    map.show({ ...frame, notes }, drawn(reading, { layers, roles, order, selection: map.selection.at, written }), this.send);
   }
 
   linked(at, last) { return linked(at, last); }
@@ -260,7 +296,7 @@ export class Here {
   }
 
   stop() {
-    if (this.quiet()) this.send("written", this.written);
+    if (this.quiet() && this.written) this.send("written", [...this.written, ...this.view.models]);
   }
 
   // It writes no more; whether it did.

@@ -5,6 +5,7 @@ import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
 import { mostAt } from "./most.js";
+import { refused } from "./needs.js";
 import { annotationOf, drawMap, layerAt, mapAt, mapView, panelsOf, placeAt, rowsFrom } from "./paint/map.js";
 import { readTheme, resize, setFont, write } from "./paint/pen.js";
 import { linkButton, PAD, pictureButton, wrapped } from "./present.js";
@@ -13,7 +14,7 @@ import { Selection, step, ZOOMS } from "./select.js";
 import { painted, see, unpainted, whenAsked } from "./shared.js";
 import { hold, whenGone, whileHere } from "./streamlit.js";
 import { families, shareOf } from "./tree.js";
-import { along, clamp, pool, revealed, RIGHT, scrolledTo, x, zoomed } from "./view.js";
+import { along, clamp, pool, revealed, RIGHT, scrolledIn, scrolledTo, scrolls, x, zoomed } from "./view.js";
 import { decode, meanOf, stepBefore, valueOf } from "./wire.js";
 import { called, drawable, inline, missing, named, number, perplexity, soFar } from "./words.js";
 
@@ -100,7 +101,7 @@ export class GateMap {
   }
 
   arrange(time = this.selection.at.time) { // lay out, bring a token and the selected unit into view, draw
-    this.width = this.scroll.clientWidth;
+    this.width ||= this.scroll.clientWidth; // until it changes: see follow.js
     this.layOut();
     this.reveal(time);
     this.redraw();
@@ -115,7 +116,8 @@ export class GateMap {
 
   redraw() {
     const { paint, data, theme } = this, start = performance.now();
-    this.view = scrolledTo(rowsFrom(this.first, this.view), data.tokens.length, this.scroll.scrollLeft);
+    const { length } = data.tokens;
+    this.view = scrolledTo(rowsFrom(this.first, this.view), length, scrolledIn(this.scroll, this.view, length));
     resize(this.canvas, this.view);
     if (this.view.right - this.view.left >= 20) { // else it is not on screen yet; the resize will draw
       this.beyond = drawMap(paint, this.view, data, theme); // for tests, and for the curious
@@ -126,7 +128,7 @@ export class GateMap {
 
   reveal(time) {
     const { scroll, view } = this, { layer, unit } = this.selection.at, place = this.placeOf(layer);
-    scroll.scrollLeft = revealed(view, time, scroll.scrollLeft);
+    if (scrolls(view, this.data.tokens.length)) scroll.scrollLeft = revealed(view, time, scroll.scrollLeft);
     if (!place) return;
     const row = place.units.indexOf(unit);
     this.first[layer] = clamp(place.first, row - place.rows + 1, row);
@@ -332,7 +334,8 @@ export class GateMap {
         tokens: data.top.tokens[time].map(drawable), probabilities: data.top.probabilities[time],
         typed: data.top.tokens[time].map((token) => Object.hasOwn(data.top.typed, token) ? data.top.typed[token] : token),
       },
-      ...this.kinAt(time, unit, panels), found: mostAt(panels, time, data), beside: this.besideAt(time),
+      ...this.kinAt(time, unit, panels), beside: this.besideAt(time),
+      get found() { return mostAt(panels, time, data); }, // all units are looked at, which the map need not wait for
     });
     if (hovered) return;
     const values = roles.map((role) => `${role.label} ${number(role.value)}`).join(", ");
@@ -347,6 +350,7 @@ export class GateMap {
 const hosts = new WeakMap(); // one a mount: Streamlit calls the function below for every message and theme
 
 export default function gateMap({ parentElement, data, setStateValue }) {
+  if (refused(parentElement)) return;
   if (!hosts.has(parentElement)) hosts.set(parentElement, new Here(new GateMap(parentElement)));
   if (data) hosts.get(parentElement).receive(data, setStateValue);
   return whenGone(parentElement, () => { // and with it goes what the readout shows

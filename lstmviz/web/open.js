@@ -1,6 +1,7 @@
 // The script of a page that stands alone is packed, as the first of its blocks. It runs where it is the one that the policy of
 // the page names.
 
+import { lackingToAnswer, sentenceOn } from "./needs.js";
 import { DAMAGED, unpacked } from "./packed.js";
 
 async function open() {
@@ -13,4 +14,6 @@ async function open() {
     document.querySelector("main").textContent = DAMAGED;
   }
 }
-if (!document.documentElement.dataset.lacks) open();
+const lacks = lackingToAnswer();
+if (lacks) document.querySelector("main").textContent = sentenceOn(lacks);
+else open();

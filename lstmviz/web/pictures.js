@@ -3,6 +3,7 @@
 
 import { button, make } from "./dom.js";
 import { penOf, rendered, trace } from "./drawing.js";
+import { refused } from "./needs.js";
 import { readTheme } from "./paint/pen.js";
 import { picture } from "./paint/rows.js";
 import { draws } from "./shared.js";
@@ -185,6 +186,7 @@ export class Pictures {
 const every = new WeakMap(); // one a mount
 
 export default function pictures({ parentElement, data, setStateValue }) {
+  if (refused(parentElement)) return;
   if (!every.has(parentElement)) every.set(parentElement, { shown: new Pictures(parentElement), tell: teller() });
   const { shown, tell } = every.get(parentElement);
   shown.show(JSON.parse(new TextDecoder().decode(data)), tell(setStateValue));

@@ -49,6 +49,8 @@ export class Reading {
     return this.likely.map((_, t) => (isLabel(this.right?.[t]) ? this.trace.nll(t, this.right[t]) : NaN));
   }
 
+  get answers() { return !this.opened.asked || this.likely.every(({ ids }) => ids.length); } // by finite numbers
+
   // Reads a text until the time `deadline` of performance.now(), one column at least; whether all is read. If not, the same
   // call goes on.
   toText(text, deadline = Infinity) {

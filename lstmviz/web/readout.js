@@ -1,7 +1,7 @@
 // The numbers of one token and one unit, as the gate map on the same page announces them; the server takes no part.
 
 import { INKS } from "./constants.js";
-import { make } from "./dom.js";
+import { afterFrame, make } from "./dom.js";
 import { paysOff, sentence } from "./say.js";
 import { ask, current, whenSeen } from "./shared.js";
 import { loading, teller, whenGone } from "./streamlit.js";
@@ -135,7 +135,7 @@ export default function readout({ parentElement, setStateValue }) {
       const seen = current();
       renew(numbers, make("div", "", "", seen ? [cellCard(seen), ...(seen.beside ? [besideCard(seen)] : []), nextCard(seen)] : []));
       clearTimeout(waiting);
-      waiting = setTimeout(() => renew(units, make("div", "", "", seen ? [findCard(seen)] : [])), 50); // the map goes first
+      waiting = setTimeout(() => renew(units, make("div", "", "", current() ? [findCard(current())] : [])), 50); // the numbers go first
       if (seen) setTimeout(tell, 400); // after the map has said what it holds
     };
     box.addEventListener("click", ({ target }) => {
@@ -144,7 +144,7 @@ export default function readout({ parentElement, setStateValue }) {
       if (act === "unit") ask({ unit: Number(unit), layer: Number(layer) });
     });
     setTimeout(tell, 3000); // without a text there is no map
-    box.forget = whenGone(parentElement, whenSeen(show));
+    box.forget = whenGone(parentElement, whenSeen(afterFrame(show))); // the map goes first
     show();
   }
   return box.forget;

@@ -13,7 +13,7 @@ export class Selection {
 
   forget() {
     clearTimeout(this.timer);
-    this.at = this.told = null;
+    this.at = this.told = this.wanted = null; // wanted: a time that is to be selected once it is read
     this.sent = []; // what the server was told, from what it last repeated on
   }
 
@@ -32,14 +32,27 @@ export class Selection {
   learn(said) {
     const asked = JSON.stringify(said), echo = this.sent.indexOf(asked), told = JSON.parse(this.told ?? "{}");
     if (echo >= 0) this.sent = this.sent.slice(echo);
-    else this.keep(Object.fromEntries(Object.entries(said).filter(([name, value]) => value !== told[name])));
+    else if (asked !== this.told) {
+      this.keep(Object.fromEntries(Object.entries(said).filter(([name, value]) => value !== told[name])));
+      this.sent = [];
+    }
     this.told = asked;
+  }
+
+  // What the server does not know yet: what a key chose. The time is −1 for the newest, whichever that will be. Null where it
+  // knows all.
+  untold(last) {
+    const said = ({ time, ...others }) => JSON.stringify({ time: time === last ? -1 : time, ...others }), now = said(this.at);
+    if (said(JSON.parse(this.sent.at(-1) ?? this.told)) === now) return null;
+    this.sent.push(now);
+    return JSON.parse(now);
   }
 
   keep(change) { this.at = { ...this.at, ...change }; }
 
   choose(change) {
     this.keep(change);
+    this.wanted = null;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.sent.push(JSON.stringify(this.at));

@@ -6,7 +6,7 @@
 //   __lstmvizPainted  {tokens, at, draw}: how many tokens the last painted picture has, when it was      map.js and compare.js write,
 //                     painted, and how many milliseconds that took; null: there is no picture            tests and benchmarks read
 //   __lstmvizDone     a Set of what is done once in a window                                             heading.js, frame.js
-//   __lstmvizModels   a Map of the models that run in this page, by their digests, the oldest first     here.js
+//   __lstmvizModels   a Map of the models that run in this page, by their digests, the newest used last here.js
 //   lstmviz:drawing   event: the pixels of what somebody draws, two hexadecimal digits each                pictures.js to here.js
 //   lstmviz:leaving   event: by Back or Forward another page is coming                                    frame.js to streamlit.js
 //   lstmviz:readout   event: __lstmviz has changed                                                       map.js to readout.js
@@ -42,7 +42,7 @@ export const painted = (tokens, draw) => { window.__lstmvizPainted = { tokens, a
 export const unpainted = () => { window.__lstmvizPainted = null; };
 
 // Whether nobody asked so before in this window.
-export function first(what) {
+export function once(what) {
   const done = (window.__lstmvizDone ??= new Set());
   return done.size < done.add(what).size;
 }

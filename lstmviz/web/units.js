@@ -1,8 +1,9 @@
 // Which units a map shows, and in which order: lstmviz/units.py, and `unit_order` of lstmviz/reading.py. The reasons are there.
 
 import { FIRST, KINDS, LASTS, MOST, USUAL } from "./constants.js";
+import { pattern } from "./vocabulary.js";
 
-const KINDS_OF = Object.entries(KINDS).map(([kind, pattern]) => [kind, new RegExp(`^${pattern}`, "v")]);
+const KINDS_OF = Object.entries(KINDS).map(([kind, source]) => [kind, `^${source}`]);
 
 // Units in the order in which their rows are drawn, of a `Reading` (reading.js); the telling ones in front where only they are.
 export function unitOrder(reading, track, order) {
@@ -103,7 +104,7 @@ function worthOf(moves, tokens, size) {
 }
 
 // What a token is to the eye: a capitalised word, another word or a number; other signs each for itself.
-export const kindOf = (token) => KINDS_OF.find(([, pattern]) => pattern.test(token))?.[0] ?? token;
+export const kindOf = (token) => KINDS_OF.find(([, source]) => token.search(pattern(source)) === 0)?.[0] ?? token;
 
 // The covariance of what one unit did with what every one did, (F,).
 function covariances(moves, size, steps, one) {
@@ -134,32 +135,40 @@ export function around(products) {
   return [...order.slice(begin), ...order.slice(0, begin)];
 }
 
-// The two leading eigenvectors of a symmetric matrix, by Jacobi's rotations (Golub & Van Loan, Matrix Computations, 8.5).
+// The two leading eigenvectors of a symmetric matrix without a negative eigenvalue. The second is the first of what is left.
 function leading(matrix) {
-  const a = matrix.map((row) => Float64Array.from(row)), vectors = a.map((row, k) => row.map((_, j) => +(j === k)));
-  const least = 1e-15 * a.reduce((sum, row, k) => sum + Math.abs(row[k]), 0);
-  for (let turned = true, sweep = 0; turned && sweep < 30; sweep++) {
-    turned = false;
-    for (let p = 0; p < a.length; p++) for (let q = p + 1; q < a.length; q++) {
-      if (!(Math.abs(a[p][q]) > least)) continue;
-      const half = (a[q][q] - a[p][p]) / (2 * a[p][q]), tan = (half < 0 ? -1 : 1) / (Math.abs(half) + Math.hypot(half, 1));
-      const cos = 1 / Math.hypot(tan, 1), sin = tan * cos;
-      for (const row of a) rotate(row, p, row, q, cos, sin);
-      for (let k = 0; k < a.length; k++) {
-        rotate(a[p], k, a[q], k, cos, sin);
-        rotate(vectors[p], k, vectors[q], k, cos, sin);
-      }
-      turned = true;
-    }
-  }
-  const values = a.map((row, k) => row[k]);
-  return [...values.keys()].sort((x, y) => values[y] - values[x]).slice(0, 2).map((k) => vectors[k]);
+  const size = matrix.length, left = Float64Array.from(matrix.flat()), first = principal(left, size);
+  let value = 0; // of the first
+  for (let k = 0; k < left.length; k++) value += first[Math.floor(k / size)] * left[k] * first[k % size];
+  return [first, principal(left.map((entry, k) => entry - value * first[Math.floor(k / size)] * first[k % size]), size)];
 }
 
-function rotate(x, i, y, j, cos, sin) {
-  const one = x[i], other = y[j];
-  x[i] = cos * one - sin * other;
-  y[j] = sin * one + cos * other;
+// Its leading eigenvector, by squaring: of a high power little but that is left, and then each of its columns is a multiple.
+function principal(matrix, size) {
+  let power = matrix;
+  for (let squared = 0; squared < 30; squared++) {
+    let trace = 0;
+    for (let k = 0; k < size; k++) trace += power[k * (size + 1)];
+    if (!(trace > 0)) break; // there is nothing
+    const scaled = power.map((entry) => entry / trace), pure = scaled.reduce((sum, entry) => sum + entry * entry, 0);
+    power = scaled;
+    if (pure > 1 - 1e-15) break; // the trace of the square is that of the matrix: all eigenvalues but one are 0
+    power = square(scaled, size);
+  }
+  let most = 0;
+  for (let k = 0; k < size; k++) if (power[k * (size + 1)] > power[most * (size + 1)]) most = k;
+  const column = power.subarray(most * size, (most + 1) * size), length = Math.hypot(...column);
+  return column.map((entry) => entry / (length || 1));
+}
+
+function square(matrix, size) { // a symmetric one: the products of its rows
+  const made = new Float64Array(matrix.length);
+  for (let a = 0; a < size; a++) for (let b = 0; b <= a; b++) {
+    let sum = 0;
+    for (let k = 0; k < size; k++) sum += matrix[a * size + k] * matrix[b * size + k];
+    made[a * size + b] = made[b * size + a] = sum;
+  }
+  return made;
 }
 
 // How far what each unit holds, (T, H), strays over time: its standard deviation.

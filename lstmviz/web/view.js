@@ -55,6 +55,11 @@ export const timeAt = (view, place) => columnAt(view, place - view.left + view.s
 // How far a slanted token of the strip at the top has moved right at this height.
 export const leanAt = ({ strip, lean }, y) => (y >= 0 && y < strip ? lean * (1 - y / strip) : 0);
 
+// How far the columns are scrolled in their element. Where all of them fit it is not asked, since to answer that the browser
+// lays out the whole page, which it does in the next frame anyway.
+export const scrolls = (view, tokens) => along(view, tokens) > view.right - view.left;
+export const scrolledIn = (element, view, tokens) => (scrolls(view, tokens) ? element.scrollLeft : 0);
+
 // How far to scroll so that a token is in view; nothing moves where it is.
 export function revealed(view, time, scrolled) {
   const { left, right, column } = view, room = right - left, begin = along(view, time);

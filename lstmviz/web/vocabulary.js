@@ -5,17 +5,22 @@ import {
 } from "./constants.js";
 import { coded, shown } from "./words.js";
 
-const pattern = (source) => new RegExp(source, "gv");
-const WORDS = pattern(WORD), PARTS = pattern(PART), CHARACTERS = pattern(CHARACTER), CHUNKS = pattern(CHUNK);
-const JOINTS = pattern(JOINT), NOTS = pattern(NOT), BLANKS = pattern("\\p{Zs}");
-const all = (those, text) => text.match(those) ?? [];
+const patterns = new Map();
+
+// Made when first needed: a browser that does not have such can still draw what the server answers.
+export function pattern(source) {
+  if (!patterns.has(source)) patterns.set(source, new RegExp(source, "gv"));
+  return patterns.get(source);
+}
+
+const all = (source, text) => text.match(pattern(source)) ?? [];
 
 // Text that can be written as UTF-8: half a surrogate pair becomes �, and a line ends with \n alone.
 export const wellFormed = (text) => text.toWellFormed().replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
 
 // A token as it is `shown`, with its white space made visible, too.
 export const visible = (text, newline = NEWLINE_SIGN, space = SPACE_SIGN) =>
-  shown(text.replaceAll("\n", newline).replaceAll(" ", space).replaceAll("\t", TAB_SIGN)).replace(BLANKS, coded);
+  shown(text.replaceAll("\n", newline).replaceAll(" ", space).replaceAll("\t", TAB_SIGN)).replace(/\p{Zs}/gu, coded);
 
 // Of the level "char", "word" or "label"; a token's id is its place in `tokens`.
 export class Vocabulary {
@@ -32,8 +37,8 @@ export class Vocabulary {
   // Typed text in pieces as the corpus is split, each as it was typed.
   split(text) {
     const lines = wellFormed(text).replaceAll(this.newlineSign, "\n");
-    if (this.level === "char") return all(CHARACTERS, lines.replaceAll(this.spaceSign, " ")).flatMap((cluster) => this.characters(cluster));
-    return all(CHUNKS, lines).flatMap((chunk) => (LINE_ENDS.includes(chunk) ? EOS : this.knows(chunk) ? chunk : this.splitChunk(chunk)));
+    if (this.level === "char") return all(CHARACTER, lines.replaceAll(this.spaceSign, " ")).flatMap((cluster) => this.characters(cluster));
+    return all(CHUNK, lines).flatMap((chunk) => (LINE_ENDS.includes(chunk) ? EOS : this.knows(chunk) ? chunk : this.splitChunk(chunk)));
   }
 
   characters(cluster) {
@@ -46,13 +51,13 @@ export class Vocabulary {
 
   splitChunk(chunk) {
     const joints = this.ids.has("@-@"), allKnown = (pieces) => pieces.every((piece) => this.knows(piece));
-    if (joints) chunk = chunk.replace(JOINTS, " @$&@ ");
-    if (this.ids.has("n't")) chunk = chunk.replace(NOTS, " $& ");
-    return all(CHUNKS, chunk).flatMap((piece) => {
+    if (joints) chunk = chunk.replace(pattern(JOINT), " @$&@ ");
+    if (this.ids.has("n't")) chunk = chunk.replace(pattern(NOT), " $& ");
+    return all(CHUNK, chunk).flatMap((piece) => {
       if (this.knows(piece)) return piece;
-      if (joints) return all(PARTS, piece);
-      return all(WORDS, piece).flatMap((word) => {
-        const parts = this.knows(word) ? [word] : all(PARTS, word);
+      if (joints) return all(PART, piece);
+      return all(WORD, piece).flatMap((word) => {
+        const parts = this.knows(word) ? [word] : all(PART, word);
         return allKnown(parts) ? parts : word;
       });
     });

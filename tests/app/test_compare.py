@@ -1,6 +1,8 @@
 """The Compare page without a browser: what it opens with, links, and what it says of bad input."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,26 @@ def test_what_the_page_draws_by_hears_nothing_of_the_text_that_is_checked(
     assert said["here"]["checked"] and all(model["loss"] for model in said["models"])
     assert not said.keys() & {"labels", "level", "note", "unknown"}
     assert "{by}" in said["charts"][0]["unit"]
+
+
+FIRST = """
+import sys
+from streamlit.testing.v1 import AppTest
+from lstmviz.ui import imports
+
+imports.behind = lambda: None  # begins once the picture is there
+app = AppTest.from_file(sys.argv[1], default_timeout=60).run()
+app.query_params["models"] = ["shakespeare-char-gru-128", "shakespeare-char-lstm-128"]
+pages = [app.main.children, app.switch_page("compare.py").run().main.children]
+assert all(pages) and not app.exception
+assert not {"torch", "pandas"} & sys.modules.keys()
+"""
+
+
+def test_no_first_picture_that_a_page_makes_waits_for_torch() -> None:
+    command = [sys.executable, "-c", FIRST, str(ROOT / "lstmviz/pages/frame.py")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert not ran.returncode, ran.stderr
 
 
 def test_it_opens_with_the_telling_cells_of_a_line_up(folder: Path) -> None:

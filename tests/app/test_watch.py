@@ -65,6 +65,32 @@ def test_the_page_waits_for_what_the_server_makes_of_a_text_where_there_is_one(
     assert here(app)["checked"] == checked
 
 
+def test_the_server_goes_by_what_the_page_says_of_its_models(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(by="page", text="ab")
+    (digest,) = digests = tuple(app.session_state["InPage"].sent)
+
+    def hear(**said) -> AppTest:
+        monkeypatch.setattr(session, "report", lambda key: session.Report(**said))
+        return app.run()
+
+    assert [here(hear(unchecked=digests))["checked"] for _ in range(2)] == [True, True]  # until it has looked
+    assert not here(hear(unchecked=digests, checked=digests))["checked"]
+    assert here(hear(written=("ab", 1, digest)))["written"] == ["ab", 1]
+    assert here(hear(written=("ab", 1, "another's")))["written"] is None
+    assert here(hear(lacks=(("another's", digest), 1.0)))["sent"] == [digest]
+    assert not here(hear())["sent"]
+    assert [header["tokens"] for header in headers(hear(failed=("another's", digest)))] == [[*"ab"]]
+
+
+def test_the_page_is_told_what_else_than_a_key_put_a_text_into_the_box() -> None:
+    app = open_page(by="page", model="brackets", text="(x")
+    before = here(app)["put"]
+    assert here(type_text(app, "(xx"))["put"] == before
+    assert here(app.button(key="token0").click().run())["put"] == before + 1
+    example = app.button(key="example0").click().run()
+    assert here(example)["put"] == before + 2 and here(example)["text"] == app.text_input(key="text").value
+
+
 @pytest.mark.parametrize(
     ("by", "said"), [("page", "are made in this page."), ("server", "The server answers each key.")]
 )
@@ -293,7 +319,8 @@ def test_the_models_of_grammars_do_what_their_examples_say() -> None:
 
 
 def test_one_text_for_the_models_of_one_corpus() -> None:
-    app = type_text(open_page(model="shakespeare-char-lstm-128"), "My own words")
+    app = open_page(model="shakespeare-char-lstm-128")
+    app.text_input(key="text").set_value("My own words")  # of which nobody has drawn anything yet
     app.selectbox(key="model").select("shakespeare-char-gru-128").run()
     assert app.text_input(key="text").value == "My own words"
     app.selectbox(key="model").select("brackets").run()
@@ -356,6 +383,17 @@ def test_an_n_gram_is_laid_over_the_loss(counted_app, make_checkpoint) -> None:
     assert beside["run"] == [1, 2, 3, 3, 3, 1, 1] and beside["context"] == [0, 1, 2, 2, 2, 2, 1]
     app.segmented_control(key="baseline").set_value("none").run()
     assert headers(app)[0]["beside"] is None
+
+
+def test_under_an_n_gram_that_stays_selected_which_was_in_the_page(
+    counted_app, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = counted_app(by="page", text="abc")
+    for told in (Selection(0, 1), Selection(-1, 1)):  # a click, and a key after it
+        monkeypatch.setattr(session, "report", lambda key, told=told: session.Report(selection=told))
+        app.run()
+    app.segmented_control(key="baseline").set_value("3-gram").run()
+    assert headers(app)[0]["selection"] == {"time": 2, "unit": 1, "layer": 0}
 
 
 def test_a_link_to_an_n_gram_that_is_not_there_opens_all_the_same(counted_app) -> None:

@@ -1,6 +1,9 @@
 """What the house promises of every room: what a public function takes, gives and refuses stands in its docstring."""
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +42,7 @@ FUNCTIONS = {
     for name, function in functions(ast.parse(path.read_text("utf-8")), ".".join(path.relative_to(LIBRARY).parts))
 }
 TAUGHT = {name: function for name, function in FUNCTIONS.items() if ast.get_docstring(function)}
-COMMANDS = {name for name in TAUGHT if name.startswith("cli.")}  # whose docstring is what --help shows
+COMMANDS = {name for name in TAUGHT if name.startswith(("cli.", "__main__."))}  # whose docstring is what --help shows
 
 
 @pytest.mark.parametrize("name", [name for name in TAUGHT if raised(TAUGHT[name]) and name not in COMMANDS])
@@ -55,3 +58,11 @@ def test_what_is_raised_is_said(name: str) -> None:
 def test_what_is_an_array_has_a_shape(name: str) -> None:
     said = ast.get_docstring(TAUGHT[name]) or ""
     assert "``(" in said or "shape" in said or "axes" in said
+
+
+def test_what_the_readme_shows_of_the_library_runs() -> None:
+    """All of it in one process of its own, where nothing has been imported yet."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (LIBRARY.parent / "README.md").read_text("utf-8"), re.M | re.S)
+    ran = subprocess.run([sys.executable, "-c", "".join(blocks)], cwd=LIBRARY.parent, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert len(blocks) > 1

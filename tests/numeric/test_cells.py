@@ -15,7 +15,8 @@ from lstmviz.cells import CELLS
 from lstmviz.cells.base import Cell
 from lstmviz.cells.equations import evaluate, parse, parts, text
 from lstmviz.cells.transplant import transplant
-from lstmviz.trace import build_trace, kept
+from lstmviz.gate_trace import kept
+from lstmviz.trace import build_trace
 
 T, B, X, H = 11, 3, 5, 7
 TWINS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

@@ -16,8 +16,9 @@ from torch.testing._internal.two_tensor import TwoTensor
 
 from lstmviz.cells.native import KERNELS, _with_biases
 from lstmviz.config import ModelConfig
+from lstmviz.gate_trace import GateTrace
 from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, _packed, _unpacked, trace_module
+from lstmviz.trace import _packed, _unpacked, trace_module
 
 TOLERANCE = 2e-6  # largest absolute error of any gate or state in float32
 MODULES = [nn.LSTM, nn.GRU, nn.RNN]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lstmviz.explain.correlations import unit_correlations
-from lstmviz.trace import held, trace_sentence
+from lstmviz.gate_trace import held
+from lstmviz.trace import trace_sentence
 
 
 def test_correlations_find_the_unit_that_carries_a_variable(make_checkpoint):

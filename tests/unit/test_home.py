@@ -8,7 +8,7 @@ import pytest
 import streamlit.web.cli
 
 import lstmviz
-from lstmviz import cli
+from lstmviz.__main__ import main
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.home import SHIPPED, Home
 from lstmviz.training import trainings
@@ -24,7 +24,7 @@ def run(monkeypatch, capsys):
 
     def run(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["lstmviz", *arguments])
-        cli.main()
+        main()
         return capsys.readouterr().out
 
     return run
@@ -60,6 +60,8 @@ def test_runs_and_texts_lie_where_one_stands_or_where_the_environment_says(monke
 
 def test_app_gives_streamlit_what_follows_it(monkeypatch, run) -> None:
     monkeypatch.setattr(streamlit.web.cli, "main", lambda prog_name: print(*sys.argv))
+    monkeypatch.setitem(sys.modules, "lstmviz.cli", None)  # which brings torch, and is not asked
+    monkeypatch.delattr(lstmviz, "cli", raising=False)
     assert run("app", "--server.port", "1").split() == ["streamlit", "run", str(ROOT / "app.py"), "--server.port", "1"]
 
 

@@ -21,6 +21,7 @@ from lstmviz.data.expressions import values_along
 from lstmviz.data.grammars import hidden_variable
 from lstmviz.data.labelled import Labelled, corpus_of
 from lstmviz.data.vocabulary import IGNORED, PADDING, Corpus, Vocabulary
+from lstmviz.gate_trace import held, kept
 from lstmviz.model import LanguageModel
 from lstmviz.opened import prepare
 from lstmviz.reading import read
@@ -28,7 +29,7 @@ from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.tasks.base import tokens_and_labels
 from lstmviz.tasks.classify_text import CLASSIFY_TEXT, answer, begun
 from lstmviz.tasks.tag import BETWEEN, around, one_direction, tagged
-from lstmviz.trace import held, kept, trace_labels
+from lstmviz.trace import trace_labels
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.loop import Trainer, judged
 from lstmviz.training.probe import Probe

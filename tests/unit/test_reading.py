@@ -140,10 +140,11 @@ LINK, CLICK = Selection(time=1, unit=2), Selection(time=0, unit=5, of=1)
             Selection(3, 5, 1),
         ),  # both at once
         (Selected(Selection(9, 2), [*"abc"]), "abc", None, Selection(2, 2)),  # a link past the end
-        (Selected(Selection(-1, 2), [*"abc"]), "abc", None, Selection(0, 2)),
+        (Selected(Selection(-5, 2), [*"abc"]), "abc", None, Selection(0, 2)),
         (Selected(LINK, [*"abc"]), "a", None, Selection(0, 2)),
         (Selected(Selection(NOBODY, 2), None), "abc", None, Selection(2, 2)),  # the page made the view before
         (Selected(LINK, None), "abc", None, LINK),
+        (Selected(LINK, [*"abc"]), "abc", Selection(NOBODY, 5, 1), Selection(2, 5, 1)),  # which said so late
     ],
 )
 def test_the_last_of_click_key_and_link_wins(before, tokens, told, expected) -> None:

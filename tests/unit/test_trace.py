@@ -14,8 +14,9 @@ from torch import nn
 
 from lstmviz.cells import CELLS
 from lstmviz.config import ModelConfig
+from lstmviz.gate_trace import GateTrace, held, kept
 from lstmviz.model import LanguageModel
-from lstmviz.trace import GateTrace, held, kept, trace_module, trace_sentence, trace_tokens
+from lstmviz.trace import trace_module, trace_sentence, trace_tokens
 
 ROOT = Path(__file__).parents[2]
 

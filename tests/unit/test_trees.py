@@ -36,10 +36,11 @@ from lstmviz.data.expressions import (
 )
 from lstmviz.data.vocabulary import IGNORED, PADDING, Vocabulary
 from lstmviz.explain.depth import accuracy_by_depth, right_at_the_root
+from lstmviz.gate_trace import held, kept
 from lstmviz.model import LanguageModel
 from lstmviz.tasks import TASKS, fitted_to, open_data
 from lstmviz.tasks.tree import nodes_and_values
-from lstmviz.trace import held, kept, trace_tree
+from lstmviz.trace import trace_tree
 from lstmviz.training.folder import RunConfig
 from lstmviz.training.loop import Trainer, judged
 from lstmviz.training.probe import Probe

@@ -222,20 +222,21 @@ CHECKED = """async (message) => {
 }"""
 
 
-@pytest.mark.parametrize("other", [False, True])
-def test_where_a_model_answers_otherwise_than_the_server_that_answers(other: bool, browser: Browser) -> None:
+@pytest.mark.parametrize("others", [[], [1], [0, 1]])
+def test_where_models_answer_otherwise_than_the_server_that_answers(others: list[int], browser: Browser) -> None:
     models, text = opened("brackets/gru", "brackets/lstm"), "(x(x"
     live_models = [each.opened for each in models]
     view = View(**{**SHOWS, "difference": False})
     said = live_comparison(models, SAID, kinship(live_models), 0, view)
-    read_there = [read(each, "((xx" if other and k else text) for k, each in enumerate(live_models)]
+    read_there = [read(each, "((xx" if k in others else text) for k, each in enumerate(live_models)]
     seen = [Compared(**vars(each), reading=reading) for each, reading in zip(models, read_there, strict=True)]  # pyright: ignore
     unread = {"time": -1, "unit": 0, "model": 0}
     digests = [each.checkpoint.digest for each in models]
-    here = Here(models=digests, sent=digests, box="sentence", text=text, label=None, selection=unread, checked=True)
+    about = {"models": digests, "sent": digests, "box": "sentence", "text": text, "put": 0, "label": None}
+    here = Here(**about, selection=unread, checked=True)  # pyright: ignore[reportArgumentType]
     drawn, sent = draw(said, view, seen, shared_axis(text, seen), unread), b"".join(map(as_sent, live_models))
     page = open_web(browser)
     found = page.evaluate(CHECKED, list(side_by_side(*drawn, Frame(here=here), sent)))
     page.close()
     assert found["shown"] == ["⏎", *text]
-    assert found["said"] == ([["failed", digests[1]]] if other else [])
+    assert found["said"] == [["failed", [digests[k] for k in others]] if others else ["checked", digests]]

@@ -21,9 +21,10 @@ from lstmviz.cells.equations import Equations, parts
 from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.images import permute
 from lstmviz.data.vocabulary import Vocabulary
+from lstmviz.gate_trace import held, kept
 from lstmviz.live import live
 from lstmviz.opened import OpenModel, prepare
-from lstmviz.trace import held, kept, trace_tokens
+from lstmviz.trace import trace_tokens
 from lstmviz.wire import sized
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"

@@ -295,6 +295,27 @@ def test_what_is_right_is_the_same_in_the_page(task: Task, corpus: str, page: Pa
     assert any(label for labels in found for label in labels)
 
 
+def test_what_a_long_text_took_is_given_back(page: Page, make_checkpoint) -> None:
+    took = page.evaluate(
+        """async ({ live, weights }) => {
+          const { Opened, Reading } = await import("/reading.js"), { drawn } = await import("/drawn.js"), took = [];
+          const bytes = Uint8Array.from(atob(weights), (sign) => sign.charCodeAt(0));
+          const reading = new Reading(new Opened(live, new Float32Array(bytes.buffer)));
+          const view = { layers: [0], roles: ["cell"], order: "index", selection: { time: 0, unit: 0, layer: 0 } };
+          const room = ({ values, codes }) => (values?.length ?? 0) + (codes?.length ?? 0);
+          for (const text of ["abc".repeat(400), "abc"]) {
+            reading.toText(text);
+            drawn(reading, view);
+            const kept = [...reading.trace.tracks.flatMap(Object.values), ...reading.planes.values()];
+            took.push(kept.reduce((sum, each) => sum + room(each), 0));
+          }
+          return took;
+        }""",
+        given(prepare(make_checkpoint(hidden_size=128))),
+    )
+    assert took[1] < took[0] / 4
+
+
 DRAWN = """async ([scores, options, count]) => {
   const { sampled, seeded } = await import("/writing.js"), times = {};
   const random = seeded(3), notes = { not_finite: "not finite", nothing_follows: "nothing" };

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lstmviz.cells import CELLS
 from lstmviz.cells.base import Cell
 from lstmviz.cells.equations import evaluate, parse, text
+from lstmviz.gate_trace import held, kept
 from lstmviz.opened import prepare
 from lstmviz.reading import read
 from lstmviz.roles import DOES
-from lstmviz.trace import held, kept
 from lstmviz.wire import payload
 from tests.minimal_gated_unit import MinimalGatedUnit
 

@@ -58,6 +58,21 @@ def test_what_is_packed_is_decoded(web_page: Page) -> None:
     assert missing is None and math.isnan(before)
 
 
+def test_what_follows_a_frame_is_done_once_for_the_last_call(shared_page: Page) -> None:
+    told = shared_page.evaluate(
+        """async () => {
+          const { afterFrame } = await import("/dom.js"), told = [], tell = afterFrame((what) => told.push(what));
+          for (const call of ["one", "two"]) {
+            for (const key of ["first", "last"]) tell(`${call}, ${key}`);
+            requestAnimationFrame(() => told.push("frame"));
+            await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+          }
+          return told;
+        }"""
+    )
+    assert told == ["frame", "one, last", "frame", "two, last"]
+
+
 @given(
     tokens=st.integers(1, 3000), widest=st.floats(8, 400), room=st.floats(60, 2000), zoom=st.floats(0.05, 20),
     dpr=st.sampled_from([1, 1.25, 2, 3]),

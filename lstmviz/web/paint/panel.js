@@ -60,12 +60,13 @@ function drawCells(paint, view, { panel, units, y, pitch, rows, first }, theme) 
   const { codes, size } = panel, { from } = view, count = view.to - from, table = tableOf(panel, theme), shade = shader(panel);
   const several = pool(pitch), lines = Math.ceil(rows / several);
   const image = paint.createImageData(count, lines), pixels = new Uint32Array(image.data.buffer);
-  for (let line = 0; line < lines; line++) {
-    const some = units.slice(first + line * several, first + (line + 1) * several);
-    for (let t = 0; t < count; t++) {
+  for (let t = 0; t < count; t++) {
+    const column = (from + t) * size;
+    for (let line = 0; line < lines; line++) {
+      const begin = first + line * several, end = Math.min(begin + several, units.length);
       let sum = 0, known = 0;
-      for (const unit of some) {
-        const code = codes[(from + t) * size + unit];
+      for (let row = begin; row < end; row++) {
+        const code = codes[column + units[row]];
         if (code !== NAN) { sum += code; known++; }
       }
       if (known) pixels[line * count + t] = table[shade(sum / known)]; // no value: the page shows through

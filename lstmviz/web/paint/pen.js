@@ -17,7 +17,14 @@ export function rgb(colour) {
 }
 
 // 256 colours along equally spaced stops, packed as ImageData wants them.
+const ramps = new Map();
 function ramp(stops) {
+  const name = stops.join();
+  if (!ramps.has(name)) ramps.set(name, between(stops));
+  return ramps.get(name);
+}
+
+function between(stops) {
   const colours = stops.map(rgb), table = new Uint32Array(256);
   for (let i = 0; i < 256; i++) {
     const place = (i / 255) * (colours.length - 1), k = Math.min(colours.length - 2, Math.floor(place));

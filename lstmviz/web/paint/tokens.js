@@ -13,15 +13,16 @@ export const tokenFont = (theme, level) => (level === "char" ? theme.code : them
 const setTokenFont = (paint, theme, level) => setFont(paint, 13, "", tokenFont(theme, level));
 
 export const widths = new Map(); // of a label in a font; to be cleared when a font was loaded
-function widthOf(paint, label) { // in the token font, which must be set
-  const key = paint.font + label;
+function widthOf(paint, font, label) { // in the token font of this family, which must be set
+  const key = font + label;
   if (!widths.has(key)) widths.set(key, paint.measureText(label).width);
   return widths.get(key);
 }
 
 function widest(paint, theme, { level, labels }) {
   setTokenFont(paint, theme, level);
-  return labels.reduce((most, label) => Math.max(most, widthOf(paint, label)), 8);
+  const font = tokenFont(theme, level);
+  return labels.reduce((most, label) => Math.max(most, widthOf(paint, font, label)), 8);
 }
 
 // How wide each column is, and how high the strip over them: see `columns`.
@@ -40,15 +41,17 @@ export const surprise = (theme, nll, most) =>
 export function drawTokens(paint, view, words, theme, y, tint) {
   if (words.image) return drawRows(paint, view, words, theme, y);
   if (words.parents?.length) return drawSigns(paint, view, words, theme, y, tint);
-  const { column, lean, strip } = view, page = rgb(theme.page);
+  const { column, lean, strip } = view, page = rgb(theme.page), font = tokenFont(theme, words.level);
   const width = column > 8 ? column - 1 : column, bottom = y + strip;
   const reach = Math.ceil(lean / column); // slanted tokens that begin left of the view still lean into it
   betweenGutters(paint, view, y, strip, () => {
     for (let t = Math.max(0, view.from - reach); t < view.to; t++) {
       const left = x(view, t), [r, g, b, alpha] = tint(t);
       paint.fillStyle = `rgba(${r}, ${g}, ${b}, ${alpha})`;
-      outline(paint, [[left, bottom], [left + width, bottom], [left + width + lean, y], [left + lean, y]]);
-      paint.fill();
+      if (lean) {
+        outline(paint, [[left, bottom], [left + width, bottom], [left + width + lean, y], [left + lean, y]]);
+        paint.fill();
+      } else paint.fillRect(left, y, width, strip);
       if (!missing(words.generated_from) && t >= words.generated_from) {
         paint.fillStyle = theme.primary;
         paint.fillRect(left, bottom - 2, width, 2);
@@ -56,18 +59,18 @@ export function drawTokens(paint, view, words, theme, y, tint) {
       if (column < 9) continue; // zoomed out: the colours remain, the words are in the tooltip
       const behind = [r, g, b].map((channel, c) => page[c] + alpha * (channel - page[c]));
       setTokenFont(paint, theme, words.level);
-      drawToken(paint, view, words.labels[t], words.unknown[t], left + width / 2, bottom, inkOn(behind));
+      drawToken(paint, view, font, words.labels[t], words.unknown[t], left + width / 2, bottom, inkOn(behind));
     }
   }, lean ? RIGHT : 0);
 }
 
-function drawToken(paint, { column, lean, strip }, label, unknown, x, bottom, ink) {
-  const room = lean ? slantedRoom(strip) : column, width = Math.min(widthOf(paint, label), room);
+function drawToken(paint, { column, lean, strip }, font, label, unknown, x, bottom, ink) {
+  const room = lean ? slantedRoom(strip) : column, width = Math.min(widthOf(paint, font, label), room);
   paint.save();
   paint.translate(lean ? x + 4 : x - width / 2, lean ? bottom - 7 : bottom - strip / 2);
   if (lean) paint.rotate(-Math.PI / 3);
   Object.assign(paint, { textAlign: "left", textBaseline: "middle", fillStyle: ink });
-  paint.fillText(shorten(paint, label, room), 0, 0);
+  paint.fillText(shorten(paint, font, label, room), 0, 0);
   if (unknown) {
     Object.assign(paint, { strokeStyle: ink, lineWidth: 1.2 });
     paint.setLineDash([3, 2]);
@@ -79,8 +82,8 @@ function drawToken(paint, { column, lean, strip }, label, unknown, x, bottom, in
   paint.restore();
 }
 
-function shorten(paint, label, room) {
-  if (widthOf(paint, label) <= room + 1) return label;
+function shorten(paint, font, label, room) {
+  if (widthOf(paint, font, label) <= room + 1) return label;
   const letters = [...label].slice(0, Math.ceil(room / 2)); // however long the word, few of its letters can fit
   while (letters.length > 1 && paint.measureText(letters.join("") + "…").width > room) letters.pop();
   return letters.join("") + "…";
