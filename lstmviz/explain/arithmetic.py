@@ -74,12 +74,9 @@ class Mixed:
 
     def contribution(self, k: int) -> Contribution:
         """That of the k-th number."""
-        weight, value = float(self.weights[k]), float(self.values[k])
-        for vector, size in self.vectors:
-            if k < size:
-                return Contribution(vector, k, weight, value)
-            k -= size
-        raise IndexError(f"the vector has but {len(self.values)} numbers")
+        begins = np.cumsum([0, *(size for _, size in self.vectors)])
+        at = int(np.searchsorted(begins, k, side="right")) - 1  # of those joined
+        return Contribution(self.vectors[at][0], k - int(begins[at]), float(self.weights[k]), float(self.values[k]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +106,11 @@ class Term:
             yield from part.every()
 
     def __getitem__(self, part: str) -> Term:
-        """A part of it, by its text: ``term["W_f x"]``."""
+        """A part of it, by its text: ``term["W_f x"]``.
+
+        Raises:
+            KeyError: it has no such part; the sentence names those that it has.
+        """
         parts = {each.text: each for each in self.every()}
         if part not in parts:
             raise KeyError(f"{part} is no part of {self.text}; there are {', '.join(parts)}")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lstmviz.cells import cell_called
 from lstmviz.cells.declared import Declared
-
-if TYPE_CHECKING:
-    from lstmviz.trace import GateTrace
+from lstmviz.gate_trace import DIRECTIONS, GateTrace
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +33,6 @@ class Memory:
     kept: np.ndarray
     written: np.ndarray
     tokens: Sequence[str] = ()
-
-    @classmethod
-    def of(cls, cell: type[Declared], record: Mapping[str, np.ndarray], tokens: Sequence[str] = ()) -> Memory:
-        """As `memory`, of every gate and state of a layer by name, ``(T, H)``; it needs no torch."""
-        if why := why_no_sum(cell):
-            raise ValueError(why)
-        record = {name: values.astype(np.float64) for name, values in record.items()}
-        held, kept, share = (cell.worked_out(what, record) for what in ("holds", "keeps", "writes"))
-        assert held is not None and kept is not None and share is not None
-        # What is written is the share of the candidate. Behind the first step, where what was held before is known, it
-        # is taken as the difference: so the terms sum to what is held to the last bits, however the trace is rounded.
-        written = share * record["candidate"]
-        written[1:] = held[1:] - kept[1:] * held[:-1]
-        return cls(held, kept, written, tokens)
 
     def terms(self, unit: int | None = None) -> np.ndarray:
         """What each token wrote of what is held, as much as is left of it.
@@ -115,7 +98,7 @@ class Memory:
 
 
 def memory(trace: GateTrace, layer: int = 0, direction: int = 0) -> Memory:
-    """Who wrote what a layer holds.
+    """Who wrote what a layer holds. It needs no torch.
 
     Args:
         trace: of one sequence, by any cell whose memory is a gated sum.
@@ -131,14 +114,22 @@ def memory(trace: GateTrace, layer: int = 0, direction: int = 0) -> Memory:
         >>> memory(trace_sentence(model, vocabulary, "((x)x)")).terms(unit=9)[-1]  # who wrote what unit 9 holds now
     """
     cell = cell_called(trace.cell_name)
+    if why := why_no_sum(cell):
+        raise ValueError(why)
     if "batch" in trace.outer:
         raise ValueError("the trace is of a batch; trace.select(batch=0) is of its first sequence")
     direction = numbered(direction, trace.sizes.get("direction", 1), "direction")
     at = (numbered(layer, trace.sizes["layer"], "layer"), *[direction] * ("direction" in trace.outer))
     there = np.isfinite(trace["hidden"][at]).any(-1)
-    steps: list[int] = np.flatnonzero(there)[:: -1 if direction == 1 else 1].tolist()
-    record = {name: values[at][steps] for name, values in trace.items()}  # (T, H) each
-    return Memory.of(cell, record, [trace.tokens[t] for t in steps] if trace.tokens else [])
+    steps: list[int] = np.flatnonzero(there)[:: -1 if DIRECTIONS[direction] == "reverse" else 1].tolist()
+    record = {name: values[at][steps].astype(np.float64) for name, values in trace.items()}  # (T, H) each
+    held, kept, share = (cell.worked_out(what, record) for what in ("holds", "keeps", "writes"))
+    assert held is not None and kept is not None and share is not None
+    # What is written is the share of the candidate. Behind the first step, where what was held before is known, it is
+    # taken as the difference: so the terms sum to what is held to the last bits, however the trace is rounded.
+    written = share * record["candidate"]
+    written[1:] = held[1:] - kept[1:] * held[:-1]
+    return Memory(held, kept, written, [trace.tokens[t] for t in steps] if trace.tokens else [])
 
 
 def why_no_sum(cell: type[Declared]) -> str:

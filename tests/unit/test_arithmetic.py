@@ -207,6 +207,6 @@ def test_the_readme_prints_what_it_says(capsys, monkeypatch) -> None:
 
 
 def test_no_torch_is_needed() -> None:
-    say = "import sys; from lstmviz import arithmetic, load, memory; arithmetic(load(sys.argv[1]), '((x)', 9)"
+    say = "import sys; from lstmviz import arithmetic, load, memory; memory; arithmetic(load(sys.argv[1]), '((x)', 9)"
     run = [sys.executable, "-c", f"{say}; sys.exit('torch' in sys.modules)", ROOT / "checkpoints/brackets.safetensors"]
     assert subprocess.run(run, cwd=ROOT).returncode == 0

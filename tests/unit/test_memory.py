@@ -9,8 +9,8 @@ import torch
 from lstmviz import GateTrace, load, memory, trace_module, trace_sentence
 from lstmviz.cells import CELLS, cell_called
 from lstmviz.explain.memory import Memory, why_no_sum
+from lstmviz.gate_trace import kept
 from lstmviz.reference import Reference
-from lstmviz.trace import kept
 
 ROOT = Path(__file__).parents[2]
 SUMS = [name for name in CELLS if not why_no_sum(cell_called(name))]
@@ -100,9 +100,9 @@ def test_without_torch_it_is_the_same(make_checkpoint) -> None:
     checkpoint = make_checkpoint(cell="slstm", num_layers=2)
     read = np.array(checkpoint.vocabulary.encode("abcab"))
     _, records, _ = Reference(checkpoint.model, checkpoint.weights).record(read[:, None])
-    ours = Memory.of(cell_called("slstm"), {name: values[:, 0] for name, values in records[1].items()})
+    arrays = {name: np.stack([record[name][:, 0] for record in records]) for name in records[0]}
     found = memory(trace_sentence(checkpoint.build(), checkpoint.vocabulary, "abcab"), 1)
-    np.testing.assert_allclose(ours.terms(), found.terms(), atol=1e-6)
+    np.testing.assert_allclose(memory(GateTrace(arrays, "slstm"), 1).terms(), found.terms(), atol=1e-6)
     assert list(found.tokens) == list("abcab")
 
 
@@ -131,3 +131,8 @@ def test_what_is_not_there_is_named(make_checkpoint) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             bad()
+
+
+def test_so_is_what_a_cell_of_somebody_else_holds(make_checkpoint, minimal_gated_unit: str) -> None:
+    checkpoint = make_checkpoint(cell=minimal_gated_unit)
+    is_taken_apart(trace_sentence(checkpoint.build(), checkpoint.vocabulary, "ab caab"), 0)
