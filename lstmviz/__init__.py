@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from lstmviz.checkpoint import Checkpoint, CheckpointError, load
     from lstmviz.config import ModelConfig, TrainConfig
     from lstmviz.data.vocabulary import Corpus, Vocabulary
+    from lstmviz.explain.arithmetic import arithmetic
+    from lstmviz.explain.memory import memory
     from lstmviz.model import LanguageModel
     from lstmviz.page import live_page
     from lstmviz.trace import GateTrace, trace_module, trace_sentence
@@ -21,9 +23,11 @@ __all__ = [
     "ModelConfig",
     "TrainConfig",
     "Vocabulary",
+    "arithmetic",
     "gate_figure",
     "live_page",
     "load",
+    "memory",
     "trace_module",
     "trace_sentence",
 ]
@@ -33,6 +37,8 @@ _MODULES = {
     "checkpoint": ("Checkpoint", "CheckpointError", "load"),
     "config": ("ModelConfig", "TrainConfig"),
     "data.vocabulary": ("Corpus", "Vocabulary"),
+    "explain.arithmetic": ("arithmetic",),
+    "explain.memory": ("memory",),
     "model": ("LanguageModel",),
     "page": ("live_page",),
     "trace": ("GateTrace", "trace_module", "trace_sentence"),

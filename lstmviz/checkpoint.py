@@ -192,7 +192,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     write_atomically(Path(path), dumps(checkpoint))
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path | str) -> Checkpoint:
     """Read a checkpoint file.
 
     Raises:

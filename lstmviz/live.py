@@ -18,7 +18,7 @@ from lstmviz.explain.examples import examples_for, guide_to
 from lstmviz.explain.notes import sentences
 from lstmviz.opened import OpenModel, carrier
 from lstmviz.reading import telling_unit
-from lstmviz.reference import Reference
+from lstmviz.reference import Reference, why_not_run
 from lstmviz.roles import ROLES
 from lstmviz.units import drawn_roles
 from lstmviz.wire import Does, annotation, columns_in, does_of, look_of, titled
@@ -137,19 +137,8 @@ class Live:
 
 def why_not(opened: OpenModel) -> str:
     """Why a model is not for the page and the server answers, in a few words; empty where the page can run it."""
-    config = opened.checkpoint.model
-    if opened.reads_trees:
-        return "it reads trees"
-    if opened.labels:
-        return "a label begins what it says"
-    if opened.says_another:
-        return "it says another sequence for what it reads"
-    if config.bidirectional:
-        return "it reads in both directions"
-    if config.letters:
-        return "it reads words by their letters"
-    if config.window:
-        return "it looks at a window of tokens"
+    if why := why_not_run(opened.checkpoint.model):
+        return why
     if (count := sum(weight.size for weight in opened.checkpoint.weights.values())) > LIVE_MOST:
         return f"it has {count / 1e6:.1f} million weights; a page runs up to {LIVE_MOST / 1e6:.0f} million"
     return ""

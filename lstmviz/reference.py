@@ -87,6 +87,11 @@ class Layer:
         """Before the first step."""
         return {name: np.zeros((batch, self.width(name)), np.float32) for name in self.cell.states}
 
+    def before(self, state: State) -> State:
+        """A state as the next step sees it, by its symbols with a prime; and whether that is the first, ``(B, 1)``."""
+        first = np.all([(values == 0).all(-1, keepdims=True) for values in state.values()], axis=0)
+        return {f"{self.cell.states[name]}'": values for name, values in state.items()} | {FIRST: first}
+
     def run(self, inputs: np.ndarray, state: State) -> tuple[Record, State]:
         """Every gate and state of a sequence ``(T, B, X)``, and the state after it."""
         ahead = {**self.fixed, "x": inputs}
@@ -96,8 +101,7 @@ class Layer:
         record = {name: np.empty((*inputs.shape[:2], self.width(name)), np.float32) for name in self.cell.symbols}
         for time in range(len(inputs)):
             env = {**self.fixed, **{made: ahead[made][time] for made in of_input}}
-            env |= {f"{self.cell.states[name]}'": values for name, values in state.items()}
-            env[FIRST] = np.all([(values == 0).all(-1, keepdims=True) for values in state.values()], axis=0)  # (B, 1)
+            env |= self.before(state)
             for operation in self.steps:
                 operation.run(env)
             for name, symbol in self.cell.symbols.items():
@@ -182,10 +186,22 @@ class Reference:
         return values @ weight.T + self.weights[f"{name}.bias"]
 
 
+def why_not_run(config: ModelConfig) -> str:
+    """Why a `Reference` cannot run such a model, in a few words; empty where it can."""
+    reasons = {
+        "it reads trees": cell_called(config.cell).of_trees,
+        "a label begins what it says": config.labels_read,
+        "it says another sequence for what it reads": config.attention,
+        "it reads in both directions": config.bidirectional,
+        "it reads words by their letters": config.letters,
+        "it looks at a window of tokens": config.window,
+    }
+    return next((why for why, so in reasons.items() if so), "")
+
+
 def runs(config: ModelConfig) -> bool:
     """Whether a `Reference` can run such a model."""
-    others = config.bidirectional, config.attention, config.letters, config.window, config.labels_read
-    return not any(others) and not cell_called(config.cell).of_trees
+    return not why_not_run(config)
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-// The sentence that a beginner reads: what a unit did at a token.
+// The sentence that a beginner reads: what a unit did at a token. Its twin is lstmviz/explain/say.py.
 
 import { bySymbol, hasGate, memoryOf } from "./deeds.js";
 import { evaluate } from "./equations.js";
