@@ -40,6 +40,7 @@ BLOCK = 32  # tokens
 LEVELS = 65534  # codes 0 ... 65534 span low ... high
 NAN = 65535  # the code of "no value"
 FEW_LABELS = 12  # that are all listed
+CHECKED_MOST = 200  # tokens that the page reads at once, to compare what it makes of them with what the server does
 
 # ---- what both languages know ----------------------------------------------------------------------------------------
 
@@ -78,6 +79,7 @@ def constants() -> str:
         "LIKELY_MOST": LIKELY_MOST,
         "FEW_LABELS": FEW_LABELS,
         "MANY": MANY,
+        "CHECKED_MOST": CHECKED_MOST,
         "UNKNOWN_MOST": UNKNOWN_MOST,
         **{name: getattr(units, name) for name in ("MOST", "LASTS", "USUAL", "FIRST", "KINDS")},
         **{name: getattr(words, name) for name in (*SIGNS, *PATTERNS)},

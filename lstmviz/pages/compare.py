@@ -110,7 +110,7 @@ def draw_here(
     said, every, header, parts = report("comparison"), [*opened.values()], live, []
     sent = models_for_page({str(address): each for address, each in opened.items()})
     selection = selection_in(models, view.place, said.selection).said("model")
-    checked = to_be_checked(said, every)
+    checked = to_be_checked(said, every, text)
     if checked:
         compared = side_by_side(models, readings().read_all())
         if checked := len(compared) == len(models):
@@ -161,7 +161,8 @@ def figures(opened: dict[Address, OpenModel]) -> None:
     if any(each.checkpoint.hidden_variable for each in opened.values()):
         with right, st.container(border=True, gap="small"):
             st.markdown("**how far back they can look**")
-            need_torch()
+            with st.container():
+                need_torch()
             with st.spinner("Asking each model 400 sentences…"):
                 known = {title: asked(each) for title, each in zip(names, opened.values(), strict=True)}
             st.plotly_chart(

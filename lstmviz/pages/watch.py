@@ -64,6 +64,9 @@ def page() -> None:
         beside(opened)
     with left:
         layers, roles, order, baseline = watch_bar(str(address), opened, baselines(opened, home))
+        with st.container():
+            if baseline:  # then the server answers
+                need_torch()
         watch(address, layers, roles, order, open_baseline(baseline))
 
 
@@ -196,7 +199,7 @@ def draw_here(
     memory, said = session(Watch), report("map")
     selection = selection_here(opened, shown["layers"], said.selection)
     memory.written = said.written or memory.written
-    reading = readings().read() if to_be_checked(said, [opened]) else None
+    reading = readings().read() if to_be_checked(said, [opened], text) else None
     sent = models_for_page({f"{address}": opened})
     here = MapHere(
         models=[opened.checkpoint.digest],

@@ -33,16 +33,21 @@ def behind() -> Thread:
     return _begun(_rest)
 
 
+def is_all_there() -> bool:
+    """Whether nobody waits for anything; who asks first begins it."""
+    return not behind().is_alive()
+
+
 def need_torch() -> None:
     """Wait until all is imported, and say so."""
-    if behind().is_alive():
+    if not is_all_there():
         with st.spinner("Loading PyTorch…"):
             behind().join()
 
 
 def torch_is_there() -> bool:
-    """Whether nobody waits for it, or somebody does already."""
-    return "torch" in sys.modules
+    """The same, and begins nothing."""
+    return "torch" in sys.modules and is_all_there()
 
 
 def _begun(work: Callable[[], None]) -> Thread:
@@ -72,8 +77,8 @@ def _rest() -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Garbage collection would take a third of the time of an import and find nothing; and frozen, what was imported is
-    not walked by any later collection, of which every keystroke would pay its share.
+    """Garbage collection would take a third of the time of an import and find next to nothing; and frozen, what was
+    imported is not walked by any later collection, of which every keystroke would pay its share.
     """
     gc.disable()
     try:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel
+from lstmviz.ui.imports import is_all_there
 from lstmviz.ui.session import InPage, Report, linked, session
-from lstmviz.wire import sized
+from lstmviz.wire import CHECKED_MOST, sized
 
 BY_SERVER = "server"  # what a link may say of who answers
 
@@ -29,10 +30,16 @@ def heard(said: Report) -> None:
         memory.sent.difference_update(said.lacks[0])
 
 
-def to_be_checked(said: Report, models: Sequence[OpenModel]) -> bool:
-    """Whether the page should now see what the server makes of a text: until it has, once for each model."""
+def to_be_checked(said: Report, models: Sequence[OpenModel], text: str) -> bool:
+    """Whether the page should now see what the server makes of a text: until it has, once for each model. It should be
+    a short one, which the page reads at once; and nobody waits for torch.
+
+    Args:
+        text: characters, or the pixels of an image.
+    """
     digests = [each.checkpoint.digest for each in models]
-    return [*said.unchecked] == digests and not session(InPage).checked.issuperset(digests)
+    asks = [*said.unchecked] == digests and not session(InPage).checked.issuperset(digests)
+    return asks and (models[0].side is not None or len(text) <= CHECKED_MOST) and is_all_there()
 
 
 def models_for_page(models: Mapping[str, OpenModel]) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ export const LONGEST = 100000;
 export const LIKELY_MOST = 64;
 export const FEW_LABELS = 12;
 export const MANY = 8;
+export const CHECKED_MOST = 200;
 export const UNKNOWN_MOST = 0.3;
 export const MOST = 32;
 export const LASTS = 4;

@@ -2,6 +2,7 @@
 
 import { leave, once } from "./shared.js";
 
+const ON_ITS_WAY = 1000; // milliseconds after a person did something, in which the server may not have heard of it yet
 const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
 
 if (once("frame")) {
@@ -33,19 +34,24 @@ if (once("frame")) {
   }, true);
   addEventListener("focusout", restore);
 
-  // What somebody typed or chose just before Back is sent before Back is, and from where they did it. Streamlit sends it in a timer
-  // of 0 ms, with the name of the page that was left and the address as it is then: behind Back's own message it would win, and
-  // that page would stay, under the address of the other.
-  let late = null; // a Back that waited for that
+  // What somebody typed just before Back is sent before Back is, and from where they did it. Streamlit sends it in a timer of 0 ms,
+  // with the name of the page that was left and the address as it is then: behind Back's own message it would win, and that page
+  // would stay, under the address of the other.
+  let acted = -Infinity, coming = null, late = null; // where to, and a Back that waited
+  for (const deed of ["keydown", "input", "change", "pointerup", "click"]) addEventListener(deed, () => { acted = performance.now(); }, true);
   addEventListener("popstate", (event) => {
     if (event === late) return;
-    event.stopImmediatePropagation();
     leave();
-    const { state } = event, coming = location.href;
-    replaceState.call(history, state, "", address);
+    if (performance.now() - acted > ON_ITS_WAY) return void (address = location.href);
+    event.stopImmediatePropagation();
+    const waits = coming !== null;
+    coming = { state: event.state, href: location.href }; // of two Backs at once the last
+    replaceState.call(history, event.state, "", address);
     document.activeElement?.blur(); // a box says what it had not said yet
-    window.setTimeout(() => {
-      history.replaceState(state, "", coming);
+    if (!waits) window.setTimeout(() => {
+      const { state, href } = coming;
+      coming = null;
+      history.replaceState(state, "", href);
       dispatchEvent((late = new PopStateEvent("popstate", { state })));
     });
   }, true);

@@ -1,7 +1,7 @@
 // Models that answer in the page: they hear every key in the sentence box, and every stroke of a drawing, and what they make of
 // it is drawn at once. The server says which they are and how they are shown, and hears of the text once the keys rest.
 
-import { LEVELS } from "./constants.js";
+import { CHECKED_MOST, LEVELS } from "./constants.js";
 import { drawn, lastChanged, linked } from "./drawn.js";
 import { lackingToAnswer } from "./needs.js";
 import { notesOn } from "./notes.js";
@@ -17,7 +17,6 @@ const SLICE = 12; // milliseconds of a frame in which a long text is read on
 const READS = 4; // times as long as its picture takes to be drawn, before that is drawn again
 const REST = 300; // without a key, after which the address says what is selected, and the server is asked to check
 const FAR = 1e-4; // of the ends of the colours: what the page and the server may differ by
-const CHECKED_MOST = 200; // tokens that the page reads at once for that
 const KEPT = 12; // models
 const SINCE_MOST = 500; // texts that were typed and the server may still repeat: it hears of one a rest
 
@@ -180,6 +179,7 @@ export class Here {
   // the last in the next one; of a long text that is read on not every slice.
   show(draws = true) {
     cancelAnimationFrame(this.next);
+    this.next = null;
     const { view, readings, typed: { text } } = this, slice = SLICE / readings.length;
     const done = readings.map((reading) => readOn(reading, view, text, performance.now() + slice)).every(Boolean);
     if (draws || done) this.showRead();
@@ -203,8 +203,8 @@ export class Here {
       selection.keep({ time: selection.wanted });
       selection.wanted = null;
     }
-    const lost = readings.find((reading) => !reading.answers);
-    if (lost) map.show({ ...this.frame, notes: [["warning", lost.opened.live.notes.no_answer]] }, null, this.send);
+    const silent = readings.find((reading) => !reading.answers);
+    if (silent) map.show({ ...this.frame, notes: [["warning", silent.opened.live.notes.no_answer]] }, null, this.send);
     else this.draw();
     this.drew = count > 0;
     this.again = performance.now() + READS * (performance.now() - start);
@@ -288,7 +288,7 @@ export class Here {
         return this.show();
       }
       this.written = [now.text, from];
-      setBox(box, now.text); // which is read in the next frame, before this goes on
+      setBox(box, now.text); // which is read before this goes on
       requestAnimationFrame(step);
     };
     this.map.stop.hidden = false;

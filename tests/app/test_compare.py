@@ -13,7 +13,7 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz import counted
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.opened import MAX_TOKENS
-from lstmviz.ui import session, sources
+from lstmviz.ui import imports, session, sources
 from tests.app.said import compared, drawn, notes, spoken
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,7 @@ def test_what_the_page_draws_by_hears_nothing_of_the_text_that_is_checked(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page(by="page", models=["small", "words"])
+    imports.behind().join()
     digests = [sources.parse(name).open().checkpoint.digest for name in ("small", "words")]
     monkeypatch.setattr(session, "report", lambda key: session.Report(unchecked=tuple(digests)))
     app.text_input(key="sentence").set_value("ab c").run()

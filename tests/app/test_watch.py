@@ -16,7 +16,8 @@ from lstmviz.cells import CELLS
 from lstmviz.data.vocabulary import Corpus, Vocabulary, plain
 from lstmviz.opened import MAX_TOKENS
 from lstmviz.reading import Reading, Selection
-from lstmviz.ui import session, sources
+from lstmviz.ui import imports, session, sources
+from lstmviz.wire import CHECKED_MOST
 from tests.app.said import address, drawn, headers, here, notes, spoken
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,7 @@ def test_the_page_waits_for_what_the_server_makes_of_a_text_where_there_is_one(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, text: str, checked: bool
 ) -> None:
     app = open_page(by="page", text="a")
+    imports.behind().join()
     digests = tuple(app.session_state["InPage"].sent)
     monkeypatch.setattr(session, "report", lambda key: session.Report(unchecked=digests))
     app = type_text(app, text)
@@ -67,6 +69,7 @@ def test_the_page_waits_for_what_the_server_makes_of_a_text_where_there_is_one(
 
 def test_the_server_goes_by_what_the_page_says_of_its_models(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(by="page", text="ab")
+    imports.behind().join()
     (digest,) = digests = tuple(app.session_state["InPage"].sent)
 
     def hear(**said) -> AppTest:
@@ -75,6 +78,9 @@ def test_the_server_goes_by_what_the_page_says_of_its_models(app: AppTest, monke
 
     assert [here(hear(unchecked=digests))["checked"] for _ in range(2)] == [True, True]  # until it has looked
     assert not here(hear(unchecked=digests, checked=digests))["checked"]
+    type_text(app, "ab" * CHECKED_MOST)  # which the page does not read at once
+    assert not here(hear(unchecked=digests))["checked"]
+    type_text(app, "ab")
     assert here(hear(written=("ab", 1, digest)))["written"] == ["ab", 1]
     assert here(hear(written=("ab", 1, "another's")))["written"] is None
     assert here(hear(lacks=(("another's", digest), 1.0)))["sent"] == [digest]

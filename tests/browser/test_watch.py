@@ -96,11 +96,11 @@ def test_the_share_of_unknown_tokens_stands_beside_the_perplexity(watch: Open) -
     page = watch(text="((xyzyzyzy")
     readout = page.locator(".readout")
     wait_for_selection(page, time=10)
-    assert "perplexity so far" in readout.inner_text() and "70\u00a0% <unk>" in readout.inner_text()
+    expect(readout).to_contain_text(re.compile("perplexity so far.*70\u00a0% <unk>", re.DOTALL))
     page.get_by_label("sentence").fill("(x)")
     wait_for_tokens(page, 4)
-    page.wait_for_function("window.__lstmviz?.time === 3")
-    assert "perplexity so far" in readout.inner_text() and "% <unk>" not in readout.inner_text()
+    expect(readout).not_to_contain_text("% <unk>")
+    expect(readout).to_contain_text("perplexity so far")
 
 
 # What somebody does in the very moment in which the readout tells the server that the map is on the screen: the page is
@@ -214,9 +214,7 @@ def test_click_moves_the_readout(watch: Open) -> None:
     page.wait_for_function("t => window.__lstmviz?.time !== t", arg=before["time"])
     after = seen(page)
     assert (after["time"], after["unit"]) != (before["time"], before["unit"])
-    title = page.locator(".readout h4").first.inner_text()
-    assert f"({after['time']})" in title
-    assert f"unit {after['unit']}" in title
+    expect(page.locator(".readout h4").first).to_contain_text(f"({after['time']}) · unit {after['unit']}")
 
 
 @pytest.mark.parametrize(
@@ -357,6 +355,7 @@ def test_a_next_token_is_appended_by_a_click(page: Open, model: str, text: str, 
     for press in (likeliest.click, lambda: likeliest.press("Enter")):
         before, tokens = box.input_value(), opened.evaluate("window.__lstmvizPainted.tokens")
         typed = seen(opened)["next"]["typed"][0]
+        expect(likeliest).to_have_attribute("data-typed", typed)
         press()
         wait_for_tokens(opened, tokens + 1)
         assert box.input_value() == before + joint + typed
@@ -541,7 +540,7 @@ def test_hostile_tokens_are_only_text(watch: Open, text: str) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     wait_for_selection(page, time=1)
-    assert f"“{text[0]}”" in page.locator(".readout h4").first.inner_text()
+    expect(page.locator(".readout h4").first).to_contain_text(f"“{text[0]}”")
     assert page.locator(".map script, .map img, .readout img").count() == 0
     assert not page.problems
 
