@@ -2,7 +2,7 @@
 
 import { leave, once } from "./shared.js";
 
-const ON_ITS_WAY = 1000; // milliseconds after a person did something, in which the server may not have heard of it yet
+const ON_ITS_WAY = 10_000; // milliseconds after a person did something, in which a busy page may not have told the server yet
 const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
 
 if (once("frame")) {
