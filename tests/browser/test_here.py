@@ -53,7 +53,7 @@ def test_a_click_that_leaves_the_box_is_answered_and_so_are_the_keys_before_it(p
     opened.wait_for_function("location.search.includes('text=abcd')")
 
 
-@pytest.mark.parametrize("model", ["brackets", "shakespeare-char-lstm", "wikitext2-word-lstm", "recall-lstm"])
+@pytest.mark.parametrize("model", ["brackets", "shakespeare-char-lstm", "wikitext2-word-lstm"])
 def test_page_and_server_agree(page: Callable[..., Page], model: str) -> None:
     """The server looks once whether the page reckons as it does: nothing is said, and both draw the same."""
     said: list[str] = []
