@@ -214,7 +214,8 @@ export class Here {
   rested() {
     const { map: { address, selection }, frame, view, count, readings } = this, { at } = selection;
     if (!this.drew || !at) return;
-    address({ ...frame.address, ...this.linked(at, count - 1) });
+    const said = view.box ? { [view.box]: this.typed.text } : {}; // so that Back has it: without it Streamlit empties the box
+    address({ ...frame.address, ...said, ...this.linked(at, count - 1) });
     if (loading()) return this.later();
     const untold = selection.untold(count - 1);
     if (untold) this.send("selection", untold);

@@ -509,6 +509,19 @@ def test_back_leaves_the_page_as_it_was_left(watch: Open) -> None:
     assert not page.problems
 
 
+def test_back_has_the_sentence_that_nobody_typed(page: Open) -> None:
+    opened = page("?model=brackets")
+    opened.wait_for_function("location.search.includes('text=')", timeout=30_000)
+    box = opened.get_by_label("sentence")
+    sentence, tokens = box.input_value(), opened.evaluate("window.__lstmvizPainted.tokens")
+    assert sentence
+    opened.get_by_role("link", name="Compare").click()
+    opened.locator(".compared canvas").first.wait_for(timeout=40_000)
+    opened.go_back()
+    expect(box).to_have_value(sentence)
+    wait_for_tokens(opened, tokens)
+
+
 def test_back_wins_over_what_was_typed_just_before(watch: Open) -> None:
     """What was typed is on its way to the server as Back is pressed, and the page is busy."""
     page = watch()
