@@ -16,6 +16,8 @@ from threading import Thread
 
 import streamlit as st
 
+FIRST = ("lstmviz.ui.components", "lstmviz.ui.watch_bar")  # with all that is below them
+
 # After torch. A file imports only from those below it: so of two threads that import at once none waits for the other
 # with what that waits for.
 BEHIND = ("lstmviz.charts", "lstmviz.explain.tables", "lstmviz.translation", "lstmviz.training.sweep")
@@ -59,7 +61,10 @@ def _begun(work: Callable[[], None]) -> Thread:
 def _first() -> None:
     with _undisturbed():
         from lstmviz.checkpoint import CheckpointError
-        from lstmviz.ui import components, session, sources, watch_bar  # with all that is below  # noqa: F401
+
+        for name in FIRST:
+            import_module(name)
+        from lstmviz.ui import session, sources
 
         session.give_back_at_once()
         with suppress(CheckpointError, IndexError):
