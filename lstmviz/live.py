@@ -75,6 +75,8 @@ class Live:
         title: as in a `MapHeader`.
         cell: what a layer computes.
         weights: of each track, symbol of the equations -> where its values are.
+        stored: of a symbol how many stored parameters are added up to it, where those are several, as PyTorch's biases.
+        count: how many numbers a layer learns, a formula in h, x and p; see `lstmviz.cells.declared.Declared`.
         input: rows (V, E) that are looked up by id, without a bias; of images W (E, side) and b.
         decoder: scores of what the last layer shows.
         tracks: the layer and the label of each.
@@ -105,6 +107,8 @@ class Live:
     title: str
     cell: CellData
     weights: list[dict[str, Ref]]
+    stored: dict[str, int]
+    count: str
     input: Affine
     decoder: Affine | Adaptive
     tracks: list[dict[str, Any]]
@@ -167,6 +171,8 @@ def live(opened: OpenModel, name: str = "") -> tuple[Live, bytes]:
             {symbol: buffer.ref(values) for symbol, values in layer.weights.items()}
             for layer in Reference(config, checkpoint.weights).layers
         ],
+        stored={symbol: len(places) for symbol, places in cell.places.items() if len(places) > 1},
+        count=cell.count,
         input=buffer.affine("embedding"),
         decoder=buffer.decoder(config),
         tracks=[{"layer": track.layer, "label": track.label} for track in opened.tracks],
