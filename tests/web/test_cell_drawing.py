@@ -1,6 +1,6 @@
 """The drawing of a cell, the sandbox and the count of parameters on an empty page.
 
-For every cell the drawing has the parts that its equations have and writes what the trace says; the count is the model's.
+For every cell the drawing has the parts that its equations have, and writes what the trace says.
 """
 
 import base64
@@ -127,7 +127,8 @@ DRAW = """async ([live, weights, css]) => {
     });
     const says = (text) => [".symbol", ".number"].map((part) => text.querySelector(part).textContent);
     told.written = labels.map(({ text }) => text).filter((text) => text.querySelector(".number:not(.few)")).map(says);
-    told.outside = labels.filter((each) => each.left < 0 || each.top < 0 || each.right > width || each.bottom > height);
+    const inside = ({ left, right, top, bottom }) => left >= 0 && top >= 0 && right <= width && bottom <= height;
+    told.outside = labels.filter((each) => !inside(each));
     told.over = labels.flatMap((a, k) => labels.slice(k + 1).filter((b) =>
       a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom).map((b) => [a.said, b.said]));
     told.captions = drawing.order.map((k) => { drawing.point(k); return place.querySelector(".caption").textContent; });
@@ -192,12 +193,11 @@ def test_the_drawing_writes_what_the_trace_says(
 # ---- the count -------------------------------------------------------------------------------------------------------
 
 
-def test_the_count_is_that_of_the_model(models, make_checkpoint, classifier, web: Callable[..., Any]) -> None:
+def test_the_count_is_that_of_the_model(models, make_checkpoint, web: Callable[..., Any]) -> None:
     """Block by block, of every cell; of each layer the formula comes to the same."""
     checkpoints = {name: make_checkpoint(cell=name, num_layers=2) for name in CELLS} | {
         "tied": make_checkpoint(tie_weights=True, embedding_size=4),
         "tied, narrow": make_checkpoint(cell="lstmp", tie_weights=True, embedding_size=2),
-        "images": classifier(),
     }
     for name, checkpoint in checkpoints.items():
         header, _ = models.get(name) or sent(checkpoint)
@@ -213,19 +213,34 @@ def test_the_count_is_that_of_the_model(models, make_checkpoint, classifier, web
         assert all(block["says"] for group in groups for block in group["blocks"]), name
 
 
-def test_the_count_of_an_adaptive_softmax(models, web: Callable[..., Any]) -> None:
-    """By the shapes alone: a vocabulary for which there is one takes long to make."""
-    shape = shapes(ModelConfig(embedding_size=3, hidden_size=4, num_layers=2, adaptive_softmax=True), 10_000)
+def test_the_count_of_images_and_of_an_adaptive_softmax(models, web: Callable[..., Any]) -> None:
+    """By the shapes alone: such models take long to make."""
+    config = {"embedding_size": 3, "hidden_size": 4, "num_layers": 2}
+    (lstm, _), images = models["lstm"], shapes(ModelConfig(**config, row_size=8), 10)
+    adaptive = shapes(ModelConfig(**config, adaptive_softmax=True), 10_000)
 
-    def ref(name: str) -> dict[str, Any]:
-        return {"at": 0, "shape": shape[name]}
+    def affine(shapes: dict[str, tuple[int, ...]], name: str) -> dict[str, Any]:
+        parts = {part: shapes.get(f"{name}.{part}") for part in ("weight", "bias")}
+        return {part: shape and {"at": name, "shape": shape} for part, shape in parts.items()}
 
-    head = {"weight": ref("decoder.head.weight"), "bias": ref("decoder.head.bias")}
-    tail = {"weight": ref("decoder.tail.1.weight"), "bias": ref("decoder.tail.1.bias")}
-    decoder = {"head": head, "small": ref("decoder.tail.0.weight"), "tail": tail}
-    header = {**models["lstm"][0], "input": {"weight": ref("embedding.weight"), "bias": None}, "decoder": decoder}
-    groups = web("inside/count.js", "counted", header)
-    assert web("inside/count.js", "numbersIn", groups) == sum(map(math.prod, shape.values()))
+    for header, shape in (
+        ({**lstm, "side": 8, "input": affine(images, "embedding"), "decoder": affine(images, "decoder")}, images),
+        (
+            {
+                **lstm,
+                "input": affine(adaptive, "embedding"),
+                "decoder": {
+                    "head": affine(adaptive, "decoder.head"),
+                    "small": affine(adaptive, "decoder.tail.0")["weight"],
+                    "tail": affine(adaptive, "decoder.tail.1"),
+                },
+            },
+            adaptive,
+        ),
+    ):
+        groups = web("inside/count.js", "counted", header)
+        assert web("inside/count.js", "numbersIn", groups) == sum(map(math.prod, shape.values()))
+        assert groups[1]["formula"][1] == "4·4·(4 + 3) + 8·4"
 
 
 def test_what_a_block_is(models, web: Callable[..., Any]) -> None:

@@ -151,15 +151,17 @@ export class SandboxSection {
 
   // The way of one number: in a pipe to the operation, and out of it.
   lane(sign, tree, second) {
-    const middle = LANE / 2, y = HIGH / 2, [left, flows] = pipe([[0, y], [middle, y]]), [right, leaves] = pipe([[middle, y], [LANE, y]]);
-    const node = second ? (sign === "⊙" ? valve(middle, y) : [sum(middle, y), () => {}]) : box(middle, y, widthOf({ label: sign, of: true }), 38, sign, [tree[0], "u"]);
-    const element = svg("svg", { viewBox: `0 0 ${LANE} ${HIGH}`, class: "lane", "aria-hidden": "true" }, [left, right, node[0]]);
+    const middle = LANE / 2, y = HIGH / 2, sums = sign === "+";
+    const [left, flows] = pipe([[0, y], [middle, y]]), [right, leaves] = pipe([[middle, y], [LANE, y]]), [above, comes] = pipe([[middle, 0], [middle, y]]);
+    const [node, put] = sums ? [sum(middle, y), () => {}] : second ? valve(middle, y) : box(middle, y, widthOf({ label: sign, of: true }), 38, sign, [tree[0], "u"]);
+    const element = svg("svg", { viewBox: `0 0 ${LANE} ${HIGH}`, class: "lane", "aria-hidden": "true" }, [...(sums ? [above] : []), left, right, node]);
     return {
       element,
       show: (before, beside, after) => {
         flows(this.theme, before, 3);
+        comes(this.theme, beside ?? 0, 3);
         leaves(this.theme, after, second ? 3 : 1);
-        node[1](second ? beside : before);
+        put(second ? beside : before);
       },
     };
   }
