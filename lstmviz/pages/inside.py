@@ -28,6 +28,7 @@ from lstmviz.wire import Frame, InsideHere, payload
 # one that the server makes, of a model, its text, and the selection, whose time is `NOBODY` at the last token.
 VIEWS: dict[str, str | Callable[[OpenModel, str, Selection], None]] = {
     "one step": "step",
+    "sandbox": "sandbox",
 }
 THESE = "brackets", "shakespeare-char-lstm", "wikitext2-word-lstm"  # which can be shown instead
 

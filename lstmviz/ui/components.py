@@ -27,7 +27,9 @@ _comparison = components.component(
 )
 _heading = components.component("lstmviz_heading", js=script("heading.js"), css=style("heading.css"))
 _inside = components.component(
-    "lstmviz_inside", js=script("inside.js"), css=style("map.css", "present.css", "inside.css")
+    "lstmviz_inside",
+    js=script("inside.js"),
+    css=style("map.css", "present.css", "inside.css", "inside/drawing.css", "inside/sandbox.css"),
 )
 _moments = components.component("lstmviz_moments", js=script("moments.js"), css=style("moments.css"))
 _pictures = components.component("lstmviz_pictures", js=script("pictures.js"), css=style("pictures.css"))

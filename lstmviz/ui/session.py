@@ -121,7 +121,7 @@ class Watch:
     problem: str = ""
 
 
-OPTIONS: tuple[str, ...] = ()  # names in the link, whose values parts of the Inside page give and read
+OPTIONS = ("sandbox",)  # names in the link, whose values parts of the Inside page give and read
 
 
 @dataclass

@@ -129,8 +129,8 @@ DRAW = """async ([live, weights, css]) => {
     told.written = labels.map(({ text }) => text).filter((text) => text.querySelector(".number:not(.few)")).map(says);
     const inside = ({ left, right, top, bottom }) => left >= 0 && top >= 0 && right <= width && bottom <= height;
     told.outside = labels.filter((each) => !inside(each));
-    told.over = labels.flatMap((a, k) => labels.slice(k + 1).filter((b) =>
-      a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom).map((b) => [a.said, b.said]));
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+    told.over = labels.flatMap((a, k) => labels.slice(k + 1).filter((b) => meet(a, b)).map((b) => [a.said, b.said]));
     told.captions = drawing.order.map((k) => { drawing.point(k); return place.querySelector(".caption").textContent; });
     drawing.point(null);
     told.label = svg.getAttribute("aria-label");

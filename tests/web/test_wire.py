@@ -223,6 +223,8 @@ def test_the_browser_reads_all_that_a_message_may_say(found) -> None:
     read = {name for message in MESSAGES for name in found(message)["read"]}
     said = {name for header in (Frame, MapHeader, ComparisonHeader, LiveComparison) for name in said_of(header)}
     said |= {*said_of(MapHere, "here"), *said_of(Live, "live")}
-    # Read by a page to keep, in a sentence on what cannot be run, and of 10,000 words, for which see test_engine.py.
-    elsewhere = {"live.digest", "live.telling_unit", "cell.name"} | {*said_of(Adaptive, "decoder")}
+    # Read by a page to keep, in a sentence on what cannot be run, where parameters are counted, for which see
+    # test_cell_drawing.py, and of 10,000 words, for which see test_engine.py.
+    elsewhere = {"live.digest", "live.telling_unit", "live.count", "live.stored", "cell.name"}
+    elsewhere |= {*said_of(Adaptive, "decoder")}
     assert said - (elsewhere - {*said_of(Affine, "decoder")}) - read == set()

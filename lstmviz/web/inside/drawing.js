@@ -184,7 +184,7 @@ export class Drawing {
     if (tree !== null) this.renew(() => {
       const value = this.value(tree);
       flow.style.stroke = colourOf(this.seen.theme, value, SEEN);
-      flow.style.strokeWidth = 0.7 * thickness(value, SEEN);
+      flow.style.strokeWidth = 0.5 * thickness(value, SEEN);
     });
     return [svg("path", { d: path(points), class: "wall" }), flow, ...dots.map((y) => svg("circle", { cx: x, cy: y, r: 4, class: "dot" }))];
   }
