@@ -158,12 +158,15 @@ export class Drawing {
     this.figure.replaceChildren();
     if (found.why) return;
     const { width, height, body: [left, top, right, bottom], parts, labels } = layoutOf(found), rank = ({ kind }) => (BEHIND.indexOf(kind) + 1 || BEHIND.length + 1);
-    this.parts = [...parts].sort((a, b) => rank(a) - rank(b)).map((part) => ({ ...part, element: this.drawn(part) }));
+    this.parts = parts.map((part) => ({ ...part, element: this.drawn(part) })); // in the order in which the keys go from one to the next
+    const painted = [...this.parts].sort((a, b) => rank(a) - rank(b)).map(({ element }) => element);
     this.svg = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0 }, [
-      svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 18, class: "body" }), ...this.parts.map(({ element }) => element), ...labels.map((label) => this.written(label))]);
+      svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 18, class: "body" }), ...painted, ...labels.map((label) => this.written(label))]);
     this.svg.style.maxWidth = `${1.2 * width}px`;
     this.figure.append(this.svg);
     this.order = this.parts.map((_, k) => k).filter((k) => this.parts[k].kind !== "dot");
+    this.passed = new Map([[found.keep, "what is kept"], [found.write, "what is written"], [found.look?.valve, "what the candidate sees of the past"], [found.show?.valve, "what is shown"]]
+      .flatMap(([set, what]) => (set ? [[text(set.passed), what]] : [])));
   }
 
   renew(act) { this.renews.push(act); }
@@ -321,32 +324,39 @@ export class Drawing {
   }
 
   describe(part) {
-    const { kind, symbol, tree, valve: set, symbols, inside, sees } = part, { equations } = this.cell;
-    const meaning = (each) => this.roleOf(each)?.meaning ?? "", named = (each) => this.roleOf(each)?.label;
+    const { kind, symbol, tree, valve: set, symbols, inside, of, sees, flipped } = part, { equations } = this.cell;
+    const role = (each) => this.roleOf(each), named = (each) => role(each)?.label ?? each, means = (each) => role(each)?.meaning ?? "";
     const said = (each) => `${text(each)} = ${number(this.value(each))}`;
-    const vector = { "h'": "what all units showed at the step before", x: "what is read" };
     switch (kind) {
-      case "valve": {
-        const { fixed, symbol: own, gate, passed } = set, name = named(own) ?? named(gate);
-        const always = fixed === null ? "" : " at every step: here is no gate to learn";
-        return `${name ? `${name}: ` : ""}${own} = ${number(this.open(set))}${always}. Past it flows ${said(passed)}. ${fixed === null ? meaning(own) : ""}`;
+      case "valve":
+        if (set.fixed !== null) return `${named(set.symbol)}: ${set.symbol} = ${whole(set.fixed)} at every step, so there is no gate here. Past it flows ${said(set.passed)}.`;
+        return `${named(role(set.symbol) ? set.symbol : set.gate)}: ${set.symbol} = ${number(this.open(set))}. Past it flows ${said(set.passed)}. ${means(set.symbol)}`;
+      case "box": {
+        const worked = of === null || of === "u" ? "" : ` = ${text(withNumber(of, number(this.value(inside))))}`;
+        return `${named(symbol)}: ${symbol} = ${text(equations[symbol])}${worked} = ${number(this.value(symbol))}. ${means(symbol)}`;
       }
-      case "box": return `${named(symbol) ?? symbol}: ${symbol} = ${text(equations[symbol])}${inside === null || text(inside) === text(equations[symbol]) ? "" : `, of ${number(this.value(inside))}`} = ${number(this.value(symbol))}. ${meaning(symbol)}`;
       case "curve": return `${said(tree)}, of ${said(inside)}.`;
-      case "pipe": {
-        const role = typeof tree === "string" ? this.roleOf(tree.replace("'", "")) : null;
-        return `${said(tree)}${role ? `: ${role.label}${tree.endsWith("'") ? " of the step before" : ""}. ${role.meaning}` : "."}`;
-      }
-      case "stem": return tree === null ? `What ${symbol} reads.` : `${said(tree)}, before the box of ${symbol}.`;
-      case "peek": return `A peephole: ${symbol} sees ${said(sees)}, which its own unit holds.`;
-      case "wire": return `${named(set.gate) ?? set.gate}: ${said(set.gate)} opens the valve${set.flipped ? ", by what is missing to 1" : ""}.`;
+      case "pipe":
+        if (typeof tree !== "string") return `${said(tree)}${this.passed.has(text(tree)) ? `: ${this.passed.get(text(tree))}` : ""}.`;
+        if (tree.endsWith("'")) return `${said(tree)}: the ${named(tree.slice(0, -1))} of the step before.`;
+        return `${said(tree)}: ${named(tree)}. ${means(tree)}`;
+      case "stem": return tree === null ? `What ${symbol} reads.` : `${said(tree)}, on its way to ${symbol}.`;
+      case "peek": return `A peephole: ${symbol} sees ${said(sees)}, of its own unit alone.`;
+      case "wire": if (flipped || !set.flipped) return `${named(set.gate)}: ${said(set.gate)} ${flipped ? "opens the valve as that shuts" : "opens the valve"}.`; // else it is behind “1 −”
       case "flip": return `What is missing to 1: ${set.symbol} = ${number(this.open(set))}.`;
-      case "sum": return `${symbol} = ${text(equations[symbol])} = ${number(this.value(symbol))}. What is kept and what is written are added.`;
-      case "rail": return `${symbols.join(", ")}: ${symbols.map((each) => vector[each] ?? (each.endsWith("'") ? `${each.slice(0, -1)} of all units at the step before` : `what is shown, ${this.sizeOf(each)} numbers of no one unit`)).join("; ")}.`;
-      case "matrix": return `The matrix ${symbol}, in which the units are mixed.`;
-      case "cap": return `Nothing that was held stays on the belt: ${this.found.belt} is made anew at every step.`;
-      case "prepared": return `Before the boxes read them: ${symbols.map((each) => (each === "LN" ? "each vector is normalised (LN), to mean 0 and deviation 1" : `${each} = ${text(equations[each])}`)).join("; ")}.`;
+      case "sum": return `${symbol} = ${text(equations[symbol])} = ${number(this.value(symbol))}: what is kept and what is written are added.`;
+      case "rail": return `${symbols.join(", ")}: ${this.vectorSaid(symbols)}.`;
+      case "matrix": return `The matrix ${symbol}: here the units are mixed.`;
+      case "cap": return `Nothing of what was held stays on the belt: ${this.found.belt} is made anew at every step.`;
+      case "prepared": return `Before the boxes read them: ${symbols.map((each) => (each === "LN" ? "what the matrices make is normalised (LN)" : `${each} = ${text(equations[each])}`)).join("; ")}.`;
     }
+  }
+
+  vectorSaid([symbol, ...more]) {
+    const { layer } = this.seen.at, count = `${this.sizeOf(symbol)} numbers`;
+    if (symbol === "x") return `${count}, ${layer ? `what layer ${layer} shows` : "what is read"}`;
+    if (!symbol.endsWith("'")) return `${count} of no one unit`;
+    return more.length ? `of all units at the step before, ${count} each` : `${count}, what was shown at the step before`;
   }
 
   sizeOf(symbol) { return this.values[symbol].length; }
@@ -358,6 +368,12 @@ export class Drawing {
     const numbers = [...valves, ...(candidate === belt ? [] : [`${candidate} = ${number(this.value(candidate))}`])];
     return `A drawing of one step of ${name} for unit ${unit}: ${belt} goes from ${number(this.value(before))} to ${number(this.value(belt))}${numbers.length ? `, with ${numbers.join(", ")}` : ""}${show ? `; shown is ${show.shown}${show.narrowed ? "" : ` = ${number(this.value(show.shown))}`}` : ""}. Arrow keys up and down go from part to part.`;
   }
+}
+
+// A tree with what is written of a number in the place of u.
+function withNumber(tree, written) {
+  if (tree === "u") return written;
+  return Array.isArray(tree) ? [tree[0], ...tree.slice(1).map((part) => withNumber(part, written))] : tree;
 }
 
 // The head of an arrow that ends at a point, to the right of it.

@@ -170,7 +170,7 @@ class Plan {
     pipe([last, [out, BOXES]], flows, { like });
     if (through.length) this.label("flow", out + 14, (CURVED + BOXES) / 2, "start", { tree: flows });
     const leaves = narrowed ? VECTORS - 40 : VECTORS;
-    pipe([[out, BOXES], [out, leaves], ...(narrowed ? [] : [[end, VECTORS]])], valve?.passed ?? flows, { end: !narrowed });
+    pipe([[out, BOXES], [out, leaves], ...(narrowed ? [] : [[end, VECTORS]])], narrowed ? valve?.passed ?? flows : shown, { end: !narrowed });
     if (narrowed) {
       this.add("rail", { points: [[out, leaves], [out, VECTORS], [end, VECTORS]], symbols: [shown], end: true });
       this.add("matrix", { x: out, y: leaves, symbol: narrowed });
