@@ -145,23 +145,16 @@ export class Trace {
 
   // Reads on by a column: a token's id, or the greys of an image's row, a Float32Array.
   add(input) {
-    const { count } = this;
+    const { model, count } = this, { states } = model.live.cell;
+    let env = model.read(input);
     this.tracks.forEach((track, k) => {
-      const values = this.step(k, count, input);
-      for (const [role, symbol] of this.roles) track[role].put(count, values[symbol]);
+      env = k ? Object.assign(Object.create(model.layers[k]), { x: this.tracks[k - 1].hidden.at(count) }) : Object.create(env);
+      env.first = +(count + this.before === 0);
+      for (const [role, symbol] of Object.entries(states)) env[`${symbol}'`] = track[role].at(count - 1);
+      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
+      for (const [role, symbol] of this.roles) track[role].put(count, env[symbol]);
     });
     this.count++;
-  }
-
-  // All values of a step of a track by symbol, and of every part of its equations by its text: of units, vectors. `input` is what is
-  // read at that time; what came before it has been read.
-  step(track, time, input) {
-    const { model, tracks } = this;
-    const env = track ? Object.assign(Object.create(model.layers[track]), { x: tracks[track - 1].hidden.at(time) }) : Object.create(model.read(input));
-    env.first = +(time + this.before === 0);
-    for (const [role, symbol] of Object.entries(model.live.cell.states)) env[`${symbol}'`] = tracks[track][role].at(time - 1);
-    for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
-    return env;
   }
 
   // The values of a gate or state, (count × units), column behind column.
@@ -188,6 +181,16 @@ export class Trace {
   // What every unit holds, as its cell says.
   held(track) {
     return this.worked(track, this.model.live.does.holds);
+  }
+
+  // All values of a step by symbol, and of every part of the equations by its text: of units, vectors. `input` is what was read then.
+  valuesAt(time, track, input) {
+    const { model, tracks } = this;
+    const env = track ? Object.assign(Object.create(model.layers[track]), { x: tracks[track - 1].hidden.at(time) }) : Object.create(model.read(input));
+    env.first = +(time + this.before === 0);
+    for (const [role, symbol] of Object.entries(model.live.cell.states)) env[`${symbol}'`] = tracks[track][role].at(time - 1);
+    for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
+    return env;
   }
 
   // ln p of every token, or label, after a column; -1 is before the first.

@@ -82,7 +82,7 @@ export class Reading {
     return this.readOn(deadline);
   }
 
-  // What is read at a column, for a Trace.
+  // What the model is given at a column: a token's id, or of an image the greys of a row.
   input(t) {
     const { image, ids, opened: { live: { side } } } = this;
     return image ? Float32Array.from(image.subarray(t * side, (t + 1) * side), (grey) => grey / 255) : ids[t];

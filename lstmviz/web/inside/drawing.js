@@ -113,7 +113,7 @@ export class Drawing {
     this.figure.hidden = this.caption.hidden = !this.found;
     if (!this.found) return;
     const { trace, reading, at: { time, layer } } = seen;
-    this.values = trace.step(layer, time, reading.input(time));
+    this.values = trace.valuesAt(time, layer, reading.input(time));
     for (const renew of this.renews) renew();
     this.svg.setAttribute("aria-label", this.said());
     this.say();
@@ -131,10 +131,10 @@ export class Drawing {
     return flipped ? 1 - this.value(gate) : this.value(symbol in this.seen.live.cell.equations ? symbol : gate);
   }
 
-  // The ends of the colours of what a symbol says; of one that is no gate or state 1.
+  // The ends of the colours of what a symbol says: those of the map, but that a belt is full from where σ and tanh are flat.
   most(symbol) {
     const { live, at: { layer } } = this.seen, role = this.roleOf(symbol);
-    return role ? Math.max(...live.scales[layer][role.role].map(Math.abs)) : 1;
+    return role ? Math.min(SEEN, Math.max(...live.scales[layer][role.role].map(Math.abs))) : 1;
   }
 
   roleOf(symbol) {
@@ -162,7 +162,7 @@ export class Drawing {
     const painted = [...this.parts].sort((a, b) => rank(a) - rank(b)).map(({ element }) => element);
     this.svg = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0 }, [
       svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 18, class: "body" }), ...painted, ...labels.map((label) => this.written(label))]);
-    this.svg.style.maxWidth = `${1.2 * width}px`;
+    this.svg.style.maxWidth = `${1.12 * width}px`;
     this.figure.append(this.svg);
     this.order = this.parts.map((_, k) => k).filter((k) => this.parts[k].kind !== "dot");
     this.passed = new Map([[found.keep, "what is kept"], [found.write, "what is written"], [found.look?.valve, "what the candidate sees of the past"], [found.show?.valve, "what is shown"]]

@@ -3,9 +3,9 @@
 
 // Heights of the belt, the valve that writes, what the belt is normalised in, the function on the way out, the boxes, the box and the valve of a
 // reset gate, the first of the vectors: in units of the drawing, which are CSS pixels where there is room for it.
-export const BELT = 78, WRITES = 160, NORMED = 134, CURVED = 192, BOXES = 258, RESETS = 336, VECTORS = 356;
+export const BELT = 78, WRITES = 158, NORMED = 132, CURVED = 188, BOXES = 252, RESETS = 328, VECTORS = 336;
 export const VALVE = 17, BOX = 46; // the radius of a valve; the height of a box
-const RESET = 66; // what a reset gate needs between the boxes and the vectors
+const RESET = 70; // what a reset gate needs between the boxes and the vectors
 const LEFT = 14, BEGIN = 64, END = 74, GAP = 66, BETWEEN = 34; // where labels and lines begin, how far from the right these end; between columns, and between vectors
 const BESIDE = 18; // of the middle of the candidate, where what a reset gate lets through goes up
 
