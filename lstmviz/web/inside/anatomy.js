@@ -23,8 +23,9 @@ const OF_ALL = ["mean", "var"]; // of all numbers of a vector
 // to 1; or the number that it always is; and what has passed it, a tree.
 export function anatomy({ equations, symbols, states }, does) {
   const belt = does.holds, before = `${belt}'`, recorded = Object.values(symbols);
-  if (!Object.values(states).includes(belt)) return { why: `What it holds, ${text(belt)}, is not one state that goes from step to step, so there is no one belt to draw. Its equations say all.` };
-  const unlike = { why: `${belt} is not a sum of what is kept and what is written, as drawings of such cells show it. Its equations say all.` };
+  const none = (why) => ({ why: `${why} Its equations say all.` });
+  if (!Object.values(states).includes(belt)) return none(`What it holds, ${text(belt)}, is not one state that goes from step to step, so there is no one belt to draw.`);
+  const unlike = none(`${belt} is not a sum of what is kept and what is written, as drawings of such cells show it.`);
 
   const terms = summands(equations[belt]), carries = terms.filter((term) => factors(term).includes(before));
   const written = carries.length || terms.length === 1 ? terms.filter((term) => !carries.includes(term)) : [equations[belt]];
@@ -46,6 +47,7 @@ export function anatomy({ equations, symbols, states }, does) {
   if (show === undefined) return unlike;
 
   const boxes = {}, gates = [keep, write, look?.valve, show?.valve].flatMap((valve) => valve?.gate ?? []);
+  if (gates.some((symbol) => !(symbol in equations))) return unlike;
   for (const symbol of [...gates, candidate]) boxes[symbol] ??= boxOf(symbol, { equations, recorded, belt, before });
   const read = new Set(Object.values(boxes).flatMap(({ reads }) => reads)), past = `${states.hidden}'`;
   const more = [...read].filter((symbol) => symbol !== "x" && symbol !== past);

@@ -165,8 +165,9 @@ export class Drawing {
     this.svg.style.maxWidth = `${1.12 * width}px`;
     this.figure.append(this.svg);
     this.order = this.parts.map((_, k) => k).filter((k) => this.parts[k].kind !== "dot");
-    this.passed = new Map([[found.keep, "what is kept"], [found.write, "what is written"], [found.look?.valve, "what the candidate sees of the past"], [found.show?.valve, "what is shown"]]
-      .flatMap(([set, what]) => (set ? [[text(set.passed), what]] : [])));
+    const { keep, write, look, show } = found;
+    const passed = [[keep, "what is kept"], [write, "what is written"], [look?.valve, "what the candidate sees of the past"], [show?.valve, "what is shown"]];
+    this.passed = new Map(passed.filter(([set]) => set).map(([set, what]) => [text(set.passed), what]));
   }
 
   renew(act) { this.renews.push(act); }
@@ -342,13 +343,18 @@ export class Drawing {
         return `${said(tree)}: ${named(tree)}. ${means(tree)}`;
       case "stem": return tree === null ? `What ${symbol} reads.` : `${said(tree)}, on its way to ${symbol}.`;
       case "peek": return `A peephole: ${symbol} sees ${said(sees)}, of its own unit alone.`;
-      case "wire": if (flipped || !set.flipped) return `${named(set.gate)}: ${said(set.gate)} ${flipped ? "opens the valve as that shuts" : "opens the valve"}.`; // else it is behind “1 −”
+      case "wire":
+        if (!set.flipped || flipped) return `${named(set.gate)}: ${said(set.gate)} ${flipped ? "shuts" : "opens"} the valve.`;
+        // falls through: it is behind “1 −”
       case "flip": return `What is missing to 1: ${set.symbol} = ${number(this.open(set))}.`;
       case "sum": return `${symbol} = ${text(equations[symbol])} = ${number(this.value(symbol))}: what is kept and what is written are added.`;
       case "rail": return `${symbols.join(", ")}: ${this.vectorSaid(symbols)}.`;
       case "matrix": return `The matrix ${symbol}: here the units are mixed.`;
       case "cap": return `Nothing of what was held stays on the belt: ${this.found.belt} is made anew at every step.`;
-      case "prepared": return `Before the boxes read them: ${symbols.map((each) => (each === "LN" ? "what the matrices make is normalised (LN)" : `${each} = ${text(equations[each])}`)).join("; ")}.`;
+      case "prepared": {
+        const made = symbols.map((each) => (each === "LN" ? "what the matrices make is normalised (LN)" : `${each} = ${text(equations[each])}`));
+        return `Before the boxes read them: ${made.join("; ")}.`;
+      }
     }
   }
 
@@ -364,9 +370,11 @@ export class Drawing {
   // All of it in a sentence.
   said() {
     const { cell: { name }, seen: { at: { unit } }, found: { belt, before, keep, write, show, candidate } } = this;
-    const valves = [keep, write, show?.valve].filter(Boolean).map((set) => `${set.symbol} = ${number(this.open(set))}`);
-    const numbers = [...valves, ...(candidate === belt ? [] : [`${candidate} = ${number(this.value(candidate))}`])];
-    return `A drawing of one step of ${name} for unit ${unit}: ${belt} goes from ${number(this.value(before))} to ${number(this.value(belt))}${numbers.length ? `, with ${numbers.join(", ")}` : ""}${show ? `; shown is ${show.shown}${show.narrowed ? "" : ` = ${number(this.value(show.shown))}`}` : ""}. Arrow keys up and down go from part to part.`;
+    const said = (symbol) => `${symbol} = ${number(this.value(symbol))}`, valves = [keep, write, show?.valve].filter(Boolean);
+    const parts = [...valves.map((set) => `${set.symbol} = ${number(this.open(set))}`), ...(candidate === belt ? [] : [said(candidate)])];
+    const shows = show && !show.narrowed ? `; shown is ${said(show.shown)}` : "";
+    return `A drawing of one step of ${name} for unit ${unit}: ${belt} goes from ${number(this.value(before))} to ${number(this.value(belt))}` +
+      `${parts.length ? `, with ${parts.join(", ")}` : ""}${shows}. Arrow keys up and down go from part to part.`;
   }
 }
 

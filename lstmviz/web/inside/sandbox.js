@@ -31,7 +31,8 @@ const highest = (second) => (second?.low === 0 ? 1 : MOST);
 export function begun(said) {
   const state = { op: "sigma", a: [...FIRST], times: [...OPERATIONS.times.second.first], plus: [...OPERATIONS.plus.second.first], problem: "" };
   if (!said) return state;
-  const [, op, vectors] = /^(\w+):([-\d.,;]+)$/.exec(said) ?? [], [a, b, ...more] = (vectors ?? "").split(";").map((vector) => vector.split(",").map((typed) => read(typed, -MOST, MOST)));
+  const [, op, vectors = ""] = /^(\w+):([-\d.,;]+)$/.exec(said) ?? [];
+  const [a, b, ...more] = vectors.split(";").map((vector) => vector.split(",").map((typed) => read(typed, -MOST, MOST)));
   const { second } = Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : {}, good = (vector) => vector?.length === 4 && vector.every(Number.isFinite);
   const known = Object.hasOwn(OPERATIONS, op) && good(a) && !more.length && (second ? good(b) && b.every((value) => value >= second.low && value <= highest(second)) : b === undefined);
   if (!known) return { ...state, problem: `The link's sandbox “${said.slice(0, 60)}” is no operation on four numbers from −${MOST} to ${MOST}: this is the first example instead.` };
@@ -182,27 +183,31 @@ export class SandboxSection {
   // ---- how many numbers the model learns -----------------------------------------------------------------------------
 
   tell(live) {
-    const groups = counted(live), all = numbersIn(groups), many = (count) => count.toLocaleString("en");
-    const bar = make("div", "shares", "", groups.map((group) => {
+    const groups = counted(live), all = numbersIn(groups), many = (count) => count.toLocaleString("en"), { size, output } = live;
+    const shares = groups.map((group) => {
       const count = numbersIn([group]), part = make("span", "", count < 0.1 * all ? "" : group.name);
-      Object.assign(part.style, { flexGrow: count, flexBasis: 0 });
+      part.style.flexGrow = count;
       part.title = `${group.name}: ${many(count)}, ${percent(count / all)}`;
       return part;
-    }));
-    const rows = groups.flatMap((group) => {
-      const head = make("tr", "group", "", [Object.assign(make("th", "", group.name), { colSpan: 2 }), make("th", "", many(numbersIn([group]))), make("th", "formula", group.formula ? `${group.formula.join(" = ")}` : "")]);
-      return [head, ...group.blocks.map(({ symbol, shape, times, count, says }) => {
-        const size = `${shape.map(many).join(" × ")}${times > 1 ? `, ${times} times` : ""}`, name = make("i", "", "");
-        const [sign, index] = symbol.split("_");
-        name.append(sign, ...(index === undefined ? [] : [make("sub", "", index)]));
-        return make("tr", "", "", [make("td", "", "", [name]), make("td", "", size), make("td", "", many(count)), make("td", "", says + (times > 1 ? `; kept as ${times} that are added` : ""))]);
-      })];
     });
-    const body = make("tbody", "", "", rows), head = make("thead", "", "", [make("tr", "", "", ["symbol", "shape", "numbers", "what it is"].map((name) => make("th", "", name)))]);
-    const title = make("h4", "", `This model learns ${many(all)} numbers`);
-    const key = make("p", "quiet", `h = ${many(live.size)} units, x = the numbers that a layer reads${live.output === live.size ? "" : `, p = ${many(live.output)} numbers that it shows`}. A matrix has a row for each number that it makes.`);
-    this.count.replaceChildren(title, bar, key, make("table", "", "", [head, body]));
+    const shown = output === size ? "" : `, p = ${many(output)} numbers that it shows`;
+    const key = `h = ${many(size)} units, x = the numbers that a layer reads${shown}. A matrix has a row for each number that it makes.`;
+    const row = (kind, cell, parts) => make("tr", kind, "", parts.map((part) => make(cell, "", "", [part])));
+    const rows = groups.flatMap((group) => [
+      row("group", "th", [group.name, "", many(numbersIn([group])), group.formula?.join(" = ") ?? ""]),
+      ...group.blocks.map(({ symbol, shape, times, count, says }) => row("", "td", [
+        set(symbol), shape.map(many).join(" × ") + (times > 1 ? `, ${times} times` : ""), many(count), says + (times > 1 ? `; kept as ${times} that are added` : ""),
+      ])),
+    ]);
+    const table = make("table", "", "", [make("thead", "", "", [row("", "th", ["symbol", "shape", "numbers", "what it is"])]), make("tbody", "", "", rows)]);
+    this.count.replaceChildren(make("h4", "", `This model learns ${many(all)} numbers`), make("div", "shares", "", shares), make("p", "quiet", key), table);
   }
+}
+
+// A symbol as it is set: what stands behind _ is an index.
+function set(symbol) {
+  const [sign, index] = symbol.split("_");
+  return make("i", "", sign, index === undefined ? [] : [make("sub", "", index)]);
 }
 
 // A bar from the middle, and its number.
