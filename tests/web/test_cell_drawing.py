@@ -112,7 +112,8 @@ DRAW = """async ([live, weights, css]) => {
   const sheet = document.head.appendChild(document.createElement("style")), pointed = [];
   sheet.textContent = css;
   const place = document.body.appendChild(document.createElement("div")), unit = live.size - 1, layer = 1, told = {};
-  const drawing = new Drawing(place, { point: (symbol) => pointed.push(symbol) });
+  const chosen = [], host = { point: (symbol) => pointed.push(symbol), select: ({ time }) => chosen.push(time) };
+  const drawing = new Drawing(place, host);
   reading.toText("cab ab");
   const seen = { reading, trace, live, model: opened.model, theme: readTheme(place), options: {} };
   const see = (time) => drawing.show({ ...seen, at: { time, unit, layer } });
@@ -133,6 +134,11 @@ DRAW = """async ([live, weights, css]) => {
     told.over = labels.flatMap((a, k) => labels.slice(k + 1).filter((b) => meet(a, b)).map((b) => [a.said, b.said]));
     told.captions = drawing.order.map((k) => { drawing.point(k); return place.querySelector(".caption").textContent; });
     drawing.point(null);
+    const press = (key) => svg.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    told.walked = ["ArrowDown", "ArrowUp", "ArrowUp"].map((key) => { press(key); return drawing.order.indexOf(drawing.pointed); });
+    drawing.point(null);
+    ["ArrowLeft", "ArrowRight"].forEach(press);
+    told.chosen = chosen;
     told.label = svg.getAttribute("aria-label");
   }
   told.trace = Object.fromEntries(trace.roles.map(([role, symbol]) => {
@@ -185,6 +191,8 @@ def test_the_drawing_writes_what_the_trace_says(
                 )
         assert not told["outside"] and not told["over"], name
         assert all(each and "undefined" not in each and "NaN" not in each for each in told["captions"]), name
+        last = len(told["captions"]) - 1
+        assert told["walked"] == [0, last, last - 1] and told["chosen"] == [2, 4], name
         assert told["same"], "a step makes no new elements"
         assert {*told["pointed"]} - {None} <= cell.equations.keys()
         assert f"one step of {name}" in told["label"] and "undefined" not in told["label"]

@@ -90,7 +90,7 @@ export function box(x, y, width, height, label, of) {
 // ---- the drawing -----------------------------------------------------------------------------------------------------
 
 export class Drawing {
-  // `host.point(symbol)` hears at which symbol of the equations somebody points, null at none.
+  // `host.select({ time })` selects a step; `host.point(symbol)` hears at which symbol of the equations somebody points, null at none.
   constructor(place, host = {}) {
     this.host = host;
     this.root = place.appendChild(make("div", "drawing"));
@@ -302,12 +302,15 @@ export class Drawing {
     this.say();
   }
 
+  // Up and down go from part to part, left and right from step to step.
   walk(event) {
-    if (!["ArrowUp", "ArrowDown"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key, ctrlKey, metaKey, altKey } = event, by = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (!by || ctrlKey || metaKey || altKey) return;
     event.preventDefault();
     event.stopPropagation();
-    const { order } = this, now = order.indexOf(this.pointed), by = event.key === "ArrowDown" ? 1 : -1;
-    this.point(order[(now + by + order.length + (now < 0 && by < 0 ? 1 : 0)) % order.length]);
+    const { order, pointed, seen: { reading, at } } = this, now = order.indexOf(pointed);
+    if (key === "ArrowLeft" || key === "ArrowRight") return this.host.select?.({ time: clamp(at.time + by, 0, reading.count - 1) });
+    this.point(order[now < 0 && by < 0 ? order.length - 1 : (now + by + order.length) % order.length]);
   }
 
   // The symbol whose equation a part is of.
@@ -374,7 +377,7 @@ export class Drawing {
     const parts = [...valves.map((set) => `${set.symbol} = ${number(this.open(set))}`), ...(candidate === belt ? [] : [said(candidate)])];
     const shows = show && !show.narrowed ? `; shown is ${said(show.shown)}` : "";
     return `A drawing of one step of ${name} for unit ${unit}: ${belt} goes from ${number(this.value(before))} to ${number(this.value(belt))}` +
-      `${parts.length ? `, with ${parts.join(", ")}` : ""}${shows}. Arrow keys up and down go from part to part.`;
+      `${parts.length ? `, with ${parts.join(", ")}` : ""}${shows}. Arrow keys up and down go from part to part, left and right from step to step.`;
   }
 }
 
