@@ -135,7 +135,10 @@ DRAW = """async ([live, weights, css]) => {
     told.captions = drawing.order.map((k) => { drawing.point(k); return place.querySelector(".caption").textContent; });
     drawing.point(null);
     const press = (key) => svg.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-    told.walked = ["ArrowDown", "ArrowUp", "ArrowUp"].map((key) => { press(key); return drawing.order.indexOf(drawing.pointed); });
+    told.walked = ["ArrowDown", "ArrowUp", "ArrowUp"].map((key) => {
+      press(key);
+      return drawing.order.indexOf(drawing.pointed);
+    });
     drawing.point(null);
     ["ArrowLeft", "ArrowRight"].forEach(press);
     told.chosen = chosen;
@@ -153,16 +156,17 @@ DRAW = """async ([live, weights, css]) => {
 }"""
 
 
-def sent(checkpoint: Checkpoint) -> tuple[Any, str]:
-    """A model as the page takes it: its header and its weights."""
+def sent(checkpoint: Checkpoint) -> tuple[Any, str, int]:
+    """A model as the page takes it, its header and its weights; and how many numbers it learns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lstmviz.opened.written_at_most", lambda model: 16)  # what it wrote is not looked at here
         header, buffer = live(prepare(checkpoint))
-    return json.loads(sized(header)[4:]), base64.b64encode(buffer).decode()
+    weights = base64.b64encode(buffer).decode()
+    return json.loads(sized(header)[4:]), weights, sum(each.size for each in checkpoint.weights.values())
 
 
 @pytest.fixture(scope="module")
-def models(make_checkpoint) -> dict[str, tuple[Any, str]]:
+def models(make_checkpoint) -> dict[str, tuple[Any, str, int]]:
     return {name: sent(make_checkpoint(cell=name, num_layers=2)) for name in CELLS}
 
 
@@ -170,8 +174,8 @@ def test_the_drawing_writes_what_the_trace_says(
     models, make_checkpoint, web_page: Page, minimal_gated_unit: str
 ) -> None:
     sheet = ":root { --st-font: sans-serif; --st-code-font: monospace; }" + style("inside/drawing.css")
-    for name, model in {**models, "mgu": sent(make_checkpoint(cell="mgu", num_layers=2))}.items():
-        told = web_page.evaluate(DRAW, [*model, sheet])
+    for name, (header, weights, _) in {**models, "mgu": sent(make_checkpoint(cell="mgu", num_layers=2))}.items():
+        told = web_page.evaluate(DRAW, [header, weights, sheet])
         assert told["drawn"] != bool(told["why"]), name
         if not told["drawn"]:
             assert "Its equations say all" in told["why"]
@@ -203,17 +207,14 @@ def test_the_drawing_writes_what_the_trace_says(
 
 def test_the_count_is_that_of_the_model(models, make_checkpoint, web: Callable[..., Any]) -> None:
     """Block by block, of every cell; of each layer the formula comes to the same."""
-    checkpoints = {name: make_checkpoint(cell=name, num_layers=2) for name in CELLS} | {
-        "tied": make_checkpoint(tie_weights=True, embedding_size=4),
-        "tied, narrow": make_checkpoint(cell="lstmp", tie_weights=True, embedding_size=2),
+    tied = {
+        "tied": sent(make_checkpoint(tie_weights=True, embedding_size=4)),
+        "tied, narrow": sent(make_checkpoint(cell="lstmp", tie_weights=True, embedding_size=2)),
     }
-    for name, checkpoint in checkpoints.items():
-        header, _ = models.get(name) or sent(checkpoint)
+    for name, (header, _, learns) in {**models, **tied}.items():
         groups = web("inside/count.js", "counted", header)
         assert [group["name"] for group in groups[:: len(groups) - 1]] == ["embedding", "decoder"]
-        assert web("inside/count.js", "numbersIn", groups) == sum(each.size for each in checkpoint.weights.values()), (
-            name
-        )
+        assert web("inside/count.js", "numbersIn", groups) == learns, name
         for group in groups[1:-1]:
             count = sum(block["count"] for block in group["blocks"])
             in_numbers = group["formula"][1].replace("·", "*").replace("²", "**2").replace("−", "-")
@@ -224,7 +225,7 @@ def test_the_count_is_that_of_the_model(models, make_checkpoint, web: Callable[.
 def test_the_count_of_images_and_of_an_adaptive_softmax(models, web: Callable[..., Any]) -> None:
     """By the shapes alone: such models take long to make."""
     config = {"embedding_size": 3, "hidden_size": 4, "num_layers": 2}
-    (lstm, _), images = models["lstm"], shapes(ModelConfig(**config, row_size=8), 10)
+    (lstm, *_), images = models["lstm"], shapes(ModelConfig(**config, row_size=8), 10)
     adaptive = shapes(ModelConfig(**config, adaptive_softmax=True), 10_000)
 
     def affine(shapes: dict[str, tuple[int, ...]], name: str) -> dict[str, Any]:
