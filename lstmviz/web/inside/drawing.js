@@ -173,7 +173,7 @@ export class Drawing {
   renew(act) { this.renews.push(act); }
 
   drawn(part) {
-    const element = svg("g", { class: `part ${part.kind}` }, this[part.kind](part));
+    const element = svg("g", { class: `piece ${part.kind}` }, this[part.kind](part));
     if (part.points) element.append(svg("path", { d: path(part.points), class: "near" })); // to be pointed at
     return element;
   }
@@ -195,14 +195,14 @@ export class Drawing {
 
   peek({ points }) {
     const [[x, y]] = points;
-    return [svg("path", { d: path(points), class: "line" }), svg("circle", { cx: x, cy: y, r: 4, class: "dot" }), arrow(points.at(-1), 0.7)];
+    return [svg("path", { d: path(points), class: "front" }), svg("circle", { cx: x, cy: y, r: 4, class: "dot" }), arrow(points.at(-1), 0.7)];
   }
 
   wire({ points, valve: set, flipped }) {
-    const back = svg("path", { d: path(points), class: "back" }), line = svg("path", { d: path(points), class: "line" });
-    back.style.stroke = line.style.stroke = this.colour(set);
-    this.renew(() => { line.style.strokeWidth = 5 * clamp(flipped ? 1 - this.open(set) : this.open(set), 0, 1) || 0; });
-    return [back, line];
+    const back = svg("path", { d: path(points), class: "back" }), front = svg("path", { d: path(points), class: "front" });
+    back.style.stroke = front.style.stroke = this.colour(set);
+    this.renew(() => { front.style.strokeWidth = 5 * clamp(flipped ? 1 - this.open(set) : this.open(set), 0, 1) || 0; });
+    return [back, front];
   }
 
   pipe({ points, tree, like, end, main }) {
