@@ -29,11 +29,11 @@ const numberOf = (value, index) => (typeof value === "number" ? value : value[va
 // The lines [symbol, Term] of all equations that give this unit a number, as they can be computed; and of the others the symbols,
 // of which each is all numbers of no one unit.
 export function linesOf({ cell: { equations }, symbols, size, output }, values, unit) {
-  const order = Object.keys(equations), found = new Map();
+  const order = Object.keys(equations).filter((symbol) => text(equations[symbol]) !== symbol), found = new Map(); // 1 − z is no equation
   const waiting = Object.entries(symbols).filter(([role]) => role !== "hidden" || output === size).map(([, symbol]) => [symbol, unit]);
   while (waiting.length) {
     const [symbol, index] = waiting.pop(), key = `${symbol} ${index}`;
-    if (found.has(key) || !(symbol in equations)) continue;
+    if (found.has(key) || !order.includes(symbol)) continue;
     const term = termOf(equations[symbol], values, index);
     found.set(key, [symbol, fitted(term)]);
     for (const part of every(term)) if (!part.op) waiting.push([part.text, part.index]);
