@@ -4,13 +4,21 @@
       = σ(1.21 − 0.34 + 0.50) = σ(1.37) = 0.80
 
 It is the trees of the equations that are walked, so a cell explains itself, whatever it is called.
+
+**What is shown adds up.** Each number is rounded to two digits, and of a sum that does not come to what is written of
+it a part is written a hundredth higher or lower: a product or a function, as W_f x, before a symbol, which has a line
+of its own; of those the one that rounding has moved most. Of many numbers that make one the rest is what is left.
+
+Its twin is ``web/inside/arithmetic.js``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
+from itertools import cycle
 
 import numpy as np
 
@@ -24,7 +32,9 @@ from lstmviz.reference import Reference, why_not_run
 
 OF_ALL = ("mean", "var")  # of all numbers of a vector
 CHAINS = ({"+", "-"}, {"*", "/"})  # a + b − c is one sum, and a ⊙ b ⊙ c one product
+SUMS = CHAINS[0]
 MOST = 5  # contributions that are told one by one
+TWO_DIGITS = 99.95  # up to which a number is written with two
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ class Term:
         op: that makes it of its parts, as in `lstmviz.cells.equations`; empty for a symbol or a number.
         parts: of the same unit; none where it mixes units.
         mixes: what it then mixes; else None.
+        shown: how the number is written.
     """
 
     text: str
@@ -98,6 +109,7 @@ class Term:
     op: str = ""
     parts: tuple[Term, ...] = ()
     mixes: Mixed | None = None
+    shown: str = ""
 
     def every(self) -> Iterator[Term]:
         """The term itself and all that it is made of, down to symbols and what mixes units."""
@@ -125,12 +137,88 @@ class Term:
         """Symbols and numbers; of what mixes units the largest contributions and the rest, which add up as shown."""
         if self.mixes is None:
             return " = ".join([self.text, *(stage for stage in self.in_numbers() if stage != self.text)])
-        told, _ = self.mixes.largest()
-        lines = [f"{self.text} = {number(self.value)}", *map(str, told)]
+        told, rest = self.mixes.largest()
+        lines = [f"{self.text} = {self.shown}", *map(str, told)]
         if others := len(self.mixes.values) - len(told):
-            rest = round(self.value, 2) - sum(round(each.product, 2) for each in told)
+            counts = [_hundredths(each.product) for each in told]
+            if abs(self.value) < TWO_DIGITS and None not in counts:
+                rest = (round(float(self.shown.replace("−", "-")) * 100) - sum(filter(None, counts))) / 100
             lines.append(f"the other {others} = {number(rest)}")
         return "\n  ".join(lines)
+
+    def fitted(self, shown: str, count: int | None) -> Term:
+        """The term with what is written of it and of all its parts.
+
+        Args:
+            shown: what is written of it;
+            count: that in hundredths, None where it is not two digits.
+        """
+        now = replace(self, shown=shown)
+        if not self.parts:
+            return now
+        if self.op == "neg":
+            return replace(now, parts=(_written(self.parts[0], None if count is None else -count),))
+        if self.op == "if":
+            chosen = _chosen(self)
+            parts = (part.fitted(shown, count) if part is chosen else _written(part) for part in self.parts)
+            return replace(now, parts=tuple(parts))
+        if self.op not in SUMS:
+            return replace(now, parts=tuple(map(_written, self.parts)))
+        summands = _summands(self)
+        counts = [_hundredths(part.value) for _, part in summands]
+        if count is not None and None not in counts:
+            _make_up(summands, counts, count)
+        return _with_parts(now, counts)
+
+
+def _written(term: Term, count: int | None = None) -> Term:
+    """The term with its own number, or so many hundredths, written."""
+    if count is None:
+        return term.fitted(number(term.value), _hundredths(term.value))
+    return term.fitted(number(count / 100), count)
+
+
+def _hundredths(value: float) -> int | None:
+    """What is written of a number, in hundredths; None where that is not two digits."""
+    if not abs(value) < TWO_DIGITS:
+        return None
+    return int(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP) * 100)
+
+
+def _summands(term: Term) -> list[tuple[int, Term]]:
+    """The parts of a + b − c, each with its sign."""
+    first, last = term.parts
+    before = _summands(first) if first.op in SUMS else [(1, first)]
+    return [*before, (1 if term.op == "+" else -1, last)]
+
+
+def _make_up(summands: list[tuple[int, Term]], counts: list[int | None], count: int) -> None:
+    """Change the hundredths that are written of summands, so that they come to those of the sum."""
+    left = count - sum(sign * (each or 0) for (sign, _), each in zip(summands, counts, strict=True))
+    way, worked = (left > 0) - (left < 0), any(part.op for _, part in summands)
+    moved = {
+        k: side * (100 * part.value - (counts[k] or 0)) * way
+        for k, (side, part) in enumerate(summands)
+        if (part.op if worked else not _is_literal(part))
+    }
+    for k, _ in zip(cycle(sorted(moved, key=lambda k: -moved[k])), range(abs(left)), strict=False):
+        counts[k] = (counts[k] or 0) + way * summands[k][0]
+
+
+def _with_parts(term: Term, counts: list[int | None]) -> Term:
+    """A sum with so many hundredths written of each of its summands; where that is None, its own number."""
+    first, last = term.parts
+    *before, count = counts
+    head = _with_parts(first, before) if first.op in SUMS else _written(first, before[0])
+    now, known = replace(term, parts=(head, _written(last, count))), [each for each in counts if each is not None]
+    if now.shown or len(known) < len(counts):
+        return replace(now, shown=now.shown or number(term.value))
+    signs = (sign for sign, _ in _summands(term))
+    return replace(now, shown=number(sum(sign * each for sign, each in zip(signs, known, strict=True)) / 100))
+
+
+def _is_literal(term: Term) -> bool:
+    return not term.op and term.text[0].isdigit()
 
 
 def _chosen(term: Term) -> Term:
@@ -158,10 +246,10 @@ def _shown(term: Term, done: int, whole: bool = True) -> Tree:
     """The term with numbers in place of all that is no higher, and that is the whole of a sum or product."""
     if term.op == "if":
         return _shown(_chosen(term), done)
-    if not term.op and term.text[0].isdigit():
+    if _is_literal(term):
         return term.value
     if not term.parts or (whole and _height(term) <= done):
-        written = number(term.value)
+        written = term.shown
         return ("neg", written[1:]) if written.startswith("−") else written
     op, first = term.op, _shown(term.parts[0], done, whole=not _goes_on(term))
     match op, [_shown(part, done) for part in term.parts[1:]]:
@@ -199,7 +287,8 @@ class Step:
             raise ValueError(f"{symbol} has no equation here; there is one of {', '.join(self.equations.trees)}")
         size = max(1, np.size(self.values[symbol]))
         index = self.unit if index is None else index
-        return self._term(self.equations.trees[symbol], numbered(index, size, f"{symbol} number") if size > 1 else 0)
+        tree, index = self.equations.trees[symbol], numbered(index, size, f"{symbol} number") if size > 1 else 0
+        return _written(self._term(tree, index))
 
     @cached_property
     def lines(self) -> list[tuple[str, Term]]:

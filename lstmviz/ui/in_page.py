@@ -6,7 +6,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lstmviz.data.vocabulary import shown
 from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel
 from lstmviz.reading import NOBODY, Selected, Selection, telling_unit
@@ -69,11 +68,12 @@ def selection_here(
 
 def carry_over(page: type[Watch] | type[Inside]) -> None:
     """On Watch and on Inside the same model reads the same text, with the same token, unit and layer selected: what one
-    of them showed when somebody goes to the other, unless by a link that asks for a model. Before anything is drawn.
+    of them showed when somebody goes to the other, unless by a link that asks for a view of it, as Back is one. Before
+    anything is drawn.
     """
     looked, box = session(Looked), MODEL if page is Watch else NETWORK
     before, looked.page = looked.page, page
-    if before in (None, page) or looked.model is None or linked(box.key) not in (None, shown(looked.model)):
+    if before in (None, page) or looked.model is None or linked(box.key) or linked("unit"):
         return
     was, memory = session(before).selected, session(page)
     box.put(looked.model)

@@ -47,3 +47,21 @@ export function placeTip(tip, box, event) { // beside the pointer, inside the bo
   tip.style.left = `${x + 18 + offsetWidth > width ? Math.max(0, x - 14 - offsetWidth) : x + 18}px`;
   tip.style.top = `${y + 18 + offsetHeight > height ? y - 14 - offsetHeight : y + 18}px`;
 }
+
+// Put new content into old elements where these are of the same kind: a button that is being pressed stays the same one.
+export function renew(before, after) {
+  const [old, now] = [[...before.childNodes], [...after.childNodes]];
+  now.forEach((node, k) => {
+    const was = old[k];
+    if (!was) before.append(node);
+    else if (was.nodeType !== node.nodeType || was.nodeName !== node.nodeName) was.replaceWith(node);
+    else if (node.nodeType === Node.TEXT_NODE) {
+      if (was.data !== node.data) was.data = node.data;
+    } else {
+      for (const { name } of [...was.attributes]) if (!node.hasAttribute(name)) was.removeAttribute(name);
+      for (const { name, value } of node.attributes) if (was.getAttribute(name) !== value) was.setAttribute(name, value);
+      renew(was, node);
+    }
+  });
+  for (const node of old.slice(now.length)) node.remove();
+}

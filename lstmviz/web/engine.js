@@ -183,16 +183,6 @@ export class Trace {
     return this.worked(track, this.model.live.does.holds);
   }
 
-  // All values of a step by symbol, and of every part of the equations by its text: of units, vectors. `input` is what was read then.
-  valuesAt(time, track, input) {
-    const { model, tracks } = this;
-    const env = track ? Object.assign(Object.create(model.layers[track]), { x: tracks[track - 1].hidden.at(time) }) : Object.create(model.read(input));
-    env.first = +(time + this.before === 0);
-    for (const [role, symbol] of Object.entries(model.live.cell.states)) env[`${symbol}'`] = tracks[track][role].at(time - 1);
-    for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
-    return env;
-  }
-
   // ln p of every token, or label, after a column; -1 is before the first.
   scores(time) {
     if (!this.said.has(time)) {

@@ -1,5 +1,6 @@
 // What pages/frame.py puts on every page, once a window.
 
+import { leadsAway } from "./address.js";
 import { leave, once } from "./shared.js";
 
 const ON_ITS_WAY = 10_000; // milliseconds after a person did something, in which a busy page may not have told the server yet
@@ -8,17 +9,22 @@ const BOXES = ":is(.st-key-text, .st-key-sentence, .st-key-read, [class*='st-key
 if (once("frame")) {
   // BEWARE: this replaces `history.pushState` and `replaceState` for the whole app, and for good. Streamlit pushes what its server
   // corrects in the address, and an empty address on the way to another page. Here a view takes the place of the one before:
-  // Back leaves the page, as it was left.
+  // Back leaves the page, as it was left. What the server says of the address of a page that is coming may come before that page
+  // has its own, which then says it, too: it is not the address of the page that is left.
   const { pushState, replaceState } = history;
   let address = location.href; // of the page that is shown
+  let going = -Infinity; // when somebody followed a link to another page, which has not come yet
+  addEventListener("click", (event) => { if (leadsAway(event)) going = performance.now(); }, true);
   history.replaceState = (...given) => {
     replaceState.apply(history, given);
     address = location.href;
   };
   history.pushState = (state, title, url) => {
     const { pathname, search } = new URL(url ?? "", location.href);
-    if (pathname !== location.pathname) pushState.call(history, state, title, url);
-    else if (search) replaceState.call(history, state, title, url);
+    if (pathname !== location.pathname) {
+      going = -Infinity;
+      pushState.call(history, state, title, url);
+    } else if (search && performance.now() - going > ON_ITS_WAY) replaceState.call(history, state, title, url);
     address = location.href;
   };
 

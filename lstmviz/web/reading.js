@@ -55,7 +55,7 @@ export class Reading {
   // call goes on.
   toText(text, deadline = Infinity) {
     if (text !== this.text) this.begin(text);
-    return this.readOn(deadline);
+    return this.readOn(deadline, (t) => this.ids[t]);
   }
 
   begin(text) {
@@ -79,13 +79,7 @@ export class Reading {
     const names = rows.map((_, t) => `row ${t + 1}`);
     this.keep(common(this.ids, ids));
     Object.assign(this, { image, ids, pieces: names, typed: names.map((name) => visible(name)), signs: names, right: isLabel(label) ? rows.map(() => label) : null });
-    return this.readOn(deadline);
-  }
-
-  // What the model is given at a column: a token's id, or of an image the greys of a row.
-  input(t) {
-    const { image, ids, opened: { live: { side } } } = this;
-    return image ? Float32Array.from(image.subarray(t * side, (t + 1) * side), (grey) => grey / 255) : ids[t];
+    return this.readOn(deadline, (t) => Float32Array.from(rows[t], (grey) => grey / 255));
   }
 
   keep(count) { // as many columns as are the same
@@ -97,9 +91,9 @@ export class Reading {
     for (const where of this.chosen.keys()) if (Number(where.split(" ")[1]) > count) this.chosen.delete(where);
   }
 
-  readOn(deadline) {
+  readOn(deadline, input) {
     while (this.count < this.ids.length || this.rest) {
-      if (this.count < this.ids.length) this.column(this.input(this.count));
+      if (this.count < this.ids.length) this.column(input(this.count));
       else this.countOn();
       if (performance.now() >= deadline) break;
     }

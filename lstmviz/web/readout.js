@@ -1,7 +1,7 @@
 // The numbers of one token and one unit, as the gate map on the same page announces them; the server takes no part.
 
 import { INKS } from "./constants.js";
-import { afterFrame, make } from "./dom.js";
+import { afterFrame, make, renew } from "./dom.js";
 import { paysOff, sentence } from "./say.js";
 import { ask, current, whenSeen } from "./shared.js";
 import { loading, teller, whenGone } from "./streamlit.js";
@@ -99,24 +99,6 @@ function append({ typed, level }) {
   const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set; // past React's own setter
   set.call(input, input.value + joint + typed);
   input.dispatchEvent(new Event("input", { bubbles: true }));
-}
-
-// Put new content into old elements where these are of the same kind: a button that is being pressed stays the same one.
-function renew(before, after) {
-  const [old, now] = [[...before.childNodes], [...after.childNodes]];
-  now.forEach((node, k) => {
-    const was = old[k];
-    if (!was) before.append(node);
-    else if (was.nodeType !== node.nodeType || was.nodeName !== node.nodeName) was.replaceWith(node);
-    else if (node.nodeType === Node.TEXT_NODE) {
-      if (was.data !== node.data) was.data = node.data;
-    } else {
-      for (const { name } of [...was.attributes]) if (!node.hasAttribute(name)) was.removeAttribute(name);
-      for (const { name, value } of node.attributes) if (was.getAttribute(name) !== value) was.setAttribute(name, value);
-      renew(was, node);
-    }
-  });
-  for (const node of old.slice(now.length)) node.remove();
 }
 
 export default function readout({ parentElement, setStateValue }) {

@@ -1,5 +1,6 @@
 // What a component needs of Streamlit, its host.
 
+import { leadsAway } from "./address.js";
 import { BLOCK } from "./constants.js";
 import { whenLeaving } from "./shared.js";
 
@@ -11,10 +12,7 @@ export const whenGone = (place, act) => () => { if (!place.isConnected) act(); }
 const WAIT = 10_000; // milliseconds; a page that has not come by then does not come
 let left = -Infinity; // when somebody went to another page, by a link of ours or by Back and Forward
 whenLeaving(() => { left = performance.now(); });
-addEventListener("click", ({ target }) => {
-  const link = target.closest?.("[data-testid=stPageLink] a");
-  if (link && link.pathname !== location.pathname) left = performance.now();
-}, true);
+addEventListener("click", (event) => { if (leadsAway(event)) left = performance.now(); }, true);
 
 // Of a component that begins now, what it does while its page stays. What the server is told after somebody has left it would
 // be done on the page that comes: old elements among the new ones, at which Streamlit ends with an empty window.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,24 @@ SENTENCES = json.loads((ROOT / "tests" / "web" / "sentences.json").read_text(enc
 EXACT = {"rel": 1e-12, "abs": 1e-12}
 
 
+def written(term: Term) -> Decimal:
+    return Decimal(term.shown.replace("−", "-"))
+
+
 def adds_up(term: Term) -> None:
-    """Every part of a term is what its own parts come to."""
+    """Every part of a term is what its own parts come to; and what is written of the parts of a sum comes to what is
+    written of it, each at most a hundredth from what would be written of it alone.
+    """
     for part in term.every():
+        if part.op in ("+", "-") and abs(part.value) < 99 and all(abs(each.value) < 99 for each in part.parts):
+            first, last = map(written, part.parts)
+            assert written(part) == (first + last if part.op == "+" else first - last), part
+        assert abs(part.value) > 99 or abs(float(written(part)) - part.value) <= 0.0150001, part
         if part.mixes:
+            whole, *lines = (Decimal(line.split(" = ")[-1].replace("−", "-")) for line in str(part).split("\n"))
+            assert whole == written(part)
+            if len(part.mixes.values) > 5 and max(abs(each) for each in (whole, *lines)) < 99:
+                assert whole == sum(lines), part
             told, rest = part.mixes.largest(2)
             assert sum(each.product for each in told) + rest == pytest.approx(part.value, **EXACT), part.text
         elif part.parts:

@@ -183,13 +183,13 @@ def test_the_drawing_writes_what_the_trace_says(
         cell, written = CellData.of(name), [[symbol, number] for symbol, number in told["written"] if symbol]
         assert {symbol for symbol, _ in written} >= {"c" if "cell" in cell.states else "h"}, name
         for symbol, number in written:
-            now, before = told["trace"].get(symbol.removesuffix("'"), (None, None))
+            now, before = told["trace"].get(symbol.removesuffix("′"), (None, None))
             if now is None:  # what is missing to 1
                 gate, _ = told["trace"][symbol.removeprefix("1 − ")]
                 assert float(number) == pytest.approx(1 - float(gate), abs=0.011), (name, symbol)
             else:
                 fixed = number.startswith("= ")
-                assert (number.removeprefix("= ") + ".00" * fixed) == (before if symbol.endswith("'") else now), (
+                assert (number.removeprefix("= ") + ".00" * fixed) == (before if symbol.endswith("′") else now), (
                     name,
                     symbol,
                 )
@@ -200,6 +200,37 @@ def test_the_drawing_writes_what_the_trace_says(
         assert told["same"], "a step makes no new elements"
         assert {*told["pointed"]} - {None} <= cell.equations.keys()
         assert f"one step of {name}" in told["label"] and "undefined" not in told["label"]
+
+
+STEP = """async ([live, weights]) => {
+  const { Opened, Reading } = await import("/reading.js"), { readTheme } = await import("/paint/pen.js");
+  const { StepSection } = await import("/inside/step.js");
+  const bytes = Uint8Array.from(atob(weights), (sign) => sign.charCodeAt(0));
+  const opened = new Opened(live, new Float32Array(bytes.buffer)), reading = new Reading(opened);
+  const place = document.body.appendChild(document.createElement("div")), section = new StepSection(place, {});
+  reading.toText("cab ab");
+  const seen = { reading, trace: reading.trace, live, model: opened.model, theme: readTheme(place), options: {} };
+  const told = [0, 1, 2, 3, 4, 5].map((time) => {
+    section.show({ ...seen, at: { time, unit: 1, layer: 0 } });
+    const sum = place.querySelector(".line[data-symbol=c] .numbers").textContent;
+    return [sum, ...[...place.querySelectorAll(".label.flow .number")].map(({ textContent }) => textContent).slice(0, 2)];
+  });
+  section.drawing.point(section.drawing.order.find((k) => section.drawing.parts[k].kind === "valve"));
+  const pointed = [...place.querySelectorAll(".line.pointed")].map((line) => line.dataset.symbol);
+  section.show({ ...seen, at: { time: 2, unit: 1, layer: 0 } });
+  const still = place.querySelectorAll(".line.pointed").length;
+  section.drawing.point(null);
+  return [told, pointed, still, place.querySelectorAll(".line.pointed").length];
+}"""
+
+
+def test_the_drawing_and_the_equations_say_the_same(models, web_page: Page) -> None:
+    """To the digit; and the equation of a part that somebody points at is marked."""
+    header, weights, _ = models["lstm"]
+    told, *pointed = web_page.evaluate(STEP, [header, weights])
+    for said, kept, written in told:
+        assert f"= {kept} {'−' if written.startswith('−') else '+'} {written.removeprefix('−')} =" in said
+    assert pointed == [["f"], 1, 0]
 
 
 # ---- the count -------------------------------------------------------------------------------------------------------

@@ -291,10 +291,16 @@ def test_a_page_that_is_left_says_nothing_more(web_page: Page) -> None:
           second("on the next page");
           leave();
           second("after Back");
+          history.pushState(null, "", "/inside");
+          links[0].setAttribute("href", ""); // to the first page, as Streamlit writes it
+          begin("third")("on the third");
+          const third = begin("third");
+          links[0].click();
+          third("after a link to the first page");
           return said;
         }"""
     )
-    assert said == ["first after a link to where it is", "second on the next page"]
+    assert said == ["first after a link to where it is", "second on the next page", "third on the third"]
 
 
 def test_what_a_component_says_waits_for_what_a_person_does_and_goes_in_a_message_of_its_own(web_page: Page) -> None:

@@ -7,6 +7,7 @@ import { channels } from "../paint/pen.js";
 import { clamp } from "../view.js";
 import { inline, number, whole } from "../words.js";
 import { anatomy } from "./anatomy.js";
+import { valuesOf } from "./arithmetic.js";
 import { BOX, CURVE, layoutOf, VALVE, widthOf } from "./layout.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
@@ -22,9 +23,11 @@ export function svg(name, attributes = {}, children = []) {
   return element;
 }
 
+const primed = (text) => text.replaceAll("'", "′");
+
 // A symbol as it is set: what stands behind _ is an index.
 function signs(symbol) {
-  const [sign, index] = symbol.split("_");
+  const [sign, index] = primed(symbol).split("_");
   if (index === undefined) return [symbol];
   return [sign, svg("tspan", { dy: 4, class: "index" }, [index]), svg("tspan", { dy: -4 }, ["\u200b"])];
 }
@@ -106,14 +109,14 @@ export class Drawing {
     this.figure.addEventListener("keydown", (event) => this.walk(event));
   }
 
-  show(seen) {
-    this.seen = seen;
+  // `values` of this step by symbol, and of every part of the equations by its text; `shown`: how what is worked out is written, so
+  // that an equation beside the drawing and the drawing say the same.
+  show(seen, values = valuesOf(seen.reading, seen.at.layer, seen.at.time), shown = new Map()) {
+    Object.assign(this, { seen, values, shown });
     const { live, theme } = seen;
     if (this.cell !== live.cell || this.mode !== theme.mode) this.build();
     this.figure.hidden = this.caption.hidden = !this.found;
     if (!this.found) return;
-    const { trace, reading, at: { time, layer } } = seen;
-    this.values = trace.valuesAt(time, layer, reading.input(time));
     for (const renew of this.renews) renew();
     this.svg.setAttribute("aria-label", this.said());
     this.say();
@@ -124,6 +127,9 @@ export class Drawing {
     const values = evaluate(tree, this.values), { unit } = this.seen.at;
     return typeof values === "number" ? values : values.length === 1 ? values[0] : values[unit] ?? NaN;
   }
+
+  // As it is written.
+  told(tree) { return this.shown.get(text(tree)) ?? number(this.value(tree)); }
 
   // How far a valve is open.
   open({ symbol, gate, flipped, fixed }) {
@@ -257,7 +263,7 @@ export class Drawing {
 
   // What is written of a value, and where.
   written({ kind, x, y, anchor, symbol, tree, valve: set, symbols }) {
-    const name = svg("tspan", { class: "symbol" }, [set?.symbol ?? symbol ?? symbols?.join(" ") ?? ""]), value = svg("tspan", { class: "number" });
+    const name = svg("tspan", { class: "symbol" }, [primed(set?.symbol ?? symbol ?? symbols?.join(" ") ?? "")]), value = svg("tspan", { class: "number" });
     const element = svg("text", { x, y: y + 5, "text-anchor": anchor, class: `label ${kind}` }, [name]);
     const role = set ? null : this.roleOf((symbol ?? "").replace("'", ""));
     if (set) name.style.fill = this.colour(set);
@@ -275,7 +281,7 @@ export class Drawing {
     } else if (name.textContent) element.append("\u2002");
     element.append(value);
     const fixed = set && set.fixed !== null;
-    this.renew(() => { value.textContent = fixed ? `= ${whole(set.fixed)}` : number(set ? this.open(set) : this.value(tree)); });
+    this.renew(() => { value.textContent = fixed ? `= ${whole(set.fixed)}` : set ? number(this.open(set)) : this.told(tree); });
     return element;
   }
 
@@ -330,14 +336,14 @@ export class Drawing {
   describe(part) {
     const { kind, symbol, tree, valve: set, symbols, inside, of, sees, flipped } = part, { equations } = this.cell;
     const role = (each) => this.roleOf(each), named = (each) => role(each)?.label ?? each, means = (each) => role(each)?.meaning ?? "";
-    const said = (each) => `${text(each)} = ${number(this.value(each))}`;
+    const said = (each) => `${primed(text(each))} = ${this.told(each)}`;
     switch (kind) {
       case "valve":
         if (set.fixed !== null) return `${named(set.symbol)}: ${set.symbol} = ${whole(set.fixed)} at every step, so there is no gate here. Past it flows ${said(set.passed)}.`;
         return `${named(role(set.symbol) ? set.symbol : set.gate)}: ${set.symbol} = ${number(this.open(set))}. Past it flows ${said(set.passed)}. ${means(set.symbol)}`;
       case "box": {
         const worked = of === null || of === "u" ? "" : ` = ${text(withNumber(of, number(this.value(inside))))}`;
-        return `${named(symbol)}: ${symbol} = ${text(equations[symbol])}${worked} = ${number(this.value(symbol))}. ${means(symbol)}`;
+        return `${named(symbol)}: ${symbol} = ${primed(text(equations[symbol]))}${worked} = ${number(this.value(symbol))}. ${means(symbol)}`;
       }
       case "curve": return `${said(tree)}, of ${said(inside)}.`;
       case "pipe":
@@ -350,12 +356,12 @@ export class Drawing {
         if (!set.flipped || flipped) return `${named(set.gate)}: ${said(set.gate)} ${flipped ? "shuts" : "opens"} the valve.`;
         // falls through: it is behind “1 −”
       case "flip": return `What is missing to 1: ${set.symbol} = ${number(this.open(set))}.`;
-      case "sum": return `${symbol} = ${text(equations[symbol])} = ${number(this.value(symbol))}: what is kept and what is written are added.`;
-      case "rail": return `${symbols.join(", ")}: ${this.vectorSaid(symbols)}.`;
+      case "sum": return `${symbol} = ${primed(text(equations[symbol]))} = ${number(this.value(symbol))}: what is kept and what is written are added.`;
+      case "rail": return `${primed(symbols.join(", "))}: ${this.vectorSaid(symbols)}.`;
       case "matrix": return `The matrix ${symbol}: here the units are mixed.`;
       case "cap": return `Nothing of what was held stays on the belt: ${this.found.belt} is made anew at every step.`;
       case "prepared": {
-        const made = symbols.map((each) => (each === "LN" ? "what the matrices make is normalised (LN)" : `${each} = ${text(equations[each])}`));
+        const made = symbols.map((each) => (each === "LN" ? "what the matrices make is normalised (LN)" : `${each} = ${primed(text(equations[each]))}`));
         return `Before the boxes read them: ${made.join("; ")}.`;
       }
     }
