@@ -212,8 +212,9 @@ STEP = """async ([live, weights]) => {
   const seen = { reading, trace: reading.trace, live, model: opened.model, theme: readTheme(place), options: {} };
   const told = [0, 1, 2, 3, 4, 5].map((time) => {
     section.show({ ...seen, at: { time, unit: 1, layer: 0 } });
-    const sum = place.querySelector(".line[data-symbol=c] .numbers").textContent;
-    return [sum, ...[...place.querySelectorAll(".label.flow .number")].map(({ textContent }) => textContent).slice(0, 2)];
+    const [kept, written] = place.querySelectorAll(".label.flow .number");
+    const sum = place.querySelector(".line[data-symbol=c] .numbers");
+    return [sum, kept, written].map(({ textContent }) => textContent);
   });
   section.drawing.point(section.drawing.order.find((k) => section.drawing.parts[k].kind === "valve"));
   const pointed = [...place.querySelectorAll(".line.pointed")].map((line) => line.dataset.symbol);
