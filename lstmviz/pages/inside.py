@@ -28,6 +28,7 @@ from lstmviz.wire import Frame, InsideHere, payload
 # one that the server makes, of a model, its text, and the selection, whose time is `NOBODY` at the last token.
 VIEWS: dict[str, str | Callable[[OpenModel, str, Selection], None]] = {
     "one step": "step",
+    "what goes in": "input",
     "sandbox": "sandbox",
 }
 THESE = "brackets", "shakespeare-char-lstm", "wikitext2-word-lstm"  # which can be shown instead
@@ -38,7 +39,7 @@ def page() -> None:
     carry_over(Inside)
     st.html(STYLE)
     home, (left, right) = whose(), st.columns([2.2, 1], gap="medium")
-    with right, st.container(key="one_row"):  # with what is said of the choice, so that what follows stays in its place
+    with right, st.container():  # with what is said of the choice, so that what follows stays in its place
         address = choose_model(home, NETWORK)
     if address is None:
         return

@@ -11,6 +11,7 @@ import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { columnsOf, linked, unknownIn } from "./drawn.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
+import { InputSection } from "./inside/input.js";
 import { SandboxSection } from "./inside/sandbox.js";
 import { StepSection } from "./inside/step.js";
 import { drawSentence, drawUnits, sentenceView, timeIn, unitIn, unitsView } from "./inside/strips.js";
@@ -24,7 +25,7 @@ import { whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, scrolledIn, scrolledTo, scrolls } from "./view.js";
 import { called, drawable, number } from "./words.js";
 
-const PARTS = { step: StepSection, sandbox: SandboxSection }; // as the server calls them
+const PARTS = { step: StepSection, input: InputSection, sandbox: SandboxSection }; // as the server calls them
 const EACH = 700; // milliseconds a token is shown while the sentence is played
 
 export class Inside {
@@ -146,18 +147,18 @@ export class Inside {
     for (const [other, { place }] of this.parts) place.hidden = other !== name;
     if (!(name in PARTS)) return;
     const seen = { reading, trace, live: opened.live, model: opened.model, at: { ...at }, theme, options: { ...options } };
+    if (!this.parts.get(name)?.part) { // of one that failed nothing is kept
+      this.parts.get(name)?.place.remove();
+      this.parts.set(name, { place: this.shown.appendChild(make("div", `part ${name}`)), part: null });
+    }
+    const made = this.parts.get(name);
     try {
-      if (!this.parts.has(name)) {
-        const place = this.shown.appendChild(make("div", `part ${name}`));
-        this.parts.set(name, { place, part: new PARTS[name](place, this.host) });
-      }
-      this.parts.get(name).part.show(seen);
+      made.part ??= new PARTS[name](made.place, this.host);
+      made.part.show(seen);
     } catch (error) { // one part must not take the page with it
       console.error(error);
-      this.parts.get(name)?.place.remove();
-      this.parts.delete(name);
-      const place = this.shown.appendChild(make("p", "wrong", `This part cannot be shown: ${error.message}.`));
-      this.parts.set(name, { place, part: { show: () => { place.remove(); this.parts.delete(name); } } }); // it tries again
+      made.part = null;
+      made.place.replaceChildren(make("p", "wrong", `This part cannot be shown: ${error.message}.`));
     }
   }
 

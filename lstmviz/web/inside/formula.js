@@ -15,7 +15,7 @@ export const rolesBySymbol = ({ roles, symbols }) => new Map(roles.map((role) =>
 export function typeset(text, colourOf, open) {
   return [...text.matchAll(PIECE)].map(([whole, k, inside, word, letter, count, index, prime]) => {
     if (k !== undefined) return open(Number(k), typeset(inside, colourOf, open));
-    if (word !== undefined) return make("span", "word", word);
+    if (word !== undefined || letter === "σ") return make("span", "word", whole);
     if (letter === undefined) return document.createTextNode(whole);
     const below = `${count ?? ""}${index ?? ""}`, symbol = make("i", "", letter, below ? [make("sub", "", below)] : []);
     symbol.append(prime && "′");
