@@ -168,7 +168,7 @@ export class Drawing {
     const painted = [...this.parts].sort((a, b) => rank(a) - rank(b)).map(({ element }) => element);
     this.svg = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0 }, [
       svg("rect", { x: left, y: top, width: right - left, height: bottom - top, rx: 18, class: "body" }), ...painted, ...labels.map((label) => this.written(label))]);
-    this.svg.style.maxWidth = `${1.12 * width}px`;
+    Object.assign(this.svg.style, { minWidth: `${0.78 * width}px`, maxWidth: `${1.12 * width}px` }); // that it can be read
     this.figure.append(this.svg);
     this.order = this.parts.map((_, k) => k).filter((k) => this.parts[k].kind !== "dot");
     const { keep, write, look, show } = found;

@@ -104,8 +104,8 @@ export class SandboxSection {
     const { op } = this.state, { sign, second, tree } = OPERATIONS[op];
     Object.assign(this, { mode: theme.mode, theme });
     this.table.className = `lanes${second ? " two" : ""}`;
-    const heads = [make("b", "", "numbers"), ...(second ? [make("b", "", second.name)] : []), make("b", "", ""), make("b", "", "becomes")];
-    const takes = [this.takes({ "[1, 3, 0, −2]": FIRST }, "a"), ...(second ? [this.takes(second.take, op)] : []), make("span"), make("span")];
+    const heads = [make("b", "", "numbers"), ...(second ? [make("b", "", second.name)] : []), make("b", "blank"), make("b", "", "becomes")];
+    const takes = [this.takes({ "[1, 3, 0, −2]": FIRST }, "a"), ...(second ? [this.takes(second.take, op)] : []), make("span", "blank"), make("span", "blank")];
     this.rows = FIRST.map((_, k) => {
       const a = this.entry("a", k, -MOST, MOST, "number"), b = second && this.entry(op, k, second.low, highest(second), second.name);
       return { a, b, lane: this.lane(sign, tree, second), after: outcome() };
