@@ -48,15 +48,12 @@ def press(page: Page, name: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
 def test_a_training_outlives_the_page_and_the_server(page: Open, home: Home, app_server: str) -> None:
     with serving(home.folder) as (address, server):  # one that ends; the other one goes on
-        opened = page("_stcore/health", size=(390, 844))  # a phone
+        opened = page("_stcore/health")
         opened.goto(f"{address}/train")
         opened.get_by_text("5 minutes", exact=True).click()
         says(opened, "steps or")
         settles(opened)  # until the new budget stands in the form
         press(opened, "Train")
-        heading = opened.locator(".heading")
-        expect(heading).to_be_in_viewport(ratio=1, timeout=40_000)
-        expect(heading).to_be_focused()
         says(opened, "running ·")
         (run,) = trainings.every(home)
         opened.locator("canvas").first.wait_for(timeout=40_000)  # the gates of the probe sentence
@@ -70,10 +67,9 @@ def test_a_training_outlives_the_page_and_the_server(page: Open, home: Home, app
         server.wait()
         goes_on(run, step_of(run))
 
-    opened.set_viewport_size({"width": 1440, "height": 900})
     opened.goto(f"{app_server}/train")
-    says(opened, "running ·")  # before it lies behind the other
     other = page("train")
+    says(opened, "running ·")
     says(other, "running ·")
     press(other, "pause")
     says(opened, "paused ·")  # both see it
