@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from lstmviz.home import Home
 from lstmviz.training import trainings
@@ -31,6 +31,13 @@ def goes_on(run: Run, since: int) -> None:
     raise AssertionError(f"the training stands at step {since}")
 
 
+def open_train(browser: Browser, address: str) -> Page:
+    """In a window of its own: of two pages in one, that behind is drawn late."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(f"{address}/train")
+    return page
+
+
 def says(page: Page, text: str) -> None:
     expect(page.get_by_text(text, exact=False).first).to_be_visible(timeout=40_000)
 
@@ -46,10 +53,9 @@ def press(page: Page, name: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
-def test_a_training_outlives_the_page_and_the_server(page: Open, home: Home, app_server: str) -> None:
+def test_a_training_outlives_the_page_and_the_server(browser: Browser, home: Home, app_server: str) -> None:
     with serving(home.folder) as (address, server):  # one that ends; the other one goes on
-        opened = page("_stcore/health")
-        opened.goto(f"{address}/train")
+        opened = open_train(browser, address)
         opened.get_by_text("5 minutes", exact=True).click()
         says(opened, "steps or")
         settles(opened)  # until the new budget stands in the form
@@ -66,9 +72,9 @@ def test_a_training_outlives_the_page_and_the_server(page: Open, home: Home, app
         server.send_signal(signal.SIGKILL)
         server.wait()
         goes_on(run, step_of(run))
+        opened.context.close()
 
-    opened.goto(f"{app_server}/train")
-    other = page("train")
+    opened, other = open_train(browser, app_server), open_train(browser, app_server)
     says(opened, "running ·")
     says(other, "running ·")
     press(other, "pause")
@@ -91,6 +97,8 @@ def test_a_training_outlives_the_page_and_the_server(page: Open, home: Home, app
     expect(opened.get_by_role("button", name="delete it")).to_have_count(0)
     expect(opened.get_by_text("Error", exact=False)).to_have_count(0)
     assert not run.folder.exists()
+    opened.context.close()
+    other.context.close()
 
 
 # A press in the very moment in which the slider over the recorded training says where it was moved to: Streamlit sends
