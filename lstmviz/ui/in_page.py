@@ -10,7 +10,19 @@ from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel
 from lstmviz.reading import NOBODY, Selected, Selection, telling_unit
 from lstmviz.ui.imports import is_all_there
-from lstmviz.ui.session import LAYER, MODEL, NETWORK, InPage, Inside, Looked, Report, Watch, linked, session
+from lstmviz.ui.session import (
+    LAYER,
+    MODEL,
+    NETWORK,
+    InPage,
+    Inside,
+    Looked,
+    Report,
+    Watch,
+    linked,
+    linked_number,
+    session,
+)
 from lstmviz.wire import CHECKED_MOST, sized
 
 BY_SERVER = "server"  # what a link may say of who answers
@@ -68,23 +80,27 @@ def selection_here(
 
 def carry_over(page: type[Watch] | type[Inside]) -> None:
     """On Watch and on Inside the same model reads the same text, with the same token, unit and layer selected: what one
-    of them showed when somebody goes to the other, unless by a link that asks for a view of it, as Back is one. Before
-    anything is drawn.
+    of them showed when somebody goes to the other, but where a link, or Back, says what is to be seen. Before anything
+    is drawn.
     """
     looked, box = session(Looked), MODEL if page is Watch else NETWORK
     before, looked.page = looked.page, page
-    if before in (None, page) or looked.model is None or linked(box.key) or linked("unit"):
+    if before in (None, page):
         return
-    was, memory = session(before).selected, session(page)
-    box.put(looked.model)
-    memory.begun, memory.selected = False, None
-    if was:
-        time, memory.unit, layer = was.selection.time, was.selection.unit, was.selection.of + 1
-        memory.time = None if time == NOBODY else time
-        if isinstance(memory, Inside):
-            memory.layer = layer
-        else:
+    memory, was = session(page), session(before).selected
+    own, memory.begun, memory.selected = memory.selected, False, None
+    if linked(box.key) or linked("unit"):
+        memory.time, memory.unit, layer = linked_number("time"), linked_number("unit"), linked_number("layer")
+    else:
+        if looked.model is not None:
+            box.put(looked.model)
+        memory.time = was.selection.time if was and was.selection.time != NOBODY else None
+        memory.unit, layer = (was.selection.unit, was.selection.of + 1) if was else (None, None)
+        if page is Watch and layer:
             LAYER.put(f"{layer}")
+    if isinstance(memory, Inside):
+        # Streamlit may have taken it from the link, as Watch calls its own, too.
+        memory.layer = layer or (own.selection.of + 1 if own else None)
 
 
 def models_for_page(models: Mapping[str, OpenModel]) -> dict[str, bytes]:

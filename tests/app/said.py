@@ -5,7 +5,7 @@ import json
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
-MAPS = ("lstmviz_gate_map", "lstmviz_comparison")
+MAPS = ("lstmviz_gate_map", "lstmviz_comparison", "lstmviz_inside")
 
 
 def notes(app: AppTest) -> list[str]:

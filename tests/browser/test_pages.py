@@ -163,3 +163,21 @@ def test_the_tables_of_compare_can_be_saved(page: Open, tmp_path: Path) -> None:
 def test_those_of_the_browser_follow_each_other(browser: Browser, request: pytest.FixtureRequest) -> None:
     """In one process of many: each other one would start a server and a browser of its own."""
     assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@app")
+
+
+def test_inside_shows_what_watch_does_and_back_leaves_each_as_it_was(page: Open) -> None:
+    opened = painted(page(WATCH))
+    opened.get_by_role("link", name="inside one step").click()
+    opened.wait_for_function("location.pathname === '/inside' && location.search.includes('read=')")
+    inside, note = "({inside}) => inside.selection.at", opened.locator(".map.inside .note")
+    assert opened.locator(".map.inside").evaluate(inside) == {"time": 3, "unit": 5, "layer": 0}
+    opened.locator(".strips").press("ArrowRight")
+    told = "({inside}) => JSON.parse(inside.selection.told).time === 4"  # the server has heard of it
+    opened.wait_for_function(told, arg=opened.locator(".map.inside").element_handle())
+    opened.get_by_role("link", name="the map of all gates").click()
+    opened.wait_for_function("location.pathname === '/' && location.search.includes('time=4')")
+    opened.go_back()
+    opened.wait_for_function("location.pathname === '/inside'")
+    expect(note).to_contain_text("(4) · unit 5")
+    assert opened.locator(".st-key-read input").input_value() == "(x(x)x)"
+    assert sideways(opened) == 0

@@ -4,7 +4,7 @@
 import { make, placeTip, renew } from "../dom.js";
 import { begin, channels, inkOn, resize, write } from "../paint/pen.js";
 import { clamp } from "../view.js";
-import { called, drawable, inline, number } from "../words.js";
+import { drawable, inline, number } from "../words.js";
 import { valuesOf } from "./arithmetic.js";
 import { Embedding, FIRST } from "./embedding.js";
 import { typeset } from "./formula.js";
@@ -46,7 +46,7 @@ export class InputSection {
     const token = !image && layer === 0;
     this.hot.hidden = this.row.hidden = layer > 0;
     this.like.hidden = !token;
-    const words = { level: live.task.level, labels: { [time]: drawable(reading.signs[time]) } }, name = called(words, time);
+    const name = image ? reading.signs[time] : `“${inline(reading.signs[time])}”`;
     if (token) this.token(reading, time, width, dpr, theme);
     if (image && layer === 0) this.greys(reading, time, width, dpr, theme);
     this.picks.textContent = layer ? `x = h of layer ${layer} at ${name}: ${x.length} numbers. What layer ${layer} shows is all that layer ${layer + 1} sees of the text.` :
@@ -73,7 +73,8 @@ export class InputSection {
       paint.globalAlpha = k === id ? 1 : 0.45;
       paint.fillRect(place(k), 2, cell - (cell > 4), ROW);
       paint.globalAlpha = 1;
-      if (cell > 11) write(paint, theme, drawable(reads.display(k)), place(k) + cell / 2, 2 + ROW / 2, { size: 11, align: "center", room: cell - 3, colour: k === id ? theme.page : theme.ink, alpha: k === id ? 1 : 0.6 });
+      const sign = drawable(reads.display(k));
+      if (cell > 11 && sign.length * 5 < cell) write(paint, theme, sign, place(k) + cell / 2, 2 + ROW / 2, { size: 11, align: "center", room: cell - 3, colour: k === id ? theme.page : theme.ink, alpha: k === id ? 1 : 0.6 });
     }
     if (!few) {
       paint.fillStyle = theme.primary;
@@ -101,10 +102,10 @@ export class InputSection {
 
   drawPlane(embedding, reads, id, nearest, theme, dpr) {
     const paint = this.paints.get(this.plane), width = Math.max(200, this.plane.parentElement.clientWidth), view = { width, height: HIGH, dpr }, { rows } = embedding;
-    this.planeTitle.textContent = `all ${rows.toLocaleString("en")} tokens, along their two principal components`;
+    this.planeTitle.textContent = `all ${(rows - FIRST).toLocaleString("en")} tokens, along their two principal components`;
     this.planeNote.textContent = "Light: common in what it was trained on. Dark: rare.";
     const key = JSON.stringify([width, dpr, theme.mode, theme.page]); // all of them are drawn once, and not at every key
-    if (this.cloud?.embedding !== embedding || this.cloud.key !== key) this.cloud = { embedding, key, ...cloudOf(embedding, reads, view, theme) };
+    if (this.cloud?.embedding !== embedding || this.cloud.key !== key) this.cloud = { embedding, key, ...cloudOf(embedding, view, theme) };
     const { at, picture, few } = this.cloud, label = (token, colour, size, weight, far) => {
       const [x, y] = at(token), left = x > width - 80;
       dot(paint, x, y, colour, size);
@@ -114,6 +115,7 @@ export class InputSection {
     paint.setTransform(1, 0, 0, 1, 0, 0);
     paint.drawImage(picture, 0, 0);
     paint.setTransform(dpr, 0, 0, dpr, 0, 0);
+    for (let other = FIRST; few && other < rows; other++) if (other !== id) write(paint, theme, drawable(reads.display(other)), at(other)[0] + 7, at(other)[1], { size: 11, align: "left", alpha: 0.75 });
     if (few) for (const { id: other } of nearest) dot(paint, ...at(other), theme.likely, 4);
     else for (const { id: other } of nearest) label(other, theme.likely, 3, "", 6);
     label(id, theme.primary, 5, 700, 9);
@@ -185,7 +187,7 @@ export class InputSection {
 }
 
 // Where each token lies in the plane, and a picture of all: the commonest over the others.
-function cloudOf({ plane, rows }, reads, view, theme) {
+function cloudOf({ plane, rows }, view, theme) {
   const { width, height, dpr } = view, picture = new OffscreenCanvas(Math.round(width * dpr), Math.round(height * dpr)), paint = picture.getContext("2d");
   const ends = [0, 1].map((k) => {
     let low = Infinity, high = -Infinity;
@@ -198,7 +200,6 @@ function cloudOf({ plane, rows }, reads, view, theme) {
   for (let t = rows - 1; t >= FIRST; t--) {
     const [x, y] = at(t), share = 1 - Math.log(t - FIRST + 1) / most;
     dot(paint, x, y, `rgb(${channels(theme.gates[clamp(Math.round(255 * share), 0, 255)])})`, few ? 3 : 1.5);
-    if (few) write(paint, theme, drawable(reads.display(t)), x + 6, y, { size: 11, align: "left", alpha: 0.7 });
   }
   return { at, picture, few };
 }
