@@ -95,6 +95,7 @@ export function evaluate(tree, env, keep = false) {
   return value;
 }
 
-// The symbols of a tree, and its operations.
+// The symbols of a tree, its operations, and all trees in it, itself the last.
 export const symbolsOf = (tree) => (Array.isArray(tree) ? tree.slice(1).flatMap(symbolsOf) : typeof tree === "string" ? [tree] : []);
 export const operationsOf = (tree) => (Array.isArray(tree) ? [tree[0], ...tree.slice(1).flatMap(operationsOf)] : []);
+export const partsOf = (tree) => (Array.isArray(tree) ? [...tree.slice(1).flatMap(partsOf), tree] : [tree]);
