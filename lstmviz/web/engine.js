@@ -143,9 +143,13 @@ export class Trace {
     this.keep(0);
   }
 
-  // A column, at the time `to`, as a trace of the same model has it at a time.
-  take({ tracks }, time, to) {
-    tracks.forEach((track, k) => { for (const role in track) this.tracks[k][role].put(to, track[role].at(time)); });
+  // A column, at the time `to`, as a trace of the same model has it at a time; and of one layer.
+  take(trace, time, to) {
+    for (const k of this.tracks.keys()) this.takeLayer(k, trace, time, to);
+  }
+
+  takeLayer(k, trace, time, to) {
+    for (const [role] of this.roles) this.tracks[k][role].put(to, trace.tracks[k][role].at(time));
   }
 
   // Forgets all columns but the first `count`.

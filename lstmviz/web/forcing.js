@@ -18,6 +18,7 @@ const lasts = ({ from, to }, time) => from <= time && (to === null || time <= to
 export class ForcedTrace extends Trace {
   constructor(plain) {
     super(plain.model, plain);
+    this.plain = plain;
     this.force([]);
   }
 
@@ -26,6 +27,12 @@ export class ForcedTrace extends Trace {
     const { cell } = this.model.live;
     this.changes = this.tracks.map((_, k) => interventions.filter(({ layer, role }) => layer === k && role in cell.symbols));
     this.cuts = new Set(interventions.filter(({ op }) => op === "cut").map(({ at }) => at));
+    this.lowest = Math.min(...interventions.map(({ layer }) => layer ?? 0)); // nothing changes in the layers below
+  }
+
+  step(k, env) {
+    if (k < this.lowest && this.count < this.plain.count) this.takeLayer(k, this.plain, this.count, this.count);
+    else super.step(k, env);
   }
 
   begin(k, env) {
@@ -114,5 +121,44 @@ export class ForcedReading extends Reading {
     if (!asked) this.lost.push(plain.lost[count]);
     this.likely.push(plain.likely[count]);
     trace.take(plain.trace, count, trace.count++);
+  }
+}
+
+// ---- which unit matters ------------------------------------------------------------------------------------------------
+
+// The state in which a cell holds what it remembers: its c or, where there is none, h.
+export function memoryOf({ does, cell: { states } }) {
+  const asked = symbolsOf(does.holds);
+  return Object.keys(states).find((role) => states[role] === asked[0]) ?? "hidden";
+}
+
+// That every token finds nothing in the memory of a unit.
+export const withoutMemory = (live, layer, unit) =>
+  ({ op: "scale", role: memoryOf(live), layer, units: [unit], from: 0, to: null, value: 0 });
+
+// The loss of a column of a reading by a trace of it, in nats; NaN where there is none.
+function lossAt({ opened: { asked }, right, ids }, trace, time) {
+  if (asked) return Number.isInteger(right?.[time]) ? trace.nll(time, right[time]) : NaN;
+  return time ? trace.nll(time - 1, ids[time]) : NaN;
+}
+
+// How many nats larger the loss is without the memory of each unit of a layer, in turn: at a time, or as the mean over all where
+// that is null. It comes back after every column, with {unit, by} where a unit is done, so that who asks may rest, or stop.
+export function* ablated(reading, layer, time) {
+  const { trace: plain, opened: { live, asked } } = reading, trace = new ForcedTrace(plain), last = time ?? reading.count - 1;
+  const times = time === null ? [...Array(reading.count).keys()] : [time];
+  const mean = (of) => {
+    const known = times.map((t) => lossAt(reading, of, t)).filter((loss) => !Number.isNaN(loss));
+    return known.reduce((sum, loss) => sum + loss, 0) / known.length;
+  };
+  const before = mean(plain);
+  for (let unit = 0; unit < live.size; unit++) {
+    trace.keep(0);
+    trace.force([withoutMemory(live, layer, unit)]);
+    while (trace.count < last + asked) {
+      trace.add(reading.input(trace.count));
+      yield null;
+    }
+    yield { unit, by: mean(trace) - before };
   }
 }
