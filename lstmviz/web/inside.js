@@ -11,6 +11,8 @@ import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { columnsOf, linked, unknownIn } from "./drawn.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
+import { HoldSection } from "./inside/hold.js";
+import { MemorySection } from "./inside/memory.js";
 import { StepSection } from "./inside/step.js";
 import { drawSentence, drawUnits, sentenceView, timeIn, unitIn, unitsView } from "./inside/strips.js";
 import { refused } from "./needs.js";
@@ -23,7 +25,7 @@ import { whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, scrolledIn, scrolledTo, scrolls } from "./view.js";
 import { called, drawable, number } from "./words.js";
 
-const PARTS = { step: StepSection }; // as the server calls them
+const PARTS = { step: StepSection, memory: MemorySection, hold: HoldSection }; // as the server calls them
 const EACH = 700; // milliseconds a token is shown while the sentence is played
 
 export class Inside {

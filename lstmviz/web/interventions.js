@@ -6,7 +6,7 @@
 //
 // with "off" before one that is switched off, and "and" between two.
 
-import { called, list as listed, number } from "./words.js";
+import { called, list, number } from "./words.js";
 
 const MOST = 24, UNITS_MOST = 4096; // as many are read of a link, and units of one
 const FORM = new RegExp("^(?<off>off )?(?:cut at (?<cut>\\d{1,6})|token at (?<put>\\d{1,6}) is (?<token>\\S+)" +
@@ -94,7 +94,7 @@ export function whyNot(each, { live, reads }, count) {
   if (op === "scale" && !(role in live.cell.states)) return `the next step finds only states, not the ${look.label}: skipped.`;
   if (layer >= live.tracks.length) return `this model has no layer ${layer + 1}: skipped here.`;
   const lacked = (units ?? []).filter((unit) => unit >= live.size);
-  if (lacked.length) return `this model has units 0 to ${live.size - 1}: ${lacked.length === units.length ? "skipped here" : `without ${listed(runs(lacked))}`}.`;
+  if (lacked.length) return `this model has units 0 to ${live.size - 1}: ${lacked.length === units.length ? "skipped here" : `without ${list(runs(lacked))}`}.`;
   const [least, most] = endsOf(live, layer, role);
   if (op === "hold" && look.bounded && (value < least || value > most)) return `a ${look.label} is ${number(least, 0)} to ${number(most, 0)}: held at ${number(bounded(each, live), 0)}.`;
   return "";

@@ -19,7 +19,7 @@ import { roundUp, Sheet, wordsOf } from "./sheet.js";
 const KEY = 8, DRAG = 24, FRAME = 12; // milliseconds in which a text is read on under interventions: at a key, at a drag, and in a frame after that
 const REST = 300; // milliseconds without a change, after which the model writes on
 const LOSS = 74, MAP = 230; // CSS pixels
-const WRITES = { char: 80, word: 24 }; // tokens that it writes on
+const WRITES = { char: 70, word: 14 }; // tokens that it writes on
 const LISTED = 8; // tokens, and units
 const MAPS = ["before", "after", "difference"];
 
@@ -48,9 +48,9 @@ export class HoldSection {
     this.sum.setAttribute("aria-live", "polite");
     this.over = make("div", "over", "", [this.roles, this.maps.element, this.sum]);
     this.facts = make("div", "facts");
-    place.append(this.adds, this.problems, this.items, this.over);
-    this.sheet = new Sheet(place, "The loss and the map, before and after", (to) => host.select(to));
-    place.append(this.facts);
+    const pictures = make("div", "pictures", "", [this.over]);
+    this.sheet = new Sheet(pictures, "The loss and the map, before and after", (to) => host.select(to));
+    place.append(this.adds, this.problems, this.items, make("div", "results", "", [pictures, this.facts]));
     this.likely = this.facts.appendChild(make("div", "card"));
     this.writing = new Writing(this.facts.appendChild(make("div", "card")), () => { this.seed++; this.writing.begin(this.seen.reading, this.current, this.seed); });
     this.ranking = new Ranking(this.facts.appendChild(make("div", "card")), (unit) => this.add({ off: false, ...withoutMemory(this.seen.live, this.seen.at.layer, unit) }));
@@ -108,7 +108,7 @@ export class HoldSection {
   }
 
   showItems() {
-    const { list, items, words, seen } = this, { live, opened } = { live: seen.live, opened: seen.reading.opened };
+    const { list, items, words, seen, seen: { live, reading: { opened } } } = this;
     while (items.children.length > list.length) items.lastChild.remove();
     list.forEach((each, k) => {
       const item = items.children[k] ?? items.appendChild(this.itemFor(k));
@@ -232,7 +232,7 @@ export class HoldSection {
       this.codes[k] = code >= 0 ? Math.min(LEVELS, code + 0.5) : code < 0 ? 0 : NAN;
     }
     const { label, symbol } = look;
-    return { ...look, label: `change of ${label}`, symbol: `Δ${symbol}`, layer: at.layer, layer_label: live.tracks[at.layer].label, low: -reach, high: reach, limit: reach, signed: true, mean: null, begin: 0, end: forced.count, size: live.size, codes: this.codes };
+    return { ...look, label: `change of ${label}`, symbol: `Δ${symbol}`, layer: at.layer, layer_label: live.tracks[at.layer].label, low: -reach, high: reach, limit: reach, signed: true, mean: undefined, begin: 0, end: forced.count, size: live.size, codes: this.codes };
   }
 
   showLikely() {
@@ -333,8 +333,8 @@ class Writing {
         forced.force(list);
         while (!forced.follow(0)) yield null;
         for (const id of drawn(forced, seed)) {
-          const { level } = reading.opened.says, sign = reading.opened.sign(id)[0];
-          texts[k] += level === "char" ? reading.opened.says.tokens[id] : `${texts[k] && " "}${sign}`;
+          const { says } = reading.opened, joint = says.level === "char" || !texts[k] ? "" : " ";
+          texts[k] += joint + (says.tokens[id] === " " ? " " : reading.opened.sign(id)[0]);
           yield null;
         }
       }

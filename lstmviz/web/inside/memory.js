@@ -12,7 +12,7 @@ import { called, missing, number, signed } from "../words.js";
 import { choiceOf } from "./choice.js";
 import { roundUp, Sheet, wordsOf } from "./sheet.js";
 
-const BARS = 96, MAP = 340, ROW = 22, LIVES = 128; // CSS pixels of the bars, of the map at most and of each of its rows, and of the half-lives
+const BARS = 96, MAP = 264, ROW = 22, LIVES = 128; // CSS pixels of the bars, of the map at most and of each of its rows, and of the half-lives
 const SLICE = 4; // milliseconds of a frame in which rows are worked out
 
 export class MemorySection {

@@ -15,10 +15,10 @@ export function wordsOf(reading) {
   return { ...columnsOf(reading), unknown, labels: unknown.map((none, t) => drawable((none && typed[t]) || signs[t])), generated_from: null };
 }
 
-// The next of 1, 2, 5, 10, … that is no smaller.
+// The next of 1, 1.5, 2, 3, 5, 7, 10, … that is no smaller.
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return Number.isFinite(power) && power > 0 ? [1, 2, 5, 10].find((step) => step * power >= value * 0.9999) * power : 1;
+  return Number.isFinite(power) && power > 0 ? [1, 1.5, 2, 3, 5, 7, 10].find((step) => step * power >= value * 0.9999) * power : 1;
 }
 
 // A row is a picture: {height, draw(paint, view, y, theme), tell(time, down), pick(time, down)}. The last two are asked for a
