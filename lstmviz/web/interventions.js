@@ -85,18 +85,18 @@ export const endsOf = (live, layer, role) => live.scales[layer][role];
 // Why a model cannot do one, or not all of it, in a sentence; empty where it does all. `opened` is as in reading.js.
 export function whyNot(each, { live, reads }, count) {
   const { op, at, token, role, layer, units, value, from } = each, name = live.cell.name;
-  if (op === "token" && live.side) return "an image has rows, and no tokens to change.";
-  if ((at ?? from) >= count) return `it begins at ${at ?? from}, behind the end of what is read.`;
-  if (op === "token" && !reads.knows(token)) return `the model does not know “${token}”: it reads ${reads.display(reads.unknown)}.`;
+  if (op === "token" && live.side) return "An image has rows, and no tokens to change.";
+  if ((at ?? from) >= count) return `It begins at ${at ?? from}, behind the end of what is read.`;
+  if (op === "token" && !reads.knows(token)) return `The model does not know “${token}”: it reads ${reads.display(reads.unknown)}.`;
   if (at !== undefined) return "";
   const look = lookOf(live, role);
   if (!look) return `${name} has no ${role.replaceAll("_", " ")}: skipped here.`;
-  if (op === "scale" && !(role in live.cell.states)) return `the next step finds only states, not the ${look.label}: skipped.`;
-  if (layer >= live.tracks.length) return `this model has no layer ${layer + 1}: skipped here.`;
+  if (op === "scale" && !(role in live.cell.states)) return `The next step finds only states, not the ${look.label}: skipped.`;
+  if (layer >= live.tracks.length) return `This model has no layer ${layer + 1}: skipped here.`;
   const lacked = (units ?? []).filter((unit) => unit >= live.size);
-  if (lacked.length) return `this model has units 0 to ${live.size - 1}: ${lacked.length === units.length ? "skipped here" : `without ${list(runs(lacked))}`}.`;
+  if (lacked.length) return `This model has units 0 to ${live.size - 1}: ${lacked.length === units.length ? "skipped here" : `without ${list(runs(lacked))}`}.`;
   const [least, most] = endsOf(live, layer, role);
-  if (op === "hold" && look.bounded && (value < least || value > most)) return `a ${look.label} is ${number(least, 0)} to ${number(most, 0)}: held at ${number(bounded(each, live), 0)}.`;
+  if (op === "hold" && look.bounded && (value < least || value > most)) return `A ${look.label} is ${number(least, 0)} to ${number(most, 0)}: held at ${number(bounded(each, live), 0)}.`;
   return "";
 }
 

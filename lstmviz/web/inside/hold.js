@@ -116,8 +116,7 @@ export class HoldSection {
       item.classList.toggle("off", Boolean(each.off));
       item.words.textContent = said(each, live, words);
       item.words.setAttribute("aria-expanded", k === this.open);
-      const why = whyNot(each, opened, seen.reading.count);
-      item.why.textContent = why && why[0].toUpperCase() + why.slice(1);
+      item.why.textContent = whyNot(each, opened, seen.reading.count);
       item.editor.element.hidden = k !== this.open;
       if (k === this.open) item.editor.show(each, seen);
     });
