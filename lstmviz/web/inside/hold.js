@@ -230,8 +230,7 @@ export class HoldSection {
       const code = (is[k] - was[k] + reach) * gain;
       this.codes[k] = code >= 0 ? Math.min(LEVELS, code + 0.5) : code < 0 ? 0 : NAN;
     }
-    const { label, symbol } = look;
-    return { ...look, label: `change of ${label}`, symbol: `Δ${symbol}`, layer: at.layer, layer_label: live.tracks[at.layer].label, low: -reach, high: reach, limit: reach, signed: true, mean: undefined, begin: 0, end: forced.count, size: live.size, codes: this.codes };
+    return { ...look, label: `change of ${look.label}`, layer: at.layer, layer_label: live.tracks[at.layer].label, low: -reach, high: reach, limit: reach, signed: true, mean: undefined, begin: 0, end: forced.count, size: live.size, codes: this.codes };
   }
 
   showLikely() {

@@ -126,8 +126,9 @@ export class MemorySection {
       for (let k = time * size; k < (time + 1) * size; k++) sum += held[k] ** 2;
       return this.sum.replaceChildren("All units together hold ", part(number(Math.sqrt(sum))), ` after ${after} (a norm, as each bar; of one unit the bars add up).`);
     }
-    const [bars, start] = [now.reduce((a, b) => a + b, 0), memory.begun(time, unit)];
-    this.sum.replaceChildren("Σ of the bars ", part(number(bars)), " + what was there at the start ", part(number(start)), " = ", part(number(held[time * size + unit])), `, what unit ${unit} holds after ${after}.`);
+    const sum = [now.reduce((a, b) => a + b, 0), memory.begun(time, unit), held[time * size + unit]], places = digitsFor(sum);
+    const [bars, start, holds] = sum.map((value) => part(number(value, places)));
+    this.sum.replaceChildren("Σ of the bars ", bars, " + what was there at the start ", start, " = ", holds, `, what unit ${unit} holds after ${after}.`);
   }
 
   // ---- the map: a row a time, a column a token ----------------------------------------------------------------------
@@ -200,3 +201,9 @@ export class MemorySection {
 }
 
 const tokens = (life) => (missing(life) ? "–" : life === Infinity ? "∞, it keeps all" : life === 0 ? "0, it was erased" : `${number(life, life < 10 ? 1 : 0)} tokens`);
+
+// How many digits it takes for two numbers to add up to the third as they are written.
+function digitsFor([a, b, sum]) {
+  const adds = (places) => Math.abs(Number(a.toFixed(places)) + Number(b.toFixed(places)) - Number(sum.toFixed(places))) < 0.5 * 10 ** -places;
+  return [2, 3, 4].find(adds) ?? 2;
+}
