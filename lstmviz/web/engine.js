@@ -19,7 +19,7 @@ export class Model {
       return columns === undefined ? values : { values, rows, columns };
     };
     const affine = ({ weight, bias }) => ({ weight: numbers(weight), bias: bias && numbers(bias) });
-    this.lines = linesOf(cell);
+    this.lines = linesOf(cell.equations);
     const lacking = this.lines.flatMap(([, tree]) => operationsOf(tree)).filter((op) => !(op in OPERATIONS));
     if (lacking.length) throw new Error(`the equations of ${cell.name} use ${[...new Set(lacking)].join(", ")}, which the page cannot compute`);
     this.layers = live.weights.map((refs) => Object.fromEntries(Object.entries(refs).map(([symbol, ref]) => [symbol, numbers(ref)])));
@@ -59,11 +59,12 @@ export class Model {
   }
 }
 
-// The equations as [symbol, tree]. A gate that is a part of one, as 1 − z, stands as a line of its own before it.
-function linesOf({ equations, symbols }) {
-  const parts = new Set(Object.values(symbols).filter((symbol) => !(symbol in equations)));
-  return Object.entries(equations).flatMap(([name, tree]) =>
-    [...partsOf(tree).filter((part) => parts.delete(text(part))).map((part) => [text(part), part]), [name, tree]]);
+// The equations as [symbol, tree]. A gate that is a part of another one, as 1 − z, stands before it.
+function linesOf(equations) {
+  const lines = Object.entries(equations).map(([symbol, tree]) => [symbol, tree, text(tree) === symbol]);
+  const parts = new Set(lines.filter(([, , isPart]) => isPart).map(([symbol]) => symbol)); // that do not stand there yet
+  return lines.flatMap(([symbol, tree, isPart]) =>
+    [...partsOf(tree).map((part) => [text(part), part]).filter(([part]) => parts.delete(part)), ...(isPart ? [] : [[symbol, tree]])]);
 }
 
 // What depends on x and weights alone, by symbol, or by the text of a part of an equation: the largest parts that there are.

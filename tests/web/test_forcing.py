@@ -197,3 +197,24 @@ def test_without_its_forget_gate_the_unit_of_depth_no_longer_closes_brackets(for
     plain, shut = force(opened, text, [hold("forget_gate", 0, [9])])
     assert plain["signs"][-2:] == [")", "⏎"]
     assert shut["nll"][-2] > plain["nll"][-2] + 2  # nats: the last bracket to be closed comes as a surprise
+
+
+@pytest.mark.proof("forced, page")
+@pytest.mark.parametrize("name", CELLS)
+def test_the_page_and_python_force_every_cell_alike(name: str, make_checkpoint, force) -> None:
+    python_force = pytest.importorskip("lstmviz.explain.forcing").force
+    checkpoint = wild(make_checkpoint(cell=name, num_layers=2, hidden_size=3))
+    opened, cell = prepare(checkpoint), cell_called(name)
+    lists: list[list[dict[str, Any]]] = [
+        *([hold(role, 0.4, [0, 1], layer=k % 2, start=2, end=6)] for k, role in enumerate(cell.symbols)),
+        *([scale(role, -0.5, [1], start=3)] for role in cell.states),
+        [{"op": "cut", "at": 5}, {"op": "token", "at": 3, "token": "b"}],
+    ]
+    lists.append([change for each in lists for change in each])
+    ids = checkpoint.vocabulary.encode(TEXT)
+    for told, stacked in zip(force(opened, TEXT, *lists)[1:], lists, strict=True):
+        after = python_force(opened.model, checkpoint.vocabulary, ids, stacked).after
+        for role in cell.symbols:
+            for layer in (0, 1):
+                np.testing.assert_allclose(numbers(told, role, layer), after[role][layer], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(np.array(told["nll"][1:], float), after.nll[1:], rtol=1e-5, atol=1e-5)

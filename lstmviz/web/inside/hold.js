@@ -67,6 +67,7 @@ export class HoldSection {
       this.roles.replaceChildren(...live.roles.map(({ role, label, symbol }) => Object.assign(make("option", "", `${label} ${symbol}`), { value: role })));
     }
     this.roles.value = lookOf(live, options.role)?.role ?? lookOf(live, memoryOf(live))?.role ?? live.roles[0].role;
+    this.adds.lastChild.disabled = live.side !== null; // an image has no tokens
     this.maps.set(MAPS.includes(options.map) ? options.map : "difference");
     this.words = wordsOf(reading);
     this.showItems();
@@ -240,7 +241,7 @@ export class HoldSection {
     const pairs = ids.map((id) => [opened.sign(id)[0], probability(reading, id), probability(forced, id)]).sort(([, , a], [, , b]) => b - a);
     if (!likely.firstChild) likely.append(make("h4", ""), make("div", "pairs"));
     const [title, table] = likely.children;
-    title.textContent = `${live.task.asks} after ${called(words, time)}`;
+    title.textContent = `${live.task.asks}${opened.asked ? ": " : " after "}${called(words, time)}`;
     while (table.children.length < pairs.length) table.append(pairRow());
     [...table.children].forEach((row, k) => {
       row.hidden = k >= pairs.length;
@@ -420,8 +421,8 @@ function rankRow(take) {
     name.textContent = `unit ${unit}`;
     bar.style.width = `${(100 * Math.abs(by)) / most}%`;
     bar.className = by < 0 ? "better" : "";
-    value.textContent = signed(by);
-    row.title = `leave out the memory of unit ${unit}: the loss is ${signed(by)} nats`;
+    value.textContent = `${by > 0 ? "+" : ""}${number(by, Math.abs(by) < 0.1 ? 4 : 2)}`;
+    row.title = `leave out the memory of unit ${unit}: its loss changes by ${value.textContent} nats`;
     row.setAttribute("aria-label", row.title);
   };
   return row;

@@ -149,7 +149,7 @@ export class MemorySection {
       if (laid.height < 40) return;
       const style = { size: 13, weight: 700, room: view.gutter - 16 };
       write(paint, theme, view.narrow ? "left ↓" : "what is left of it,", view.gutter - 12, y + 12, style);
-      if (!view.narrow) write(paint, theme, `a row each ${words.column} ↓`, view.gutter - 12, y + 30, { ...style, size: 12, weight: "", alpha: 0.7 });
+      if (!view.narrow) write(paint, theme, `a line each ${words.column} ↓`, view.gutter - 12, y + 30, { ...style, size: 12, weight: "", alpha: 0.7 });
     };
     const timeOf = (down) => lineAt({ ...place(0), y: 0 }, down, dpr).units[0] ?? count - 1;
     const tell = (writer, down) => this.told(writer, timeOf(down), known[timeOf(down)]?.[writer]);
