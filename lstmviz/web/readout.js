@@ -38,11 +38,11 @@ function cellCard(seen) {
     symbol.style.color = colour;
     const value = make("span", "value", number(role.value));
     const parts = [symbol, name, bar(role.value / most, colour, role.signed), value];
-    if (seen.inside && Number.isFinite(role.value)) parts.push(holdButton(seen, role));
+    if (seen.holds && Number.isFinite(role.value)) parts.push(holdButton(seen, role));
     return row("", parts, `${role.label}: ${role.meaning ?? ""}`);
   });
   const wide = seen.roles.some((role) => role.symbol.length > 2) ? " wide" : "";
-  const card = make("div", `card cell${wide}${seen.inside ? " holds" : ""}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
+  const card = make("div", `card cell${wide}${seen.holds ? " holds" : ""}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reverse) card.append(make("p", "quiet", "← reads from the right: the step before is the token after."));
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${inline(seen.reads)}.`));
   const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;

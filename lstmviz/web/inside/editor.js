@@ -56,7 +56,8 @@ export class Editor {
     });
     Object.assign(field.field, { min: 0, step: 1, placeholder: name === "to" ? "end" : "" });
     field.field.name = name;
-    return field.element;
+    const here = button("here", "the selected token", () => this.change(this.inOrder({ [name]: this.seen.at.time })));
+    return make("span", "field", "", [field.element, ...(name === "to" ? [] : [here])]);
   }
 
   // It does not end before it begins.

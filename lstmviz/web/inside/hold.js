@@ -143,10 +143,7 @@ export class HoldSection {
   go(deadline) {
     const { forced, seen } = this, wanted = applied(this.list, seen.reading.opened), key = JSON.stringify(wanted);
     cancelAnimationFrame(this.next);
-    if (!this.running && key !== this.key) {
-      forced.force(wanted);
-      Object.assign(this, { current: wanted, key });
-    } else if (this.current === null) {
+    if (this.current === null || (!this.running && key !== this.key)) {
       forced.force(wanted);
       Object.assign(this, { current: wanted, key });
     }
@@ -171,7 +168,7 @@ export class HoldSection {
       ["Mean loss ", make("b", "", number(mean(before))), " before, ", make("b", "", number(mean(after))), ` after: ${Math.abs(by) < 0.005 ? "as good" : `${number(Math.abs(by))} nats ${by > 0 ? "worse" : "better"}`}.`]));
     this.showLikely();
     clearTimeout(this.resting);
-    this.writing.wait(reading, this.current);
+    this.writing.wait(reading);
     this.resting = setTimeout(() => this.writing.begin(seen.reading, this.current, this.seed), REST);
   }
 
@@ -235,7 +232,7 @@ export class HoldSection {
   }
 
   showLikely() {
-    const { seen: { reading, at: { time }, theme, live }, forced, words, likely } = this, { opened } = reading;
+    const { seen: { reading, reading: { opened }, at: { time }, theme, live }, forced, words, likely } = this;
     const ids = [...new Set([...forced.likely[time].ids.slice(0, 5), ...reading.likely[time].ids.slice(0, 5)])].slice(0, LISTED);
     const probability = (of, id) => Math.exp(of.trace.scores(time)[id]);
     const pairs = ids.map((id) => [opened.sign(id)[0], probability(reading, id), probability(forced, id)]).sort(([, , a], [, , b]) => b - a);
@@ -282,11 +279,14 @@ function pairRow() {
   return row;
 }
 
-// Work in slices of a few milliseconds, `act` for each value that comes, until it is over or another begins.
+// Work in slices of a few milliseconds, `act` for each value that comes, until it is over, another begins, or its place is gone.
 class Slices {
+  constructor(place) { this.place = place; }
+
   begin(steps, act, end) {
     this.stop();
     const on = () => {
+      if (!this.place.isConnected) return this.stop();
       const until = performance.now() + 6;
       try {
         do {
@@ -313,12 +313,12 @@ class Slices {
 class Writing {
   constructor(card, again) {
     this.card = card;
-    this.slices = new Slices();
+    this.slices = new Slices(card);
     this.lines = ["before", "after"].map((when) => make("p", when));
     card.append(make("h4", "", "it writes on, with the same draws", [button("others", "other draws", again)]), ...this.lines);
   }
 
-  wait(reading, interventions) { // what is shown was written under others
+  wait(reading) { // what is shown was written under other interventions
     this.slices.stop();
     this.card.hidden = reading.opened.asked || Boolean(reading.image);
   }
@@ -358,7 +358,7 @@ function* drawn({ trace, opened: { live, says } }, seed) {
 class Ranking {
   constructor(card, take) {
     this.card = card;
-    this.slices = new Slices();
+    this.slices = new Slices(card);
     this.take = take;
     this.over = "at this token";
     this.choice = choiceOf("where", ["at this token", "in all of it"], (over) => { this.over = over; this.clear(); this.show(this.seen); });

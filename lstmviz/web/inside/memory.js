@@ -31,7 +31,7 @@ export class MemorySection {
     this.lives.setAttribute("aria-label", "The half-life of every unit's memory in this sentence");
     this.paint = this.lives.getContext("2d", { alpha: false });
     this.tip = this.all.appendChild(make("div", "tip"));
-    this.lives.addEventListener("click", ({ offsetX }) => host.select({ unit: this.unitAt(offsetX) }));
+    this.lives.addEventListener("click", ({ offsetX }) => { if (this.livesView) host.select({ unit: this.unitAt(offsetX) }); });
     this.lives.addEventListener("pointermove", (event) => this.hover(event));
     this.lives.addEventListener("pointerleave", () => { this.tip.style.display = "none"; });
     this.showLives = afterFrame(() => this.drawLives());
