@@ -68,7 +68,6 @@ export class HoldSection {
     }
     this.roles.value = lookOf(live, options.role)?.role ?? lookOf(live, memoryOf(live))?.role ?? live.roles[0].role;
     this.adds.lastChild.disabled = live.side !== null; // an image has no tokens
-    this.maps.set(MAPS.includes(options.map) ? options.map : "difference");
     this.words = wordsOf(reading);
     this.showItems();
     this.go(performance.now() + (this.dragged ? DRAG : KEY));
@@ -198,7 +197,8 @@ export class HoldSection {
 
   map(first) {
     const { seen: { reading, at, theme, live }, forced, words } = this, dpr = window.devicePixelRatio || 1, look = lookOf(live, this.roles.value);
-    const which = MAPS.includes(this.seen.options.map) ? this.seen.options.map : "difference";
+    const { map } = this.seen.options, which = !this.current.length ? "before" : MAPS.includes(map) ? map : "difference";
+    this.maps.set(which);
     const { units: [order], telling } = rowsOf(reading, [at.layer], "telling"), shown = chosen(order, telling[0], MAP, at.unit);
     const panel = which === "difference" ? this.difference(look) : panelOf(which === "before" ? reading : forced, at.layer, look);
     const place = { panel, units: shown, first: 0, names: true, alone: true, ...rows(shown.length, MAP, 1, dpr) };
