@@ -32,6 +32,13 @@ FORCED = """async ([live, weights, text, lists]) => {
     return told(forced);
   })];
 }"""
+RANKED = """async ([live, weights, text, layer, time]) => {
+  const { Opened, Reading } = await import("/reading.js"), { ablated } = await import("/forcing.js");
+  const bytes = await (await fetch(`data:;base64,${weights}`)).arrayBuffer();
+  const reading = new Reading(new Opened(live, new Float32Array(bytes)));
+  reading.toText(text);
+  return [...ablated(reading, layer, time)].filter(Boolean);
+}"""
 TEXT = "ab caab cb"
 
 
@@ -218,3 +225,15 @@ def test_the_page_and_python_force_every_cell_alike(name: str, make_checkpoint, 
             for layer in (0, 1):
                 np.testing.assert_allclose(numbers(told, role, layer), after[role][layer], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(np.array(told["nll"][1:], float), after.nll[1:], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "slstm"])
+def test_the_page_and_python_rank_units_alike(cell: str, make_checkpoint, shared_page: Page) -> None:
+    ablate = pytest.importorskip("lstmviz.explain.forcing").ablate
+    checkpoint = wild(make_checkpoint(cell=cell, num_layers=2, hidden_size=3))
+    opened = prepare(checkpoint)
+    for at, layer in ((None, 0), (6, 1)):
+        found = shared_page.evaluate(RANKED, [*sent(opened), TEXT, layer, at])
+        assert [each["unit"] for each in found] == [0, 1, 2]
+        expected = ablate(opened.model, checkpoint.vocabulary, checkpoint.vocabulary.encode(TEXT), at, layer=layer)
+        np.testing.assert_allclose([each["by"] for each in found], expected, rtol=1e-4, atol=1e-5)
