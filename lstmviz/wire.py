@@ -509,6 +509,7 @@ class MapHere(Here):
         layers, roles, order: as in `payload`.
         written: the text that the model has written on, and the time of the first token that is its own.
         write: asks the model to write on: how much and how, with a number, which is another one for every time.
+        holds: whether a gate can be held, on the page Inside.
     """
 
     layers: list[int]
@@ -516,6 +517,7 @@ class MapHere(Here):
     order: str
     written: tuple[str, int] | None
     write: dict[str, float] | None
+    holds: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

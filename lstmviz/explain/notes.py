@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from lstmviz.cells import cell_called
 from lstmviz.data.vocabulary import NOT_FINITE, NOTHING_FOLLOWS, UNK
 from lstmviz.explain.examples import examples_for, guide_to
+from lstmviz.explain.memory import why_no_sum
 from lstmviz.explain.translations import how_it_said
 from lstmviz.opened import OpenModel, is_grammar
 from lstmviz.reading import LONGEST, Reading, mostly_unknown
@@ -13,10 +15,11 @@ from lstmviz.wire import Note, image_of
 def sentences(opened: OpenModel) -> dict[str, str]:
     """Those that may be said, by name, with {places} for what only a text decides: ``web/notes.js`` fills them, too."""
     no_answer = "Nothing can be drawn of this: what the model answers is no finite number."
+    no_sum = {"no_sum": f"{why}."} if (why := why_no_sum(cell_called(opened.checkpoint.model.cell))) else {}
     if opened.side:
         known = ", ".join(opened.checkpoint.vocabulary.tokens)
         strange = f"The image shows {{label}}, which the model does not know; it knows {known}."
-        return {"image": image_of(opened, "{label}"), "strange": strange, "no_answer": no_answer}
+        return {"image": image_of(opened, "{label}"), "strange": strange, "no_answer": no_answer, **no_sum}
     noun = "characters" if opened.reads.level == "char" else "words"
     other = "press a token" if is_grammar(opened) else "pick an example"
     does_not = f"The model does not know {{unknown}} of these {noun}"
@@ -30,6 +33,7 @@ def sentences(opened: OpenModel) -> dict[str, str]:
         "some_unknown": f"{does_not}: it reads each as <unk>.",
         "mostly_unknown": f"{does_not}: {little}.",
         "no_answer": no_answer,
+        **no_sum,
         "not_finite": NOT_FINITE,
         "nothing_follows": NOTHING_FOLLOWS,
     }

@@ -20,7 +20,7 @@ from lstmviz.ui.controls import STYLE, examples_menu, keep_text, type_sentence
 from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page, selection_here, to_be_checked
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import NETWORK, READ, Inside, Looked, Sentences, key_of, report, session
+from lstmviz.ui.session import HELD, NETWORK, READ, Inside, Looked, Sentences, key_of, report, session
 from lstmviz.ui.sources import Address
 from lstmviz.wire import Frame, InsideHere, payload
 
@@ -29,6 +29,8 @@ from lstmviz.wire import Frame, InsideHere, payload
 VIEWS: dict[str, str | Callable[[OpenModel, str, Selection], None]] = {
     "one step": "step",
     "what goes in": "input",
+    "who wrote it": "memory",
+    HELD: "hold",
     "sandbox": "sandbox",
 }
 THESE = "brackets", "shakespeare-char-lstm", "wikitext2-word-lstm"  # which can be shown instead

@@ -23,7 +23,21 @@ from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page,
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Looked, Sentences, Watch, readings, report, session
+from lstmviz.ui.session import (
+    BASELINE,
+    HELD,
+    LABEL,
+    LAYER,
+    TEXT,
+    InPage,
+    Inside,
+    Looked,
+    Sentences,
+    Watch,
+    readings,
+    report,
+    session,
+)
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
@@ -67,11 +81,22 @@ def beside(opened: OpenModel) -> None:
     goes first. The browser says when; a rerun that the server asks for would bring back the text as it was before the
     keys that are on their way.
     """
-    if readout(key="readout"):
+    shown, held = readout(key="readout")
+    if held and held != session(Watch).held:
+        session(Watch).held = held
+        hold(held[0])
+    if shown:
         if opened.checkpoint.model.letters:
             filters(opened)
         training_curves(opened)
         behind()
+
+
+def hold(gate: str) -> None:
+    """Go to Inside, where this gate is held, beside what was held there already."""
+    options = session(Inside).options
+    options["hold"] = " and ".join(filter(None, [options["hold"], gate]))
+    st.switch_page("inside.py", query_params={"view": HELD})
 
 
 def filters(opened: OpenModel) -> None:

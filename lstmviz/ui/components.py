@@ -30,7 +30,9 @@ _heading = components.component("lstmviz_heading", js=script("heading.js"), css=
 _inside = components.component(
     "lstmviz_inside",
     js=script("inside.js"),
-    css=style("map.css", "present.css", "inside.css", "inside/drawing.css", "inside/sandbox.css"),
+    css=style(
+        "map.css", "present.css", "inside.css", *(f"inside/{part}.css" for part in ("drawing", "sandbox", "sheet"))
+    ),
 )
 _moments = components.component("lstmviz_moments", js=script("moments.js"), css=style("moments.css"))
 _pictures = components.component("lstmviz_pictures", js=script("pictures.js"), css=style("pictures.css"))
@@ -129,10 +131,12 @@ def heading(words: str, arrived: float | None, *, key: str) -> None:
     _heading(data=json.dumps({"words": words, "arrived": arrived}).encode(), key=key)
 
 
-def readout(*, key: str) -> bool:
+def readout(*, key: str) -> tuple[bool, tuple[str, float] | None]:
     """Show the numbers of the selected (or hovered) token and unit, as the gate map on the same page announces them.
 
     Returns:
-        Whether the first map is on the screen, or none is coming.
+        Whether the first map is on the screen, or none is coming; and the gate that somebody asked to hold, as a link
+        to Inside says it, with when that was.
     """
-    return bool(_readout(key=key, on_shown_change=lambda: None).get("shown"))
+    said = _readout(key=key, on_shown_change=lambda: None, on_hold_change=lambda: None)
+    return bool(said.get("shown")), tuple(said["hold"]) if said.get("hold") else None

@@ -109,6 +109,7 @@ class Watch:
         draws: how often it has written.
         write: how it was last asked to write in the page: see `Here`.
         problem: why it could not.
+        held: the gate that somebody asked last to hold, see `lstmviz.ui.components.readout`.
     """
 
     begun: bool = False
@@ -119,9 +120,12 @@ class Watch:
     draws: int = 0
     write: dict[str, float] | None = None
     problem: str = ""
+    held: tuple[str, float] | None = None
 
 
-OPTIONS = ("sandbox",)  # names in the link, whose values parts of the Inside page give and read
+HELD = "what if"  # the view of the Inside page that shows what is held
+# Names in the link, whose values parts of the Inside page give and read.
+OPTIONS = "norm", "hold", "role", "map", "sandbox"
 
 
 @dataclass

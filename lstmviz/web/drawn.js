@@ -99,17 +99,21 @@ function told({ likely, opened }, most, byId) {
 // A description and the codes of every gate and state of these tracks. `scales` are the ends of their colours, by default the
 // model's own; `slots` the rows of a comparison in which they stand, by role.
 export function panelsOf(reading, layers, roles, scales = null, slots = {}) {
-  const { count, opened: { live } } = reading;
-  return layers.flatMap((layer) => live.roles.map((look) => {
-    const { role } = look, [least, end] = (scales ?? live.scales[layer])[role], plane = planeOf(reading, layer, role);
-    // Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
-    const high = end * 2 ** Math.ceil(Math.log2(Math.max(1, plane.most / end))), low = least < 0 ? -high : least;
-    return {
-      ...look, layer, layer_label: live.tracks[layer].label, reverse: false, low, high, limit: end, signed: low < 0,
-      mean: Number.isFinite(plane.mean) ? plane.mean : null, drawn: roles.includes(role), begin: 0, end: count,
-      slot: slots[role] ?? null, size: live.size, codes: plane.coded(low, high),
-    };
-  }));
+  return layers.flatMap((layer) => reading.opened.live.roles.map((look) =>
+    ({ ...panelOf(reading, layer, look, scales), drawn: roles.includes(look.role), slot: slots[look.role] ?? null })));
+}
+
+// The same of one gate or state, as `look` of the model's roles says it looks.
+export function panelOf(reading, layer, look, scales = null) {
+  const { count, opened: { live } } = reading, { role } = look;
+  const [least, end] = (scales ?? live.scales[layer])[role], plane = planeOf(reading, layer, role);
+  // Colours stop at the fixed ends; numbers go as far as the values do, in steps that a key seldom crosses.
+  const high = end * 2 ** Math.ceil(Math.log2(Math.max(1, plane.most / end))), low = least < 0 ? -high : least;
+  return {
+    ...look, layer, layer_label: live.tracks[layer].label, reverse: false, low, high, limit: end, signed: low < 0,
+    mean: Number.isFinite(plane.mean) ? plane.mean : null, drawn: true, begin: 0, end: count,
+    slot: null, size: live.size, codes: plane.coded(low, high),
+  };
 }
 
 function planeOf({ planes, trace, opened: { live } }, layer, role) {

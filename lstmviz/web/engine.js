@@ -1,6 +1,6 @@
 // Runs a model in the page: its cell's equations as they are written, on the weights that lstmviz/live.py sends with them.
 
-import { evaluate, operationsOf, OPERATIONS, product, symbolsOf, text } from "./equations.js";
+import { evaluate, operationsOf, OPERATIONS, partsOf, product, symbolsOf, text } from "./equations.js";
 
 const TOKENS_KEPT = 512; // of which is kept what the first layer makes of the token alone
 const SCORES_KEPT = 1 << 20; // numbers
@@ -19,7 +19,7 @@ export class Model {
       return columns === undefined ? values : { values, rows, columns };
     };
     const affine = ({ weight, bias }) => ({ weight: numbers(weight), bias: bias && numbers(bias) });
-    this.lines = Object.entries(cell.equations);
+    this.lines = linesOf(cell.equations);
     const lacking = this.lines.flatMap(([, tree]) => operationsOf(tree)).filter((op) => !(op in OPERATIONS));
     if (lacking.length) throw new Error(`the equations of ${cell.name} use ${[...new Set(lacking)].join(", ")}, which the page cannot compute`);
     this.layers = live.weights.map((refs) => Object.fromEntries(Object.entries(refs).map(([symbol, ref]) => [symbol, numbers(ref)])));
@@ -57,6 +57,14 @@ export class Model {
     rare.forEach((value, k) => (made[count + k] = common[count] + value));
     return made;
   }
+}
+
+// The equations as [symbol, tree]. A gate that is a part of another one, as 1 − z, stands before it.
+function linesOf(equations) {
+  const lines = Object.entries(equations).map(([symbol, tree]) => [symbol, tree, text(tree) === symbol]);
+  const parts = new Set(lines.filter(([, , isPart]) => isPart).map(([symbol]) => symbol)); // that do not stand there yet
+  return lines.flatMap(([symbol, tree, isPart]) =>
+    [...partsOf(tree).map((part) => [text(part), part]).filter(([part]) => parts.delete(part)), ...(isPart ? [] : [[symbol, tree]])]);
 }
 
 // What depends on x and weights alone, by symbol, or by the text of a part of an equation: the largest parts that there are.
@@ -121,7 +129,7 @@ class Steps {
 
 // What a model did at everything that it has read, `count` columns. A view of the values is good until the next is read.
 export class Trace {
-  constructor(model) {
+  constructor(model, alike = null) { // another trace of the model: then it is known what its context leaves
     const { cell, size, output, context } = model.live;
     this.model = model;
     this.roles = Object.entries(cell.symbols);
@@ -130,10 +138,19 @@ export class Trace {
     this.before = 0; // tokens that were read before the first column
     this.said = new Map(); // time -> ln p after it
     this.likeliest = new Map(); // time -> what is likely then
-    for (const id of context) this.add(id);
-    for (const steps of this.tracks.flatMap(Object.values)) steps.put(-1, steps.at(this.count - 1).slice());
+    if (!alike) for (const id of context) this.add(id);
+    this.take(alike ?? this, alike ? -1 : this.count - 1, -1);
     this.before = context.length;
     this.keep(0);
+  }
+
+  // A column, at the time `to`, as a trace of the same model has it at a time; and of one layer.
+  take(trace, time, to) {
+    for (const k of this.tracks.keys()) this.takeLayer(k, trace, time, to);
+  }
+
+  takeLayer(k, trace, time, to) {
+    for (const [role] of this.roles) this.tracks[k][role].put(to, trace.tracks[k][role].at(time));
   }
 
   // Forgets all columns but the first `count`.
@@ -145,17 +162,28 @@ export class Trace {
 
   // Reads on by a column: a token's id, or the greys of an image's row, a Float32Array.
   add(input) {
-    const { model, count } = this, { states } = model.live.cell;
-    let env = model.read(input);
-    this.tracks.forEach((track, k) => {
-      env = k ? Object.assign(Object.create(model.layers[k]), { x: this.tracks[k - 1].hidden.at(count) }) : Object.create(env);
-      env.first = +(count + this.before === 0);
-      for (const [role, symbol] of Object.entries(states)) env[`${symbol}'`] = track[role].at(count - 1);
-      for (const [symbol, tree] of model.lines) env[symbol] ??= evaluate(tree, env, true);
-      for (const [role, symbol] of this.roles) track[role].put(count, env[symbol]);
-    });
+    const { model, tracks, count } = this;
+    for (let k = 0; k < tracks.length; k++)
+      this.step(k, k ? Object.assign(Object.create(model.layers[k]), { x: tracks[k - 1].hidden.at(count) }) : Object.create(model.read(input)));
     this.count++;
   }
+
+  // A layer's step of what it is given, `env.x`.
+  step(k, env) {
+    const { model, count } = this, track = this.tracks[k];
+    env.first = +(count + this.before === 0);
+    for (const [role, symbol] of Object.entries(model.live.cell.states)) env[`${symbol}'`] = track[role].at(count - 1);
+    this.begin(k, env);
+    for (const [symbol, tree] of model.lines) {
+      env[symbol] ??= evaluate(tree, env, true);
+      this.made(k, symbol, env);
+    }
+    for (const [role, symbol] of this.roles) track[role].put(count, env[symbol]);
+  }
+
+  // What is done to the values of a step before its first line, and after each: see forcing.js.
+  begin() {}
+  made() {}
 
   // The values of a gate or state, (count × units), column behind column.
   values(track, role) {

@@ -11,7 +11,9 @@ import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
 import { columnsOf, linked, unknownIn } from "./drawn.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
+import { HoldSection } from "./inside/hold.js";
 import { InputSection } from "./inside/input.js";
+import { MemorySection } from "./inside/memory.js";
 import { SandboxSection } from "./inside/sandbox.js";
 import { StepSection } from "./inside/step.js";
 import { drawSentence, drawUnits, sentenceView, timeIn, unitIn, unitsView } from "./inside/strips.js";
@@ -25,7 +27,8 @@ import { whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, scrolledIn, scrolledTo, scrolls } from "./view.js";
 import { called, drawable, number } from "./words.js";
 
-const PARTS = { step: StepSection, input: InputSection, sandbox: SandboxSection }; // as the server calls them
+// As the server calls them.
+const PARTS = { step: StepSection, input: InputSection, memory: MemorySection, hold: HoldSection, sandbox: SandboxSection };
 const EACH = 700; // milliseconds a token is shown while the sentence is played
 
 export class Inside {

@@ -70,8 +70,9 @@ export class GateMap {
   }
 
   // What is said over the map, then the map as `decode` gives it. Without a text there is none (null), and its place waits.
-  show({ notes, height }, data, send) {
+  show({ notes, height, here }, data, send) {
     writeNotes(this.notes, notes);
+    this.holds = Boolean(here?.holds);
     this.box.classList.toggle("empty", !data);
     if (!data) return this.clear();
     // An unknown token is drawn as it was typed; dashes below it and the tooltip say what the model reads instead.
@@ -323,7 +324,7 @@ export class GateMap {
       return { ...role, value: valueOf(panel, unit, time), previous: valueOf(panel, unit, stepBefore(panel, time)) };
     });
     see({
-      time, unit, layer, roles, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
+      time, unit, layer, roles, holds: this.holds, hovering: hovered !== null, mode: this.theme.mode, level: data.level,
       column: data.column, asks: data.asks, called: called(data, time), answer: data.answer && answered(data, time), looks: looksAt(data, time),
       right: data.answer?.known ? data.answer.labels[time] : null,
       layer_label: data.layers.length > 1 ? panels[0].layer_label : "", reverse: panels[0].reverse, token: data.labels[time], reads: data.unknown[time] ? data.tokens[time] : null,

@@ -38,8 +38,8 @@ export class Opened {
 //   right         where labels are said, which is right at each column, null where nothing is asked; null where nobody knows
 //   image         the pixels, in the order in which they are read; null of a text
 export class Reading {
-  constructor(opened, most = opened.live.most) { // tokens of a text that are read
-    Object.assign(this, { opened, most, trace: new Trace(opened.model), planes: new Map(), chosen: new Map(), image: null, right: null });
+  constructor(opened, most = opened.live.most, trace = new Trace(opened.model)) { // tokens of a text that are read
+    Object.assign(this, { opened, most, trace, planes: new Map(), chosen: new Map(), image: null, right: null });
     Object.assign(this, { text: "", split: [], before: 0, pieces: [], typed: [], signs: [], ids: [], rest: null, dropped: 0, cut: false, likely: [], lost: [] });
   }
 
@@ -55,11 +55,11 @@ export class Reading {
   // call goes on.
   toText(text, deadline = Infinity) {
     if (text !== this.text) this.begin(text);
-    return this.readOn(deadline, (t) => this.ids[t]);
+    return this.readOn(deadline);
   }
 
   begin(text) {
-    const { live, reads, says } = this.opened, looked = cutTo(text, LONGEST), rest = slicesOf(looked.text), end = reads.tokens[reads.end];
+    const { live, reads } = this.opened, looked = cutTo(text, LONGEST), rest = slicesOf(looked.text), end = reads.tokens[reads.end];
     let split = [], part = {};
     while (split.length <= this.most && !(part = rest.next()).done) split = split.concat(reads.split(part.value));
     const before = !live.begins && split.length && split[0] !== end ? [end] : [], pieces = [...before, ...split];
@@ -68,8 +68,14 @@ export class Reading {
     const typed = kept.map((piece, t) => (piece === this.pieces[t] ? this.typed[t] : visible(piece)));
     const signs = ids.map((id, t) => (id === this.ids[t] ? this.signs[t] : reads.display(id)));
     Object.assign(this, { text, split, before: before.length, pieces: kept, typed, signs, ids, rest: part.done ? null : rest, dropped, cut: looked.cut });
-    const rule = kept.length ? live.task.right : null, labels = rule && rightLabels(rule, kept).map((label) => says.ids.get(label) ?? null);
-    this.right = live.task.asked_last && !isLabel(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
+    this.right = this.rightOf(kept);
+  }
+
+  // The ids of the labels that are right, where a rule says them.
+  rightOf(pieces) {
+    const { live: { task }, says } = this.opened, rule = pieces.length ? task.right : null;
+    const labels = rule && rightLabels(rule, pieces).map((label) => says.ids.get(label) ?? null);
+    return task.asked_last && !isLabel(labels?.at(-1)) ? null : labels; // it is not asked yet, so that nobody knows
   }
 
   // The same for an image: its greys, uint8, as a person sees it; `label` is the id of what it shows, null where nobody knows.
@@ -79,7 +85,13 @@ export class Reading {
     const names = rows.map((_, t) => `row ${t + 1}`);
     this.keep(common(this.ids, ids));
     Object.assign(this, { image, ids, pieces: names, typed: names.map((name) => visible(name)), signs: names, right: isLabel(label) ? rows.map(() => label) : null });
-    return this.readOn(deadline, (t) => Float32Array.from(rows[t], (grey) => grey / 255));
+    return this.readOn(deadline);
+  }
+
+  // What the model is given at a column: a token's id, or of an image the greys of a row.
+  input(t) {
+    const { image, ids, opened: { live: { side } } } = this;
+    return image ? Float32Array.from(image.subarray(t * side, (t + 1) * side), (grey) => grey / 255) : ids[t];
   }
 
   keep(count) { // as many columns as are the same
@@ -91,9 +103,9 @@ export class Reading {
     for (const where of this.chosen.keys()) if (Number(where.split(" ")[1]) > count) this.chosen.delete(where);
   }
 
-  readOn(deadline, input) {
+  readOn(deadline) {
     while (this.count < this.ids.length || this.rest) {
-      if (this.count < this.ids.length) this.column(input(this.count));
+      if (this.count < this.ids.length) this.column(this.input(this.count));
       else this.countOn();
       if (performance.now() >= deadline) break;
     }

@@ -1,7 +1,8 @@
 // The numbers of one token and one unit, as the gate map on the same page announces them; the server takes no part.
 
 import { INKS } from "./constants.js";
-import { afterFrame, make, renew } from "./dom.js";
+import { afterFrame, button, make, renew } from "./dom.js";
+import { linkOf } from "./interventions.js";
 import { paysOff, sentence } from "./say.js";
 import { ask, current, whenSeen } from "./shared.js";
 import { loading, teller, whenGone } from "./streamlit.js";
@@ -37,10 +38,11 @@ function cellCard(seen) {
     symbol.style.color = colour;
     const value = make("span", "value", number(role.value));
     const parts = [symbol, name, bar(role.value / most, colour, role.signed), value];
+    if (seen.holds && Number.isFinite(role.value)) parts.push(holdButton(seen, role));
     return row("", parts, `${role.label}: ${role.meaning ?? ""}`);
   });
   const wide = seen.roles.some((role) => role.symbol.length > 2) ? " wide" : "";
-  const card = make("div", `card cell${wide}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
+  const card = make("div", `card cell${wide}${seen.holds ? " holds" : ""}`, "", [title, ...rows, make("p", "quiet", sentence(seen))]);
   if (seen.reverse) card.append(make("p", "quiet", "← reads from the right: the step before is the token after."));
   if (seen.reads) card.append(make("p", "quiet", `Not in the vocabulary: the model reads ${inline(seen.reads)}.`));
   const losses = `loss ${number(seen.nll)} nats; ${soFar(seen.running_nll, seen.unknown)}`;
@@ -50,6 +52,15 @@ function cellCard(seen) {
   if (!missing(seen.depends)) card.append(make("p", "quiet", `Another label would change ${percent(seen.depends)} of what comes next.`));
   if (seen.looks) card.append(make("p", "quiet", `${seen.looks}.`));
   return card;
+}
+
+// From here a gate is held as it is now, on the page Inside, where it can be changed.
+function holdButton({ time, unit, layer }, { role, label, value }) {
+  const element = button("hold", `hold the ${label} of unit ${unit} from here on, and see what would be`, null);
+  element.className = "hold";
+  const held = { op: "hold", role, layer, units: [unit], value: Number(value.toFixed(2)), from: time, to: null };
+  Object.assign(element.dataset, { act: "hold", hold: linkOf([held]) });
+  return element;
 }
 
 // What the n-gram that is laid over the loss had counted, and who said the token better.
@@ -121,8 +132,9 @@ export default function readout({ parentElement, setStateValue }) {
       if (seen) setTimeout(tell, 400); // after the map has said what it holds
     };
     box.addEventListener("click", ({ target }) => {
-      const { act, typed, level, unit, layer } = target.closest("button")?.dataset ?? {};
+      const { act, typed, level, unit, layer, hold } = target.closest("button")?.dataset ?? {};
       if (act === "append") append({ typed, level });
+      if (act === "hold") send("hold", [hold, performance.now()]); // and the page goes there
       if (act === "unit") ask({ unit: Number(unit), layer: Number(layer) });
     });
     setTimeout(tell, 3000); // without a text there is no map

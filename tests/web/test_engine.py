@@ -62,11 +62,15 @@ def run(shared_page: Page) -> Callable[..., Any]:
     """What the page's model says of inputs, ids or rows; ``kept``: it forgets all but so many, and reads them again."""
 
     def run(opened: OpenModel, inputs: list[Any], kept: int | None = None, weights: bytes | None = None) -> Any:
-        header, buffer = live(opened)
-        told = json.loads(sized(header)[4:]), base64.b64encode(weights or buffer).decode()
-        return shared_page.evaluate(RUN, [*told, inputs, kept])
+        return shared_page.evaluate(RUN, [*sent(opened, weights), inputs, kept])
 
     return run
+
+
+def sent(opened: OpenModel, weights: bytes | None = None) -> tuple[Any, str]:
+    """A model for a script of the page: its header, and its weights, or others, as base64."""
+    header, buffer = live(opened)
+    return json.loads(sized(header)[4:]), base64.b64encode(weights or buffer).decode()
 
 
 def wild(checkpoint: Checkpoint) -> Checkpoint:

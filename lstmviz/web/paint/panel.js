@@ -123,7 +123,7 @@ function drawPanelName(paint, view, { panel, y, height, alone }, theme) {
   drawSymbol(paint, theme, panel, symbol, y + 28, theme.ink, 0.8);
   const arrow = /[→←]$/.test(panel.layer_label) ? { size: 15, weight: 700, colour } : quiet; // a direction must not be missed
   if (panel.layer_label) write(paint, theme, panel.layer_label, symbol - 20, y + 29, arrow);
-  if (height > 46 && alone) write(paint, theme, `mean ${number(panel.mean)}`, end, y + 46, { ...quiet, room: end - 2 });
+  if (height > 46 && alone && panel.mean !== undefined) write(paint, theme, `mean ${number(panel.mean)}`, end, y + 46, { ...quiet, room: end - 2 });
 }
 
 function drawSymbol(paint, theme, panel, x, y, colour, alpha = 1) { // x: where the symbol ends and its subscript begins

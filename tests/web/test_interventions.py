@@ -1,0 +1,165 @@
+"""Interventions in a link, in words and in the hands of a person: the part *what if* of the Inside page."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from lstmviz.opened import prepare
+from tests.web.test_engine import sent, wild
+
+ROUND = """async (links) => {
+  const { fromLink, linkOf } = await import("/interventions.js");
+  return links.map((link) => { const [list, problems] = fromLink(link); return [linkOf(list), list, problems]; });
+}"""
+
+# A part in an empty page, under a host that remembers options and selects as web/inside.js does.
+PART = """async ([module, name, models, text, options]) => {
+  const { Opened, Reading } = await import("/reading.js"), { readTheme } = await import("/paint/pen.js");
+  const Part = (await import(`/inside/${module}`))[name];
+  document.body.replaceChildren();
+  const place = document.body.appendChild(Object.assign(document.createElement("div"), { className: "part" }));
+  const part = window.part = { options, at: { time: 4, unit: 1, layer: 0 }, place, model: 0 };
+  const readings = await Promise.all(models.map(async ([live, weights]) => {
+    const bytes = await (await fetch(`data:;base64,${weights}`)).arrayBuffer();
+    return new Reading(new Opened(live, new Float32Array(bytes)));
+  }));
+  part.show = (text) => {
+    const reading = readings[part.model], { opened, trace } = reading;
+    if (text !== undefined) part.text = text;
+    reading.toText(part.text);
+    part.at.time = Math.min(part.at.time, reading.count - 1);
+    const theme = readTheme(document.body), { live, model } = opened;
+    part.made.show({ reading, trace, live, model, at: { ...part.at }, theme, options: { ...part.options } });
+  };
+  part.made = new Part(place, {
+    select: (to) => { Object.assign(part.at, to); part.show(); },
+    option: (name, value) => { part.options[name] = value; part.show(); },
+    theme: () => readTheme(document.body),
+  });
+  part.show(text);
+}"""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model writes little when it is opened: what it wrote is not looked at here."""
+    monkeypatch.setattr("lstmviz.opened.written_at_most", lambda model: 16)
+
+
+@pytest.fixture
+def what_if(web_page: Page, make_checkpoint) -> Callable[..., Page]:
+    """The part over an LSTM and a GRU, the first of which is shown."""
+
+    def show(text: str = "ab caab", module: str = "hold.js", name: str = "HoldSection", **options: str) -> Page:
+        models = [sent(prepare(wild(make_checkpoint(cell=cell, hidden_size=4)))) for cell in ("lstm", "gru", "rnn")]
+        web_page.evaluate(PART, [module, name, models, text, options])
+        return web_page
+
+    return show
+
+
+def test_a_link_says_interventions_and_what_of_it_is_none(web: Callable[..., Any], shared_page: Page) -> None:
+    good = [
+        "forget_gate.9-11.14 at 0.25 from 3 to 7",
+        "cell times 0 layer 2 from 3 and off cut at 5",
+        "token at 4 is %20 and hidden.0 at -1e-05 from 0",
+        "",
+    ]
+    for link, (again, _, problems) in zip(good, shared_page.evaluate(ROUND, good), strict=True):
+        assert again.replace("-0.00001", "-1e-05") == link and not problems
+    units = shared_page.evaluate(ROUND, good)[0][1][0]
+    assert units["units"] == [9, 10, 11, 14] and (units["from"], units["to"], units["value"]) == (3, 7, 0.25)
+    bad = [
+        "forget_gate at NaN from 3 and cut at 2",
+        "forget_gate.3-1 at 0 from 3",
+        "forget_gate at 0 from 3 to 2",
+        "<b>x</b>",
+        "cut at 3 and " * 40,
+        "forget_gate.0-99999 at 0 from 0",
+    ]
+    for (link, _, problems), said in zip(
+        shared_page.evaluate(ROUND, bad),
+        ["no finite", "no list", "ends before", "no intervention", "first 24", "no list"],
+        strict=True,
+    ):
+        assert len(problems) == 1 and said in problems[0]
+        assert link.startswith("cut at") == (said in ("no finite", "first 24"))  # what is good of it is kept
+    assert web("interventions.js", "unitsOf", "9, 11-12") == [9, 11, 12]
+    assert web("interventions.js", "unitsOf", "nine") is None
+
+
+def test_what_is_held_is_said_changed_and_in_the_link(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="forget_gate.1 at 0 from 2 and cut at 5 and what")
+    words, sums = page.locator(".interventions .words"), page.locator(".sum")
+    assert words.all_inner_texts() == [
+        "forget gate f of unit 1 held at 0.00 from “␣” (2) on",
+        "all states cut before “a” (5)",
+    ]
+    assert "“what” is left out" in page.locator(".notes").inner_text()
+    both = sums.inner_text()
+    page.locator(".interventions input[type=checkbox]").nth(1).uncheck()
+    assert (
+        page.evaluate("part.options.hold") == "forget_gate.1 at 0 from 2 and off cut at 5" and sums.inner_text() != both
+    )
+    page.get_by_title("remove it").nth(1).click()
+    slider = page.locator(".editor:not([hidden]) input[type=range]")
+    for value in ("0.3", "0.8"):
+        slider.evaluate("(it, value) => { it.value = value; it.dispatchEvent(new Event('input')); }", value)
+    assert (
+        page.evaluate("part.options.hold") == "forget_gate.1 at 0.8 from 2"
+        and page.evaluate("part.made.current[0].value") == 0.8
+    )
+    page.get_by_role("button", name="its mean").click()
+    mean = page.evaluate("part.made.list[0].value")
+    values = page.evaluate("[...part.made.seen.trace.values(0, 'forget_gate')]")[1::4]
+    assert mean == pytest.approx(sum(values) / len(values), rel=1e-3)
+    page.get_by_text("cut here").click()
+    assert words.nth(1).inner_text() == "all states cut before “a” (4)"
+    page.evaluate("part.show('ab')")  # shorter than what is held
+    assert page.locator(".why").nth(1).inner_text().startswith("It begins at 4, behind the end")
+
+
+def test_another_model_keeps_what_it_lacks_and_names_it(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="forget_gate.1 at 7 from 2 and hidden.2-9 at 0.5 from 1 and token at 1 is q")
+    whys = page.locator(".why")
+    assert whys.all_inner_texts() == [
+        "A forget gate is 0 to 1: held at 1.",
+        "This model has units 0 to 3: without 4-9.",
+        "The model does not know “q”: it reads <unk>.",
+    ]
+    page.evaluate("part.model = 1; part.show()")
+    assert whys.first.inner_text() == "gru has no forget gate: skipped here."
+    assert page.evaluate("part.options.hold").startswith("forget_gate.1 at 7 from 2")
+    page.evaluate("part.model = 0; part.show()")
+    assert whys.first.inner_text() == "A forget gate is 0 to 1: held at 1."
+
+
+def test_units_are_ranked_and_taken_up(what_if: Callable[..., Page]) -> None:
+    page = what_if()
+    page.get_by_text("rank the units").click()
+    page.get_by_text("4 of 4 units").wait_for()
+    first = page.locator(".rank").first
+    changes = page.locator(".rank .value").all_inner_texts()
+    first.click()
+    losses = page.evaluate("[part.made.seen.reading.nll[4], part.made.forced.nll[4]]")
+    assert float(changes[0].replace("−", "-")) == pytest.approx(losses[1] - losses[0], abs=0.006)
+    assert page.locator(".interventions .words").inner_text().startswith("cell state c of unit")
+    page.locator(".facts .after", has_text=re.compile("[abc]")).wait_for()
+
+
+def test_who_wrote_it_says_the_sum_and_why_there_is_none(what_if: Callable[..., Page]) -> None:
+    page = what_if(module="memory.js", name="MemorySection")
+    bars, begun, held = map(
+        float, page.locator(".sum b").evaluate_all("(all) => all.map((b) => b.textContent.replace('−', '-'))")
+    )
+    assert bars + begun == pytest.approx(held, abs=0.011)
+    assert held == pytest.approx(page.evaluate("part.made.seen.trace.held(0)[4 * 4 + 1]"), abs=0.006)
+    page.get_by_text("all units").click()
+    assert "All units together hold" in page.locator(".sum").inner_text() and page.evaluate("part.options.norm") == "1"
+    page.evaluate("part.show('a')")
+    page.evaluate("part.model = 2; part.show()")
+    assert page.locator(".all").is_hidden()
+    assert "no memory that is a sum over tokens" in page.locator(".quiet").first.inner_text()
