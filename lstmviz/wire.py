@@ -518,6 +518,19 @@ class MapHere(Here):
     write: dict[str, float] | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class InsideHere(MapHere):
+    """And of what is inside one step; layers, roles and order are those of the map that the server is compared with.
+
+    Args:
+        section: which part is shown under the sentence and the units, by its name in ``web/inside.js``; empty for none.
+        options: name -> value of what the parts remember, as the link says it; None where it says nothing.
+    """
+
+    section: str
+    options: dict[str, str | None]
+
+
 @dataclass(frozen=True)
 class Frame:
     """What goes before a map.

@@ -37,7 +37,8 @@ def everywhere() -> str:
 
 st.html(everywhere(), unsafe_allow_javascript=True)
 first().join()
-pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in ("watch", "train", "compare", "experiments")]
+NAMES = "watch", "train", "compare", "inside", "experiments"
+pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in NAMES]
 chosen = st.navigation(pages, position="hidden")
 # Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
 with st.container(horizontal=True, vertical_alignment="center", key="pages"):

@@ -14,26 +14,16 @@ from lstmviz.data.vocabulary import code, inline, plain, visible
 from lstmviz.explain.notes import guided, notes_on
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
 from lstmviz.opened import OpenModel
-from lstmviz.reading import (
-    NOBODY,
-    Reading,
-    Selected,
-    Selection,
-    read,
-    read_image,
-    select,
-    telling_unit,
-    track_at,
-)
+from lstmviz.reading import Reading, Selected, Selection, read, read_image, select, telling_unit, track_at
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
 from lstmviz.ui.imports import behind, need_torch
-from lstmviz.ui.in_page import answers_here, heard, models_for_page, to_be_checked
+from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page, selection_here, to_be_checked
 from lstmviz.ui.labels import choose_label
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
-from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Sentences, Watch, readings, report, session
+from lstmviz.ui.session import BASELINE, LABEL, LAYER, TEXT, InPage, Looked, Sentences, Watch, readings, report, session
 from lstmviz.ui.sources import Address, baselines
 from lstmviz.ui.trees import read_typed
 from lstmviz.ui.watch_bar import watch_bar
@@ -44,6 +34,7 @@ NO_BREAK = "\u2011"  # a hyphen at which no line ends
 
 def page() -> None:
     """The whole page: the sentence and its map at the left, the numbers and the model at the right."""
+    carry_over(Watch)
     st.html(STYLE)
     home, (left, right) = whose(), st.columns([3.1, 1], gap="medium")
     with right, st.container():  # with what is said of the choice, so that what follows stays in its place
@@ -121,7 +112,7 @@ def training_curves(opened: OpenModel) -> None:
 
 def begin(address: Address, opened: OpenModel) -> None:
     """When the model changes, what was chosen for the one before is forgotten, but no text."""
-    memory = session(Watch)
+    memory, session(Looked).model = session(Watch), str(address)
     another = keep_text(f"watch {address}", opened, TEXT)
     if another and memory.begun:
         LAYER.forget()
@@ -197,7 +188,7 @@ def draw_here(
 ) -> None:
     """The map that the page makes itself; what of a text there is to say it says, too."""
     memory, said = session(Watch), report("map")
-    selection = selection_here(opened, shown["layers"], said.selection)
+    selection = selection_here(memory, opened, shown["layers"], said.selection)
     memory.written = said.written or memory.written
     reading = readings().read() if to_be_checked(said, [opened], text) else None
     sent = models_for_page({f"{address}": opened})
@@ -238,19 +229,6 @@ def selection_in(opened: OpenModel, reading: Reading, layers: list[int], told: S
     if selection.of not in layers:
         selection = replace(selection, of=there)
     return selection
-
-
-def selection_here(opened: OpenModel, layers: list[int], told: Selection | None) -> Selection:
-    """The same where the page knows the tokens: the time is `NOBODY` until somebody chooses one."""
-    memory, track = session(Watch), layers[0]
-    if memory.selected is None:
-        time = NOBODY if memory.time is None else memory.time
-        unit = telling_unit(opened, track) if memory.unit is None else memory.unit
-        memory.selected = Selected(Selection(time, unit, track), None, told)
-    elif told and told != memory.selected.told:
-        memory.selected = Selected(told, None, told)
-    selection = memory.selected.selection.within(opened.checkpoint.model.hidden_size)
-    return selection if selection.of in layers else replace(selection, of=track)
 
 
 def written_by(opened: OpenModel) -> tuple[str, int] | None:

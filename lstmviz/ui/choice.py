@@ -18,7 +18,7 @@ from lstmviz.tasks import TASKS
 from lstmviz.ui import sources
 from lstmviz.ui.cell_card import cell_card
 from lstmviz.ui.in_page import answers_here
-from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, key_of, linked, linked_all, session, unlink
+from lstmviz.ui.session import MODEL, MODELS, UPLOAD, Uploads, Widget, key_of, linked, linked_all, session, unlink
 from lstmviz.ui.sources import Address, Copy, Member, Uploaded
 
 TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up that are shown first
@@ -27,34 +27,38 @@ TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up t
 # ---- one -------------------------------------------------------------------------------------------------------------
 
 
-def choose_model(home: Home) -> Address | None:
-    """The menu of models, the card of the chosen one, and the upload; None where there are no models."""
+def choose_model(home: Home, box: Widget[str] = MODEL) -> Address | None:
+    """The menu of models, the card of the chosen one, and the upload; None where there are no models.
+
+    Args:
+        box: the page's.
+    """
     names = [*map(str, sources.every(home))]
     if not names:
         st.warning(
             "There are no checkpoints in the folder checkpoints/. Train one with "
             "`python -m lstmviz train runs/brackets --corpus brackets` and upload its best.safetensors below."
         )
-        upload(home)
+        upload(home, box)
         return None
-    asked = linked(MODEL.key)
+    asked = linked(box.key)
     names += [name for name in sources.shared([asked or ""]) if name not in names]
-    if MODEL.value() not in names:
+    if box.value() not in names:
         if asked is not None and asked not in map(shown, names):  # as the menu writes it into the link
             st.warning(
                 "The link asks for a model that is not here; this is another one. An uploaded model goes with its page."
             )
-            unlink(MODEL.key)
-        MODEL.forget()
+            unlink(box.key)
+        box.forget()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="choice"):
         name = st.selectbox(
-            "model", names, format_func=shown, key=MODEL.key, bind="query-params", label_visibility="collapsed"
+            "model", names, format_func=shown, key=box.key, bind="query-params", label_visibility="collapsed"
         )
         address = sources.parse(name)
         with st.popover("card", help="What the model was trained on, how, and how good it is"):
             show_card(address)
         with st.popover("open"):
-            upload(home)
+            upload(home, box)
     return address
 
 
@@ -73,22 +77,22 @@ def show_card(address: Address) -> None:
         st.error(plain(str(error)))
 
 
-def upload(home: Home) -> None:
+def upload(home: Home, box: Widget[str]) -> None:
     """Take a checkpoint of ours from the person's disk."""
     label = "open a checkpoint of your own (.safetensors)"
     if problem := session(Uploads).problem:
         st.error(f"The file cannot be used: {plain(problem)}.")
-    st.file_uploader(label, type="safetensors", key=UPLOAD.key, on_change=take_upload, args=(home,))
+    st.file_uploader(label, type="safetensors", key=UPLOAD.key, on_change=take_upload, args=(home, box))
 
 
-def take_upload(home: Home) -> None:
+def take_upload(home: Home, box: Widget[str]) -> None:
     """Choose the uploaded model; only a callback, which runs before the menu is drawn, may do that."""
     file, uploads = UPLOAD.value(), session(Uploads)
     uploads.problem = ""
     if file is None:
         return
     try:
-        MODEL.put(str(Uploaded.take(home, file.getvalue())))
+        box.put(str(Uploaded.take(home, file.getvalue())))
     except ValueError as error:  # as every CheckpointError is one
         uploads.problem = str(error)
 

@@ -26,6 +26,9 @@ _comparison = components.component(
     "lstmviz_comparison", js=script("compare.js"), css=style("map.css", "present.css", "compare.css")
 )
 _heading = components.component("lstmviz_heading", js=script("heading.js"), css=style("heading.css"))
+_inside = components.component(
+    "lstmviz_inside", js=script("inside.js"), css=style("map.css", "present.css", "inside.css")
+)
 _moments = components.component("lstmviz_moments", js=script("moments.js"), css=style("moments.css"))
 _pictures = components.component("lstmviz_pictures", js=script("pictures.js"), css=style("pictures.css"))
 _readout = components.component("lstmviz_readout", js=script("readout.js"), css=style("readout.css"))
@@ -63,6 +66,20 @@ def comparison(header: LiveComparison, parts: list[bytes], frame: Frame, models:
         What `session.report` reads; each None until reported.
     """
     return _comparison(data=side_by_side(header, parts, frame, models), key=key, **_heard("pinned"))
+
+
+def inside(models: bytes, frame: Frame, *, key: str) -> Any:
+    """Show a sentence, the units of a layer, and a part of what is inside one step; the page makes all of it.
+
+    Args:
+        models: what `Here` says that follows.
+        frame: what is said over it, and of what it is made.
+        key: the component's identity.
+
+    Returns:
+        What `session.report` reads; each None until reported.
+    """
+    return _inside(data=framed(frame, models), key=key, **_heard("options"))
 
 
 def pictures(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from lstmviz.data.vocabulary import shown
 from lstmviz.live import live, why_not
 from lstmviz.opened import OpenModel
+from lstmviz.reading import NOBODY, Selected, Selection, telling_unit
 from lstmviz.ui.imports import is_all_there
-from lstmviz.ui.session import InPage, Report, linked, session
+from lstmviz.ui.session import LAYER, MODEL, NETWORK, InPage, Inside, Looked, Report, Watch, linked, session
 from lstmviz.wire import CHECKED_MOST, sized
 
 BY_SERVER = "server"  # what a link may say of who answers
@@ -40,6 +43,48 @@ def to_be_checked(said: Report, models: Sequence[OpenModel], text: str) -> bool:
     digests = [each.checkpoint.digest for each in models]
     asks = [*said.unchecked] == digests and not session(InPage).checked.issuperset(digests)
     return asks and (models[0].side is not None or len(text) <= CHECKED_MOST) and is_all_there()
+
+
+def selection_here(
+    memory: Watch | Inside, opened: OpenModel, layers: Sequence[int], told: Selection | None
+) -> Selection:
+    """The selected time, unit and layer where the page knows the tokens: the time is `NOBODY` until somebody chose one.
+
+    Args:
+        memory: the page's.
+        layers: the tracks that it shows.
+        told: what the browser says.
+    """
+    if memory.selected is None:
+        asked = (memory.layer or 1) - 1 if isinstance(memory, Inside) else layers[0]
+        track = asked if asked in layers else layers[0]
+        time = NOBODY if memory.time is None else memory.time
+        unit = telling_unit(opened, track) if memory.unit is None else memory.unit
+        memory.selected = Selected(Selection(time, unit, track), None, told)
+    elif told and told != memory.selected.told:
+        memory.selected = Selected(told, None, told)
+    selection = memory.selected.selection.within(opened.checkpoint.model.hidden_size)
+    return selection if selection.of in layers else replace(selection, of=layers[0])
+
+
+def carry_over(page: type[Watch] | type[Inside]) -> None:
+    """On Watch and on Inside the same model reads the same text, with the same token, unit and layer selected: what one
+    of them showed when somebody goes to the other, unless by a link that asks for a model. Before anything is drawn.
+    """
+    looked, box = session(Looked), MODEL if page is Watch else NETWORK
+    before, looked.page = looked.page, page
+    if before in (None, page) or looked.model is None or linked(box.key) not in (None, shown(looked.model)):
+        return
+    was, memory = session(before).selected, session(page)
+    box.put(looked.model)
+    memory.begun, memory.selected = False, None
+    if was:
+        time, memory.unit, layer = was.selection.time, was.selection.unit, was.selection.of + 1
+        memory.time = None if time == NOBODY else time
+        if isinstance(memory, Inside):
+            memory.layer = layer
+        else:
+            LAYER.put(f"{layer}")
 
 
 def models_for_page(models: Mapping[str, OpenModel]) -> dict[str, bytes]:

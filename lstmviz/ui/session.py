@@ -34,7 +34,7 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass
 class Sentences:
-    """Of the sentence on Watch and on Compare.
+    """Of the sentence on Watch, on Compare and on Inside.
 
     Args:
         reader: who reads it: a page, and what on it decides of the text.
@@ -121,6 +121,29 @@ class Watch:
     problem: str = ""
 
 
+OPTIONS: tuple[str, ...] = ()  # names in the link, whose values parts of the Inside page give and read
+
+
+@dataclass
+class Inside:
+    """Of the Inside page.
+
+    Args:
+        begun: whether it was shown before.
+        time, unit, layer: what the link or another page said is selected, until another model is chosen; a layer is
+            counted from 1.
+        selected: what was selected last.
+        options: name -> value of what its parts remember; None where they do not.
+    """
+
+    begun: bool = False
+    time: int | None = field(default_factory=lambda: linked_number("time"))
+    unit: int | None = field(default_factory=lambda: linked_number("unit"))
+    layer: int | None = field(default_factory=lambda: linked_number("layer"))
+    selected: Selected | None = None
+    options: dict[str, str | None] = field(default_factory=lambda: {name: linked(name) for name in OPTIONS})
+
+
 @dataclass
 class InPage:
     """Of the models that answer in the page, by their digests.
@@ -138,6 +161,19 @@ class InPage:
     failed: set[str] = field(default_factory=set)
     lacked: tuple[tuple[str, ...], float] | None = None
     here: bool = False
+
+
+@dataclass
+class Looked:
+    """What was looked at last on Watch or on Inside.
+
+    Args:
+        page: on which of them.
+        model: its name.
+    """
+
+    page: type[Watch] | type[Inside] | None = None
+    model: str | None = None
 
 
 @dataclass
@@ -297,14 +333,14 @@ class Widget(Generic[T]):
         st.session_state.pop(self.key, None)
 
 
-MODEL, UPLOAD = Widget[str]("model"), Widget[UploadedFile]("upload")
+MODEL, NETWORK, UPLOAD = Widget[str]("model"), Widget[str]("network"), Widget[UploadedFile]("upload")  # Watch, Inside
 MODELS = Widget[list[str]]("models")
 BASELINE, BESIDE = Widget[str]("baseline"), Widget[str]("beside")  # on Watch and on Compare, as the next
 LABEL, BEGUN = Widget[str]("label"), Widget[str]("begun")  # on Watch and on Compare
 LAYER = Widget[str]("layer")  # on Watch; Compare's, which is called depth, nobody else asks
 # Pages have boxes of their own: one that they shared Streamlit would empty when the browser goes back from the one page
 # to the other.
-TEXT, SENTENCE = Widget[str]("text"), Widget[str]("sentence")  # on Watch and on Compare
+TEXT, SENTENCE, READ = Widget[str]("text"), Widget[str]("sentence"), Widget[str]("read")  # on Watch, Compare, Inside
 CORPUS = Widget[str]("corpus")
 OWN_NAME, OWN_FILE, OWN_PASTED = Widget[str]("text_name"), Widget[UploadedFile]("text_file"), Widget[str]("text_pasted")
 
@@ -324,6 +360,7 @@ class Report:
         checked: those of which it has, and makes the same.
         failed: those that answered otherwise than the server, or cannot run there.
         written: of the text that a model has written on there what `Watch` says.
+        options: what the parts of the Inside page remember; None before one did.
     """
 
     selection: Selection | None = None
@@ -336,6 +373,7 @@ class Report:
     checked: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     written: tuple[str, int, str] | None = None
+    options: dict[str, str | None] | None = None
 
 
 def report(key: str) -> Report:
@@ -353,7 +391,8 @@ def report(key: str) -> Report:
         tuple(said.get(name) or ()) for name in ("held", "unchecked", "checked", "failed")
     )
     pinned, moved = said.get("pinned"), said.get("moved")
-    return Report(selection, held, pinned, moved, picture, lacks, unchecked, checked, failed, written)
+    options = {name: said["options"].get(name) for name in OPTIONS} if said.get("options") else None
+    return Report(selection, held, pinned, moved, picture, lacks, unchecked, checked, failed, written, options)
 
 
 LINKED_MOST = 20  # names that a link is heard to say

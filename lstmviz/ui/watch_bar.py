@@ -9,6 +9,7 @@ from lstmviz.opened import OpenModel
 from lstmviz.reading import write_on
 from lstmviz.roles import ROLES
 from lstmviz.ui.controls import baseline_control, examples_menu, offer, offer_page, order_control, units_control
+from lstmviz.ui.in_page import answers_here
 from lstmviz.ui.session import BASELINE, LAYER, TEXT, InPage, Sentences, Watch, readings, session
 from lstmviz.ui.sources import Baseline
 from lstmviz.ui.trees import draw_menu
@@ -42,6 +43,8 @@ def watch_bar(
         if not opened.is_asked:
             with st.popover("continue"):
                 continue_controls(opened)
+        if answers_here(opened):
+            st.page_link("inside.py", label="inside one step", help="One step of the selected unit, taken apart")
         export = st.popover("export", key="export", on_change="rerun")  # what it offers depends on what was typed
         if export.open:
             with export:

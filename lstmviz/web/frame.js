@@ -3,7 +3,7 @@
 import { leave, once } from "./shared.js";
 
 const ON_ITS_WAY = 10_000; // milliseconds after a person did something, in which a busy page may not have told the server yet
-const BOXES = ":is(.st-key-text, .st-key-sentence, [class*='st-key-probe_']) input"; // of sentences
+const BOXES = ":is(.st-key-text, .st-key-sentence, .st-key-read, [class*='st-key-probe_']) input"; // of sentences
 
 if (once("frame")) {
   // BEWARE: this replaces `history.pushState` and `replaceState` for the whole app, and for good. Streamlit pushes what its server
