@@ -34,6 +34,7 @@ from lstmviz.model import LanguageModel, at_once
 from lstmviz.reference import Acts, Reference, State
 
 Intervention = Mapping[str, Any]
+AT_ONCE = 128  # runs side by side
 FIELDS = {
     "hold": ({"role", "value"}, {"layer", "units", "from", "to"}),  # what it must say, and what it may
     "scale": ({"role", "value"}, {"layer", "units", "from", "to"}),
@@ -195,7 +196,7 @@ def ablate(
     """How much worse a text is predicted without one unit's memory, for every unit of a layer in turn.
 
     A unit's memory is what its cell holds by, c or else h: every step finds 0 there, as `force` scales it. All units
-    are read side by side, as a batch.
+    are read side by side, in batches.
 
     Args:
         model: that reads a text from the left and predicts its next token; left unchanged.
@@ -220,24 +221,31 @@ def ablate(
     if at is not None and not (at := numbered(at, len(ids), "token")):
         raise ValueError("nothing stands before the first token, so there is no loss of it")
     ids = ids if at is None else ids[: at + 1]
-    x, memory = model.embed(ids[:-1, None]), held_by(cell_called(model.config.cell))  # (T, 1, E)
-    count = model.config.hidden_size
-    for k, cell in enumerate(model.layers):
-        if k < layer:
-            x = cell.record(x, cell.initial_state(1))["hidden"]
-            continue
-        # Row r lacks unit r; the last one lacks none.
-        state = {name: values.expand(count + 1, -1) for name, values in cell.initial_state(1).items()}  # (H + 1, ·)
-        there = 1 - torch.eye(count + 1, state[memory].shape[-1]).to(x) if k == layer else None
+    x = model.embed(ids[:-1, None])  # (T, 1, E)
+    for cell in [*model.layers][:layer]:
+        x = cell.record(x, cell.initial_state(1))["hidden"]
+    # Row r lacks the memory of unit r; the last one lacks none.
+    size = model.config.hidden_size
+    rows = 1 - torch.eye(size + 1, size).to(x)
+    nll = torch.cat([_without(model, x, layer, some, ids, at) for some in rows.split(AT_ONCE)])  # (H + 1,)
+    return (nll[:-1] - nll[-1]).cpu().numpy()
+
+
+def _without(model: LanguageModel, x: Tensor, layer: int, there: Tensor, ids: Tensor, at: int | None) -> Tensor:
+    """The loss ``(B,)`` of each row of ``there`` ``(B, H)``, which says 0 where a layer has no memory.
+
+    Args:
+        x: what that layer reads, ``(T, 1, X)``.
+    """
+    memory = held_by(cell_called(model.config.cell))
+    for cell in [*model.layers][layer:]:
+        state = {name: values.expand(len(there), -1) for name, values in cell.initial_state(1).items()}  # (B, ·)
         hidden, U = [], cell.recurrent(x)
         for Wx in cell.project(x):
-            if there is not None:
-                state = {**state, memory: state[memory] * there}
-            state, _ = cell.step(Wx.expand(count + 1, -1), state, U)
+            state, _ = cell.step(Wx.expand(len(there), -1), {**state, memory: state[memory] * there}, U)
             hidden.append(state["hidden"])
-        x = torch.stack(hidden)  # (T, H + 1, P)
-    nll = _losses(model, x if at is None else x[-1:], ids[1:] if at is None else ids[at:]).mean(0)  # (H + 1,)
-    return (nll[:-1] - nll[-1]).cpu().numpy()
+        x, there = torch.stack(hidden), torch.ones_like(there)  # (T, B, P); above it nothing is left out
+    return _losses(model, x if at is None else x[-1:], ids[1:] if at is None else ids[at:]).mean(0)
 
 
 def _losses(model: LanguageModel, hidden: Tensor, targets: Tensor) -> Tensor:
