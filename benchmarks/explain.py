@@ -2,8 +2,9 @@
 
     python benchmarks/explain.py [--units 256] [--rounds 3]
 
-One thread; medians of its processor time, which says most on a shared machine. The candidates take turns, so that a slow moment of the machine slows them all, and their results
-are compared. The plain model is the same LSTM, over the same tokens, in torch's own operations:
+One thread; medians of its processor time, which says most on a shared machine. The candidates take turns, so that a
+slow moment of the machine slows them all, and their results are compared. The plain model is the same LSTM, over the
+same tokens, in torch's own operations:
 
 - map: the T × T map ‖∂nll_t/∂h_k‖. ``as one batch``: one forward pass, then T backward passes through it as one batch
   (``is_grads_batched``); ``copies``: the text T times side by side, and one backward pass; ``in turn``: T backward

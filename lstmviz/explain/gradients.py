@@ -358,7 +358,7 @@ def _backwards(model: LanguageModel, ids: Tensor, first: int, *, embedding: bool
     Row r is of token first + r. Going back, those losses join that come next: at step k those of all tokens after k.
     """
     top, records = model.record(ids[:, None])  # (T, 1, P), name -> (T, 1, H)
-    rows = len(ids) - first
+    rows, layers = len(ids) - first, [*model.layers]
     decoded = _of_scores(model, top[first - 1 : -1, 0], ids[first:])  # (rows, P), ∂nll_t/∂h_{t−1} by way of the decoder
     vectors = model.embed(ids[:, None]).detach()  # (T, 1, E)
     handed = [  # what the later steps say of the state that a step hands on
@@ -371,8 +371,8 @@ def _backwards(model: LanguageModel, ids: Tensor, first: int, *, embedding: bool
         if time + 1 >= first:
             above[0] = decoded[time + 1 - first]
         found, products = [], []
-        for k in range(len(model.layers) - 1, -1, -1):
-            cell = model.layers[k]
+        for k in range(len(layers) - 1, -1, -1):
+            cell = layers[k]
             x = records[k - 1]["hidden"][time] if k else vectors[time]  # (1, X)
             wanted = k > 0 or embedding
             x = x.expand(len(above), -1).clone().requires_grad_() if wanted else x

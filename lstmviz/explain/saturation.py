@@ -126,8 +126,8 @@ def _read(model: LanguageModel, ids: torch.Tensor, piece: int) -> Iterator[Satur
         read = min(begin + piece, len(ids))
         with np.errstate(divide="ignore", invalid="ignore"):
             half_life = np.log(2) / np.abs(log_kept / steps)
-        shares = ({name: count / read for name, count in counts[what].items()} for what in counts)
-        yield Saturation(*shares, half_life, read, len(ids))
+        shut, above, mean = ({name: count / read for name, count in each.items()} for each in counts.values())
+        yield Saturation(shut, above, mean, half_life, read, len(ids))
 
 
 def gates(cell: type[Declared]) -> list[str]:

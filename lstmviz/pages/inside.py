@@ -17,7 +17,9 @@ from lstmviz.ui import sources
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import inside
 from lstmviz.ui.controls import STYLE, examples_menu, keep_text, type_sentence
+from lstmviz.ui.gradients import gradients
 from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page, selection_here, to_be_checked
+from lstmviz.ui.over_text import over_a_text
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import NETWORK, READ, Inside, Looked, Sentences, key_of, report, session
@@ -28,6 +30,8 @@ from lstmviz.wire import Frame, InsideHere, payload
 # one that the server makes, of a model, its text, and the selection, whose time is `NOBODY` at the last token.
 VIEWS: dict[str, str | Callable[[OpenModel, str, Selection], None]] = {
     "one step": "step",
+    "gradients": gradients,
+    "over a text": over_a_text,
 }
 THESE = "brackets", "shakespeare-char-lstm", "wikitext2-word-lstm"  # which can be shown instead
 
