@@ -302,11 +302,15 @@ def token_map_figure(signs: Sequence[str], norms: np.ndarray, *, dark: bool = Fa
         },
     )
     figure.update_xaxes(
-        **_token_ticks(signs), showgrid=False, zeroline=False, title={"text": "state after token", "standoff": 4}
+        **_token_ticks(signs, 24),
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
+        title={"text": "state after token", "standoff": 8},
     )
-    figure.update_yaxes(**_token_ticks(signs))
-    _quiet(figure, "loss of token", dark, 330)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    _quiet(figure, "loss of token", dark, 350)
+    figure.update_yaxes(**_token_ticks(signs, 24), autorange="reversed", showgrid=False, automargin=True)
+    figure.update_layout(margin={"t": 8})
     return figure
 
 
@@ -353,9 +357,9 @@ def saturation_figure(
     return figure
 
 
-def _token_ticks(signs: Sequence[str]) -> dict[str, Any]:
+def _token_ticks(signs: Sequence[str], most: int = 40) -> dict[str, Any]:
     """A label under each token, or of many under some."""
-    every = max(1, math.ceil(len(signs) / 40))
+    every = max(1, math.ceil(len(signs) / most))
     at = [*range(0, len(signs), every)]
     return {"tickvals": at, "ticktext": [html.escape(signs[t], quote=False) for t in at]}
 

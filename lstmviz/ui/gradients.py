@@ -36,7 +36,9 @@ def gradients(opened: OpenModel, text: str, selection: Selection) -> None:
     """The part *gradients* of the Inside page, for the loss of the selected token."""
     from lstmviz.explain.typed import why_no_losses  # needs no torch, but is asked for here alone
 
-    st.button("tickets and printer", on_click=take_tickets, help=f"{TICKETS} … What does the last word depend on?")
+    about = "An example: does what she printed at the end still depend on the tickets at the beginning?"
+    if st.button("tickets and printer", key="tickets", on_click=take_tickets, help=about):
+        st.rerun()  # of the whole page, since it may be another model
     if why := why_no_losses(opened.checkpoint.model):
         st.info(f"A gradient goes back from the loss of a next token, and this model has none: {plain(why)}.")
     elif place := placed(opened, text, selection):
@@ -80,7 +82,7 @@ def depends(opened: OpenModel, ids: tuple[int, ...], at: int, signs: list[str]) 
     )
     bars = {"gradient × embedding": found.gradient.tolist(), "integrated gradients": found.integrated.tolist()}
     _draw("token_bars_figure", "saliency", signs[:at], bars, y="nats")
-    st.caption(f"The integrated gradients add up to the difference in loss but for {found.error:.1g} nats.")
+    st.caption(f"The integrated gradients add up to the difference in loss to {found.error:.1g} nats.")
 
 
 def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
@@ -212,7 +214,7 @@ def _model(opened: OpenModel) -> LanguageModel:
 def _saliency(opened: OpenModel, ids: tuple[int, ...], at: int) -> Saliency:
     from lstmviz.explain.gradients import saliency
 
-    return saliency(_model(opened), opened.reads, ids, at)
+    return saliency(opened.checkpoint.build(), opened.reads, ids, at)
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_DIGEST)

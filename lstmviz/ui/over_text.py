@@ -24,7 +24,6 @@ OWN, SENTENCE, EXAMPLES, DRAWN, WRITTEN = (
     "new sentences of its grammar",
     "what it writes itself",
 )
-DOTS = Widget[Any]("over_dots")
 TOKENS = 2000  # that are drawn, or that it writes
 OWN_MOST = 200_000  # characters
 A_WHILE = 0.4  # seconds that are read before somebody can press stop
@@ -54,7 +53,7 @@ def over_a_text(opened: OpenModel, text: str, selection: Selection) -> None:
     of = (opened.checkpoint.digest, which)
     if begin:
         need_torch()
-        start(opened, which, own or text, of)
+        start(opened, which, own if which == OWN else text, of)
     if memory.of == of and memory.problem:
         st.error(memory.problem)
     counting(opened, of, names[gate or next(iter(names))], selection)
@@ -96,6 +95,9 @@ def counting(opened: OpenModel, of: tuple[str, str], gate: str, selection: Selec
     running = memory.of == of and memory.reads is not None
 
     def counted() -> None:
+        if memory.clicked:
+            memory.clicked = False
+            st.rerun()  # of all that shows the selected unit
         if memory.of != of:
             st.caption(
                 "*count* reads the text and counts for every unit how often its gate is nearly shut or nearly open."
@@ -132,25 +134,26 @@ def show(opened: OpenModel, memory: OverText, gate: str, selection: Selection) -
 
     found = memory.found
     assert found is not None
-    chosen = (selection.of, selection.unit)
+    chosen, dots = (selection.of, selection.unit), Widget[Any](f"over_dots_{memory.clicks}")
 
     def choose() -> None:
-        event: Any = DOTS.value()
+        event = dots.value()
         points = event.selection.points if event else []
         where = next((point["customdata"] for point in points if point.get("customdata")), None)
         if where:
             here, told = session(Inside), report("step").selection
             now = here.selected.selection if here.selected else selection
+            memory.clicks, memory.clicked = memory.clicks + 1, True
             here.selected = Selected(Selection(now.time, int(where[1]), int(where[0])), None, told)
 
-    left, right = st.columns([1.2, 1], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         figure = charts.saturation_figure(
             found.shut[gate], found.open[gate], chosen, dark=st.context.theme.type == "dark"
         )
         st.plotly_chart(
             figure,
-            key=DOTS.key,
+            key=dots.key,
             theme=None,
             on_select=choose,
             selection_mode="points",
@@ -172,9 +175,11 @@ def show(opened: OpenModel, memory: OverText, gate: str, selection: Selection) -
             column_config={
                 "layer": percent("layer", width="small") if len(found.half_life) > 1 else None,
                 "unit": percent("unit", width="small"),
-                f"{gate}_shut": percent("below 0.1", format="percent"),
-                f"{gate}_open": percent("above 0.9", format="percent"),
-                f"{gate}_mean": percent("mean", format="%.2f"),
-                "half_life": percent("half-life", format="%.1f", help="in tokens, of what the unit holds"),
+                f"{gate}_shut": percent("below 0.1", width="small", format="percent"),
+                f"{gate}_open": percent("above 0.9", width="small", format="percent"),
+                f"{gate}_mean": percent("mean", width="small", format="%.2f"),
+                "half_life": percent(
+                    "half-life", width="small", format="%.1f", help="in tokens, of what the unit holds"
+                ),
             },
         )

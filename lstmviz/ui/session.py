@@ -156,12 +156,16 @@ class OverText:
         reads: what is still to be read, piece by piece; None where nothing is.
         found: what was counted so far.
         problem: why it cannot be.
+        clicks: how often a dot was clicked: after each the chart is another one, in which nothing is selected.
+        clicked: that one was, until all of the page knows.
     """
 
     of: tuple[str, str] | None = None
     reads: Iterator[Saturation] | None = None
     found: Saturation | None = None
     problem: str = ""
+    clicks: int = 0
+    clicked: bool = False
 
 
 @dataclass
