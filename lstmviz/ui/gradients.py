@@ -116,7 +116,8 @@ def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
             y="‖∂nll/∂h‖",
             log=True,
         )
-        st.caption(f"Thin: before training, {opened.checkpoint.model.hidden_size} units each.")
+        trained = "Thick: trained. " if len(lines) < 2 else "Thick: trained, alike but for the cell. "
+        st.caption(f"{trained}Thin: before training, {opened.checkpoint.model.hidden_size} units each.")
 
 
 def itemise(opened: OpenModel, ids: tuple[int, ...], at: int, signs: list[str]) -> None:
