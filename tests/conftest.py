@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,25 +109,46 @@ def serving(home: Path) -> Iterator[tuple[str, subprocess.Popen]]:
 
 
 @pytest.fixture(scope="session")
-def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """What is made on ``app_server``."""
+    return Home(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="session")
+def app_process(app_home: Home) -> Iterator[tuple[str, subprocess.Popen]]:
+    """As `serving`, one for all tests of this process."""
+    with serving(app_home.folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def app_server(app_process: tuple[str, subprocess.Popen]) -> str:
     """The address of the app, served by a process of its own."""
-    with serving(tmp_path_factory.mktemp("server")) as (address, _):
-        yield address
+    return app_process[0]
+
+
+@contextmanager
+def stopped(server: subprocess.Popen) -> Iterator[None]:
+    """It stands still meanwhile."""
+    server.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Callable[[], AbstractContextManager[tuple[str, subprocess.Popen]]]:
-    """Starts another server, which the test may kill."""
-    return lambda: serving(tmp_path)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """What is made on the servers that ``serve`` starts; its trainings end with the test."""
-    yield Home(tmp_path)
-    for run in trainings.every(Home(tmp_path)):
+def home(app_home: Home) -> Iterator[Home]:
+    """As `app_home`, for a test that trains there: its trainings end with it, and are gone."""
+    yield app_home
+    for run in trainings.every(app_home):
         if (status := run.status()) and status.state in LIVING and status.pid:
             os.kill(status.pid, signal.SIGKILL)
+    for _ in range(50):  # one that is about to end may still write
+        shutil.rmtree(app_home.runs, ignore_errors=True)
+        if not app_home.runs.exists():
+            break
+        time.sleep(0.1)
 
 
 def _is_healthy(address: str) -> bool:
@@ -145,8 +166,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side with other tests, those that need a browser follow each other in three processes, with one each: the
-    tests of trainings in the app, which wait a lot, all others of the app, and those without the app.
+    tests of trainings in the app, which wait a lot, all others of the app, and those without the app. Of the rest those
+    that begin processes go first: one of them, begun last, would leave the other cores idle.
     """
+    long = {"test_sweep.py", "test_parallel.py", "test_run.py", "test_people.py", "test_train.py"}
+    items.sort(key=lambda item: item.path.name not in long)
     trainings = {"test_training.py", "test_experiments.py", "test_people.py", "test_typing.py"}
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
@@ -220,33 +244,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def window(browser: Browser) -> Callable[..., BrowserContext]:
-    """The browser's context of these options, always the same one: what the app's scripts cost to fetch and to compile
-    is spent once, and not for each page, where it is most of the time.
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all pages of the app: what its scripts cost to fetch and to compile is spent once, and not for each page,
+    where it is most of the time.
     """
-    contexts: dict[str, BrowserContext] = {}
-
-    def context(**options) -> BrowserContext:
-        # Playwright's wait_for_function evaluates a string, which the page's policy forbids; test_server.py keeps it.
-        options = {"viewport": {"width": 1440, "height": 900}, "bypass_csp": True, **options}
-        if (key := repr(sorted(options.items()))) not in contexts:
-            contexts[key] = browser.new_context(**options)
-        return contexts[key]
-
-    return context
+    # Playwright's wait_for_function evaluates a string, which the page's policy forbids; test_people.py keeps it.
+    yield browser.new_context(bypass_csp=True, permissions=["clipboard-read", "clipboard-write"])
 
 
 @pytest.fixture
-def page(app_server: str, window: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
-    """Opens the app: ``page("?text=abc", color_scheme="dark")`` gives a Playwright page, closed after the test."""
+def page(app_server: str, window: BrowserContext) -> Iterator[Callable[..., Page]]:
+    """Opens the app: ``page("?text=abc", dark=True)`` gives a Playwright page, closed after the test."""
     pages = []
 
-    def open_page(path: str = "", *, begin: str = "", **options) -> Page:
-        pages.append(window(**options).new_page())
+    def open_page(path: str = "", *, begin: str = "", size: tuple[int, int] = (1440, 900), dark: bool = False) -> Page:
+        opened = window.new_page()
+        pages.append(opened)
+        opened.set_viewport_size({"width": size[0], "height": size[1]})
+        opened.emulate_media(color_scheme="dark" if dark else "light")
         if begin:
-            pages[-1].add_init_script(begin)
-        pages[-1].goto(f"{app_server}/{path}")
-        return pages[-1]
+            opened.add_init_script(begin)
+        opened.goto(f"{app_server}/{path}")
+        return opened
 
     yield open_page
     for opened in pages:

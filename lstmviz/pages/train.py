@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -355,8 +356,6 @@ def moment(name: str, steps: list[int], whole: str) -> int:
     """The slider over the training time of a run: the step that is shown."""
     memory, key = session(Train), key_of("moment", name)
     at = memory.moments
-    if (moved := report(key).moved) in steps:
-        memory.playing, at[name] = None, moved
     if memory.playing == name:
         later = [step for step in steps if step > at.setdefault(name, 0)] or steps[-1:]
         at[name] = later[min(len(steps) // PLAYED_IN, len(later) - 1)]
@@ -371,8 +370,16 @@ def moment(name: str, steps: list[int], whole: str) -> int:
             icon = ":material/stop:" if playing else ":material/play_arrow:"
             st.button("stop playing" if playing else "play", key="play", icon=icon, on_click=play, args=(name,))
             label = f"training time: the gates of the probe {whole} after so many steps"
-            moments(label, steps, step, key=key)
+            moments(label, steps, step, memory.moved, on_moved=partial(hold, name, key), key=key)
     return step
+
+
+def hold(name: str, key: str) -> None:
+    """Somebody moved the slider, or held it where it stands: there it stays. What is run for that may be broken off."""
+    memory, moved = session(Train), report(key).moved
+    if moved:
+        memory.playing = None
+        memory.moments[name], memory.moved = moved
 
 
 def play(name: str) -> None:

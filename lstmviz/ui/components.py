@@ -13,6 +13,7 @@ room).
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from streamlit.components import v2 as components
@@ -100,17 +101,19 @@ def pictures(
     _pictures(data=json.dumps(data).encode(), key=key, on_picture_change=lambda: None)
 
 
-def moments(label: str, steps: list[int], at: int, *, key: str) -> None:
+def moments(label: str, steps: list[int], at: int, heard: float, *, on_moved: Callable[[], None], key: str) -> None:
     """Show a slider over the steps of a training; `session.report` says where somebody moved it.
 
     Args:
         label: over it.
         steps: in order.
         at: the one that it shows.
+        heard: when it was last moved, of what is known here: what is from before moves it no more.
+        on_moved: what is done once somebody moved it, or held it where it stands.
         key: the component's identity.
     """
-    data = json.dumps({"label": label, "steps": steps, "at": at}).encode()
-    _moments(data=data, key=key, on_moved_change=lambda: None)
+    data = json.dumps({"label": label, "steps": steps, "at": at, "heard": heard}).encode()
+    _moments(data=data, key=key, on_moved_change=on_moved)
 
 
 def heading(words: str, arrived: float | None, *, key: str) -> None:

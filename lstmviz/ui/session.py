@@ -233,6 +233,7 @@ class Train:
         table: how many trainings were begun; another table has nothing selected.
         moments: run -> the step whose gates are shown; none while it follows the newest.
         playing: name of the training whose slider moves by itself.
+        moved: when somebody last moved a slider, by the clock of the page.
         not_kept: why a text was not kept.
         asked: that *Train* was pressed, until the form has answered.
     """
@@ -244,6 +245,7 @@ class Train:
     table: int = 0
     moments: dict[str, int] = field(default_factory=dict)
     playing: str | None = None
+    moved: float = 0.0
     not_kept: str = ""
     asked: bool = False
 
@@ -377,7 +379,7 @@ class Report:
         selection: of a map: what was clicked, or chosen by arrow keys.
         held: of a map: names of the blocks of values that the browser holds.
         pinned: of a comparison: the model that was made the reference.
-        moved: of a slider: where to.
+        moved: of a slider: where to, and when.
         picture: of the place to draw: what was chosen or drawn.
         lacks: of a view that the page makes itself: the digests of models that it does not hold, and when it said so.
         unchecked: the digests of the models, where it has seen nothing yet of what the server makes of a text.
@@ -390,7 +392,7 @@ class Report:
     selection: Selection | None = None
     held: tuple[str, ...] = ()
     pinned: str | None = None
-    moved: int | None = None
+    moved: tuple[int, float] | None = None
     picture: Picture | None = None
     lacks: tuple[tuple[str, ...], float] | None = None
     unchecked: tuple[str, ...] = ()
@@ -414,9 +416,9 @@ def report(key: str) -> Report:
     held, unchecked, checked, failed = (
         tuple(said.get(name) or ()) for name in ("held", "unchecked", "checked", "failed")
     )
-    pinned, moved = said.get("pinned"), said.get("moved")
+moved = (int(said["moved"][0]), float(said["moved"][1])) if said.get("moved") else None
     options = {name: said["options"].get(name) for name in OPTIONS} if said.get("options") else None
-    return Report(selection, held, pinned, moved, picture, lacks, unchecked, checked, failed, written, options)
+    return Report(selection, held, said.get("pinned"), moved, picture, lacks, unchecked, checked, failed, written, options)
 
 
 LINKED_MOST = 20  # names that a link is heard to say

@@ -1,15 +1,15 @@
 """Models that answer in the page: the map follows the keys; the server hears of the text once they rest."""
 
-import os
-import signal
-import subprocess
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from subprocess import Popen
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-Serve = Callable[[], AbstractContextManager[tuple[str, subprocess.Popen]]]
+from tests.conftest import stopped
+
+Open = Callable[..., Page]
+Process = tuple[str, Popen]
 
 
 def wait_for_tokens(page: Page, count: int) -> None:
@@ -20,25 +20,19 @@ def seen(page: Page, what: str):
     return page.evaluate(f"window.__lstmviz.{what}")
 
 
-def test_the_server_stands_still_and_typing_goes_on_drawing(serve: Serve, browser: Browser) -> None:
-    with serve() as (address, server):
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-        page.goto(f"{address}/?model=brackets&text=(x)")
-        wait_for_tokens(page, 4)
-        page.get_by_text("how this model learned").wait_for()
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            page.get_by_label("sentence").press("End")
-            page.keyboard.type("((xx)x", delay=25)
-            wait_for_tokens(page, 10)
-            assert seen(page, "time") == 9
-            page.locator(".readout").get_by_text("(9)").first.wait_for()
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
-        page.wait_for_function("location.search.includes('text=%28x%29%28%28xx%29x')")  # and now it has heard
-        assert page.get_by_label("sentence").input_value() == "(x)((xx)x"
-        wait_for_tokens(page, 10)
-        page.close()
+def test_the_server_stands_still_and_typing_goes_on_drawing(page: Open, app_process: Process) -> None:
+    opened = page("?model=brackets&text=(x)")
+    wait_for_tokens(opened, 4)
+    opened.get_by_text("how this model learned").wait_for()
+    with stopped(app_process[1]):
+        opened.get_by_label("sentence").press("End")
+        opened.keyboard.type("((xx)x", delay=25)
+        wait_for_tokens(opened, 10)
+        assert seen(opened, "time") == 9
+        opened.locator(".readout").get_by_text("(9)").first.wait_for()
+    opened.wait_for_function("location.search.includes('text=%28x%29%28%28xx%29x')")  # and now it has heard
+    assert opened.get_by_label("sentence").input_value() == "(x)((xx)x"
+    wait_for_tokens(opened, 10)
 
 
 def test_a_click_that_leaves_the_box_is_answered_and_so_are_the_keys_before_it(page: Callable[..., Page]) -> None:
@@ -59,9 +53,9 @@ def test_page_and_server_agree(page: Callable[..., Page], model: str) -> None:
     said: list[str] = []
     answers = {}
     for by in ("", "&by=server"):
-        opened = page("experiments")
+        opened = page("_stcore/health")
         opened.on("console", lambda message: said.append(message.text))
-        opened.goto(opened.url.replace("experiments", f"?model={model}{by}"))
+        opened.goto(opened.url.replace("_stcore/health", f"?model={model}{by}"))
         opened.wait_for_function("window.__lstmvizPainted?.tokens")
         opened.get_by_text("how this model learned").wait_for()
         opened.wait_for_timeout(1500)
@@ -84,26 +78,20 @@ def test_a_page_that_lost_a_model_asks_for_it(page: Callable[..., Page]) -> None
     wait_for_tokens(opened, 5)
 
 
-def test_several_models_go_on_side_by_side_without_the_server(serve: Serve, browser: Browser) -> None:
-    with serve() as (address, server):
-        page, said = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True), []
-        page.on("console", lambda message: said.append(message.text))
-        page.goto(f"{address}/compare?models=brackets&models=brackets+as+lstm_concat&show=difference&sentence=(x)")
-        wait_for_tokens(page, 4)
-        page.get_by_text("how they learned").wait_for()
-        page.wait_for_timeout(2000)  # in which the server looks whether the page reckons right
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            page.get_by_label("sentence").press("End")
-            page.keyboard.type("((xx)x", delay=25)
-            wait_for_tokens(page, 10)
-            shown = (
-                "(box) => [box.map.view.time, box.map.compared.models.map(({ data }) => data.panels[0].codes.length)]"
-            )
-            assert page.locator(".compared").evaluate(shown) == [9, [10 * 16] * 2]
-            assert page.locator(".compared").evaluate("(box) => box.map.compared.models[1].subtracted")
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
-        page.wait_for_function("location.search.includes('sentence=%28x%29%28%28xx%29x')")
-        assert not [line for line in said if "lstmviz" in line]
-        page.close()
+def test_several_models_go_on_side_by_side_without_the_server(page: Open, app_process: Process) -> None:
+    opened, said = page("_stcore/health"), []
+    opened.on("console", lambda message: said.append(message.text))
+    query = "models=brackets&models=brackets+as+lstm_concat&show=difference&sentence=(x)"
+    opened.goto(f"{app_process[0]}/compare?{query}")
+    wait_for_tokens(opened, 4)
+    opened.get_by_text("how they learned").wait_for()
+    opened.wait_for_timeout(2000)  # in which the server looks whether the page reckons right
+    with stopped(app_process[1]):
+        opened.get_by_label("sentence").press("End")
+        opened.keyboard.type("((xx)x", delay=25)
+        wait_for_tokens(opened, 10)
+        shown = "(box) => [box.map.view.time, box.map.compared.models.map(({ data }) => data.panels[0].codes.length)]"
+        assert opened.locator(".compared").evaluate(shown) == [9, [10 * 16] * 2]
+        assert opened.locator(".compared").evaluate("(box) => box.map.compared.models[1].subtracted")
+    opened.wait_for_function("location.search.includes('sentence=%28x%29%28%28xx%29x')")
+    assert not [line for line in said if "lstmviz" in line]

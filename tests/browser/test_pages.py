@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 Open = Callable[..., Page]
-PHONE, ZOOMED = {"width": 390, "height": 844}, {"width": 720, "height": 450}  # and 1440 × 900 at 200 %
+PHONE, ZOOMED = (390, 844), (720, 450)  # and 1440 × 900 at 200 %
 COMPARED = ["recall/lstm_concat", "recall/gru", "recall/rnn"]
 WATCH = "?" + urlencode({"model": "brackets", "text": "(x(x)x)", "time": 3, "unit": 5})
 COMPARE = "compare?" + urlencode({"models": COMPARED, "sentence": "bz?bxyx?b"}, doseq=True)
@@ -34,11 +34,9 @@ def sideways(page: Page) -> float:
     return page.locator("[data-testid=stMain]").evaluate("main => main.scrollWidth - main.clientWidth")
 
 
-@pytest.mark.parametrize(
-    "viewport", [PHONE, ZOOMED, {"width": 1440, "height": 900}], ids=lambda size: str(size["width"])
-)
-def test_the_links_of_the_pages_are_there_at_every_width(page: Open, viewport: dict) -> None:
-    opened = painted(page(WATCH, viewport=viewport))
+@pytest.mark.parametrize("size", [PHONE, ZOOMED, (1440, 900)], ids=lambda size: str(size[0]))
+def test_the_links_of_the_pages_are_there_at_every_width(page: Open, size: tuple[int, int]) -> None:
+    opened = painted(page(WATCH, size=size))
     for name, path in (("Compare", "/compare"), ("Train", "/train"), ("Watch", "/")):
         link = opened.get_by_role("link", name=name, exact=True)
         expect(link).to_be_in_viewport(ratio=1)
@@ -47,9 +45,9 @@ def test_the_links_of_the_pages_are_there_at_every_width(page: Open, viewport: d
         assert sideways(opened) == 0
 
 
-@pytest.mark.parametrize("viewport", [PHONE, ZOOMED], ids=lambda size: str(size["width"]))
-def test_on_a_narrow_screen_the_numbers_go_before_the_map(page: Open, viewport: dict) -> None:
-    opened = painted(page(WATCH, viewport=viewport))
+@pytest.mark.parametrize("size", [PHONE, ZOOMED], ids=lambda size: str(size[0]))
+def test_on_a_narrow_screen_the_numbers_go_before_the_map(page: Open, size: tuple[int, int]) -> None:
+    opened = painted(page(WATCH, size=size))
     opened.locator(".readout h4").first.wait_for()
     order = [".st-key-pages", ".st-key-choice", ".st-key-bar", ".st-key-text", ".st-key-tokens", ".readout", ".map"]
     tops = [top_of(opened, selector) for selector in order]
@@ -58,7 +56,7 @@ def test_on_a_narrow_screen_the_numbers_go_before_the_map(page: Open, viewport: 
 
 
 def test_on_a_phone_compare_gives_each_model_a_row(page: Open) -> None:
-    opened = painted(page(COMPARE, viewport=PHONE))
+    opened = painted(page(COMPARE, size=PHONE))
     boxes = [row.bounding_box() for row in opened.locator(".facts:not(.ahead) .model").all()]
     assert len(boxes) == 3 and all(box and box["width"] > 300 for box in boxes)
     places = opened.locator(".compared").evaluate(
@@ -80,7 +78,7 @@ def test_on_a_phone_compare_gives_each_model_a_row(page: Open) -> None:
 
 def test_the_link_is_copied(page: Open) -> None:
     for path in (WATCH, COMPARE):
-        opened = painted(page(path, permissions=["clipboard-read", "clipboard-write"]))
+        opened = painted(page(path))
         link = opened.locator(".bar button", has_text="cop")
         expect(link).to_have_attribute("aria-label", "copy the link to this view")
         link.focus()

@@ -1,10 +1,7 @@
 """Several people on one server, each in a browser of their own; what the server refuses, and has browsers refuse."""
 
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from subprocess import Popen
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,8 +12,8 @@ from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.home import Home
 from lstmviz.training.folder import Run, RunConfig
 from lstmviz.ui.people import COOKIE, person_of
+from tests.conftest import serving
 
-Serve = Callable[[], AbstractContextManager[tuple[str, Popen]]]
 EMPTY = "Nothing has been trained yet"
 
 
@@ -25,19 +22,19 @@ def says(page: Page, text: str) -> None:
 
 
 def test_two_browsers_see_each_their_own_and_a_link_shows_one_model(
-    browser: Browser, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_checkpoint
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_checkpoint
 ) -> None:
     monkeypatch.setenv("LSTMVIZ_CLASS", "1")
     one, other = browser.new_context(), browser.new_context()
     first, second = one.new_page(), other.new_page()
-    with serve() as (address, _):
+    with serving(tmp_path) as (address, _):
         first.goto(address, wait_until="commit")
         (cookie,) = (cookie for cookie in one.cookies() if cookie.get("name") == COOKIE)
         assert cookie.get("httpOnly") and cookie.get("sameSite") == "Lax" and not cookie.get("secure")
         person = person_of(cookie.get("value", ""))
         run = Run.create(Home(tmp_path).of(person).runs / "mine", RunConfig(TrainConfig("brackets"), ModelConfig()))
         checkpoints.save(make_checkpoint(), run.folder / "best.safetensors")
-    with serve() as (address, _):  # once more, as another process
+    with serving(tmp_path) as (address, _):  # once more, as another process
         first.goto(f"{address}/train")
         expect(first.get_by_role("heading", name="mine")).to_be_visible(timeout=40_000)
         first.get_by_role("button", name="open in Watch").click()

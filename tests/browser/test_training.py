@@ -4,8 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from subprocess import Popen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from lstmviz.home import Home
 from lstmviz.training import trainings
 from lstmviz.training.folder import Run
+from tests.conftest import serving
 
-Serve = Callable[[], AbstractContextManager[tuple[str, Popen]]]
+Open = Callable[..., Page]
 
 
 def step_of(run: Run) -> int:
@@ -33,6 +32,7 @@ def goes_on(run: Run, since: int) -> None:
 
 
 def open_train(browser: Browser, address: str) -> Page:
+    """In a window of its own: of two pages in one, that behind is drawn late."""
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.goto(f"{address}/train")
     return page
@@ -53,86 +53,52 @@ def press(page: Page, name: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
-def test_a_training_outlives_the_page_and_the_server(browser: Browser, serve: Serve, home: Home) -> None:
-    with serve() as (address, server):
-        page = open_train(browser, address)
-        page.get_by_text("5 minutes", exact=True).click()
-        says(page, "steps or")
-        settles(page)  # until the new budget stands in the form
-        press(page, "Train")
-        says(page, "running ·")
+def test_a_training_outlives_the_page_and_the_server(browser: Browser, home: Home, app_server: str) -> None:
+    with serving(home.folder) as (address, server):  # one that ends; the other one goes on
+        opened = open_train(browser, address)
+        opened.get_by_text("5 minutes", exact=True).click()
+        says(opened, "steps or")
+        settles(opened)  # until the new budget stands in the form
+        press(opened, "Train")
+        says(opened, "running ·")
         (run,) = trainings.every(home)
-        page.locator("canvas").first.wait_for(timeout=40_000)  # the gates of the probe sentence
+        opened.locator("canvas").first.wait_for(timeout=40_000)  # the gates of the probe sentence
 
         first = step_of(run)
-        page.reload()
-        says(page, "running ·")
+        opened.reload()
+        says(opened, "running ·")
         goes_on(run, first)
 
         server.send_signal(signal.SIGKILL)
         server.wait()
         goes_on(run, step_of(run))
+        opened.context.close()
 
-    with serve() as (address, _):
-        page, other = open_train(browser, address), open_train(browser, address)
-        says(page, "running ·")
-        says(other, "running ·")
-        press(other, "pause")
-        says(page, "paused ·")  # both see it
-        press(page, "resume")
-        says(other, "running ·")
-        press(page, "play")
-        says(page, "follows the nesting depth")
-        press(page, "stop")
-        says(page, "stopped ·")
+    opened, other = open_train(browser, app_server), open_train(browser, app_server)
+    says(opened, "running ·")
+    says(other, "running ·")
+    press(other, "pause")
+    says(opened, "paused ·")  # both see it
+    press(opened, "resume")
+    says(other, "running ·")
+    press(opened, "play")
+    says(opened, "follows the nesting depth")
+    press(opened, "stop")
+    says(opened, "stopped ·")
 
-        slider = page.locator(".moments input")
-        slider.press("Home")
-        expect(page.locator(".moments .step")).to_have_text("1")
-        page.wait_for_timeout(1500)  # nothing brings it back
-        expect(page.locator(".moments .step")).to_have_text("1")
+    slider = opened.locator(".moments input")
+    slider.press("Home")
+    expect(opened.locator(".moments .step")).to_have_text("1")
+    opened.wait_for_timeout(1500)  # nothing brings it back
+    expect(opened.locator(".moments .step")).to_have_text("1")
 
-        press(page, "delete")
-        press(page, "delete it")
-        expect(page.get_by_role("button", name="delete it")).to_have_count(0)
-        expect(page.get_by_text("Error", exact=False)).to_have_count(0)
-        assert not run.folder.exists()
-
-
-@pytest.mark.skipif(not os.path.exists("/proc"), reason="whether a process lives is read from /proc")
-@pytest.mark.parametrize("size", [(390, 844), (1440, 500)], ids=["phone", "scrolled"])
-def test_what_was_just_begun_comes_into_view(browser: Browser, serve: Serve, home: Home, size: tuple[int, int]) -> None:
-    with serve() as (address, _):
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.goto(f"{address}/train")
-        main, heading = page.locator("[data-testid=stMain]"), page.locator(".heading")
-        page.get_by_text("5 minutes", exact=True).click()
-        says(page, "steps or")
-        settles(page)  # until the new budget stands in the form
-        if size[0] > 800:  # on a wide screen the trainings stand beside the form, and scroll away
-            page.get_by_text("more", exact=True).click()
-            page.wait_for_timeout(500)
-            main.evaluate("main => { main.scrollTop = document.querySelector('.st-key-train').offsetTop + 380; }")
-            assert main.evaluate("main => main.scrollTop") > 300
-        press(page, "Train")
-        heading.wait_for(timeout=40_000)
-        expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
-        expect(heading).to_be_focused()
-        says(page, "running ·")
-        page.wait_for_timeout(2500)  # some looks at the training later
-        expect(heading).to_be_in_viewport(ratio=1)
-        page.locator(".map canvas").first.wait_for(timeout=40_000)  # until it stands there is no way down to it
-        heading.hover()  # over a chart or a map the wheel may turn something else
-        page.mouse.wheel(0, 3000)  # where a person goes then, the page stays
-        expect(heading).not_to_be_in_viewport(timeout=10_000)
-        page.wait_for_timeout(1500)
-        expect(heading).not_to_be_in_viewport(timeout=100)
-        press(page, "stop")
-        says(page, "stopped ·")
-        press(page, "resume")
-        expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
-        says(page, "running ·")  # its process is one that can be ended
-        page.context.close()
+    press(opened, "delete")
+    press(opened, "delete it")
+    expect(opened.get_by_role("button", name="delete it")).to_have_count(0)
+    expect(opened.get_by_text("Error", exact=False)).to_have_count(0)
+    assert not run.folder.exists()
+    opened.context.close()
+    other.context.close()
 
 
 # A press in the very moment in which the slider over the recorded training says where it was moved to: Streamlit sends
@@ -147,17 +113,29 @@ AT_THAT_MOMENT = """
 """
 
 
-def test_a_press_is_answered_whatever_else_is_said_and_what_is_in_view_stays_where_it_is(
-    browser: Browser, serve: Serve, home: Home
-) -> None:
-    with serve() as (address, _):
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{address}/train")
-        says(page, "steps or")
-        settles(page)
-        page.locator(".moments input").evaluate(AT_THAT_MOMENT)
-        expect(page.locator(".heading")).to_be_focused(timeout=40_000)
-        says(page, "running ·")
-        page.wait_for_timeout(2500)
-        assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop") == 0
-        page.context.close()
+@pytest.mark.usefixtures("home")
+def test_a_press_is_answered_whatever_else_is_said_and_what_begins_comes_into_view(page: Open) -> None:
+    opened = page("train", size=(1440, 500))
+    main, heading = opened.locator("[data-testid=stMain]"), opened.locator(".heading")
+    opened.get_by_text("5 minutes", exact=True).click()
+    says(opened, "steps or")
+    settles(opened)  # until the new budget stands in the form
+    opened.get_by_text("more", exact=True).click()  # the trainings stand beside the form, and scroll away
+    opened.wait_for_timeout(500)
+    main.evaluate("main => { main.scrollTop = document.querySelector('.st-key-train').offsetTop + 380; }")
+    assert main.evaluate("main => main.scrollTop") > 300
+    opened.locator(".moments input").evaluate(AT_THAT_MOMENT)
+    expect(heading).to_be_focused(timeout=40_000)
+    expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)
+    says(opened, "running ·")
+    opened.locator(".map canvas").first.wait_for(timeout=40_000)  # until it stands there is no way down to it
+    expect(heading).to_be_in_viewport(ratio=1)  # some looks at the training later
+    heading.hover()  # over a chart or a map the wheel may turn something else
+    opened.mouse.wheel(0, 3000)  # where a person goes then, the page stays
+    expect(heading).not_to_be_in_viewport(timeout=10_000)
+    opened.wait_for_timeout(1500)
+    expect(heading).not_to_be_in_viewport(timeout=100)
+    press(opened, "stop")
+    says(opened, "stopped ·")
+    press(opened, "resume")
+    expect(heading).to_be_in_viewport(ratio=1, timeout=10_000)

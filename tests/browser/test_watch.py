@@ -75,7 +75,6 @@ def test_every_key_changes_the_map(watch: Open) -> None:
 
 def test_pasted_lines_keep_their_ends(watch: Open) -> None:
     page = watch()
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     box = page.get_by_label("sentence")
     box.fill("(x)")
     wait_for_tokens(page, 4)
@@ -128,9 +127,8 @@ addEventListener("lstmviz:readout", () => {
 
 @pytest.mark.parametrize("deed", ["setTimeout(type)", "click()"])
 def test_a_person_and_a_part_of_the_page_are_both_answered_at_one_moment(page: Open, deed: str) -> None:
-    opened = page("experiments")
-    opened.add_init_script(AT_THAT_MOMENT.replace("DEED", deed))
-    opened.goto(opened.url.replace("experiments", "?" + urlencode({"model": MANY, "text": TEXT, "by": "server"})))
+    query = urlencode({"model": MANY, "text": TEXT, "by": "server"})
+    opened = page(f"?{query}", begin=AT_THAT_MOMENT.replace("DEED", deed))
     if "type" in deed:
         wait_for_tokens(opened, 3)
         assert opened.get_by_label("sentence").input_value() == "(x)"
@@ -268,7 +266,7 @@ def written(page: Page) -> list[dict]:
 
 
 def test_the_first_look_shows_the_units_that_can_be_told_apart(watch: Open) -> None:
-    page = watch({"viewport": {"width": 1440, "height": 900}}, model=MANY, text=SPEECH)
+    page = watch(model=MANY, text=SPEECH)
     shown = rows(page)
     assert 16 <= len(shown) <= 32 and len(set(shown)) == len(shown)
     assert seen(page)["unit"] in shown
@@ -430,7 +428,7 @@ def test_where_the_perplexity_leaves_its_strip_there_is_a_mark(watch: Open) -> N
 
 @pytest.mark.parametrize("width", [1440, 700, 390])
 def test_huge_numbers_do_not_overprint(browser_writes, width: int) -> None:
-    page = browser_writes({"viewport": {"width": width, "height": 900}})
+    page = browser_writes({"size": (width, 900)})
     for huge in (1024.5, -1.25e30, math.inf):
         page.locator(".map").evaluate(
             """(box, [huge, infinite]) => {
@@ -559,7 +557,7 @@ def test_hostile_tokens_are_only_text(watch: Open, text: str) -> None:
 
 
 def test_dark_mode_has_its_own_colours(watch: Open) -> None:
-    light, dark = watch(), watch({"color_scheme": "dark"})
+    light, dark = watch(), watch({"dark": True})
     assert seen(light)["mode"] == "light"
     assert seen(dark)["mode"] == "dark"
     assert picture(light) != picture(dark)

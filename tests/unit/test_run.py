@@ -476,8 +476,11 @@ def test_a_record_of_another_version_is_read() -> None:
 SMALL = RunConfig(TrainConfig("brackets", bptt=8, batch_size=4, steps=30, eval_every=10), ModelConfig(hidden_size=6))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "nfg", "mingru", "slstm"])
-@pytest.mark.parametrize("rate", [1e3, 1e10, 1e20, 1e300])
+FAR_TOO_HIGH = [("lstm", rate) for rate in (1e3, 1e10, 1e20, 1e300)]
+FAR_TOO_HIGH += [(cell, rate) for cell in ("nfg", "mingru", "slstm") for rate in (1e3, 1e20)]
+
+
+@pytest.mark.parametrize(("cell", "rate"), FAR_TOO_HIGH)
 def test_a_rate_that_is_far_too_high_ends_with_a_sentence(tmp_path: Path, cell: str, rate: float) -> None:
     train = dataclasses.replace(SMALL.train, learning_rate=rate)
     model = dataclasses.replace(SMALL.model, cell=cell)
