@@ -416,9 +416,11 @@ def report(key: str) -> Report:
     held, unchecked, checked, failed = (
         tuple(said.get(name) or ()) for name in ("held", "unchecked", "checked", "failed")
     )
-moved = (int(said["moved"][0]), float(said["moved"][1])) if said.get("moved") else None
+    moved = (int(said["moved"][0]), float(said["moved"][1])) if said.get("moved") else None
     options = {name: said["options"].get(name) for name in OPTIONS} if said.get("options") else None
-    return Report(selection, held, said.get("pinned"), moved, picture, lacks, unchecked, checked, failed, written, options)
+    return Report(
+        selection, held, said.get("pinned"), moved, picture, lacks, unchecked, checked, failed, written, options
+    )
 
 
 LINKED_MOST = 20  # names that a link is heard to say
