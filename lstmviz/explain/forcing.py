@@ -34,7 +34,7 @@ from lstmviz.model import LanguageModel, at_once
 from lstmviz.reference import Acts, Reference, State
 
 Intervention = Mapping[str, Any]
-AT_ONCE = 128  # runs side by side
+AT_ONCE = 300  # runs side by side, at most
 FIELDS = {
     "hold": ({"role", "value"}, {"layer", "units", "from", "to"}),  # what it must say, and what it may
     "scale": ({"role", "value"}, {"layer", "units", "from", "to"}),
@@ -227,7 +227,9 @@ def ablate(
     # Row r lacks the memory of unit r; the last one lacks none.
     size = model.config.hidden_size
     rows = 1 - torch.eye(size + 1, size).to(x)
-    nll = torch.cat([_without(model, x, layer, some, ids, at) for some in rows.split(AT_ONCE)])  # (H + 1,)
+    nll = torch.cat(
+        [_without(model, x, layer, some, ids, at) for some in rows.chunk(-(-len(rows) // AT_ONCE))]
+    )  # (H + 1,)
     return (nll[:-1] - nll[-1]).cpu().numpy()
 
 
@@ -237,23 +239,26 @@ def _without(model: LanguageModel, x: Tensor, layer: int, there: Tensor, ids: Te
     Args:
         x: what that layer reads, ``(T, 1, X)``.
     """
-    memory = held_by(cell_called(model.config.cell))
-    for cell in [*model.layers][layer:]:
-        state = {name: values.expand(len(there), -1) for name, values in cell.initial_state(1).items()}  # (B, ·)
-        hidden, U = [], cell.recurrent(x)
-        for Wx in cell.project(x):
-            state, _ = cell.step(Wx.expand(len(there), -1), {**state, memory: state[memory] * there}, U)
-            hidden.append(state["hidden"])
-        x, there = torch.stack(hidden), torch.ones_like(there)  # (T, B, P); above it nothing is left out
-    return _losses(model, x if at is None else x[-1:], ids[1:] if at is None else ids[at:]).mean(0)
+    cells, rows, memory = [*model.layers][layer:], len(there), held_by(cell_called(model.config.cell))
+    states = [
+        {name: values.expand(rows, -1) for name, values in cell.initial_state(1).items()} for cell in cells
+    ]  # (B, ·) each
+    products, nll = [cell.recurrent(x) for cell in cells], torch.zeros(rows).to(x)
+    for time, Wx in enumerate(cells[0].project(x)):
+        states[0] = {**states[0], memory: states[0][memory] * there}
+        for k, cell in enumerate(cells):
+            if k:
+                Wx = cell.project(states[k - 1]["hidden"][None])[0]
+            states[k], _ = cell.step(Wx.expand(rows, -1), states[k], products[k])
+        if at is None or time == at - 1:
+            nll += _loss(model, states[-1]["hidden"], ids[time + 1])
+    return nll / (len(ids) - 1 if at is None else 1)
 
 
-def _losses(model: LanguageModel, hidden: Tensor, targets: Tensor) -> Tensor:
-    """Of the tokens ``(T,)`` behind what is said, ``(T, B, P)``: their losses, ``(T, B)``."""
-    rows, every = hidden.flatten(0, 1), targets.repeat_interleave(hidden.shape[1])
-    pieces = zip(*(values.split(at_once(model.vocab_size)) for values in (rows, every)), strict=True)
-    found = [F.cross_entropy(model.decode(said), next_ones, reduction="none") for said, next_ones in pieces]
-    return torch.cat(found).view(hidden.shape[:2])
+def _loss(model: LanguageModel, hidden: Tensor, target: Tensor) -> Tensor:
+    """Of one token behind what is said, ``(B, P)``: its losses, ``(B,)``."""
+    pieces = hidden.split(at_once(model.vocab_size))
+    return torch.cat([F.cross_entropy(model.decode(h), target.expand(len(h)), reduction="none") for h in pieces])
 
 
 def held_by(cell: type[Declared]) -> str:

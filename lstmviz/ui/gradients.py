@@ -29,7 +29,6 @@ TICKETS = (
     "When she tried to print her tickets, she found that the printer was out of toner. She went to the store to buy "
     "more toner. It was very overpriced. After installing the toner into the printer, she finally printed her tickets"
 )
-BY_DIGEST = {OpenModel: lambda opened: opened.checkpoint.digest}
 
 
 def gradients(opened: OpenModel, text: str, selection: Selection) -> None:
@@ -205,27 +204,27 @@ def _beside(opened: OpenModel) -> dict[str, OpenModel]:
     return found
 
 
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_DIGEST)
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=sources.BY_DIGEST)
 def _model(opened: OpenModel) -> LanguageModel:
     """In float64, in which what has vanished is told from 0."""
     return opened.checkpoint.build().double()
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_DIGEST)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=sources.BY_DIGEST)
 def _saliency(opened: OpenModel, ids: tuple[int, ...], at: int) -> Saliency:
     from lstmviz.explain.gradients import saliency
 
     return saliency(opened.checkpoint.build(), opened.reads, ids, at)
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_DIGEST)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=sources.BY_DIGEST)
 def _itemised(opened: OpenModel, ids: tuple[int, ...], at: int) -> Itemised:
     from lstmviz.explain.gradients import itemised
 
     return itemised(_model(opened), opened.reads, ids, at)
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_DIGEST)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=sources.BY_DIGEST)
 def _connectivity(opened: OpenModel, ids: tuple[int, ...], of: str) -> Connectivity:
     from lstmviz.explain.gradients import connectivity
 
@@ -236,7 +235,7 @@ def _by_distance(opened: OpenModel, ids: tuple[int, ...]) -> np.ndarray:
     return _connectivity(opened, ids, "hidden").by_distance()
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_DIGEST)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=sources.BY_DIGEST)
 def _fresh_by_distance(opened: OpenModel, ids: tuple[int, ...], cell: str) -> np.ndarray:
     """Of a model of this cell, of as many units, that has learned nothing."""
     import torch
