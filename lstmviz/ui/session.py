@@ -418,9 +418,8 @@ def report(key: str) -> Report:
     )
     moved = (int(said["moved"][0]), float(said["moved"][1])) if said.get("moved") else None
     options = {name: said["options"].get(name) for name in OPTIONS} if said.get("options") else None
-    return Report(
-        selection, held, said.get("pinned"), moved, picture, lacks, unchecked, checked, failed, written, options
-    )
+    pinned = said.get("pinned")
+    return Report(selection, held, pinned, moved, picture, lacks, unchecked, checked, failed, written, options)
 
 
 LINKED_MOST = 20  # names that a link is heard to say
