@@ -115,7 +115,9 @@ def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
             y="‖∂nll/∂h‖",
             log=True,
         )
-        trained = "Thick: trained. " if len(lines) < 2 else "Thick: trained, alike but for the cell. "
+        every = {own: opened, **_beside(opened)}
+        units = ", ".join(f"{name} {each.checkpoint.model.hidden_size}" for name, each in every.items())
+        trained = f"Thick: trained, of so many units: {units}. "
         st.caption(f"{trained}Thin: before training, {opened.checkpoint.model.hidden_size} units each.")
 
 
