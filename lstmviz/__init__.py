@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from lstmviz.config import ModelConfig, TrainConfig
     from lstmviz.data.vocabulary import Corpus, Vocabulary
     from lstmviz.explain.arithmetic import arithmetic
+    from lstmviz.explain.forcing import ablate, force
+    from lstmviz.explain.gradients import connectivity, exploding, itemised, saliency
     from lstmviz.explain.memory import memory
+    from lstmviz.explain.saturation import saturation
     from lstmviz.model import LanguageModel
     from lstmviz.page import live_page
     from lstmviz.trace import GateTrace, trace_module, trace_sentence
@@ -23,11 +26,18 @@ __all__ = [
     "ModelConfig",
     "TrainConfig",
     "Vocabulary",
+    "ablate",
     "arithmetic",
+    "connectivity",
+    "exploding",
+    "force",
     "gate_figure",
+    "itemised",
     "live_page",
     "load",
     "memory",
+    "saliency",
+    "saturation",
     "trace_module",
     "trace_sentence",
 ]
@@ -38,7 +48,10 @@ _MODULES = {
     "config": ("ModelConfig", "TrainConfig"),
     "data.vocabulary": ("Corpus", "Vocabulary"),
     "explain.arithmetic": ("arithmetic",),
+    "explain.forcing": ("ablate", "force"),
+    "explain.gradients": ("connectivity", "exploding", "itemised", "saliency"),
     "explain.memory": ("memory",),
+    "explain.saturation": ("saturation",),
     "model": ("LanguageModel",),
     "page": ("live_page",),
     "trace": ("GateTrace", "trace_module", "trace_sentence"),

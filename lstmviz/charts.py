@@ -247,6 +247,137 @@ def lines_figure(
     return figure
 
 
+def token_bars_figure(
+    signs: Sequence[str], bars: Mapping[str, Sequence[float]], *, y: str, beyond: int = 0, dark: bool = False
+) -> go.Figure:
+    """Bars over the tokens of a sentence.
+
+    Args:
+        signs: of the tokens, T of them.
+        bars: name -> a value for every token; one or two kinds, side by side.
+        y: title of the axis.
+        beyond: the first so many are marked as those that a training's window never sees.
+        dark: colours for a dark page.
+    """
+    figure, colours = go.Figure(), SIDE_BY_SIDE["dark" if dark else "light"]
+    for (name, values), colour in zip(bars.items(), colours, strict=False):
+        figure.add_bar(x=[*range(len(signs))], y=values, name=name, marker={"color": colour}, hovertemplate="%{y:.3g}")
+    if beyond:
+        text, _ = INKS[dark]
+        figure.add_vrect(x0=-0.5, x1=beyond - 0.5, fillcolor=text, opacity=0.18, line_width=0)
+        figure.add_vline(x=beyond - 0.5, line={"color": text, "dash": "dash", "width": 1})  # pyright: ignore[reportArgumentType]
+    figure.update_xaxes(**_token_ticks(signs), showgrid=False, zeroline=False, range=[-0.5, len(signs) - 0.5])
+    _quiet(figure, y, dark, 190)
+    figure.update_layout(bargap=0.25, showlegend=len(bars) > 1, margin={"t": 26 if len(bars) > 1 else 8, "b": 26})
+    return figure
+
+
+def token_map_figure(signs: Sequence[str], norms: np.ndarray, *, dark: bool = False) -> go.Figure:
+    """A map of which loss depends how much on which token before it, in powers of ten; what is 0 is left blank.
+
+    Args:
+        signs: of the tokens, T of them.
+        norms: ``(T, T)``, a row a loss, a column a state.
+        dark: colours for a dark page.
+    """
+    with np.errstate(divide="ignore"):
+        values = np.log10(norms)
+    there = values[np.isfinite(values)]
+    high = float(there.max()) if len(there) else 0.0
+    low = max(float(there.min()), high - 6) if len(there) else -1.0  # what is less than a millionth looks alike
+    ticks = [*range(math.ceil(low), math.floor(high) + 1)]
+    figure, escaped = go.Figure(), np.array([html.escape(sign, quote=False) for sign in signs], dtype=object)
+    figure.add_heatmap(
+        z=np.where(np.isfinite(values), values, np.nan),
+        zmin=low,
+        zmax=max(high, low + 1),
+        colorscale="Cividis",
+        customdata=norms,
+        text=np.array([[f"loss of {late}<br>state after {early}" for early in escaped] for late in escaped]),
+        hovertemplate="%{text}<br>%{customdata:.3g}<extra></extra>",
+        colorbar={
+            "thickness": 8,
+            "tickvals": ticks,
+            "ticktext": [f"10<sup>{str(tick).replace('-', '−')}</sup>" for tick in ticks],
+        },
+    )
+    figure.update_xaxes(
+        **_token_ticks(signs, 24),
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
+        title={"text": "state after token", "standoff": 8},
+    )
+    _quiet(figure, "loss of token", dark, 350)
+    figure.update_yaxes(**_token_ticks(signs, 24), autorange="reversed", showgrid=False, automargin=True)
+    figure.update_layout(margin={"t": 8})
+    return figure
+
+
+def saturation_figure(
+    shut: np.ndarray, above: np.ndarray, chosen: tuple[int, int] | None = None, *, dark: bool = False
+) -> go.Figure:
+    """A dot for each unit: how often its gate is nearly shut against how often it is nearly open.
+
+    Args:
+        shut, above: shares of time, ``(layer, unit)``.
+        chosen: layer and unit of the one that is marked.
+        dark: colours for a dark page.
+    """
+    figure, colours = go.Figure(), SIDE_BY_SIDE["dark" if dark else "light"]
+    symbols = ("circle", "diamond", "square", "triangle-up", "x", "cross")
+    for layer, (x, y) in enumerate(zip(shut, above, strict=True)):
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="markers",
+            name=f"layer {layer + 1}",
+            marker={"size": 8, "color": colours[layer % 6], "symbol": symbols[layer % 6], "opacity": 0.75},
+            customdata=[(layer, unit) for unit in range(len(x))],
+            hovertemplate="unit %{customdata[1]}<br>shut %{x:.0%}, open %{y:.0%}<extra></extra>",
+        )
+    text, grid = INKS[dark]
+    if chosen is not None:
+        figure.add_scatter(
+            x=[shut[chosen]],
+            y=[above[chosen]],
+            mode="markers",
+            marker={"size": 15, "symbol": "circle-open", "color": text, "line": {"width": 2}},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    figure.add_scatter(
+        x=[0, 1], y=[1, 0], mode="lines", line={"color": grid, "width": 1}, hoverinfo="skip", showlegend=False
+    )
+    title = {"text": "share of time below 0.1", "standoff": 4}
+    figure.update_xaxes(title=title, range=[-0.03, 1.03], tickformat=".0%", gridcolor=grid, zeroline=False)
+    _quiet(figure, "share of time above 0.9", dark, 360)
+    figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
+    figure.update_layout(showlegend=len(shut) > 1, clickmode="event+select", dragmode=False)
+    return figure
+
+
+def _token_ticks(signs: Sequence[str], most: int = 40) -> dict[str, Any]:
+    """A label under each token, or of many under some."""
+    every = max(1, math.ceil(len(signs) / most))
+    at = [*range(0, len(signs), every)]
+    return {"tickvals": at, "ticktext": [html.escape(signs[t], quote=False) for t in at]}
+
+
+def _quiet(figure: go.Figure, y: str, dark: bool, height: int) -> None:
+    """As all small charts of the app look."""
+    text, grid = INKS[dark]
+    figure.update_yaxes(title={"text": y, "standoff": 6}, gridcolor=grid, zerolinecolor=grid)
+    figure.update_layout(
+        height=height,
+        margin={"l": 54, "r": 10, "t": 26, "b": 40},
+        font={"size": 11, "color": text},
+        **CLEAR,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
+        hoverlabel={"bgcolor": "#1b2129" if dark else "#ffffff"},
+    )
+
+
 def log_ticks(values: Sequence[float]) -> dict[str, Any]:
     """Ticks of a logarithmic axis: powers of ten, some six of them, or over less than two of them 1, 2 and 5, too."""
     low, high = (math.log10(end) for end in (min(values, default=1), max(values, default=1)))

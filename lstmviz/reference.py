@@ -50,6 +50,21 @@ def operations(equations: Equations) -> Iterator[Operation]:
             yield Operation(symbol, "=", (text(tree),))
 
 
+class Acts:
+    """What is done to the values of a layer while it runs; here nothing."""
+
+    def found(self, state: State, time: int) -> State:
+        """What a step finds of the state before it, ``(B, H)`` each."""
+        return state
+
+    def made(self, symbol: str, values: np.ndarray, time: int) -> np.ndarray:
+        """What a gate or state is at some steps, the first of which is ``time``, by its symbol: ``(T, B, H)``."""
+        return values
+
+
+NOTHING = Acts()
+
+
 class Layer:
     """One cell over a sequence. What depends on the input alone is computed of all steps at once.
 
@@ -92,18 +107,24 @@ class Layer:
         first = np.all([(values == 0).all(-1, keepdims=True) for values in state.values()], axis=0)
         return {f"{self.cell.states[name]}'": values for name, values in state.items()} | {FIRST: first}
 
-    def run(self, inputs: np.ndarray, state: State) -> tuple[Record, State]:
-        """Every gate and state of a sequence ``(T, B, X)``, and the state after it."""
-        ahead = {**self.fixed, "x": inputs}
+    def run(self, inputs: np.ndarray, state: State, acts: Acts = NOTHING) -> tuple[Record, State]:
+        """Every gate and state of a sequence ``(T, B, X)``, and the state after it, while something acts on them."""
+        ahead, recorded = {**self.fixed, "x": inputs}, {*self.cell.symbols.values()}
+        for symbol in recorded & self.fixed.keys():  # a gate that the cell has not, as of i = 1
+            ahead[symbol] = acts.made(symbol, np.full((*inputs.shape[:2], self.size), ahead[symbol], np.float32), 0)
         for operation in self.ahead:
             operation.run(ahead)
-        of_input = [made for made in ahead if made not in self.fixed]
+            if operation.made in recorded:
+                ahead[operation.made] = acts.made(operation.made, ahead[operation.made], 0)
+        of_input = [made for made in ahead if made not in self.fixed or made in recorded]
         record = {name: np.empty((*inputs.shape[:2], self.width(name)), np.float32) for name in self.cell.symbols}
         for time in range(len(inputs)):
             env = {**self.fixed, **{made: ahead[made][time] for made in of_input}}
-            env |= self.before(state)
+            env |= self.before(acts.found(state, time))
             for operation in self.steps:
                 operation.run(env)
+                if operation.made in recorded:
+                    env[operation.made] = acts.made(operation.made, env[operation.made][None], time)[0]
             for name, symbol in self.cell.symbols.items():
                 record[name][time] = env[symbol]
             state = {name: record[name][time] for name in state}
@@ -134,20 +155,21 @@ class Reference:
         return self._linear("embedding", inputs) if self.config.row_size else weight[inputs]
 
     def record(
-        self, inputs: np.ndarray, states: Sequence[State] | None = None
+        self, inputs: np.ndarray, states: Sequence[State] | None = None, acts: Sequence[Acts] | None = None
     ) -> tuple[np.ndarray, list[Record], list[State]]:
         """What the last layer says, ``(T, B, P)``, every gate and state of each layer, and the states after the end.
 
         Args:
             inputs: tokens ``(T, B)``, or rows ``(T, B, W)``.
             states: before the first step; by default zeros.
+            acts: of each layer, what is done to its values; by default nothing.
         """
         x, records, after = self.embed(inputs), [], []
+        states = states or [each.zeros(x.shape[1]) for each in self.layers]
+        acts = acts or [NOTHING for _ in self.layers]
         with np.errstate(all="ignore"):  # who looks at the values sees what is not finite
-            for layer, state in zip(
-                self.layers, states or [each.zeros(x.shape[1]) for each in self.layers], strict=True
-            ):
-                record, last = layer.run(x, state)
+            for layer, state, act in zip(self.layers, states, acts, strict=True):
+                record, last = layer.run(x, state, act)
                 records.append(record)
                 after.append(last)
                 x = record["hidden"]

@@ -181,7 +181,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """The table of which cell has which proof, at the end of every run that has any."""
+    """The tables of which cell has which proof, and which explanation, at the end of every run that has any."""
+    proofs(terminalreporter)
+    explanations(terminalreporter)
+
+
+def explanations(terminalreporter) -> None:
+    said: dict[tuple[str, str], str] = {}
+    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+        said |= {
+            (name, title): why
+            for key, value in report.user_properties
+            if key == "explained"
+            for name, title, why in [value]
+        }
+    if not said:
+        return
+    cells, titles = (list(dict.fromkeys(names)) for names in zip(*said, strict=True))
+    reasons = list(dict.fromkeys(why for why in said.values() if why != "yes"))
+    terminalreporter.section("cell × explanation")
+    terminalreporter.write_line("".join([" " * 14, *(f"{title:^15}" for title in titles)]))
+    for cell in cells:
+        signs = (said.get((cell, title), "·") for title in titles)
+        signs = (f"no ({reasons.index(sign) + 1})" if sign in reasons else sign for sign in signs)
+        terminalreporter.write_line("".join([f"{cell:14}", *(f"{sign:^15}" for sign in signs)]))
+    for number, why in enumerate(reasons, 1):
+        terminalreporter.write_line(f"({number}) {why}")
+
+
+def proofs(terminalreporter) -> None:
     good: dict[tuple[str, str], bool] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):

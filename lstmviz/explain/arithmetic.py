@@ -28,6 +28,7 @@ from lstmviz.checkpoint import Checkpoint
 from lstmviz.data.vocabulary import read_by
 from lstmviz.explain.memory import numbered
 from lstmviz.explain.say import number, sentence
+from lstmviz.explain.typed import token_ids
 from lstmviz.reference import Reference, why_not_run
 
 OF_ALL = ("mean", "var")  # of all numbers of a vector
@@ -436,10 +437,5 @@ def _inputs(checkpoint: Checkpoint, read: str | Sequence[int] | np.ndarray) -> n
         if rows.ndim != 2 or rows.shape[-1] != width or not len(rows):
             raise ValueError(f"this model reads an image row by row: an array (T, {width}), and of one row at least")
         return rows.astype(np.float32)
-    ids = np.asarray(read_by(checkpoint.vocabulary, checkpoint.reads).encode(read) if isinstance(read, str) else read)
-    if not len(ids):
-        raise ValueError("there is nothing to read; a text must have at least one token")
-    known = len(checkpoint.weights["embedding.weight"])
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= known:
-        raise ValueError(f"this model reads ids of tokens, whole numbers from 0 to {known - 1} along one axis")
-    return ids
+    reads = read_by(checkpoint.vocabulary, checkpoint.reads)
+    return token_ids(reads, read, len(checkpoint.weights["embedding.weight"]))

@@ -17,7 +17,9 @@ from lstmviz.ui import sources
 from lstmviz.ui.choice import choose_model
 from lstmviz.ui.components import inside
 from lstmviz.ui.controls import STYLE, examples_menu, keep_text, type_sentence
+from lstmviz.ui.gradients import gradients
 from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page, selection_here, to_be_checked
+from lstmviz.ui.over_text import over_a_text
 from lstmviz.ui.people import whose
 from lstmviz.ui.pictures import choose_image, no_image
 from lstmviz.ui.session import HELD, NETWORK, READ, Inside, Looked, Sentences, key_of, report, session
@@ -30,7 +32,9 @@ VIEWS: dict[str, str | Callable[[OpenModel, str, Selection], None]] = {
     "one step": "step",
     "what goes in": "input",
     "who wrote it": "memory",
+    "gradients": gradients,
     HELD: "hold",
+    "over a text": over_a_text,
     "sandbox": "sandbox",
 }
 THESE = "brackets", "shakespeare-char-lstm", "wikitext2-word-lstm"  # which can be shown instead

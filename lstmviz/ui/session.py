@@ -17,9 +17,9 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
 import streamlit as st
@@ -27,6 +27,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lstmviz.opened import OpenModel
 from lstmviz.reading import LONGEST, Reading, Selected, Selection
+
+if TYPE_CHECKING:
+    from lstmviz.explain.saturation import Saturation
 
 T = TypeVar("T")
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -146,6 +149,27 @@ class Inside:
     layer: int | None = field(default_factory=lambda: linked_number("layer"))
     selected: Selected | None = None
     options: dict[str, str | None] = field(default_factory=lambda: {name: linked(name) for name in OPTIONS})
+
+
+@dataclass(eq=False)
+class OverText:
+    """Of a text that the gates of a model are counted over, on Inside.
+
+    Args:
+        of: the model's digest and which text; what was found of another is not shown.
+        reads: what is still to be read, piece by piece; None where nothing is.
+        found: what was counted so far.
+        problem: why it cannot be.
+        clicks: how often a dot was clicked: after each the chart is another one, in which nothing is selected.
+        clicked: that one was, until all of the page knows.
+    """
+
+    of: tuple[str, str] | None = None
+    reads: Iterator[Saturation] | None = None
+    found: Saturation | None = None
+    problem: str = ""
+    clicks: int = 0
+    clicked: bool = False
 
 
 @dataclass

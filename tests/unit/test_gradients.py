@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from lstmviz import checkpoint as checkpoints
+from lstmviz import connectivity, exploding, itemised, saliency
 from lstmviz.cells.base import GatedCell
 from lstmviz.config import ModelConfig
 from lstmviz.explain.gradients import gradient_by_distance, gradient_norms
@@ -82,3 +84,61 @@ def test_what_an_lstm_has_learned_to_keep_a_simple_network_has_not():
         assert table["distance"].tolist() == [*range(65)] and table["arrives"][0] == 1
         arrives[cell] = table["arrives"][64]
     assert arrives["lstm"] > 0.1 and 0 < arrives["rnn"] < 1e-9
+
+
+def test_the_norm_by_distance_is_that_of_the_losses_so_far_behind(make_checkpoint) -> None:
+    checkpoint = make_checkpoint()
+    found = connectivity(checkpoint.build(), checkpoint.vocabulary, "abca")
+    assert found.by_distance().tolist() == [np.median(found.norms[[1, 2, 3], [0, 1, 2]]), *found.by_distance()[1:]]
+    assert found.by_distance()[2] == found.norms[3, 0]
+
+
+def test_what_explodes_grows_by_the_singular_value_and_clipping_tames_it() -> None:
+    found = exploding(60, 1.5, 1.0)
+    np.testing.assert_allclose(found.norms[:20] / found.norms[1:21], 1.5, rtol=1e-2)
+    assert found.clipped == pytest.approx(1) and found.norm > 1e6
+    assert found.plain > found.loss > found.gentle
+    vanished = exploding(60, 0.5, 1.0)
+    np.testing.assert_allclose(vanished.norms[:20] / vanished.norms[1:21], 0.5, rtol=1e-2)
+    assert vanished.clipped == vanished.norm  # what is below the threshold stays as it is
+    assert exploding(60, 1.5, 1.0, tanh=True).norm < found.norm
+    for bad in ({"steps": 0}, {"singular_value": float("nan")}, {"threshold": -1}, {"rate": float("inf")}):
+        with pytest.raises(ValueError, match=f"{next(iter(bad))} must be a finite number above 0"):
+            exploding(**{"steps": 3, "singular_value": 1.0, "threshold": 1.0, **bad})
+
+
+def test_a_label_has_its_saliency_too() -> None:
+    shipped = checkpoints.load(RECALL.parents[1] / "tag/between-lstm-bidirectional.safetensors")
+    model, reads, labels = shipped.build(), shipped.reads, shipped.vocabulary
+    assert reads
+    found = saliency(model, reads, "".join(reads.tokens[4:7]), 1, labels=labels)
+    assert len(found.tokens) == len(found.integrated) == 3 and found.says in labels.tokens
+    assert found.error < 1e-3
+    with pytest.raises(ValueError, match="labels must be the vocabulary of the labels"):
+        saliency(model, reads, "abc")
+
+
+def test_what_cannot_be_asked_is_said(make_checkpoint, classifier) -> None:
+    checkpoint = make_checkpoint()
+    model, vocabulary = checkpoint.build(), checkpoint.vocabulary
+    for bad, said in (
+        (lambda: connectivity(model, vocabulary, "a"), "the text must have at least 2 tokens"),
+        (lambda: connectivity(model, vocabulary, ""), "a text must have at least one token"),
+        (
+            lambda: connectivity(model, vocabulary, "ab", "memory"),
+            "lstm has no state memory; there is cell, hidden",
+        ),
+        (lambda: connectivity(model, vocabulary, "ab", layer=2), "there is no layer 2"),
+        (lambda: connectivity(model, vocabulary, [[0, 1]]), "whole numbers from 0 to 8 along one axis"),
+        (lambda: connectivity(model, vocabulary, [0.5, 1]), "whole numbers from 0 to 8 along one axis"),
+        (lambda: itemised(model, vocabulary, "ab", 0), "nothing stands before the first token"),
+        (lambda: itemised(model, vocabulary, "ab", 2), "there is no token 2"),
+        (lambda: itemised(model, vocabulary, "ab").term(1), "there is no step 1"),
+        (lambda: saliency(model, vocabulary, "ab", 0), "nothing stands before the first token"),
+        (lambda: saliency(model, vocabulary, "ab", 5), "there is no token 5"),
+        (lambda: saliency(classifier().build(), vocabulary, "ab"), "it reads images"),
+        (lambda: connectivity(classifier().build(), vocabulary, "ab"), "it reads images"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            bad()
+    assert not any(parameter.grad is not None for parameter in model.parameters())
