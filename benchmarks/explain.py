@@ -44,7 +44,7 @@ STEPS = 20  # of a slider, a round
 # A slider moves as each frame begins; milliseconds until one is rendered after what says that it was answered changed.
 DRAG = """async ([slider, answer, values]) => {
   const find = (name, root = document) => root.querySelector(name) ??
-    [...root.querySelectorAll("*")].reduce((found, { shadowRoot: in_it }) => found ?? (in_it && find(name, in_it)), null);
+    [...root.querySelectorAll("*")].reduce((found, { shadowRoot: root }) => found ?? (root && find(name, root)), null);
   const element = find(slider), shown = new MessageChannel(), times = [];
   let answered = false;
   new MutationObserver(() => { answered = true; }).observe(find(answer), { childList: true, attributes: true });
