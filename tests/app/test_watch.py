@@ -284,7 +284,7 @@ def test_an_uploaded_name_is_no_markdown(app: AppTest, make_checkpoint) -> None:
 
 
 def test_a_huge_loss_in_the_history_is_drawn(app: AppTest, make_checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lstmviz.ui.components.readout", lambda key: True)  # as if a browser had painted
+    monkeypatch.setattr("lstmviz.ui.components.readout", lambda key: (True, None))  # as if a browser had painted
     history = {"step": [1, 2], "train_nll": [1000.0, 900.0], "valid_nll": [None, 900.0]}
     upload(app, checkpoints.dumps(dataclasses.replace(make_checkpoint(seed=1), history=history)))
     assert not app.exception

@@ -91,7 +91,7 @@ export function begin(paint, { dpr, width, height }, theme) {
   paint.setTransform(dpr, 0, 0, dpr, 0, 0);
   paint.fillStyle = theme.page;
   paint.fillRect(0, 0, width, height);
-  paint.direction = "ltr";
+  Object.assign(paint, { direction: "ltr", lineJoin: "miter", lineCap: "butt" }); // whatever the picture before left
 }
 
 // Give a canvas the pixels that a view wants.
