@@ -133,6 +133,28 @@ def test_a_part_that_fails_says_so_and_the_others_stay(web_page: Page, opened: O
     assert web_page.evaluate("text('.line').length") == 6
 
 
+def test_a_part_that_is_not_shown_is_at_rest(web_page: Page, opened: OpenModel) -> None:
+    """What it still had to do of a text that is another one by then would be done of that."""
+    errors: list[str] = []
+    web_page.on("pageerror", lambda error: errors.append(str(error)))
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(opened, "abcabc", "hold", options={"hold": "cell at 0 from 0"}))
+    late = "inside.parts.get('hold').part.go(0)"  # it reads on in the next frame
+    web_page.evaluate("late => { inside.host.option('hold', 'cell at 1 from 0'); eval(late); type(''); }", late)
+    web_page.evaluate("frames")
+    web_page.evaluate("type", "abcabc")
+    web_page.get_by_text("rank the units").click()
+    web_page.evaluate("hear", message(opened, "abcabc", "memory", sent=False))
+    assert not errors and web_page.evaluate("inside.parts.get('hold').part.ranking.slices.timer") is None
+
+
+@pytest.mark.parametrize(("cell", "first"), [("rnn", "W x"), ("lstm_concat", "Wi [h′, x]"), ("lstmp", "Wi x")])
+def test_where_a_matrix_of_x_begins(web_page: Page, make_checkpoint: Makes, cell: str, first: str) -> None:
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(prepare(make_checkpoint(cell=cell)), "abc", "input"))
+    assert web_page.evaluate("text('.input > .quiet')[0]").startswith(f"From here {first} begins")
+
+
 def test_what_a_part_remembers_is_in_the_address(web_page: Page, opened: OpenModel) -> None:
     web_page.evaluate(MOUNT)
     web_page.evaluate("hear", message(opened, "abc", options={"hold": None}))

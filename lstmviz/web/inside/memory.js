@@ -53,6 +53,8 @@ export class MemorySection {
     this.showLives();
   }
 
+  rest() { clearTimeout(this.timer); }
+
   // Of the rows that were worked out those of the tokens that are still there.
   keepRows(whose) {
     const { reading } = this.seen, { kept } = this, same = kept.reading === reading && kept.whose === whose;
@@ -205,5 +207,5 @@ const tokens = (life) => (missing(life) ? "–" : life === Infinity ? "∞, it k
 // How many digits it takes for two numbers to add up to the third as they are written.
 function digitsFor([a, b, sum]) {
   const adds = (places) => Math.abs(Number(a.toFixed(places)) + Number(b.toFixed(places)) - Number(sum.toFixed(places))) < 0.5 * 10 ** -places;
-  return [2, 3, 4].find(adds) ?? 2;
+  return [2, 3, 4, 5, 6].find(adds) ?? 2;
 }
