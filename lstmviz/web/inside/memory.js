@@ -44,7 +44,7 @@ export class MemorySection {
     this.all.hidden = Boolean(live.notes.no_sum);
     if (this.all.hidden) return;
     this.memory = memoryIn(trace, at.layer);
-    this.whole = Boolean(options.norm);
+    this.whole = options.norm === "1";
     this.of.set(this.whole ? "all units" : "one unit");
     this.words = wordsOf(reading);
     this.keepRows(`${at.layer} ${this.whole ? "all" : at.unit}`);
