@@ -178,6 +178,14 @@ def test_where_there_is_no_loss_none_is_said(what_if: Callable[..., Page]) -> No
     assert page.locator(".sum").inner_text().endswith("after, there are tokens without a loss that is a number.")
 
 
+def test_a_change_that_two_digits_do_not_show_is_not_coloured_as_if_it_were_large(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="cell times 1.0001 from 1")
+    limit = "part.made.difference(part.made.seen.live.roles.find(({ role }) => role === 'cell')).limit"
+    assert page.evaluate(limit) == 0.01
+    page.evaluate("part.options.hold = 'cell times 0 from 1'; part.show()")
+    assert page.evaluate(limit) > 0.05
+
+
 def test_a_field_says_no_longer_that_it_is_wrong(what_if: Callable[..., Page]) -> None:
     page = what_if(hold="forget_gate.1 at 0.004 from 2")
     assert page.locator(".interventions .words").inner_text().startswith("forget gate f of unit 1 held at 0.004 ")

@@ -14,7 +14,7 @@ import { called, inline, missing, named, number, signed } from "../words.js";
 import { sampled, seeded } from "../writing.js";
 import { choiceOf } from "./choice.js";
 import { Editor } from "./editor.js";
-import { roundUp, Sheet, wordsOf } from "./sheet.js";
+import { LEAST, roundUp, Sheet, wordsOf } from "./sheet.js";
 
 const KEY = 8, DRAG = 24, FRAME = 12; // milliseconds in which a text is read on under interventions: at a key, at a drag, and in a frame after that
 const REST = 300; // milliseconds without a change, after which the model writes on
@@ -160,7 +160,7 @@ export class HoldSection {
   }
 
   draw() {
-    const { forced, seen, words } = this, { reading, at, theme, live } = seen, none = !this.current.length;
+    const { forced, seen, words } = this, { reading, at, theme } = seen, none = !this.current.length;
     const own = this.current.some(({ op }) => op === "token") ? wordsOf(forced) : words;
     const [before, after] = [reading.nll, forced.nll].map((list) => list.map((loss) => (Number.isFinite(loss) ? loss : null)));
     const first = this.current.length ? Math.max(0, forced.first) : null;
@@ -227,7 +227,7 @@ export class HoldSection {
     if (this.codes?.length !== is.length) this.codes = new Uint16Array(is.length);
     let most = 0;
     for (let k = 0; k < is.length; k++) if (Math.abs(is[k] - was[k]) > most) most = Math.abs(is[k] - was[k]);
-    const reach = roundUp(Math.min(most, 1e30)), gain = LEVELS / (2 * reach);
+    const reach = roundUp(Math.max(LEAST, Math.min(most, 1e30))), gain = LEVELS / (2 * reach);
     for (let k = 0; k < is.length; k++) {
       const code = (is[k] - was[k] + reach) * gain;
       this.codes[k] = code >= 0 ? Math.min(LEVELS, code + 0.5) : code < 0 ? 0 : NAN;

@@ -10,7 +10,7 @@ import { common } from "../reading.js";
 import { lineAt, RIGHT, rows, x } from "../view.js";
 import { called, missing, number, signed } from "../words.js";
 import { choiceOf } from "./choice.js";
-import { roundUp, Sheet, wordsOf } from "./sheet.js";
+import { LEAST, roundUp, Sheet, wordsOf } from "./sheet.js";
 
 const BARS = 96, MAP = 264, ROW = 22, LIVES = 128; // CSS pixels of the bars, of the map at most and of each of its rows, and of the half-lives
 const SLICE = 4; // milliseconds of a frame in which rows are worked out
@@ -77,8 +77,8 @@ export class MemorySection {
   }
 
   draw() {
-    const { memory, whole, now, words, theme, seen: { at, live } } = this, { time, unit } = at;
-    const own = now.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 1e-9);
+    const { memory, whole, now, words, theme, seen: { at } } = this, { time, unit } = at;
+    const own = now.reduce((most, value) => Math.max(most, Math.abs(value) || 0), LEAST);
     const reach = roundUp(Math.max(own, this.kept.mosts.at(-1) ?? 0));
     const shade = (value) => theme[whole ? "gates" : "signed"][Math.max(0, Math.min(255, Math.round(whole ? (255 * value) / reach : 127.5 * (1 + value / reach))))];
     const faint = [...channels(shade(0)), 0];
