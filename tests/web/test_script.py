@@ -65,3 +65,11 @@ def test_what_cannot_be_joined_is_refused(
     monkeypatch.setattr(scripts, "ASSETS", tmp_path)
     with pytest.raises(ValueError, match=said):
         scripts.script("a.js")
+
+
+def test_no_part_of_a_page_styles_what_another_has() -> None:
+    sheets = [WEB / "inside.css", *sorted((WEB / "inside").glob("*.css"))]
+    rules = {path.name: re.findall(r"^(\.[\w-]+)[^{]*\{", path.read_text("utf-8"), re.M) for path in sheets}
+    own = {name: set(begins) - {".part"} for name, begins in rules.items()}
+    shared = {(a, b): own[a] & own[b] for a in own for b in own if a < b and own[a] & own[b]}
+    assert not shared

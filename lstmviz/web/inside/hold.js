@@ -32,7 +32,7 @@ export class HoldSection {
     this.seed = 1;
     const add = (text, label, make) => button(text, label, () => this.add(make(this.seen)));
     const begin = ({ live, at }) => ({ off: false, layer: at.layer, units: [at.unit], from: at.time, to: null, role: live.roles.find(({ does }) => does === "keeps")?.role ?? live.roles[0].role });
-    this.adds = make("div", "adds group", "", [
+    this.adds = make("div", "begin group", "", [
       add("hold a gate", "hold a gate or state at a value", (seen) => ({ ...begin(seen), op: "hold", value: 0 })),
       add("scale a state", "multiply what the next token finds of a state", (seen) => ({ ...begin(seen), op: "scale", role: memoryOf(seen.live), value: 0 })),
       add("cut here", "let the selected token find nothing", ({ at }) => ({ off: false, op: "cut", at: at.time })),
