@@ -77,7 +77,7 @@ export class MemorySection {
   }
 
   draw() {
-    const { memory, whole, now, words, theme, seen: { at } } = this, { time, unit } = at;
+    const { whole, now, words, theme, seen: { at } } = this, { time, unit } = at;
     const own = now.reduce((most, value) => Math.max(most, Math.abs(value) || 0), LEAST);
     const reach = roundUp(Math.max(own, this.kept.mosts.at(-1) ?? 0));
     const shade = (value) => theme[whole ? "gates" : "signed"][Math.max(0, Math.min(255, Math.round(whole ? (255 * value) / reach : 127.5 * (1 + value / reach))))];
