@@ -138,7 +138,8 @@ class Term:
         """Symbols and numbers; of what mixes units the largest contributions and the rest, which add up as shown."""
         if self.mixes is None:
             return " = ".join([self.text, *(stage for stage in self.in_numbers() if stage != self.text)])
-        told, rest = self.mixes.largest()
+        few = min(MOST, max(1, len(self.mixes.values) - 1))  # the rest takes what rounding leaves
+        told, rest = self.mixes.largest(few)
         lines = [f"{self.text} = {self.shown}", *map(str, told)]
         if others := len(self.mixes.values) - len(told):
             counts = [_hundredths(each.product) for each in told]

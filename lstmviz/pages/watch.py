@@ -93,9 +93,10 @@ def beside(opened: OpenModel) -> None:
 
 
 def hold(gate: str) -> None:
-    """Go to Inside, where this gate is held, beside what was held there already."""
+    """Go to Inside, where this gate is held, beside what was held there before; the last counts."""
     options = session(Inside).options
-    options["hold"] = " and ".join(filter(None, [options["hold"], gate]))
+    others = [each for each in (options["hold"] or "").split(" and ") if each not in ("", gate)]
+    options["hold"] = " and ".join([*others, gate])
     st.switch_page("inside.py", query_params={"view": HELD})
 
 

@@ -21,6 +21,7 @@ from lstmviz.ui.session import (
     Watch,
     linked,
     linked_number,
+    linked_options,
     session,
 )
 from lstmviz.wire import CHECKED_MOST, sized
@@ -91,6 +92,8 @@ def carry_over(page: type[Watch] | type[Inside]) -> None:
     own, memory.begun, memory.selected = memory.selected, False, None
     if linked(box.key) or linked("unit"):
         memory.time, memory.unit, layer = linked_number("time"), linked_number("unit"), linked_number("layer")
+        if isinstance(memory, Inside):
+            memory.options = linked_options()
     else:
         if looked.model is not None:
             box.put(looked.model)

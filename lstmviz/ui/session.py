@@ -148,7 +148,7 @@ class Inside:
     unit: int | None = field(default_factory=lambda: linked_number("unit"))
     layer: int | None = field(default_factory=lambda: linked_number("layer"))
     selected: Selected | None = None
-    options: dict[str, str | None] = field(default_factory=lambda: {name: linked(name) for name in OPTIONS})
+    options: dict[str, str | None] = field(default_factory=lambda: linked_options())
 
 
 @dataclass(eq=False)
@@ -441,6 +441,11 @@ def linked_number(name: str) -> int | None:
         return int(linked(name) or "")
     except ValueError:
         return None
+
+
+def linked_options() -> dict[str, str | None]:
+    """What the link says of the parts of the Inside page."""
+    return {name: linked(name) for name in OPTIONS}
 
 
 def linked_all(name: str) -> list[str]:

@@ -1,7 +1,7 @@
 // What pages/frame.py puts on every page, once a window.
 
 import { leadsAway } from "./address.js";
-import { leave, once } from "./shared.js";
+import { leave, once, whenGoing } from "./shared.js";
 
 const ON_ITS_WAY = 10_000; // milliseconds after a person did something, in which a busy page may not have told the server yet
 const BOXES = ":is(.st-key-text, .st-key-sentence, .st-key-read, [class*='st-key-probe_']) input"; // of sentences
@@ -13,8 +13,10 @@ if (once("frame")) {
   // has its own, which then says it, too: it is not the address of the page that is left.
   const { pushState, replaceState } = history;
   let address = location.href; // of the page that is shown
-  let going = -Infinity; // when somebody followed a link to another page, which has not come yet
-  addEventListener("click", (event) => { if (leadsAway(event)) going = performance.now(); }, true);
+  let going = -Infinity; // when somebody followed a link to another page, or asked for it, which has not come yet
+  const goes = () => { going = performance.now(); };
+  addEventListener("click", (event) => { if (leadsAway(event)) goes(); }, true);
+  whenGoing(goes);
   history.replaceState = (...given) => {
     replaceState.apply(history, given);
     address = location.href;

@@ -5,16 +5,18 @@
 //                           which select what is named, and let the link and the page remember a value, or forget it (null)
 //   .show(seen)             seen: { reading, trace, live, model, at: { time, unit, layer }, theme, options }; called for every
 //                           key, selection, theme and option, of which it shows all that it can in a few milliseconds
+//   .rest()                 it is no longer shown: what it still had to work out is left, where it is one that goes on after that
 
 import { tell } from "./address.js";
 import { button, make, noteLines, placeTip, writeNotes } from "./dom.js";
-import { columnsOf, linked, unknownIn } from "./drawn.js";
+import { linked } from "./drawn.js";
 import { follow } from "./follow.js";
 import { Here } from "./here.js";
 import { HoldSection } from "./inside/hold.js";
 import { InputSection } from "./inside/input.js";
 import { MemorySection } from "./inside/memory.js";
 import { SandboxSection } from "./inside/sandbox.js";
+import { wordsOf } from "./inside/sheet.js";
 import { StepSection } from "./inside/step.js";
 import { drawSentence, drawUnits, sentenceView, timeIn, unitIn, unitsView } from "./inside/strips.js";
 import { refused } from "./needs.js";
@@ -25,7 +27,7 @@ import { Selection, step } from "./select.js";
 import { painted, unpainted } from "./shared.js";
 import { whenGone, whileHere } from "./streamlit.js";
 import { clamp, revealed, scrolledIn, scrolledTo, scrolls } from "./view.js";
-import { called, drawable, number } from "./words.js";
+import { called, number } from "./words.js";
 
 // As the server calls them.
 const PARTS = { step: StepSection, input: InputSection, memory: MemorySection, hold: HoldSection, sandbox: SandboxSection };
@@ -81,6 +83,7 @@ export class Inside {
     this.reading = reading;
     if (!reading) {
       this.pause();
+      this.rest();
       return painted(0, 0);
     }
     this.options ??= { ...here.options };
@@ -88,9 +91,7 @@ export class Inside {
     this.theme = readTheme(this.box);
     const { live } = reading.opened, { time, unit, layer } = this.selection.at, last = reading.count - 1;
     this.selection.keep({ time: time < 0 ? last : Math.min(time, last), unit: clamp(unit, 0, live.size - 1), layer: clamp(layer, 0, live.tracks.length - 1) });
-    const unknown = unknownIn(reading), { signs, typed } = reading;
-    const labels = unknown.map((none, t) => drawable((none && typed[t]) || signs[t]));
-    this.words = { ...columnsOf(reading), labels, unknown, generated_from: null };
+    this.words = wordsOf(reading);
     this.chooseLayers(live);
     const start = performance.now();
     this.arrange();
@@ -148,6 +149,7 @@ export class Inside {
   showPart() {
     const { name, reading, theme, options, selection: { at } } = this, { opened, trace } = reading;
     for (const [other, { place }] of this.parts) place.hidden = other !== name;
+    this.rest(name);
     if (!(name in PARTS)) return;
     const seen = { reading, trace, live: opened.live, model: opened.model, at: { ...at }, theme, options: { ...options } };
     if (!this.parts.get(name)?.part) { // of one that failed nothing is kept
@@ -163,6 +165,11 @@ export class Inside {
       made.part = null;
       made.place.replaceChildren(make("p", "wrong", `This part cannot be shown: ${error.message}.`));
     }
+  }
+
+  // All parts but one.
+  rest(shown = null) {
+    for (const [name, { part }] of this.parts) if (name !== shown) part?.rest?.();
   }
 
   // ---- what a person does ------------------------------------------------------------------------------------------
@@ -248,6 +255,7 @@ export class Inside {
 
   end() {
     clearTimeout(this.playing);
+    this.rest();
     this.unfollow();
   }
 }

@@ -121,5 +121,5 @@ export function said({ op, at, token, role, layer, units, value, from, to }, liv
   const inLayer = live.tracks.length > 1 || layer ? `, layer ${layer + 1}` : "";
   const what = `${look ? `${look.label} ${look.symbol}` : role.replaceAll("_", " ")} of ${of}${inLayer}`;
   const when = to === from ? `at ${time(from)}` : to === null ? (from ? `from ${time(from)} on` : "from the first on") : `from ${time(from)} to ${time(to)}`;
-  return `${what} ${op === "hold" ? "held at" : "times"} ${number(value)} ${when}`;
+  return `${what} ${op === "hold" ? "held at" : "times"} ${number(value, Number(value.toFixed(2)) === value ? 2 : 3)} ${when}`;
 }

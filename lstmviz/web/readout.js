@@ -4,7 +4,7 @@ import { INKS } from "./constants.js";
 import { afterFrame, button, make, renew } from "./dom.js";
 import { linkOf } from "./interventions.js";
 import { paysOff, sentence } from "./say.js";
-import { ask, current, whenSeen } from "./shared.js";
+import { ask, current, go, whenSeen } from "./shared.js";
 import { loading, teller, whenGone } from "./streamlit.js";
 import { inline, missing, number, percent, shortLabel, signed, soFar } from "./words.js";
 
@@ -134,7 +134,10 @@ export default function readout({ parentElement, setStateValue }) {
     box.addEventListener("click", ({ target }) => {
       const { act, typed, level, unit, layer, hold } = target.closest("button")?.dataset ?? {};
       if (act === "append") append({ typed, level });
-      if (act === "hold") send("hold", [hold, performance.now()]); // and the page goes there
+      if (act === "hold") {
+        go();
+        send("hold", [hold, performance.now()]); // and the server goes there
+      }
       if (act === "unit") ask({ unit: Number(unit), layer: Number(layer) });
     });
     setTimeout(tell, 3000); // without a text there is no map

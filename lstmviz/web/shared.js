@@ -9,6 +9,7 @@
 //   __lstmvizModels   a Map of the models that run in this page, by their digests, the newest used last here.js
 //   lstmviz:drawing   event: the pixels of what somebody draws, two hexadecimal digits each                pictures.js to here.js
 //   lstmviz:leaving   event: by Back or Forward another page is coming                                    frame.js to streamlit.js
+//   lstmviz:going     event: the server was asked to go to another page                                    readout.js to frame.js
 //   lstmviz:readout   event: __lstmviz has changed                                                       map.js to readout.js
 //   lstmviz:select    event, {unit, layer} in its detail: select that unit                               readout.js to map.js
 //
@@ -37,6 +38,9 @@ export const whenDrawing = (act) => hear("lstmviz:drawing", ({ detail }) => act(
 
 export const leave = () => window.dispatchEvent(new Event("lstmviz:leaving"));
 export const whenLeaving = (act) => hear("lstmviz:leaving", act);
+
+export const go = () => window.dispatchEvent(new Event("lstmviz:going"));
+export const whenGoing = (act) => hear("lstmviz:going", act);
 
 export const painted = (tokens, draw) => { window.__lstmvizPainted = { tokens, at: performance.now(), draw }; };
 export const unpainted = () => { window.__lstmvizPainted = null; };

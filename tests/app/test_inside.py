@@ -62,3 +62,20 @@ def test_a_model_that_the_server_answers_for_is_not_taken_apart() -> None:
     assert not app.exception and "can be watched, but not taken apart here" in spoken(app)
     assert not app.get("bidi_component")
     assert [button.label for button in app.button if button.label == "brackets"] == ["brackets"]
+
+
+def test_back_shows_what_its_address_says_is_held_and_a_link_what_was_held_last() -> None:
+    app = open_app(model="deep", text="abca")
+    app.query_params.clear()
+    app.switch_page("inside.py").run()
+    app.switch_page("watch.py").run()
+    app.session_state["Inside"].options["hold"] = "cut at 2"  # as *hold* on Watch does
+    app.query_params.clear()
+    app.switch_page("inside.py").run()
+    assert here(app)["options"]["hold"] == "cut at 2"
+    app.query_params.clear()
+    app.switch_page("watch.py").run()
+    for name, value in {"network": "deep", "read": "abca", "unit": "1", "hold": "cell at 0 from 0"}.items():
+        app.query_params[name] = value
+    app.switch_page("inside.py").run()
+    assert here(app)["options"]["hold"] == "cell at 0 from 0" and not app.exception

@@ -88,9 +88,7 @@ def held(page: Page) -> str:
 def test_a_product_opens_and_a_unit_in_it_can_be_selected(web_page: Page, opened: OpenModel) -> None:
     web_page.evaluate(MOUNT)
     web_page.evaluate("hear", message(opened, "abca", selection={"time": 3, "unit": 4, "layer": 1}))
-    assert [line[:7] for line in web_page.evaluate("text('.adds .what')")] == ["Ufh′ = "] or web_page.evaluate(
-        "text('.adds .what')"
-    )
+    assert [said[:8] for said in web_page.evaluate("text('.adds .what')")] == ["Uf h′ = "]
     web_page.locator(".line").nth(1).locator("button.term").first.click()
     assert len(web_page.evaluate("text('.adds')")) == 2
     web_page.locator(".adds").first.locator("button.unit").first.click()  # of x, which is what the layer below shows
@@ -131,6 +129,28 @@ def test_a_part_that_fails_says_so_and_the_others_stay(web_page: Page, opened: O
     assert web_page.evaluate("text('.near .name').length") > 0
     web_page.evaluate("hear", message(opened, "abc", "step", sent=False))
     assert web_page.evaluate("text('.line').length") == 6
+
+
+def test_a_part_that_is_not_shown_is_at_rest(web_page: Page, opened: OpenModel) -> None:
+    """What it still had to do of a text that is another one by then would be done of that."""
+    errors: list[str] = []
+    web_page.on("pageerror", lambda error: errors.append(str(error)))
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(opened, "abcabc", "hold", options={"hold": "cell at 0 from 0"}))
+    late = "inside.parts.get('hold').part.go(0)"  # it reads on in the next frame
+    web_page.evaluate("late => { inside.host.option('hold', 'cell at 1 from 0'); eval(late); type(''); }", late)
+    web_page.evaluate("frames")
+    web_page.evaluate("type", "abcabc")
+    web_page.get_by_text("rank the units").click()
+    web_page.evaluate("hear", message(opened, "abcabc", "memory", sent=False))
+    assert not errors and web_page.evaluate("inside.parts.get('hold').part.ranking.slices.timer") is None
+
+
+@pytest.mark.parametrize(("cell", "first"), [("rnn", "W x"), ("lstm_concat", "Wi [h′, x]"), ("lstmp", "Wi x")])
+def test_where_a_matrix_of_x_begins(web_page: Page, make_checkpoint: Makes, cell: str, first: str) -> None:
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(prepare(make_checkpoint(cell=cell)), "abc", "input"))
+    assert web_page.evaluate("text('.input > .quiet')[0]").startswith(f"From here {first} begins")
 
 
 def test_what_a_part_remembers_is_in_the_address(web_page: Page, opened: OpenModel) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from lstmviz import load
+from lstmviz.data.images import examples
+from lstmviz.home import SHIPPED
 from lstmviz.opened import prepare
 from tests.web.test_engine import sent, wild
 
@@ -163,3 +166,49 @@ def test_who_wrote_it_says_the_sum_and_why_there_is_none(what_if: Callable[..., 
     page.evaluate("part.model = 2; part.show()")
     assert page.locator(".all").is_hidden()
     assert "no memory that is a sum over tokens" in page.locator(".quiet").first.inner_text()
+
+
+def test_where_there_is_no_loss_none_is_said(what_if: Callable[..., Page]) -> None:
+    """One token has none, and a loss that is no number is not left out of a mean."""
+    page = what_if("a", hold="forget_gate.1 at 0 from 0")
+    assert page.locator(".sum").inner_text() == "No token here has a loss that could change."
+    page.get_by_text("rank the units").click()
+    assert page.get_by_text("Nothing predicts the first token").is_visible()
+    page.evaluate("part.model = 1; part.options.hold = 'hidden times 1e300 from 2'; part.show('ab caab')")
+    assert page.locator(".sum").inner_text().endswith("after, there are tokens without a loss that is a number.")
+
+
+def test_a_change_that_two_digits_do_not_show_is_not_coloured_as_if_it_were_large(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="cell times 1.0001 from 1")
+    limit = "part.made.difference(part.made.seen.live.roles.find(({ role }) => role === 'cell')).limit"
+    assert page.evaluate(limit) == 0.01
+    page.evaluate("part.options.hold = 'cell times 0 from 1'; part.show()")
+    assert page.evaluate(limit) > 0.05
+
+
+def test_a_field_says_no_longer_that_it_is_wrong(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="forget_gate.1 at 0.004 from 2")
+    assert page.locator(".interventions .words").inner_text().startswith("forget gate f of unit 1 held at 0.004 ")
+    units = page.get_by_role("textbox", name="units")
+    units.fill("x")
+    assert units.get_attribute("aria-invalid") == "true"
+    page.get_by_role("button", name="the selected unit").click()
+    assert (units.input_value(), units.get_attribute("aria-invalid")) == ("1", "false")
+    units.fill("all")  # as it says of all of them
+    assert units.get_attribute("aria-invalid") == "false" and page.evaluate("part.made.list[0].units") is None
+    page.locator("[name=from]").fill("12345678")  # a link to which can be read again
+    assert page.evaluate(ROUND, [page.evaluate("part.options.hold")])[0][2] == []
+
+
+def test_another_image_has_a_ranking_of_its_own(web_page: Page) -> None:
+    opened = prepare(load(SHIPPED / "checkpoints/classify/digits-lstm.safetensors"))
+    images = [[image[:, :-1].flatten().tolist(), int(image[0, -1])] for image in examples(opened.side or 0)[:2]]
+    script = PART.replace("reading.toText(part.text)", "reading.toImage(Uint8Array.from(part.text[0]), part.text[1])")
+    web_page.evaluate(script, ["hold.js", "HoldSection", [sent(opened)], images[0], {}])
+    web_page.get_by_text("rank the units").click()
+    web_page.locator(".rank").first.wait_for()
+    web_page.evaluate("(image) => part.show(image)", images[1])
+    assert web_page.locator(".rank").count() == 0
+    web_page.evaluate("(image) => part.show(image)", [images[1][0], None])
+    web_page.get_by_text("rank the units").click()
+    assert web_page.get_by_text("Nobody knows what is right here").is_visible()

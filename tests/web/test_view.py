@@ -303,6 +303,33 @@ def test_a_page_that_is_left_says_nothing_more(web_page: Page) -> None:
     assert said == ["first after a link to where it is", "second on the next page", "third on the third"]
 
 
+def test_a_page_that_the_server_leaves_keeps_its_address_for_back(web_page: Page) -> None:
+    """Streamlit says the address of the page that comes before it is there, as after *hold*."""
+    found = web_page.evaluate(
+        """async () => {
+          await import("/frame.js");
+          const { default: readout } = await import("/readout.js"), said = [], seen = [];
+          const place = document.body.appendChild(document.createElement("div"));
+          readout({ parentElement: place, setStateValue: (...what) => said.push(what) });
+          const hold = place.querySelector(".readout").appendChild(document.createElement("button"));
+          Object.assign(hold.dataset, { act: "hold", hold: "forget_gate at 1 from 0" });
+          history.replaceState(null, "", "?text=x");
+          history.pushState(null, "", "?text=y"); // what the server corrects
+          seen.push(location.search);
+          hold.click();
+          history.pushState(null, "", "?view=what+if");
+          seen.push(location.search);
+          history.pushState(null, "", "/inside?view=what+if");
+          history.pushState(null, "", "?view=what+if&unit=1");
+          seen.push(location.search);
+          await new Promise((done) => setTimeout(done, 80));
+          return [seen, said.map(([name, [gate]]) => [name, gate])];
+        }"""
+    )
+    assert found[0] == ["?text=y", "?text=y", "?view=what+if&unit=1"]
+    assert found[1] == [["hold", "forget_gate at 1 from 0"]]
+
+
 def test_what_a_component_says_waits_for_what_a_person_does_and_goes_in_a_message_of_its_own(web_page: Page) -> None:
     said = web_page.evaluate(
         """async () => {

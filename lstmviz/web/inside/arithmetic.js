@@ -157,10 +157,11 @@ export function inNumbers(term, write = ({ shown }) => shown) {
 }
 
 // What adds most to what mixes units, be it above or below 0, the largest first: { vector, index, weight, value, product, said }; and
-// of the others how many there are and what is written of their sum, which is what is left in the digits that are shown.
-export function largest({ mixes: { values, weights, vectors }, value, shown }, most = MOST) {
+// of the others, one at least of several, how many there are and what is written of their sum, which is what is left in the digits
+// that are shown.
+export function largest({ mixes: { values, weights, vectors }, value, shown }) {
   const products = Array.from(weights, (weight, k) => weight * values[k]);
-  const order = products.map((_, k) => k).sort((a, b) => Math.abs(products[b]) - Math.abs(products[a])).slice(0, most);
+  const order = products.map((_, k) => k).sort((a, b) => Math.abs(products[b]) - Math.abs(products[a])).slice(0, Math.min(MOST, Math.max(1, products.length - 1)));
   const told = order.map((k) => {
     let at = 0, index = k;
     while (index >= vectors[at][1]) index -= vectors[at++][1];

@@ -5,6 +5,8 @@ import { endsOf, lookOf, typedUnits, unitsOf } from "../interventions.js";
 import { clamp } from "../view.js";
 import { number } from "../words.js";
 
+const LAST = 999_999; // the last time that a link can say
+
 export class Editor {
   constructor(change) { // hears what somebody changes, as fields of the intervention
     this.change = change;
@@ -27,9 +29,9 @@ export class Editor {
     const layers = live.tracks.map(({ label }, k) => [`${k}`, label || `layer ${k + 1}`]);
     this.layer = layers.length > 1 ? select("layer", layers, (layer) => this.change({ layer: Number(layer) })) : null;
     this.units = input("units", "text", (typed) => {
-      const units = unitsOf(typed);
-      this.units.field.setAttribute("aria-invalid", !units && Boolean(typed.trim()));
-      if (units) this.change({ units });
+      const all = typed.trim() === "all", units = all ? null : unitsOf(typed);
+      this.units.field.setAttribute("aria-invalid", !all && !units && Boolean(typed.trim()));
+      if (all || units) this.change({ units });
     });
     this.units.field.title = "numbers and ranges, as 9, 11-13";
     const one = button("this", "the selected unit", () => this.change({ units: [this.seen.at.unit] }));
@@ -51,7 +53,7 @@ export class Editor {
 
   time(label, name) {
     const field = input(label, "number", (typed) => {
-      const time = typed.trim() === "" ? null : Math.round(Number(typed));
+      const time = typed.trim() === "" ? null : Math.min(LAST, Math.round(Number(typed)));
       if (time === null ? name === "to" : time >= 0) this.change(this.inOrder({ [name]: time }));
     });
     Object.assign(field.field, { min: 0, step: 1, placeholder: name === "to" ? "end" : "" });
@@ -104,6 +106,7 @@ export class Editor {
     put(this.role.field, role);
     if (this.layer) put(this.layer.field, `${layer}`);
     put(this.units.field, units === null ? "all" : typedUnits(units));
+    if (!focused(this.units.field)) this.units.field.setAttribute("aria-invalid", false);
     if (lookOf(live, role) && layer < live.tracks.length) {
       const [least, most] = op === "hold" ? endsOf(live, layer, role) : [0, 2];
       Object.assign(this.slider, { min: least, max: most, step: (most - least) / 200 });

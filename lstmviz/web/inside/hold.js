@@ -7,14 +7,14 @@ import { ablated, ForcedReading, memoryOf, withoutMemory } from "../forcing.js";
 import { applied, fromLink, linkOf, lookOf, said, whyNot } from "../interventions.js";
 import { drawLine } from "../paint/lines.js";
 import { drawPanel } from "../paint/panel.js";
-import { betweenGutters, write } from "../paint/pen.js";
+import { betweenGutters, channels, write } from "../paint/pen.js";
 import { lossScale } from "../paint/tokens.js";
 import { chosen, lineAt, RIGHT, rows, x } from "../view.js";
 import { called, inline, missing, named, number, signed } from "../words.js";
 import { sampled, seeded } from "../writing.js";
 import { choiceOf } from "./choice.js";
 import { Editor } from "./editor.js";
-import { roundUp, Sheet, wordsOf } from "./sheet.js";
+import { LEAST, roundUp, Sheet, wordsOf } from "./sheet.js";
 
 const KEY = 8, DRAG = 24, FRAME = 12; // milliseconds in which a text is read on under interventions: at a key, at a drag, and in a frame after that
 const REST = 300; // milliseconds without a change, after which the model writes on
@@ -73,6 +73,13 @@ export class HoldSection {
     this.go(performance.now() + (this.dragged ? DRAG : KEY));
     this.dragged = false;
     this.ranking.show(seen);
+  }
+
+  rest() {
+    cancelAnimationFrame(this.next);
+    clearTimeout(this.resting);
+    this.writing.slices.stop();
+    this.ranking.end();
   }
 
   // What the link says, and what of it is none.
@@ -153,7 +160,7 @@ export class HoldSection {
   }
 
   draw() {
-    const { forced, seen, words } = this, { reading, at, theme, live } = seen, none = !this.current.length;
+    const { forced, seen, words } = this, { reading, at, theme } = seen, none = !this.current.length;
     const own = this.current.some(({ op }) => op === "token") ? wordsOf(forced) : words;
     const [before, after] = [reading.nll, forced.nll].map((list) => list.map((loss) => (Number.isFinite(loss) ? loss : null)));
     const first = this.current.length ? Math.max(0, forced.first) : null;
@@ -161,10 +168,7 @@ export class HoldSection {
     const tint = (t) => [...colourOf(theme, changed(t)), Math.min(0.85, Math.abs(changed(t)) / lossScale(words.level))];
     const rows = [this.losses(before, after, first), this.map(first)];
     this.sheet.show({ words: own, theme, at, tint, rows });
-    const mean = (losses) => losses.reduce((sum, loss) => sum + (loss ?? 0), 0) / Math.max(1, losses.filter((loss) => loss !== null).length);
-    const by = mean(after) - mean(before);
-    this.sum.replaceChildren(...(none ? ["Nothing is held yet: hold a gate, and see what would change."] :
-      ["Mean loss ", make("b", "", number(mean(before))), " before, ", make("b", "", number(mean(after))), ` after: ${Math.abs(by) < 0.005 ? "as good" : `${number(Math.abs(by))} nats ${by > 0 ? "worse" : "better"}`}.`]));
+    this.sum.replaceChildren(...(none ? ["Nothing is held yet: hold a gate, and see what would change."] : comparison(before, after)));
     this.showLikely();
     clearTimeout(this.resting);
     this.writing.wait(reading);
@@ -223,7 +227,7 @@ export class HoldSection {
     if (this.codes?.length !== is.length) this.codes = new Uint16Array(is.length);
     let most = 0;
     for (let k = 0; k < is.length; k++) if (Math.abs(is[k] - was[k]) > most) most = Math.abs(is[k] - was[k]);
-    const reach = roundUp(Math.min(most, 1e30)), gain = LEVELS / (2 * reach);
+    const reach = roundUp(Math.max(LEAST, Math.min(most, 1e30))), gain = LEVELS / (2 * reach);
     for (let k = 0; k < is.length; k++) {
       const code = (is[k] - was[k] + reach) * gain;
       this.codes[k] = code >= 0 ? Math.min(LEVELS, code + 0.5) : code < 0 ? 0 : NAN;
@@ -253,10 +257,16 @@ function otherThan({ likely, ids, opened: { reads, says } }, time) {
   return reads.tokens[id];
 }
 
-const colourOf = (theme, change) => {
-  const packed = theme.signed[change > 0 ? 235 : 20];
-  return [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
-};
+// What is said of the losses, over all tokens that have one before.
+function comparison(before, after) {
+  const times = [...before.keys()].filter((t) => before[t] !== null), mean = (losses) => times.reduce((sum, t) => sum + losses[t], 0) / times.length;
+  if (!times.length) return ["No token here has a loss that could change."];
+  const said = ["Mean loss ", make("b", "", number(mean(before))), " before"], by = mean(after) - mean(before);
+  if (times.some((t) => missing(after[t]))) return [...said, "; after, there are tokens without a loss that is a number."];
+  return [...said, ", ", make("b", "", number(mean(after))), ` after: ${Math.abs(by) < 0.005 ? "as good" : `${number(Math.abs(by))} nats ${by > 0 ? "worse" : "better"}`}.`];
+}
+
+const colourOf = (theme, change) => channels(theme.signed[change > 0 ? 235 : 20]);
 
 function markFirst(paint, view, first, y, height, theme) { // from where on it counts
   paint.fillStyle = theme.primary;
@@ -279,14 +289,11 @@ function pairRow() {
   return row;
 }
 
-// Work in slices of a few milliseconds, `act` for each value that comes, until it is over, another begins, or its place is gone.
+// Work in slices of a few milliseconds, `act` for each value that comes, until it is over, another begins, or it is stopped.
 class Slices {
-  constructor(place) { this.place = place; }
-
   begin(steps, act, end) {
     this.stop();
     const on = () => {
-      if (!this.place.isConnected) return this.stop();
       const until = performance.now() + 6;
       try {
         do {
@@ -313,7 +320,7 @@ class Slices {
 class Writing {
   constructor(card, again) {
     this.card = card;
-    this.slices = new Slices(card);
+    this.slices = new Slices();
     this.lines = ["before", "after"].map((when) => make("p", when));
     card.append(make("h4", "", "it writes on, with the same draws", [button("others", "other draws", again)]), ...this.lines);
   }
@@ -357,8 +364,7 @@ function* drawn({ trace, opened: { live, says } }, seed) {
 // Which unit matters: each without its memory in turn.
 class Ranking {
   constructor(card, take) {
-    this.card = card;
-    this.slices = new Slices(card);
+    this.slices = new Slices();
     this.take = take;
     this.over = "at this token";
     this.choice = choiceOf("where", ["at this token", "in all of it"], (over) => { this.over = over; this.clear(); this.show(this.seen); });
@@ -370,7 +376,7 @@ class Ranking {
   }
 
   show(seen) {
-    const { reading, at } = (this.seen = seen), key = JSON.stringify([reading.text, reading.count, at.layer, this.over === "at this token" && at.time]);
+    const { reading, at } = (this.seen = seen), key = JSON.stringify([reading.ids, reading.right, reading.count, at.layer, this.over === "at this token" && at.time]);
     this.choice.set(this.over);
     if (key !== this.key || reading !== this.of) this.clear();
     Object.assign(this, { key, of: reading });
@@ -387,7 +393,8 @@ class Ranking {
   begin() {
     const { seen: { reading, at, live } } = this, time = this.over === "at this token" ? at.time : null;
     this.clear();
-    if (!reading.opened.asked && (time === 0 || reading.count < 2)) return void (this.note.textContent = "Nothing predicts the first token, so that no unit matters there.");
+    if (!(time === null ? reading.nll : [reading.nll[time]]).some(Number.isFinite)) return void (this.note.textContent =
+      reading.opened.asked ? "Nobody knows what is right here, so that no unit can be told to matter." : "Nothing predicts the first token, so that no unit matters there.");
     this.go.textContent = "stop";
     const show = () => {
       this.note.textContent = `${this.found.length} of ${live.size} units left out; how much larger the loss is, in nats.`;

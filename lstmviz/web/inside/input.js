@@ -2,6 +2,7 @@
 // and the plane in which all of them lie.
 
 import { make, placeTip, renew } from "../dom.js";
+import { partsOf, symbolsOf, text } from "../equations.js";
 import { begin, channels, inkOn, resize, write } from "../paint/pen.js";
 import { clamp } from "../view.js";
 import { drawable, inline, number } from "../words.js";
@@ -53,8 +54,7 @@ export class InputSection {
       image ? `x = W row + b: ${x.length} numbers, made of the ${live.side} greys by a matrix that is learned.` :
       `x = row ${reading.ids[time]} of the embedding: the ${x.length} numbers that stand for ${name}. A one-hot row times a matrix is one of its rows.`;
     this.vector(this.strip, x, Math.max(...x.map(Math.abs), 1e-6), width, dpr, theme);
-    const first = Object.keys(live.weights[layer]).find((symbol) => /^W/.test(symbol)) ?? "W";
-    renew(this.then, make("p", "", "From here ", [...typeset(`${first} x`, () => ""), ` begins: a gate has a matrix of its own for x, with a row of ${x.length} weights a unit.`]));
+    renew(this.then, make("p", "", "From here ", [...typeset(firstOf(live), () => ""), ` begins: such a matrix has a row for each number that it makes, and in it ${x.length} weights for x.`]));
   }
 
   // V cells, one of which is 1.
@@ -184,6 +184,12 @@ export class InputSection {
       if (k !== null && layer > 0 && live.output === live.size) this.host.select({ layer: layer - 1, unit: k });
     });
   }
+}
+
+// The first product of a matrix with x, in the equations of gates and states, or in what they are made of.
+function firstOf({ symbols, cell: { equations } }) {
+  const trees = [...Object.values(symbols).map((symbol) => equations[symbol]), ...Object.values(equations)].flatMap(partsOf);
+  return text(trees.find((tree) => tree[0] === "@" && symbolsOf(tree[2]).some((symbol) => /^x/.test(symbol))));
 }
 
 // Where each token lies in the plane, and a picture of all: the commonest over the others.

@@ -10,7 +10,7 @@ import { common } from "../reading.js";
 import { lineAt, RIGHT, rows, x } from "../view.js";
 import { called, missing, number, signed } from "../words.js";
 import { choiceOf } from "./choice.js";
-import { roundUp, Sheet, wordsOf } from "./sheet.js";
+import { LEAST, roundUp, Sheet, wordsOf } from "./sheet.js";
 
 const BARS = 96, MAP = 264, ROW = 22, LIVES = 128; // CSS pixels of the bars, of the map at most and of each of its rows, and of the half-lives
 const SLICE = 4; // milliseconds of a frame in which rows are worked out
@@ -44,7 +44,7 @@ export class MemorySection {
     this.all.hidden = Boolean(live.notes.no_sum);
     if (this.all.hidden) return;
     this.memory = memoryIn(trace, at.layer);
-    this.whole = Boolean(options.norm);
+    this.whole = options.norm === "1";
     this.of.set(this.whole ? "all units" : "one unit");
     this.words = wordsOf(reading);
     this.keepRows(`${at.layer} ${this.whole ? "all" : at.unit}`);
@@ -52,6 +52,8 @@ export class MemorySection {
     this.go(performance.now() + SLICE);
     this.showLives();
   }
+
+  rest() { clearTimeout(this.timer); }
 
   // Of the rows that were worked out those of the tokens that are still there.
   keepRows(whose) {
@@ -75,8 +77,8 @@ export class MemorySection {
   }
 
   draw() {
-    const { memory, whole, now, words, theme, seen: { at, live } } = this, { time, unit } = at;
-    const own = now.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 1e-9);
+    const { whole, now, words, theme, seen: { at } } = this, { time, unit } = at;
+    const own = now.reduce((most, value) => Math.max(most, Math.abs(value) || 0), LEAST);
     const reach = roundUp(Math.max(own, this.kept.mosts.at(-1) ?? 0));
     const shade = (value) => theme[whole ? "gates" : "signed"][Math.max(0, Math.min(255, Math.round(whole ? (255 * value) / reach : 127.5 * (1 + value / reach))))];
     const faint = [...channels(shade(0)), 0];
@@ -205,5 +207,5 @@ const tokens = (life) => (missing(life) ? "–" : life === Infinity ? "∞, it k
 // How many digits it takes for two numbers to add up to the third as they are written.
 function digitsFor([a, b, sum]) {
   const adds = (places) => Math.abs(Number(a.toFixed(places)) + Number(b.toFixed(places)) - Number(sum.toFixed(places))) < 0.5 * 10 ** -places;
-  return [2, 3, 4].find(adds) ?? 2;
+  return [2, 3, 4, 5, 6].find(adds) ?? 2;
 }

@@ -21,6 +21,8 @@ export function roundUp(value) {
   return Number.isFinite(power) && power > 0 ? [1, 1.5, 2, 3, 5, 7, 10].find((step) => step * power >= value * 0.9999) * power : 1;
 }
 
+export const LEAST = 0.01; // what is less would be written as 0.00: it does not get the colours, and the height, of all
+
 // A row is a picture: {height, draw(paint, view, y, theme), tell(time, down), pick(time, down)}. The last two are asked for a
 // column, and how far down in the row: what the tip says there, as lines, and what a click chooses; by default that token.
 export class Sheet {

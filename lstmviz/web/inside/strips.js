@@ -53,7 +53,7 @@ export function drawUnits(paint, view, values, reach, unit, theme) {
   values.forEach((value, k) => {
     const [left, top] = place(k);
     paint.fillStyle = theme.line; // where it holds nothing the cell is seen by this line
-    if (high > HIGHEST - 1 || k >= 0) paint.fillRect(left, top + high - 2, cell - (cell > 4), 1);
+    paint.fillRect(left, top + high - 2, cell - (cell > 4), 1);
     const colour = missing(value) ? null : held(theme, value, reach);
     if (colour) {
       paint.fillStyle = `rgb(${colour})`;
