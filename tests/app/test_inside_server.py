@@ -11,7 +11,12 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.ui import sources
 
 ROOT = Path(__file__).parents[2]
-MODELS: dict[str, dict] = {"small": {}, "min": {"cell": "mingru"}, "plain": {"cell": "rnn"}}
+MODELS: dict[str, dict] = {
+    "small": {},
+    "min": {"cell": "mingru"},
+    "plain": {"cell": "rnn"},
+    "tied": {"cell": "lstmp", "num_layers": 2, "embedding_size": 2, "tie_weights": True},
+}
 
 
 @pytest.fixture
@@ -56,6 +61,8 @@ def test_gradients_are_those_of_the_selected_token(opened: Callable) -> None:
     app = opened(network="min", view="gradients", read="abc ab")
     assert "There is no such sum: mingru has no recurrent weights" in said(app)
     assert len(charts(app)) == 4
+    app = opened(network="tied", view="gradients", read="abc ab", layer="2")  # other cells beside it cannot be tied
+    assert "What each step says of the recurrent weights of layer 2" in said(app)
 
 
 def test_gates_are_counted_over_a_text_until_its_end(opened: Callable) -> None:
