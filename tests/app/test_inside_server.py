@@ -73,7 +73,12 @@ def test_gates_are_counted_over_a_text_until_its_end(opened: Callable) -> None:
     assert "This text cannot be read: there is nothing to read" in said(app)
     app.text_area(key="over own").set_value("abc ab " * 60).run()
     app.button(key="over count").click().run()
-    assert "420 tokens. " in said(app.run())
+    assert "420 tokens were read." in said(app.run())
     assert len(charts(app)) == 1
     assert len(app.dataframe[0].value) == 4
+    app.text_area(key="over own").set_value("abc").run()
+    assert not charts(app)  # what was counted is of another text
+    app.selectbox(key="over text").set_value("what it writes itself").run()
+    app.button(key="over count").click().run()
+    assert "2,000 tokens were read." in said(app.run())
     assert "rnn has no gate between 0 and 1" in said(opened(network="plain", view="over a text", read="abc"))
