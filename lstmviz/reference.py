@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -184,14 +185,19 @@ class Reference:
         return np.concatenate([head[..., :-1], head[..., -1:] + tail], axis=-1)
 
     def write(self, begin: int, count: int) -> list[int]:
-        """A token, and as many behind it as are drawn one by one, always the same; no special is but the end.
+        """A token, and as many behind it: see `writing`."""
+        return [*islice(self.writing(begin), count + 1)]
+
+    def writing(self, begin: int) -> Iterator[int]:
+        """A token, and behind it those that are drawn one by one, always the same; no special is but the end.
 
         Raises:
             FloatingPointError: the scores are no finite numbers, so there is nothing to draw from.
         """
-        rng, ids, states = np.random.default_rng(0), [begin], None
-        for _ in range(count):
-            hidden, _, states = self.record(np.array([[ids[-1]]]), states)
+        rng, last, states = np.random.default_rng(0), begin, None
+        while True:
+            yield last
+            hidden, _, states = self.record(np.array([[last]]), states)
             with np.errstate(all="ignore"):
                 scores = self.scores(hidden[0, 0])  # (V,)
             if not (scores < np.inf).all():
@@ -200,8 +206,7 @@ class Reference:
             if not (scores > -np.inf).any():
                 raise FloatingPointError(NOTHING_FOLLOWS)
             sums = np.exp(scores - scores.max()).cumsum()
-            ids.append(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")))
-        return ids
+            last = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
 
     def _linear(self, name: str, values: np.ndarray) -> np.ndarray:
         weight = self.weights.get(f"{name}.weight", self.weights["embedding.weight"])  # of a tied decoder

@@ -140,45 +140,41 @@ def _checked(each: Intervention, model: LanguageModel, vocabulary: Vocabulary, t
     Raises:
         ValueError: it is none, or names what there is not.
     """
-    op = each.get("op")
-    if op not in FIELDS:
-        raise ValueError(f"an intervention is one of {', '.join(FIELDS)}, not {op!r}")
+    op = each.get("op") if isinstance(each, Mapping) else None
+    if not isinstance(op, str) or op not in FIELDS:
+        raise ValueError(f"an intervention is a dict whose op is one of {', '.join(FIELDS)}, not {each!r}")
     needed, optional = FIELDS[op]
     if lacking := needed - each.keys():
         raise ValueError(f"{op} must say its {' and '.join(sorted(lacking))}")
     if unknown := each.keys() - needed - optional - {"op"}:
         raise ValueError(f"{op} knows no {', '.join(sorted(unknown))}")
     if op in ("cut", "token"):
-        found = {**each, "at": _whole(each["at"], time, "token")}
-        if op == "token" and each["token"] not in vocabulary.ids:
+        found = {**each, "at": numbered(each["at"], time, "token")}
+        if op == "token" and each["token"] not in vocabulary.tokens:
             raise ValueError(f"this model does not know the token {each['token']!r}; {UNK} stands for all of those")
         return found
     config, cell, role = model.config, cell_called(model.config.cell), each["role"]
-    if role not in cell.symbols:
+    if role not in [*cell.symbols]:
         raise ValueError(f"{config.cell} has no gate or state {role}; it has {', '.join(cell.symbols)}")
     if op == "scale" and role not in cell.states:
         raise ValueError(f"only a state is found by the next step, not {role}: scale {', '.join(cell.states)}")
-    layer = _whole(each.get("layer", 0), config.num_layers, "layer")
-    begin = _whole(each.get("from", 0), time, "token")
-    end = time - 1 if each.get("to") is None else _whole(each["to"], time, "token")
+    layer = numbered(each.get("layer", 0), config.num_layers, "layer")
+    begin = numbered(each.get("from", 0), time, "token")
+    end = time - 1 if each.get("to") is None else numbered(each["to"], time, "token")
     if end < begin:
         raise ValueError(f"{op} ends at token {end}, before it begins, at {begin}")
     size = cell.output_of(config.hidden_size) if role == "hidden" else config.hidden_size
     units = each.get("units")
-    units = [*range(size)] if units is None else [_whole(unit, size, "unit") for unit in units]
+    if not (units is None or isinstance(units, Sequence | np.ndarray)):
+        raise ValueError(f"units are a list of their numbers, or None for all, not {units!r}")
+    units = [*range(size)] if units is None else [numbered(unit, size, "unit") for unit in units]
     value, shape = np.asarray(each["value"]), (end + 1 - begin, len(units))
-    if value.dtype.kind not in "iuf" or not np.isfinite(value).all():
+    if value.dtype.kind not in "iuf" or not (np.abs(value) <= np.finfo(np.float32).max).all():
         raise ValueError(f"{op} needs a finite number as its value, or an array of such, not {each['value']!r}")
     if value.shape and value.shape != shape:
         raise ValueError(f"an array of values must be of shape {shape}, a row a step, not {value.shape}")
     value = np.broadcast_to(value, shape).astype(np.float32)
     return {"op": op, "role": role, "layer": layer, "units": units, "from": begin, "to": end, "value": value}
-
-
-def _whole(index: Any, size: int, what: str) -> int:
-    if isinstance(index, bool) or not isinstance(index, int | np.integer):
-        raise ValueError(f"a {what} is told by its number, not by {index!r}")
-    return numbered(int(index), size, what)
 
 
 # ---- which unit matters ----------------------------------------------------------------------------------------------
@@ -230,7 +226,7 @@ def ablate(
     nll = torch.cat(
         [_without(model, x, layer, some, ids, at) for some in rows.chunk(-(-len(rows) // AT_ONCE))]
     )  # (H + 1,)
-    return (nll[:-1] - nll[-1]).cpu().numpy()
+    return (nll[:-1] - nll[-1]).double().cpu().numpy()
 
 
 def _without(model: LanguageModel, x: Tensor, layer: int, there: Tensor, ids: Tensor, at: int | None) -> Tensor:

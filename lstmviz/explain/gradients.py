@@ -6,7 +6,8 @@ with gradient descent is difficult"; Pascanu, Mikolov & Bengio 2013, "On the dif
 networks").
 
 Here ``nll[t]`` is, as in a trace, the loss in nats of token t given those before it: the first has none. Every function
-asks a copy of the model, in its own precision: float32 ends at 1e-45, so for what has vanished give ``model.double()``.
+asks a copy of the model, in its own precision, of float32 at least: that ends at 1e-45, so for what has vanished give
+``model.double()``.
 """
 
 from __future__ import annotations
@@ -453,7 +454,8 @@ def _of_scores(model: LanguageModel, hidden: Tensor, targets: Tensor) -> Tensor:
 
 def _asked(model: LanguageModel) -> LanguageModel:
     """A copy of it on the CPU, that can be asked for gradients."""
-    return copy.deepcopy(model).cpu().eval().requires_grad_()
+    precision = torch.promote_types(next(model.parameters()).dtype, torch.float32)
+    return copy.deepcopy(model).to("cpu", precision).eval().requires_grad_()
 
 
 def _ids(model: LanguageModel, vocabulary: Vocabulary, text: Read, least: int) -> Tensor:
@@ -512,7 +514,7 @@ def exploding(
     multiplies the gradient by s, and n steps by sⁿ.
 
     Args:
-        steps: n, from 1 on.
+        steps: n, a whole number from 1 on.
         singular_value: s, above 0; the others lie evenly below it.
         threshold: the norm to which g is clipped, above 0.
         tanh: whether there is one; it never lets a gradient grow more than without.
@@ -522,7 +524,10 @@ def exploding(
     Raises:
         ValueError: one of them is not so, or no finite number.
     """
-    for name, value in {"steps": steps, "singular_value": singular_value, "threshold": threshold, "rate": rate}.items():
+    for name, value in {"steps": steps, "size": size}.items():
+        if not (isinstance(value, int | np.integer) and value > 0):
+            raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
+    for name, value in {"singular_value": singular_value, "threshold": threshold, "rate": rate}.items():
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a finite number above 0, not {value}")
     rng = np.random.default_rng(0)

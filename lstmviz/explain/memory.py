@@ -150,8 +150,10 @@ def numbered(index: int, size: int, what: str) -> int:
     """An index, which may count from the end, as Python's.
 
     Raises:
-        ValueError: there is no such thing.
+        ValueError: there is no such thing, or it is no whole number.
     """
+    if isinstance(index, bool) or not isinstance(index, int | np.integer):
+        raise ValueError(f"a {what} is told by its number, not by {index!r}")
     if not -size <= index < size:
         raise ValueError(f"there is no {what} {index}; it is 0 to {size - 1}, or from −{size} on counted from the end")
-    return range(size)[index]
+    return range(size)[int(index)]

@@ -23,7 +23,7 @@ def token_ids(vocabulary: Vocabulary, read: str | Sequence[int] | np.ndarray, kn
         ValueError: they are fewer, or no ids that the model knows.
     """
     ids = np.asarray(vocabulary.encode(read) if isinstance(read, str) else read)
-    if not len(ids):
+    if not ids.size:
         raise ValueError("there is nothing to read; a text must have at least one token")
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= known:
         raise ValueError(f"this model reads ids of tokens, whole numbers from 0 to {known - 1} along one axis")

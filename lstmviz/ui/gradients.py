@@ -19,10 +19,11 @@ from lstmviz.ui.imports import need_torch
 from lstmviz.ui.session import NETWORK, READ, Inside, Sentences, session
 
 if TYPE_CHECKING:
-    from lstmviz.explain.gradients import Connectivity, Itemised, Saliency
+    from lstmviz.explain.gradients import Connectivity, Saliency
     from lstmviz.model import LanguageModel
 
-MOST = 200  # tokens, the selected one among them
+MOST = 100  # tokens, the selected one among them: integrated gradients of 200 may take 16 s, of these 3
+ROW = 52  # pixels
 CELLS = "lstm", "gru", "rnn"  # whose gradients lie over each other
 WORDS = "wikitext2-word-lstm"
 TICKETS = (
@@ -36,18 +37,24 @@ def gradients(opened: OpenModel, text: str, selection: Selection) -> None:
     from lstmviz.explain.typed import why_no_losses  # needs no torch, but is asked for here alone
 
     about = "An example: does what she printed at the end still depend on the tickets at the beginning?"
-    if st.button("tickets and printer", key="tickets", on_click=take_tickets, help=about):
+    # What says that something is done stands beside the button, so that what is below stays in its place.
+    bar, below = (
+        st.container(horizontal=True, vertical_alignment="center", gap="small", height=ROW, border=False),
+        st.container(),
+    )
+    if bar.button("tickets and printer", key="tickets", on_click=take_tickets, help=about):
         st.rerun()  # of the whole page, since it may be another model
     if why := why_no_losses(opened.checkpoint.model):
         st.info(f"A gradient goes back from the loss of a next token, and this model has none: {plain(why)}.")
     elif place := placed(opened, text, selection):
-        need_torch()
+        with bar:
+            need_torch()
         ids, at = place
         signs = [opened.reads.display(i) for i in ids]
-        with st.spinner("Going back through time…", show_time=False):
+        with bar, st.spinner("Going back through time…", show_time=False), below:
             depends(opened, ids, at, signs)
             far_back(opened, ids, signs)
-            itemise(opened, ids, at, signs)
+            itemise(opened, ids, at, signs, opened.tracks[selection.of].layer)
     explode()
 
 
@@ -59,6 +66,7 @@ def placed(opened: OpenModel, text: str, selection: Selection) -> tuple[tuple[in
         return None
     if opened.context and ids[0] != opened.reads.end:  # as the page, where that is the first column
         ids = [opened.reads.end, *ids]
+    ids = ids[: opened.most]
     at = len(ids) - 1 if selection.time == NOBODY else min(selection.time, len(ids) - 1)
     if not at:
         first = "Type another one" if len(ids) == 1 else "Choose another one in the sentence above"
@@ -121,25 +129,27 @@ def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
         st.caption(f"{trained}Thin: before training, {opened.checkpoint.model.hidden_size} units each.")
 
 
-def itemise(opened: OpenModel, ids: tuple[int, ...], at: int, signs: list[str]) -> None:
+def itemise(opened: OpenModel, ids: tuple[int, ...], at: int, signs: list[str], layer: int) -> None:
     """Backpropagation through time: a bar for each step's term."""
     from lstmviz.explain.gradients import why_not_recurrent
 
+    of_layer = f" of layer {layer + 1}" if opened.checkpoint.model.num_layers > 1 else ""
     st.markdown(
-        f"**What each step says of the recurrent weights**, for the loss of “{plain(signs[at])}”",
+        f"**What each step says of the recurrent weights{of_layer}**, for the loss of “{plain(signs[at])}”",
         help="∂J_t/∂U = Σ_k …: the weights stand in every step once, and the gradient is the sum of what each of them "
         "contributes. The bars are the norms of these terms.",
     )
     if why := why_not_recurrent(opened.checkpoint.model.cell):
         st.info(f"There is no such sum: {plain(why)}.")
         return
-    found, window = _itemised(opened, ids, at), opened.checkpoint.train.bptt
+    norms, share = _itemised(opened, ids, at, layer)
+    window = opened.checkpoint.train.bptt
     beyond = max(0, at - window)
-    _draw("token_bars_figure", "bptt", signs[:at], {"norm of the term": found.norms.tolist()}, y="norm", beyond=beyond)
+    _draw("token_bars_figure", "bptt", signs[:at], {"norm of the term": norms.tolist()}, y="norm", beyond=beyond)
     if beyond:
         st.caption(
             f"Shaded: more than {window} tokens back, where this model's training was cut off. "
-            f"{found.beyond(window):.0%} of the gradient lies there."
+            f"{share:.0%} of the gradient lies there."
         )
     else:
         st.caption(f"This model was trained over windows of {window} tokens, so of this sentence nothing is cut off.")
@@ -220,10 +230,12 @@ def _saliency(opened: OpenModel, ids: tuple[int, ...], at: int) -> Saliency:
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=sources.BY_DIGEST)
-def _itemised(opened: OpenModel, ids: tuple[int, ...], at: int) -> Itemised:
+def _itemised(opened: OpenModel, ids: tuple[int, ...], at: int, layer: int) -> tuple[np.ndarray, float]:
+    """The norms of the terms, and the share that the training's window cut off; all else would be too much to keep."""
     from lstmviz.explain.gradients import itemised
 
-    return itemised(_model(opened), opened.reads, ids, at)
+    found = itemised(_model(opened), opened.reads, ids, at, layer=layer)
+    return found.norms, found.beyond(opened.checkpoint.train.bptt)
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=sources.BY_DIGEST)
@@ -247,7 +259,8 @@ def _fresh_by_distance(opened: OpenModel, ids: tuple[int, ...], cell: str) -> np
 
     config = opened.checkpoint.model
     if cell != config.cell:
-        config = replace(config, cell=cell, forget_bias=None, chrono=None)
+        tied = config.tie_weights and config.embedding_size == config.hidden_size  # not of a projected one
+        config = replace(config, cell=cell, forget_bias=None, chrono=None, tie_weights=tied)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = LanguageModel(config, len(opened.checkpoint.vocabulary)).double()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -17,6 +19,9 @@ from lstmviz.reading import Selected, Selection
 from lstmviz.ui.imports import need_torch
 from lstmviz.ui.session import Inside, OverText, Widget, report, session
 
+if TYPE_CHECKING:
+    from lstmviz.explain.saturation import Saturation
+
 OWN, SENTENCE, EXAMPLES, DRAWN, WRITTEN = (
     "my own text",
     "the sentence above",
@@ -27,6 +32,7 @@ OWN, SENTENCE, EXAMPLES, DRAWN, WRITTEN = (
 TOKENS = 2000  # that are drawn, or that it writes
 OWN_MOST = 200_000  # characters
 A_WHILE = 0.4  # seconds that are read before somebody can press stop
+ROW = 52  # pixels
 
 
 def over_a_text(opened: OpenModel, text: str, selection: Selection) -> None:
@@ -50,35 +56,41 @@ def over_a_text(opened: OpenModel, text: str, selection: Selection) -> None:
         )
         begin = st.button("count", type="primary", key="over count", help="Read the text, and count")
     own = st.text_area("my own text", key="over own", max_chars=OWN_MOST, height=110) if which == OWN else ""
-    of = (opened.checkpoint.digest, which)
+    typed = {OWN: own, SENTENCE: text}.get(which, "")
+    of = (opened.checkpoint.digest, which, typed)
     if begin:
         need_torch()
-        start(opened, which, own if which == OWN else text, of)
+        memory.of, memory.found, memory.problem, memory.done = of, None, "", (0.0, "")
+        memory.reads = reading(opened, which, typed)
     if memory.of == of and memory.problem:
         st.error(memory.problem)
     counting(opened, of, names[gate or next(iter(names))], selection)
 
 
-def start(opened: OpenModel, which: str, text: str, of: tuple[str, str]) -> None:
-    """Begin to read."""
-    from lstmviz.explain.saturation import saturation_so_far
+def reading(opened: OpenModel, which: str, text: str) -> Iterator[tuple[float, str, Saturation | None]]:
+    """Read a text, which the model may have to write first: how much of it is done, in words too, and what was counted.
 
-    memory = session(OverText)
-    memory.of, memory.found, memory.reads, memory.problem = of, None, None, ""
-    try:
-        ids = tokens_of(opened, which, text)
-        memory.reads = saturation_so_far(opened.checkpoint.build(), opened.reads, ids)
-    except (ValueError, FloatingPointError) as error:
-        memory.problem = f"This text cannot be read: {plain(str(error))}."
+    Raises:
+        ValueError, FloatingPointError: it cannot be read, or written.
+    """
+    from lstmviz.explain.saturation import saturation_so_far
+    from lstmviz.reference import Reference
+
+    ids: list[int] = []
+    if which == WRITTEN:
+        for i in islice(
+            Reference(opened.checkpoint.model, opened.checkpoint.weights).writing(opened.reads.end), TOKENS
+        ):
+            ids.append(i)
+            yield len(ids) / TOKENS, f"It wrote {len(ids):,} of {TOKENS:,} tokens", None
+    ids = ids or tokens_of(opened, which, text)
+    for found in saturation_so_far(opened.checkpoint.build(), opened.reads, ids):
+        yield found.read / found.tokens, f"{found.read:,} of {found.tokens:,} tokens", found
 
 
 def tokens_of(opened: OpenModel, which: str, text: str) -> list[int]:
-    """The ids of what is read."""
+    """The ids of what is read, where the model does not write it itself."""
     vocabulary, rng = opened.reads, random.Random(0)
-    if which == WRITTEN:
-        from lstmviz.reference import Reference
-
-        return Reference(opened.checkpoint.model, opened.checkpoint.weights).write(vocabulary.end, TOKENS)
     if which == DRAWN:
         grammar, drawn = GRAMMARS[opened.checkpoint.corpus_name], []
         while len(drawn) < TOKENS:
@@ -89,7 +101,7 @@ def tokens_of(opened: OpenModel, which: str, text: str) -> list[int]:
     return vocabulary.encode(text)
 
 
-def counting(opened: OpenModel, of: tuple[str, str], gate: str, selection: Selection) -> None:
+def counting(opened: OpenModel, of: tuple[str, str, str], gate: str, selection: Selection) -> None:
     """What was counted so far; while there is more to read, a piece of it at every run, between which one can stop."""
     memory = session(OverText)
     running = memory.of == of and memory.reads is not None
@@ -98,22 +110,23 @@ def counting(opened: OpenModel, of: tuple[str, str], gate: str, selection: Selec
         if memory.clicked:
             memory.clicked = False
             st.rerun()  # of all that shows the selected unit
-        if memory.of != of:
-            st.caption(
-                "*count* reads the text and counts for every unit how often its gate is nearly shut or nearly open."
-            )
-            return
-        if memory.reads is not None:
-            read_on(memory)
-            if memory.reads is None:
-                st.rerun()  # it no longer needs to be run again and again
-        if memory.reads is not None and memory.found:
-            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                share = memory.found.read / memory.found.tokens
-                st.progress(share, f"{memory.found.read:,} of {memory.found.tokens:,} tokens", width=420)
+        # Always there and as high, so that what is below stays in its place.
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", height=ROW, border=False):
+            if running:
+                st.progress(*memory.done, width=420)
                 st.button("stop", key="over stop", on_click=lambda: setattr(memory, "reads", None))
-        if memory.found:
+            elif memory.of == of and memory.found:
+                st.caption(f"{memory.found.read:,} tokens were read.")
+            else:
+                st.caption(
+                    "*count* reads the text and counts for every unit how often its gate is nearly shut or nearly open."
+                )
+        if memory.of == of and memory.found:
             show(opened, memory, gate, selection)
+        if running:  # once all is drawn: the next run may have been asked for meanwhile, and would take its place
+            read_on(memory)
+            if memory.reads is None:  # it came to its end, or somebody stopped it
+                st.rerun()  # of all, so that this is no longer run again and again
 
     st.fragment(counted, run_every=0.1 if running else None)()
 
@@ -121,11 +134,14 @@ def counting(opened: OpenModel, of: tuple[str, str], gate: str, selection: Selec
 def read_on(memory: OverText) -> None:
     """For a while, or to the end."""
     end = time.monotonic() + A_WHILE
-    while memory.reads is not None and time.monotonic() < end:
-        found = next(memory.reads, None)
-        memory.found = found or memory.found
-        if found is None or found.read == found.tokens:
-            memory.reads = None
+    try:
+        for share, said, found in memory.reads or ():
+            memory.done, memory.found = (share, said), found
+            if time.monotonic() > end:
+                return
+    except (ValueError, FloatingPointError) as error:
+        memory.problem = f"This text cannot be read: {plain(str(error))}."
+    memory.reads = None
 
 
 def show(opened: OpenModel, memory: OverText, gate: str, selection: Selection) -> None:
@@ -160,7 +176,7 @@ def show(opened: OpenModel, memory: OverText, gate: str, selection: Selection) -
             config={"displayModeBar": False},
         )  # pyright: ignore
         st.caption(
-            f"{found.read:,} tokens. At the right are units whose gate is nearly always shut, at the top those whose "
+            "At the right are units whose gate is nearly always shut, at the top those whose "
             "gate is nearly always open, at the left below those that use it by degrees. A click selects a unit."
         )
     with right:

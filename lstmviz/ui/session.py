@@ -156,16 +156,19 @@ class OverText:
     """Of a text that the gates of a model are counted over, on Inside.
 
     Args:
-        of: the model's digest and which text; what was found of another is not shown.
+        of: the model's digest, which text, and the text itself where it was typed; what was found of another is not
+            shown.
         reads: what is still to be read, piece by piece; None where nothing is.
+        done: how much of it is, as a share and in words.
         found: what was counted so far.
         problem: why it cannot be.
         clicks: how often a dot was clicked: after each the chart is another one, in which nothing is selected.
         clicked: that one was, until all of the page knows.
     """
 
-    of: tuple[str, str] | None = None
-    reads: Iterator[Saturation] | None = None
+    of: tuple[str, str, str] | None = None
+    reads: Iterator[tuple[float, str, Saturation | None]] | None = None
+    done: tuple[float, str] = 0.0, ""
     found: Saturation | None = None
     problem: str = ""
     clicks: int = 0

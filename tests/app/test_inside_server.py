@@ -11,7 +11,12 @@ from lstmviz import checkpoint as checkpoints
 from lstmviz.ui import sources
 
 ROOT = Path(__file__).parents[2]
-MODELS: dict[str, dict] = {"small": {}, "min": {"cell": "mingru"}, "plain": {"cell": "rnn"}}
+MODELS: dict[str, dict] = {
+    "small": {},
+    "min": {"cell": "mingru"},
+    "plain": {"cell": "rnn"},
+    "tied": {"cell": "lstmp", "num_layers": 2, "embedding_size": 2, "tie_weights": True},
+}
 
 
 @pytest.fixture
@@ -56,6 +61,8 @@ def test_gradients_are_those_of_the_selected_token(opened: Callable) -> None:
     app = opened(network="min", view="gradients", read="abc ab")
     assert "There is no such sum: mingru has no recurrent weights" in said(app)
     assert len(charts(app)) == 4
+    app = opened(network="tied", view="gradients", read="abc ab", layer="2")  # other cells beside it cannot be tied
+    assert "What each step says of the recurrent weights of layer 2" in said(app)
 
 
 def test_gates_are_counted_over_a_text_until_its_end(opened: Callable) -> None:
@@ -66,7 +73,12 @@ def test_gates_are_counted_over_a_text_until_its_end(opened: Callable) -> None:
     assert "This text cannot be read: there is nothing to read" in said(app)
     app.text_area(key="over own").set_value("abc ab " * 60).run()
     app.button(key="over count").click().run()
-    assert "420 tokens. " in said(app.run())
+    assert "420 tokens were read." in said(app.run())
     assert len(charts(app)) == 1
     assert len(app.dataframe[0].value) == 4
+    app.text_area(key="over own").set_value("abc").run()
+    assert not charts(app)  # what was counted is of another text
+    app.selectbox(key="over text").set_value("what it writes itself").run()
+    app.button(key="over count").click().run()
+    assert "2,000 tokens were read." in said(app.run())
     assert "rnn has no gate between 0 and 1" in said(opened(network="plain", view="over a text", read="abc"))

@@ -108,10 +108,13 @@ def test_what_there_is_not_is_named(make_checkpoint: Callable, classifier: Calla
         (hold | {"role": "reset_gate"}, "lstm has no gate or state reset_gate; it has input_gate, forget_gate"),
         (hold | {"units": [4]}, "there is no unit 4; it is 0 to 3"),
         (hold | {"units": ["x"]}, "a unit is told by its number, not by 'x'"),
+        (hold | {"units": 3}, "units are a list of their numbers, or None for all, not 3"),
+        (hold | {"role": ["forget_gate"]}, r"lstm has no gate or state \['forget_gate'\]"),
         (hold | {"layer": 1}, "there is no layer 1; it is 0 to 0"),
         (hold | {"from": 6}, "there is no token 6; it is 0 to 5"),
         (hold | {"from": 3, "to": 2}, "hold ends at token 2, before it begins, at 3"),
         (hold | {"value": float("nan")}, "hold needs a finite number as its value, or an array of such, not nan"),
+        (hold | {"value": 1e300}, "hold needs a finite number as its value, or an array of such, not 1e"),
         (hold | {"value": "much"}, "hold needs a finite number as its value, or an array of such, not 'much'"),
         (hold | {"value": [0, 1]}, r"an array of values must be of shape \(6, 4\), a row a step, not \(2,\)"),
         (hold | {"when": 3}, "hold knows no when"),
@@ -119,7 +122,9 @@ def test_what_there_is_not_is_named(make_checkpoint: Callable, classifier: Calla
         ({"op": "scale", "role": "forget_gate", "value": 0}, "only a state is found by the next step, not forget_gate"),
         ({"op": "cut", "at": 9}, "there is no token 9"),
         ({"op": "token", "at": 0, "token": "z"}, "this model does not know the token 'z'"),
-        ({"op": "melt"}, "an intervention is one of hold, scale, cut, token, not 'melt'"),
+        ({"op": "token", "at": 0, "token": ["a"]}, r"this model does not know the token \['a'\]"),
+        ({"op": "melt"}, "an intervention is a dict whose op is one of hold, scale, cut, token, not {'op': 'melt'}"),
+        ("cut", "an intervention is a dict whose op is one of hold, scale, cut, token, not 'cut'"),
     ):
         with pytest.raises(ValueError, match=said):
             force(model, vocabulary, TEXT, [bad])

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lstmviz import ablate, connectivity, exploding, itemised, saliency
 from lstmviz import checkpoint as checkpoints
-from lstmviz import connectivity, exploding, itemised, saliency
 from lstmviz.cells.base import GatedCell
 from lstmviz.config import ModelConfig
 from lstmviz.explain.gradients import gradient_by_distance, gradient_norms
@@ -102,8 +102,11 @@ def test_what_explodes_grows_by_the_singular_value_and_clipping_tames_it() -> No
     np.testing.assert_allclose(vanished.norms[:20] / vanished.norms[1:21], 0.5, rtol=1e-2)
     assert vanished.clipped == vanished.norm  # what is below the threshold stays as it is
     assert exploding(60, 1.5, 1.0, tanh=True).norm < found.norm
-    for bad in ({"steps": 0}, {"singular_value": float("nan")}, {"threshold": -1}, {"rate": float("inf")}):
-        with pytest.raises(ValueError, match=f"{next(iter(bad))} must be a finite number above 0"):
+    for bad in (
+        *({"steps": 0}, {"steps": 2.5}, {"size": 0}),
+        *({"singular_value": float("nan")}, {"threshold": -1}, {"rate": float("inf")}),
+    ):
+        with pytest.raises(ValueError, match=f"{next(iter(bad))} must be a (finite|whole) number above 0"):
             exploding(**{"steps": 3, "singular_value": 1.0, "threshold": 1.0, **bad})
 
 
@@ -116,6 +119,18 @@ def test_a_label_has_its_saliency_too() -> None:
     assert found.error < 1e-3
     with pytest.raises(ValueError, match="labels must be the vocabulary of the labels"):
         saliency(model, reads, "abc")
+
+
+def test_a_model_of_half_precision_is_asked_too(make_checkpoint) -> None:
+    checkpoint = make_checkpoint()
+    model, vocabulary = checkpoint.build(), checkpoint.vocabulary
+    half = checkpoint.build().bfloat16()
+    for ask in (
+        lambda each: saliency(each, vocabulary, "abca").gradient,
+        lambda each: connectivity(each, vocabulary, "abca").norms,
+        lambda each: ablate(each, vocabulary, "abca"),
+    ):
+        np.testing.assert_allclose(ask(half), ask(model), atol=0.02)
 
 
 def test_what_cannot_be_asked_is_said(make_checkpoint, classifier) -> None:
@@ -131,6 +146,8 @@ def test_what_cannot_be_asked_is_said(make_checkpoint, classifier) -> None:
         (lambda: connectivity(model, vocabulary, "ab", layer=2), "there is no layer 2"),
         (lambda: connectivity(model, vocabulary, [[0, 1]]), "whole numbers from 0 to 8 along one axis"),
         (lambda: connectivity(model, vocabulary, [0.5, 1]), "whole numbers from 0 to 8 along one axis"),
+        (lambda: connectivity(model, vocabulary, 3), "whole numbers from 0 to 8 along one axis"),
+        (lambda: itemised(model, vocabulary, "ab", 1.0), "a token is told by its number, not by 1.0"),
         (lambda: itemised(model, vocabulary, "ab", 0), "nothing stands before the first token"),
         (lambda: itemised(model, vocabulary, "ab", 2), "there is no token 2"),
         (lambda: itemised(model, vocabulary, "ab").term(1), "there is no step 1"),
