@@ -21,7 +21,6 @@ SLOWED = 6  # times; the browser's own brake, since a fast machine draws between
 BRACKETS = "((x)x(xx)x)"
 CASES = {  # page, models, what is typed, and the columns that it makes
     "characters": ("", {"model": "shakespeare-char-lstm"}, "To be, or not", 13),
-    "words": ("", {"model": "wikitext2-word-lstm"}, "the film was", 3),
     "compare": ("compare", {"models": [f"brackets/{cell}" for cell in ("lstm", "gru", "rnn", "janet")]}, BRACKETS,
                 1 + len(BRACKETS)),
 }  # fmt: skip
@@ -41,11 +40,11 @@ def training(home: Home) -> None:
 @contextmanager
 def slowed(page: Page) -> Iterator[None]:
     """The browser gets only a share of the processor meanwhile, and so does the server: two processes want it all the
-    time; beside other tests, which want it as well, one more.
+    time, or other tests do, beside which this one runs.
     """
     brake = page.context.new_cdp_session(page)
     brake.send("Emulation.setCPUThrottlingRate", {"rate": SLOWED})
-    count = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
+    count = 0 if "PYTEST_XDIST_WORKER" in os.environ else 2
     processes = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(count)]
     try:
         yield
@@ -101,12 +100,11 @@ def test_a_training_leaves_one_map(page: Open) -> None:
     opened = page("train")
     slider = opened.locator(".moments input")
     slider.wait_for(timeout=60_000)
-    for delay in DELAYS:
-        slider.focus()
-        with slowed(opened):
-            for _ in range(12):
-                opened.keyboard.press("ArrowLeft", delay=delay)
-            opened.wait_for_timeout(1500)  # a few looks at the training
+    slider.focus()
+    with slowed(opened):
+        for _ in range(12):
+            opened.keyboard.press("ArrowLeft", delay=DELAYS[-1])
+        opened.wait_for_timeout(1500)  # a few looks at the training
     opened.wait_for_timeout(1000)
     assert left(opened) == {"map": 1, "moments": 1, "readout": 0}
     opened.goto(opened.url.replace("train", "?" + urlencode({"model": "brackets", "text": BRACKETS})))
