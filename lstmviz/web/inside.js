@@ -114,7 +114,7 @@ export class Inside {
     const { reading, theme, words, selection: { at } } = this, { live } = reading.opened, dpr = window.devicePixelRatio || 1;
     this.width ||= this.scroll.clientWidth;
     const held = reading.trace.held(at.layer), { size } = live, reach = reachOf(live, at.layer, held);
-    this.held = { values: held, size, reach };
+    this.held = { values: held, size };
     this.view = sentenceView(this.paints[0], theme, words, this.width, dpr);
     this.spacer.style.width = `${this.view.whole}px`;
     const { length } = words.labels;
@@ -128,10 +128,11 @@ export class Inside {
   }
 
   redraw() {
-    const { theme, words, held: { values, size, reach }, selection: { at } } = this, { length } = words.labels;
+    const { theme, words, held: { values, size }, selection: { at } } = this, { length } = words.labels;
+    const valueAt = (t) => values[t * size + at.unit], reach = words.labels.reduce((most, _, t) => Math.max(most, Math.abs(valueAt(t)) || 0), 1e-6);
     this.view = scrolledTo(this.view, length, scrolledIn(this.scroll, this.view, length));
     resize(this.tokens, this.view);
-    if (this.view.right > this.view.left) drawSentence(this.paints[0], this.view, words, (t) => values[t * size + at.unit], reach, at.time, theme);
+    if (this.view.right > this.view.left) drawSentence(this.paints[0], this.view, words, valueAt, reach, at.time, theme); // as on Watch: of this unit alone
   }
 
   describe() {

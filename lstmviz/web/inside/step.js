@@ -56,10 +56,10 @@ export class StepSection {
   }
 
   // An equation that gives no one unit a number, as the gated input of a mogrifier.
-  vector(symbol, live) {
-    const { output, size } = live, of = symbol === "h" && output !== size ? `${output} numbers` : "numbers";
+  vector(symbol, { cell: { equations } }) {
     return this.lineOf(symbol, [
-      make("span", "left", "", this.set(symbol)), make("span", "", "="), make("span", "quiet", `${of} of no one unit`),
+      make("span", "left", "", this.set(symbol)), make("span", "", "="), make("span", "right", "", this.set(text(equations[symbol]))),
+      make("span", ""), make("span", ""), make("span", "quiet", "all its numbers at once: of no one unit"),
     ]);
   }
 
