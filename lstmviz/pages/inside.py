@@ -7,14 +7,13 @@ from functools import partial
 
 import streamlit as st
 
-from lstmviz.checkpoint import CheckpointError
 from lstmviz.data.vocabulary import plain, shown
 from lstmviz.home import Home
 from lstmviz.live import why_not
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Selection, read, read_image
 from lstmviz.ui import sources
-from lstmviz.ui.choice import choose_model
+from lstmviz.ui.choice import open_chosen
 from lstmviz.ui.components import inside
 from lstmviz.ui.controls import STYLE, examples_menu, keep_text, type_sentence
 from lstmviz.ui.gradients import gradients
@@ -45,16 +44,9 @@ def page() -> None:
     carry_over(Inside)
     st.html(STYLE)
     home, (left, right) = whose(), st.columns([2.2, 1], gap="medium")
-    with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        address = choose_model(home, NETWORK)
-    if address is None:
+    if (chosen := open_chosen(home, left, right, NETWORK)) is None:
         return
-    try:
-        with left, st.container(), st.spinner("Opening the model…"):
-            opened = address.open()
-    except CheckpointError as error:
-        left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
-        return
+    address, opened = chosen
     if not answers_here(opened):
         with left:
             why_none(home, address, opened)

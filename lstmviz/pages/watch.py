@@ -9,13 +9,12 @@ from typing import Any
 import streamlit as st
 
 from lstmviz.baselines import NGram
-from lstmviz.checkpoint import CheckpointError
-from lstmviz.data.vocabulary import code, inline, plain, visible
+from lstmviz.data.vocabulary import code, inline, visible
 from lstmviz.explain.notes import guided, notes_on
 from lstmviz.explain.spelling import looked_for, standing_out, words_for
 from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading, Selected, Selection, read, read_image, select, telling_unit, track_at
-from lstmviz.ui.choice import choose_model
+from lstmviz.ui.choice import open_chosen
 from lstmviz.ui.components import gate_map, readout
 from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
 from lstmviz.ui.imports import behind, need_torch
@@ -51,16 +50,9 @@ def page() -> None:
     carry_over(Watch)
     st.html(STYLE)
     home, (left, right) = whose(), st.columns([3.1, 1], gap="medium")
-    with right, st.container():  # with what is said of the choice, so that what follows stays in its place
-        address = choose_model(home)
-    if address is None:
+    if (chosen := open_chosen(home, left, right)) is None:
         return
-    try:
-        with left, st.container(), st.spinner("Opening the model…"):
-            opened = address.open()
-    except CheckpointError as error:
-        left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
-        return
+    address, opened = chosen
     with left, st.container():  # so that what follows stays in its place
         if not answers_here(opened):
             need_torch()

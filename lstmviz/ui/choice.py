@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lstmviz.card import card
 from lstmviz.checkpoint import CheckpointError
@@ -25,6 +26,26 @@ TELLING = ("lstm_concat", "report_concat", "gru", "rnn")  # cells of a line-up t
 
 
 # ---- one -------------------------------------------------------------------------------------------------------------
+
+
+def open_chosen(
+    home: Home, left: DeltaGenerator, right: DeltaGenerator, box: Widget[str] = MODEL
+) -> tuple[Address, OpenModel] | None:
+    """The model that is chosen at the right, opened; None where there is none, or it cannot be, which the left says.
+
+    Args:
+        box: the page's.
+    """
+    with right, st.container():  # with what is said of the choice, so that what follows stays in its place
+        address = choose_model(home, box)
+    if address is None:
+        return None
+    try:
+        with left, st.container(), st.spinner("Opening the model…"):
+            return address, address.open()
+    except CheckpointError as error:
+        left.error(f"This model cannot be opened: {plain(str(error))}. Choose another one at the right.")
+        return None
 
 
 def choose_model(home: Home, box: Widget[str] = MODEL) -> Address | None:
