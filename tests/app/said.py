@@ -1,11 +1,21 @@
 """What the tests of all pages look for in a page."""
 
 import json
+from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block
 
+APP = Path(__file__).parents[2] / "lstmviz/pages/frame.py"
 MAPS = ("lstmviz_gate_map", "lstmviz_comparison", "lstmviz_inside")
+
+
+def open_app(page: str = "watch", **query: str | list[str]) -> AppTest:
+    """A page of the app as a link opens it."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run() if page == "watch" else app.run().switch_page(f"{page}.py").run()
 
 
 def notes(app: AppTest) -> list[str]:

@@ -14,7 +14,7 @@ from lstmviz import counted
 from lstmviz.data.vocabulary import Corpus, Vocabulary
 from lstmviz.opened import MAX_TOKENS
 from lstmviz.ui import imports, session, sources
-from tests.app.said import compared, drawn, notes, spoken
+from tests.app.said import compared, drawn, notes, open_app, spoken
 
 ROOT = Path(__file__).parents[2]
 CELLS = ("rnn", "lstm_concat", "report_concat", "nog")
@@ -23,10 +23,7 @@ WORDS = Vocabulary.of("word", ["ab", "c"])
 
 def open_page(**query: str | list[str]) -> AppTest:
     """The page as a link opens it, where the server answers unless the link says otherwise."""
-    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
-    for name, value in {"by": "server", **query}.items():
-        app.query_params[name] = value
-    return app.run().switch_page("compare.py").run()
+    return open_app("compare", **{"by": "server", **query})
 
 
 @pytest.fixture

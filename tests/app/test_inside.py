@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.ui import sources
-from tests.app.said import address, here, spoken
-
-ROOT = Path(__file__).parents[2]
+from tests.app.said import address, here, open_app, spoken
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +15,6 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint) -> 
     for name, options in {"small": {}, "deep": {"num_layers": 3}, "brackets": {"hidden_size": 6}}.items():
         checkpoints.save(make_checkpoint(**options), tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(sources, "FOLDER", tmp_path)
-
-
-def open_app(**query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
 
 
 def test_what_watch_shows_is_carried_over_and_back() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from lstmviz import checkpoint as checkpoints
 from lstmviz.ui import sources
+from tests.app.said import open_app
 
-ROOT = Path(__file__).parents[2]
 MODELS: dict[str, dict] = {
     "small": {},
     "min": {"cell": "mingru"},
@@ -25,14 +26,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_checkpoint: Cal
     for name, options in MODELS.items():
         checkpoints.save(make_checkpoint(**options), tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(sources, "FOLDER", tmp_path)
-
-    def open_page(**query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.run().switch_page("inside.py").run()
-
-    return open_page
+    return partial(open_app, "inside")
 
 
 def charts(app: AppTest) -> list[dict]:

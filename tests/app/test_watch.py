@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,19 +19,13 @@ from lstmviz.opened import MAX_TOKENS
 from lstmviz.reading import Reading, Selection
 from lstmviz.ui import imports, session, sources
 from lstmviz.wire import CHECKED_MOST
-from tests.app.said import address, drawn, headers, here, notes, spoken
+from tests.app.said import address, drawn, headers, here, notes, open_app, spoken
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(path.stem for path in (ROOT / "checkpoints").glob("*.safetensors"))
 
 
-def open_page(**query: str) -> AppTest:
-    """The app as a link opens it."""
-    app = AppTest.from_file(str(ROOT / "lstmviz/pages/frame.py"), default_timeout=60)
-    app.query_params["by"] = "server"  # what the page makes, other tests see
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
+open_page = partial(open_app, by="server")  # what the page makes, other tests see
 
 
 def read(app: AppTest) -> Reading:
