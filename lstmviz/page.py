@@ -97,7 +97,7 @@ def live_page(models: Mapping[str, Checkpoint | OpenModel]) -> str:
     scripts = script("open.js"), script(entry)
     title = " · ".join(map(inline, opened)) if len(opened) > 1 else given[0].title
     hashes = " ".join(f"'sha256-{_digest(each)}'" for each in scripts)
-    allowed = f"script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
+    allowed = f"script-src {hashes} 'wasm-unsafe-eval'; style-src 'unsafe-inline'; img-src data:"
     policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
     used = ["pictures"] * bool(tests) + (["comparison"] if together else ["map", "readout"])
     templates = "".join(

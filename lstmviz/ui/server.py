@@ -26,11 +26,11 @@ from lstmviz.ui.people import COOKIE, SECRET
 
 SCRIPT = Path(__file__).parents[1] / "pages" / "frame.py"
 
-# Streamlit's page, and components whose script is a part of a message, need scripts in the page itself and in blobs.
-# All else comes from this server alone, and nothing is sent anywhere else.
+# Streamlit's page, and components whose script is a part of a message, need scripts in the page itself and in blobs;
+# models that run there, WebAssembly. All else comes from this server alone, and nothing is sent anywhere else.
 POLICY = {
     "default-src": "'self'",
-    "script-src": "'self' 'unsafe-inline' blob:",
+    "script-src": "'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:",
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
     "font-src": "'self' data:",

@@ -1,6 +1,7 @@
 // Runs a model in the page: its cell's equations as they are written, on the weights that lstmviz/live.py sends with them.
 
 import { evaluate, operationsOf, OPERATIONS, partsOf, product, symbolsOf, text } from "./equations.js";
+import { inMemory } from "./simd.js";
 
 const TOKENS_KEPT = 512; // of which is kept what the first layer makes of the token alone
 const SCORES_KEPT = 1 << 20; // numbers
@@ -9,15 +10,15 @@ const LEAST = 1 << 14; // numbers of a gate or state, for which there may always
 // A model of a header `live` (see `Live` in lstmviz/live.py) and its `weights`, one Float32Array. It throws where it cannot be run.
 export class Model {
   constructor(live, weights) {
-    this.live = live;
-    const { cell } = live, numbers = ({ at, shape: [rows, columns] }) => {
-      const values = weights.subarray(at, at + rows * (columns ?? 1));
+    let nothing = 0;
+    for (let k = 0; k < weights.length; k++) nothing += 0 * weights[k];
+    if (nothing !== 0) throw new Error("the weights of this model are not all finite numbers");
+    const { cell } = live, { weights: held, times } = inMemory(weights), numbers = ({ at, shape: [rows, columns] }) => {
+      const values = held.subarray(at, at + rows * (columns ?? 1));
       if (values.length < rows * (columns ?? 1)) throw new Error("the weights of this model are cut short");
-      let nothing = 0;
-      for (let k = 0; k < values.length; k++) nothing += 0 * values[k];
-      if (nothing !== 0) throw new Error("the weights of this model are not all finite numbers");
-      return columns === undefined ? values : { values, rows, columns };
+      return columns === undefined ? values : { values, rows, columns, times };
     };
+    Object.assign(this, { live, weights: held });
     const affine = ({ weight, bias }) => ({ weight: numbers(weight), bias: bias && numbers(bias) });
     this.lines = linesOf(cell.equations);
     const lacking = this.lines.flatMap(([, tree]) => operationsOf(tree)).filter((op) => !(op in OPERATIONS));

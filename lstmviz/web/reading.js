@@ -12,7 +12,7 @@ export class Opened {
   constructor(live, weights) {
     this.live = live;
     this.model = new Model(live, weights);
-    this.together = live.usual.map(({ together: { at, shape: [few] } }) => weights.subarray(at, at + few ** 2)); // see units.js
+    this.together = live.usual.map(({ together: { at, shape: [few] } }) => this.model.weights.subarray(at, at + few ** 2)); // see units.js
     this.says = new Vocabulary(live.vocabulary);
     this.reads = live.reads ? new Vocabulary(live.reads) : this.says;
     this.asked = live.vocabulary.level === "label"; // it says labels, and not the next token

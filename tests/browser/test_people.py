@@ -82,6 +82,8 @@ def test_a_page_loads_nothing_from_elsewhere_and_stands_in_no_frame(browser: Bro
     expect(page.locator("canvas").first).to_be_visible(timeout=40_000)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=40_000)
     assert not violated
+    fast = "[...window.__lstmvizModels.values()].every(({ model }) => typeof model.decoder.weight.times === 'function')"
+    assert page.evaluate(fast)  # the policy lets models run as WebAssembly
     asked = "fetch('http://127.0.0.1:9/').catch(() => 0), new Image().src = 'http://127.0.0.1:9/x.png'"
     page.evaluate(asked)
     page.wait_for_timeout(300)

@@ -133,6 +133,37 @@ def test_tied_and_adaptive_decoders(make_checkpoint, run) -> None:
     assert [sum(map(math.exp, scores)) for scores in found["scores"]] == pytest.approx([1, 1, 1], abs=1e-4)
 
 
+PRODUCTS = """async () => {
+  const { product } = await import("/equations.js"), { inMemory } = await import("/simd.js");
+  const { weights, times } = inMemory(Float32Array.from({ length: 400 }, (_, k) => Math.sin(k))), found = [];
+  product({ values: weights, rows: 1, columns: 33, times }, new Float64Array(33).fill(Infinity)); // it leaves nothing
+  for (let columns = 1; columns < 20; columns++) for (const [at, rows] of [[3, 1], [0, 9], [400 - 5 * columns, 5]]) {
+    const matrix = { values: weights.subarray(at, at + rows * columns), rows, columns };
+    const vector = Float64Array.from({ length: columns }, (_, k) => Math.cos(k)), plain = product(matrix, vector);
+    found.push(...product({ ...matrix, times }, vector).map((value, k) => value - plain[k]));
+  }
+  return found;
+}"""
+
+
+def test_a_product_in_webassembly_is_the_plain_one(shared_page: Page) -> None:
+    found = shared_page.evaluate(PRODUCTS)
+    assert len(found) == 19 * 15 and max(map(abs, found)) < 1e-13
+
+
+def test_a_page_without_webassembly_computes_the_same(make_checkpoint, run, web_page: Page, shared_page: Page) -> None:
+    web_page.add_init_script("delete window.WebAssembly")
+    web_page.reload()
+    has = "async () => 'times' in (await import('/simd.js')).inMemory(new Float32Array(1))"
+    assert shared_page.evaluate(has) and not web_page.evaluate(has)
+    opened = prepare(wild(make_checkpoint(cell="mogrifier", num_layers=2, hidden_size=11)))
+    inputs = drawn(opened)
+    plain, fast = web_page.evaluate(RUN, [*sent(opened), inputs.tolist(), None]), run(opened, inputs.tolist())
+    assert_alike(opened, plain, inputs)
+    for ours, theirs in zip(plain["values"], fast["values"], strict=True):
+        assert all(ours[role] == pytest.approx(theirs[role], abs=1e-7) for role in ours)
+
+
 def test_images_are_read_row_by_row(run) -> None:
     opened = prepare(checkpoints.load(CHECKPOINTS / "classify" / "digits-permuted-lstm.safetensors"))
     image = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)

@@ -52,6 +52,8 @@ def opens(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
     assert all(re.match(r"file:.*/kept%20under%20another%20name\.html", url) for url in asked), asked
 
 
+# Whether products are made by WebAssembly.
+FAST = "[...window.__lstmvizModels.values()].every(({ model }) => typeof model.decoder.weight.times === 'function')"
 DRAWN = """() => {
   const map = document.querySelector(".place-map")?.shadowRoot?.querySelector(".map").map, data = map?.data;
   const panels = data?.panels.map((panel) => ({ ...panel, codes: [...panel.codes] }));
@@ -82,6 +84,7 @@ def assert_same(data: dict[str, Any], opened: OpenModel, reading: Reading) -> No
 def test_what_is_typed_is_drawn_as_the_model_computes_it(opens: Opens, brackets: OpenModel) -> None:
     page = opens({"brackets": brackets})
     assert drawn(page, ["⏎", *"(x(xx(x(x)x))(x)x)"])["at"]["time"] == 18  # the first example
+    assert page.evaluate(FAST)  # its policy lets it
     box = page.get_by_role("textbox")
     box.fill("")
     page.get_by_role("button", name="append (").click()
