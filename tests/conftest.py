@@ -273,6 +273,12 @@ def page(app_server: str, window: BrowserContext) -> Iterator[Callable[..., Page
 
 
 @pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """What a test draws unseeded, the weights of a new model for instance, is the same at every run."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def main_stays() -> Iterator[None]:
     """Streamlit puts the page that it runs in the place of the main module, which processes begun later would run."""
     main = sys.modules["__main__"]
