@@ -79,6 +79,7 @@ def test_on_a_phone_compare_gives_each_model_a_row(page: Open) -> None:
 def test_the_link_is_copied(page: Open) -> None:
     for path in (WATCH, COMPARE):
         opened = painted(page(path))
+        opened.wait_for_function("location.search.includes('unit=')")  # that it chose itself
         link = opened.locator(".bar button", has_text="cop")
         expect(link).to_have_attribute("aria-label", "copy the link to this view")
         link.focus()
