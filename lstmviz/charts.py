@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas  # noqa: F401  whole before anything is drawn: Plotly uses what `sys.modules` has, were it half imported
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 

@@ -35,11 +35,20 @@ def everywhere() -> str:
     return f'{STYLE}<script type="module">{script("frame.js")}</script>'
 
 
+def come_to(page: str) -> None:
+    """Remember which page is shown, and whether it was another one before."""
+    from lstmviz.ui.session import Looked, session  # for which the style does not wait
+
+    looked = session(Looked)
+    looked.came, looked.shown = looked.shown not in ("", page), page
+
+
 st.html(everywhere(), unsafe_allow_javascript=True)
 first().join()
 NAMES = "watch", "train", "compare", "inside", "experiments"
 pages = [st.Page(f"{name}.py", title=name.capitalize()) for name in NAMES]
 chosen = st.navigation(pages, position="hidden")
+come_to(chosen.title)
 # Streamlit's own links hide in a sidebar below 768 pixels, and so at 200 % zoom.
 with st.container(horizontal=True, vertical_alignment="center", key="pages"):
     st.markdown("lstmviz", width="content")

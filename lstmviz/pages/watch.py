@@ -57,14 +57,14 @@ def page() -> None:
         if not answers_here(opened):
             need_torch()
     begin(address, opened)
-    with right:
-        beside(opened)
     with left:
         layers, roles, order, baseline = watch_bar(str(address), opened, baselines(opened, home))
         with st.container():
             if baseline:  # then the server answers
                 need_torch()
         watch(address, layers, roles, order, open_baseline(baseline))
+    with right:  # behind the map, which goes first, and stays where something here fails
+        beside(opened)
 
 
 @st.fragment

@@ -80,13 +80,13 @@ def selection_here(
 
 
 def carry_over(page: type[Watch] | type[Inside]) -> None:
-    """On Watch and on Inside the same model reads the same text, with the same token, unit and layer selected: what one
-    of them showed when somebody goes to the other, but where a link, or Back, says what is to be seen. Before anything
-    is drawn.
+    """On Watch and on Inside the same model reads the same text, with the same token, unit and layer selected: what the
+    one that was seen last showed when somebody comes from another page, but where a link, or Back, says what is to be
+    seen. Before anything is drawn.
     """
     looked, box = session(Looked), MODEL if page is Watch else NETWORK
     before, looked.page = looked.page, page
-    if before in (None, page):
+    if before is None or not looked.came:
         return
     memory, was = session(page), session(before).selected
     own, memory.begun, memory.selected = memory.selected, False, None
@@ -99,7 +99,7 @@ def carry_over(page: type[Watch] | type[Inside]) -> None:
             box.put(looked.model)
         memory.time = was.selection.time if was and was.selection.time != NOBODY else None
         memory.unit, layer = (was.selection.unit, was.selection.of + 1) if was else (None, None)
-        if page is Watch and layer:
+        if page is Watch and layer and before is not page:
             LAYER.put(f"{layer}")
     if isinstance(memory, Inside):
         # Streamlit may have taken it from the link, as Watch calls its own, too.

@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.web import cli
 from streamlit.web.server.server_util import get_url
 
@@ -108,8 +109,27 @@ async def in_the_browser(_: st.App) -> AsyncIterator[None]:
     """Open the app in the person's browser: Streamlit does that for a script, but not for an ``st.App``; and while that
     loads, import what it is about to ask for.
     """
+    take_nothing_back()
     first()
     if not st.get_option("server.headless"):
         address = get_url(st.get_option("server.address") or "localhost")
         asyncio.get_running_loop().call_later(0.2, webbrowser.open, address)  # once it answers
     yield
+
+
+def take_nothing_back() -> None:
+    """A run of some fragments leaves what still waits to be sent, as if it had been.
+
+    Streamlit takes back the elements of these fragments, which are about to be sent anew, but not the word that the
+    whole run before has ended, at which the browser removes all that did not come with that run: on a busy machine a
+    page that was renewed just before lost its map, and its box the sentence. Why it takes back anything, which this
+    respects: https://github.com/streamlit/streamlit/pull/9381.
+    """
+    clear = ForwardMsgQueue.clear
+
+    def keep(
+        self: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
+    ) -> None:
+        clear(self, retain_lifecycle_msgs, None if fragment_ids_this_run is None else [])
+
+    ForwardMsgQueue.clear = keep

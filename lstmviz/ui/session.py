@@ -201,10 +201,14 @@ class Looked:
     Args:
         page: on which of them.
         model: its name.
+        shown: the page of all pages that is shown.
+        came: whether another one was shown just before.
     """
 
     page: type[Watch] | type[Inside] | None = None
     model: str | None = None
+    shown: str = ""
+    came: bool = False
 
 
 @dataclass

@@ -34,6 +34,23 @@ def test_what_watch_shows_is_carried_over_and_back() -> None:
     assert not app.exception
 
 
+@pytest.mark.parametrize("other", ["compare", "train"])
+def test_from_another_page_a_link_goes_to_what_was_seen_last_and_back_to_what_its_address_says(other: str) -> None:
+    app = open_app(model="deep", text="abca", time="2", unit="3", layer="all")
+    app.query_params.clear()
+    app.switch_page(f"{other}.py").run()
+    app.query_params.clear()
+    app.switch_page("watch.py").run()
+    assert app.selectbox(key="model").value == "deep" and app.text_input(key="text").value == "abca"
+    assert here(app)["selection"] == {"time": 2, "unit": 3, "layer": 0} and len(here(app)["layers"]) == 3
+    app.query_params.clear()
+    app.switch_page(f"{other}.py").run()
+    for name, value in {"model": "deep", "text": "abca", "time": "1", "unit": "2", "layer": "3"}.items():
+        app.query_params[name] = value
+    app.switch_page("watch.py").run()
+    assert here(app)["selection"] == {"time": 1, "unit": 2, "layer": 2} and not app.exception
+
+
 @pytest.mark.parametrize(
     "wrong", [{"time": "99"}, {"unit": "nan"}, {"layer": "7"}, {"layer": "-1"}, {"time": "x", "read": ""}]
 )

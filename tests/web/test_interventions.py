@@ -107,6 +107,9 @@ def test_what_is_held_is_said_changed_and_in_the_link(what_if: Callable[..., Pag
     assert (
         page.evaluate("part.options.hold") == "forget_gate.1 at 0 from 2 and off cut at 5" and sums.inner_text() != both
     )
+    page.locator(".interventions input[type=checkbox]").nth(0).uncheck()
+    assert sums.inner_text() == "None of it is in force: this is the model as it is."
+    page.locator(".interventions input[type=checkbox]").nth(0).check()
     page.get_by_title("remove it").nth(1).click()
     slider = page.locator(".editor:not([hidden]) input[type=range]")
     for value in ("0.3", "0.8"):

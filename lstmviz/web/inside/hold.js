@@ -168,7 +168,8 @@ export class HoldSection {
     const tint = (t) => [...colourOf(theme, changed(t)), Math.min(0.85, Math.abs(changed(t)) / lossScale(words.level))];
     const rows = [this.losses(before, after, first), this.map(first)];
     this.sheet.show({ words: own, theme, at, tint, rows });
-    this.sum.replaceChildren(...(none ? ["Nothing is held yet: hold a gate, and see what would change."] : comparison(before, after)));
+    const nothing = this.list.length ? "None of it is in force: this is the model as it is." : "Nothing is held yet: hold a gate, and see what would change.";
+    this.sum.replaceChildren(...(none ? [nothing] : comparison(before, after)));
     this.showLikely();
     clearTimeout(this.resting);
     this.writing.wait(reading);
