@@ -30,6 +30,16 @@ from tests.minimal_gated_unit import MinimalGatedUnit
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)
 
+# Of Chromium: the lists under the address that nobody opens, which cost each new page half a second of processor time;
+# and what Playwright 1.65 switches off itself, since of two such lists Chromium reads the last.
+WITHOUT = (
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled",
+    "PreconnectToSearch",
+)  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def make_checkpoint() -> Callable[..., Checkpoint]:
@@ -233,7 +243,8 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
             # A container's /dev/shm is often too small for Chromium.
-            browser = playwright.chromium.launch(executable_path=path, args=["--disable-dev-shm-usage"])
+            switches = ["--disable-dev-shm-usage", f"--disable-features={','.join(WITHOUT)}"]
+            browser = playwright.chromium.launch(executable_path=path, args=switches)
         except Error as error:
             message = f"no Chromium could be started; set CHROMIUM to one, or install it: {error}"
             if os.environ.get("LSTMVIZ_REQUIRE_BROWSER"):
@@ -270,6 +281,12 @@ def page(app_server: str, window: BrowserContext) -> Iterator[Callable[..., Page
     yield open_page
     for opened in pages:
         opened.close()
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """What a test draws unseeded, the weights of a new model for instance, is the same at every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,7 @@ class Declared:
         resets: what a reset gate acts on: the "candidate" of its own unit, which sees so much of the past, or the
             "past" of its own unit, of which every candidate sees so much.
         narrows: h has so many times fewer numbers than there are units, rounded up.
+        unbounded: gates and states that the equations let leave the scale that their role has in `roles`.
         of_trees: it runs over the nodes of trees, and its equations speak of each child k.
         meanings: of gates and states, where those of `roles` do not fit.
     """
@@ -61,6 +62,7 @@ class Declared:
     lets_out: ClassVar[str] = "memory"
     resets: ClassVar[str] = "candidate"
     narrows: ClassVar[int] = 1
+    unbounded: ClassVar[tuple[str, ...]] = ()
     of_trees: ClassVar[bool] = False
     meanings: ClassVar[dict[str, str]] = {}
 
@@ -132,6 +134,7 @@ class Declared:
         """Every gate and state by its name, as this cell uses it: amber is what it keeps by, whatever the name."""
         does = {cls.doer(what): what for what in reversed(DOES)}  # of two that one gate does, the first counts
         roles = {name: role_of(name, does.get(name, "")) for name in cls.recorded()}
+        roles |= {name: replace(roles[name], low=None, high=None) for name in cls.unbounded}
         return {name: replace(role, meaning=cls.meanings.get(name, role.meaning)) for name, role in roles.items()}
 
     @classmethod
@@ -217,7 +220,8 @@ def _number(form: str, sizes: Mapping[str, Value]) -> int:
 
 def described(name: str, description: Mapping[str, Any]) -> type[Described]:
     """A cell out of its description."""
-    return type(name, (Described,), {**description, "rows": tuple(description["rows"]), "__doc__": description["doc"]})
+    tuples = {each: tuple(description[each]) for each in ("rows", "unbounded") if each in description}
+    return type(name, (Described,), {**description, **tuples, "__doc__": description["doc"]})
 
 
 @cache

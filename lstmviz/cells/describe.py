@@ -21,7 +21,7 @@ from lstmviz.cells.tree import PLACES
 H, X = 13, 100  # no multiple of h up to 6h is x, or h + x, or p = 7
 DECLARED = (
     "gates", "states", "keeps", "writes", "shows", "looks_back", "holds", "rows", "keeping", "lets_out", "resets",
-    "narrows", "of_trees", "meanings",
+    "narrows", "unbounded", "of_trees", "meanings",
 )  # fmt: skip
 
 

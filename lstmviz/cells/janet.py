@@ -20,7 +20,8 @@ class JANET(GatedCell):
         f = σ(s)                      i = 1 − σ(s − 1)
         h = f ⊙ h' + i ⊙ g
 
-    h is the memory itself: there is no c, and no output gate hides any of it. b_f begins as ln of a number drawn from 1
+    h is the memory itself: there is no c, and no output gate hides any of it. f and i sum to more than 1, so h goes
+    beyond ±1 where g stays at one end: up to e where f is near 1. b_f begins as ln of a number drawn from 1
     to T − 1, T = 64 ("chrono": Tallec & Ollivier 2018): the units then forget after anything from 1 to T steps.
     Parameters: 2h(h + x) + 2h.
     Paper: van der Westhuizen & Lasenby 2018.
@@ -30,6 +31,7 @@ class JANET(GatedCell):
     states: ClassVar = {"hidden": "h"}
     keeps, writes, holds = "f", "i", "h"
     rows = ("f", "g")
+    unbounded = ("hidden",)
     keeping: ClassVar = {"f": 1}
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

@@ -21,6 +21,7 @@ class MinimalCell(Cell):
 
     states: ClassVar = {"hidden": "h"}
     holds = "h"
+    unbounded = ("candidate", "hidden")
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

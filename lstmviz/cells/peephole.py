@@ -144,6 +144,8 @@ class NoInputActivation(GreffCell):
     Paper: Greff et al. 2017.
     """
 
+    unbounded = ("candidate",)
+
     def candidate(self, a: Rows) -> Tensor:
         return a["g"]
 
@@ -161,6 +163,8 @@ class NoOutputActivation(GreffCell):
     Parameters: 4h(h + x) + 7h.
     Paper: Greff et al. 2017.
     """
+
+    unbounded = ("hidden",)
 
     def shown(self, c: Tensor) -> Tensor:
         return c

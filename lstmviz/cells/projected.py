@@ -25,6 +25,7 @@ class ProjectedLSTM(LSTMNames, GatedCell):
     """
 
     narrows = 2
+    unbounded = ("hidden",)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

@@ -72,13 +72,16 @@ def test_a_training_outlives_the_page_and_the_server(browser: Browser, home: Hom
         server.send_signal(signal.SIGKILL)
         server.wait()
         goes_on(run, step_of(run))
+        run.ask("pause")  # so that the pages that open next have the processor to themselves
         opened.context.close()
 
     opened, other = open_train(browser, app_server), open_train(browser, app_server)
-    says(opened, "running ·")
-    says(other, "running ·")
-    press(other, "pause")
-    says(opened, "paused ·")  # both see it
+    says(opened, "paused ·")
+    says(other, "paused ·")
+    press(other, "resume")
+    says(opened, "running ·")  # both see it
+    press(opened, "pause")
+    says(other, "paused ·")
     press(opened, "resume")
     says(other, "running ·")
     press(opened, "play")

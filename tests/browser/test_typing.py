@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from lstmviz.config import ModelConfig, TrainConfig
 from lstmviz.home import Home
 from lstmviz.training import trainings
-from lstmviz.training.folder import RunConfig
+from lstmviz.training.folder import Run, RunConfig
 
 Open = Callable[..., Page]
 DELAYS = (60, 12)  # ms from key to key
@@ -27,7 +27,7 @@ CASES = {  # page, models, what is typed, and the columns that it makes
 
 
 @pytest.fixture
-def training(home: Home) -> None:
+def training(home: Home) -> Run:
     """A training that outlasts the test, evaluated often; it has some moments to show already."""
     train = TrainConfig(corpus="brackets", steps=10**6, eval_every=50)
     run = trainings.begin(home, RunConfig(train, ModelConfig(hidden_size=8)), "typing")
@@ -35,6 +35,7 @@ def training(home: Home) -> None:
         if len(run.probes()) > 9 and (run.folder / "best.safetensors").exists():
             break
         time.sleep(0.25)
+    return run
 
 
 @contextmanager
@@ -95,8 +96,7 @@ def test_keys_leave_one_map(case: str, page: Open) -> None:
     type_at(DELAYS, page(f"{path}?" + urlencode({**models, name: text}, doseq=True)), text, columns)
 
 
-@pytest.mark.usefixtures("training")
-def test_a_training_leaves_one_map(page: Open) -> None:
+def test_a_training_leaves_one_map(page: Open, training: Run) -> None:
     opened = page("train")
     slider = opened.locator(".moments input")
     slider.wait_for(timeout=60_000)
@@ -107,6 +107,7 @@ def test_a_training_leaves_one_map(page: Open) -> None:
         opened.wait_for_timeout(1500)  # a few looks at the training
     opened.wait_for_timeout(1000)
     assert left(opened) == {"map": 1, "moments": 1, "readout": 0}
+    training.ask("stop")  # nobody looks at it any more
     opened.goto(opened.url.replace("train", "?" + urlencode({"model": "brackets", "text": BRACKETS})))
     type_at(DELAYS[-1:], opened, BRACKETS, 1 + len(BRACKETS))
 

@@ -58,14 +58,11 @@ def test_any_text_is_encoded_and_no_visible_character_lost(vocabulary, text):
         assert "".join(kept.split()) == "".join(text.replace("<eos>", "").replace("⏎", "").split())
 
 
-# By their equations: a candidate without tanh, an h that is a sum of such, is shown without tanh or is projected.
-UNBOUNDED = {
-    ("niaf", "candidate"), ("noaf", "hidden"), ("lstmp", "hidden"),
-    *((cell, name) for cell in ("mingru", "minlstm") for name in ("candidate", "hidden")),
-}  # fmt: skip
+SEEDS = st.integers(0, 2**32 - 1)
 
 
-def small_model(cell: str, scale: float, layers: int = 2) -> LanguageModel:
+def small_model(cell: str, scale: float, seed: int, layers: int = 2) -> LanguageModel:
+    torch.manual_seed(seed)  # drawn, too: an example that fails, fails again
     model = LanguageModel(ModelConfig(cell, 4, 5, num_layers=layers, dropout=0.5), len(CHARS))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -76,24 +73,30 @@ def small_model(cell: str, scale: float, layers: int = 2) -> LanguageModel:
 @given(
     st.sampled_from(list(CELLS)),
     st.sampled_from([0.0, 1.0, 30.0, 1e4]),
+    SEEDS,
     st.text(st.sampled_from(string.ascii_lowercase), min_size=1, max_size=30),
 )
-def test_gates_stay_in_their_bounds_and_nll_is_a_loss(cell, scale, text):
-    trace = trace_sentence(small_model(cell, scale), CHARS, text)
+def test_gates_stay_in_their_bounds_and_nll_is_a_loss(cell, scale, seed, text):
+    trace = trace_sentence(small_model(cell, scale, seed), CHARS, text)
     assert trace.sizes["time"] == len(text) == trace.nll.size
     for name, values in trace.items():
         if name.startswith("log_"):
             assert (values <= 0).all()
         elif name.endswith("_gate"):
             assert ((values >= 0) & (values <= 1)).all()
-        elif name in ("candidate", "hidden") and (cell, name) not in UNBOUNDED:
+        elif name in ("candidate", "hidden") and name not in CELLS[cell].unbounded:
             assert (abs(values) <= 1).all()
     assert torch.isnan(torch.tensor(trace.nll[0])) and (trace.nll[1:] >= 0).all()
 
 
-@given(st.sampled_from(list(CELLS)), st.lists(st.integers(0, len(CHARS) - 1), min_size=1, max_size=20), st.booleans())
-def test_tracing_leaves_the_model_and_its_logits_as_they_were(cell, ids, training):
-    model = small_model(cell, 1.0).train(training)
+@given(
+    st.sampled_from(list(CELLS)),
+    SEEDS,
+    st.lists(st.integers(0, len(CHARS) - 1), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_tracing_leaves_the_model_and_its_logits_as_they_were(cell, seed, ids, training):
+    model = small_model(cell, 1.0, seed).train(training)
     tokens = torch.tensor(ids)[:, None]
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     with torch.no_grad():
@@ -109,7 +112,7 @@ def test_tracing_leaves_the_model_and_its_logits_as_they_were(cell, ids, trainin
 
 
 @settings(max_examples=25)
-@given(st.sampled_from(list(CELLS)), st.integers(1, 6), st.integers(1, 6), st.integers(1, 3), st.integers(0, 2**32 - 1))
+@given(st.sampled_from(list(CELLS)), st.integers(1, 6), st.integers(1, 6), st.integers(1, 3), SEEDS)
 def test_saved_loaded_and_saved_again_are_the_same_bytes(make_checkpoint, cell, embedding, hidden, layers, seed):
     options = {"embedding_size": embedding, "hidden_size": hidden, "num_layers": layers}
     data = dumps(make_checkpoint(seed, cell=cell, **options))

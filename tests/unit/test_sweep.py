@@ -204,25 +204,32 @@ def test_what_the_first_cell_cannot_be_the_others_may(cells: tuple[str, ...]) ->
     assert {c: m.model.forget_bias for c, m in members.items()} == {c: None if c == "rnn" else 1.0 for c in cells}
 
 
-@pytest.mark.parametrize("whom", ["the whole group", "the line-up alone", "a worker"])
-def test_killed_and_gone_on_with_it_ends_with_the_same_bits(
-    whom: str, tmp_path: Path, quick: Grid, undisturbed: dict
-) -> None:
+def test_killed_and_gone_on_with_it_ends_with_the_same_bits(tmp_path: Path, quick: Grid, undisturbed: dict) -> None:
+    """A worker, then the whole group, then the line-up alone: each time while the first member trains."""
     lineup = Sweep.create(tmp_path / "lineup", quick, VOCABULARY)
-    process = process_of(lineup)
-    try:
-        gru = lineup.runs()[0]
+    gru, seen = lineup.runs()[0], set()
+
+    def training() -> int:
+        """The process that trains it, another each time."""
+        wait_until(lambda: (status := gru.status()) and status.state == "running" and status.pid not in seen)
         wait_until(lambda: len(gru.records()) > 2)
         status = gru.status()
-        assert status is not None and status.state == "running"
-        if whom == "a worker":
-            os.kill(status.pid, signal.SIGKILL)  # its training is begun again without being asked
-            assert process.wait(60) == 0
-        else:
-            (os.killpg if whom == "the whole group" else os.kill)(process.pid, signal.SIGKILL)
-            process.wait()
-            again = process_of(lineup)  # at once: the killed one's workers may still be at it
-            assert again.wait(60) == 0
+        assert status is not None and status.state == "running" and status.pid
+        seen.add(status.pid)
+        return status.pid
+
+    process = process_of(lineup)
+    try:
+        os.kill(training(), signal.SIGKILL)
+        training()  # it was begun again without being asked
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process = process_of(lineup)
+        training()
+        process.kill()
+        process.wait()
+        process = process_of(lineup)  # at once: the killed one's workers may still be at it
+        assert process.wait(60) == 0
     finally:
         process.kill()
     status = lineup.status()
