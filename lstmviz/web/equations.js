@@ -30,12 +30,13 @@ export const OPERATIONS = {
   part: (k, count, vector) => vector.subarray((k * vector.length) / count, ((k + 1) * vector.length) / count),
 };
 
+const isNumber = (value) => typeof value === "number", listed = (value) => (isNumber(value) ? [value] : value);
+
 function entrywise(loop) {
-  return (...values) => {
-    const [a, b = [0], c = [0]] = values.map((value) => (typeof value === "number" ? [value] : value));
-    const made = new Float64Array(Math.max(a.length, b.length, c.length)), step = (vector) => +(vector.length > 1);
-    loop(made, a, step(a), b, step(b), c, step(c));
-    return values.every((value) => typeof value === "number") ? made[0] : made;
+  return (x, y = 0, z = 0) => {
+    const a = listed(x), b = listed(y), c = listed(z), made = new Float64Array(Math.max(a.length, b.length, c.length));
+    loop(made, a, +(a.length > 1), b, +(b.length > 1), c, +(c.length > 1));
+    return isNumber(x) && isNumber(y) && isNumber(z) ? made[0] : made;
   };
 }
 

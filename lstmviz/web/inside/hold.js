@@ -69,8 +69,8 @@ export class HoldSection {
     this.roles.value = lookOf(live, options.role)?.role ?? lookOf(live, memoryOf(live))?.role ?? live.roles[0].role;
     this.adds.lastChild.disabled = live.side !== null; // an image has no tokens
     this.words = wordsOf(reading);
-    this.showItems();
     this.go(performance.now() + (this.dragged ? DRAG : KEY));
+    this.showItems(); // after the picture, whose fonts would have the changed page laid out
     this.dragged = false;
     this.ranking.show(seen);
   }
