@@ -15,7 +15,7 @@ from lstmviz.reading import Selection, read, read_image
 from lstmviz.ui import sources
 from lstmviz.ui.choice import open_chosen
 from lstmviz.ui.components import inside
-from lstmviz.ui.controls import STYLE, examples_menu, keep_text, type_sentence
+from lstmviz.ui.controls import STYLE, examples_menu, keep_text, kept_time, type_sentence
 from lstmviz.ui.gradients import gradients
 from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page, selection_here, to_be_checked
 from lstmviz.ui.over_text import over_a_text
@@ -90,11 +90,12 @@ def why_none(home: Home, address: Address, opened: OpenModel) -> None:
 
 
 def begin(address: Address, opened: OpenModel) -> None:
-    """When the model changes, what was selected in the one before is forgotten, but no text."""
+    """When the model changes, what was selected in the one before is forgotten, but no text, and of that no token."""
     memory, session(Looked).model = session(Inside), str(address)
+    time = kept_time(opened, READ, memory.selected)
     if keep_text(f"inside {address}", opened, READ):
         if memory.begun:
-            memory.time = memory.unit = memory.layer = None
+            memory.time, memory.unit, memory.layer = time, None, None
         memory.selected = None
     memory.begun = True
 

@@ -16,7 +16,7 @@ from lstmviz.opened import OpenModel
 from lstmviz.reading import Reading, Selected, Selection, read, read_image, select, telling_unit, track_at
 from lstmviz.ui.choice import open_chosen
 from lstmviz.ui.components import gate_map, readout
-from lstmviz.ui.controls import STYLE, keep_text, open_baseline, type_sentence
+from lstmviz.ui.controls import STYLE, keep_text, kept_time, open_baseline, type_sentence
 from lstmviz.ui.imports import behind, need_torch
 from lstmviz.ui.in_page import answers_here, carry_over, heard, models_for_page, selection_here, to_be_checked
 from lstmviz.ui.labels import choose_label
@@ -129,13 +129,14 @@ def training_curves(opened: OpenModel) -> None:
 
 
 def begin(address: Address, opened: OpenModel) -> None:
-    """When the model changes, what was chosen for the one before is forgotten, but no text."""
+    """When the model changes, what was chosen for the one before is forgotten, but no text, and of that no token."""
     memory, session(Looked).model = session(Watch), str(address)
+    time = kept_time(opened, TEXT, memory.selected)
     another = keep_text(f"watch {address}", opened, TEXT)
     if another and memory.begun:
         LAYER.forget()
         BASELINE.forget()
-        memory.time = memory.unit = None
+        memory.time, memory.unit = time, None
     if another and LABEL.value() not in (None, *opened.labels):
         LABEL.forget()
     if another:

@@ -12,7 +12,7 @@ from lstmviz.data.vocabulary import plain, visible
 from lstmviz.explain.examples import buttons_of, examples_for
 from lstmviz.live import why_not
 from lstmviz.opened import OpenModel
-from lstmviz.reading import LONGEST, ORDERS, TELLING
+from lstmviz.reading import LONGEST, NOBODY, ORDERS, TELLING, Selected
 from lstmviz.scripts import style
 from lstmviz.ui.session import Sentences, Widget, linked, session
 from lstmviz.ui.sources import Baseline
@@ -172,6 +172,19 @@ def type_sentence(opened: OpenModel, box: Widget[str], rests: bool = False) -> s
 def kept_as(opened: OpenModel) -> tuple[str, str]:
     """For what a text is kept: models of one task and one corpus read the same."""
     return opened.task.name, opened.checkpoint.corpus_name
+
+
+def kept_time(opened: OpenModel, box: Widget[str], before: Selected | None) -> int | None:
+    """The token that stays selected when a model takes the place of one for which the same text is kept; None where it
+    is another text, or nobody chose a token.
+
+    Args:
+        opened: the model that comes, before `keep_text`.
+        box: the page's.
+        before: what is selected in the one before.
+    """
+    same = session(Sentences).box == (box.key, kept_as(opened))
+    return before.selection.time if same and before and before.selection.time != NOBODY else None
 
 
 def keep_text(reader: str, opened: OpenModel, box: Widget[str]) -> bool:

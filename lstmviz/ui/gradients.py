@@ -42,7 +42,7 @@ def gradients(opened: OpenModel, text: str, selection: Selection) -> None:
         st.container(horizontal=True, vertical_alignment="center", gap="small", height=ROW, border=False),
         st.container(),
     )
-    if bar.button("tickets and printer", key="tickets", on_click=take_tickets, help=about):
+    if bar.button("example: tickets and printer", key="tickets", on_click=take_tickets, help=about):
         st.rerun()  # of the whole page, since it may be another model
     if why := why_no_losses(opened.checkpoint.model):
         st.info(f"A gradient goes back from the loss of a next token, and this model has none: {plain(why)}.")
@@ -74,7 +74,11 @@ def placed(opened: OpenModel, text: str, selection: Selection) -> tuple[tuple[in
         return None
     begin = max(0, at + 1 - MOST)
     if len(ids) > MOST:
-        st.caption(f"Of this text {MOST} tokens are looked at, as if they stood alone.")
+        first, last = (plain(opened.reads.display(ids[k])) for k in (begin, begin + MOST - 1))
+        st.caption(
+            f"Of this text {MOST} tokens are looked at, as if they stood alone: from “{first}” ({begin}) to “{last}” "
+            f"({begin + MOST - 1})."
+        )
     return tuple(ids[begin : begin + MOST]), at - begin
 
 
@@ -83,13 +87,15 @@ def depends(opened: OpenModel, ids: tuple[int, ...], at: int, signs: list[str]) 
     found = _saliency(opened, ids, at)
     st.markdown(
         f"**Which tokens made the model expect “{plain(signs[at])}”, or not** · loss {found.nll:.2f} nats",
-        help="Above 0 a token makes the loss larger, below 0 smaller. Gradient × embedding asks how the loss changes "
-        "right here; integrated gradients go all the way from embeddings that are 0, and add up to what the loss "
-        "differs by.",
+        help="Gradient × embedding asks how the loss changes right here; integrated gradients go all the way from "
+        "embeddings that are 0, and add up to what the loss differs by.",
     )
     bars = {"gradient × embedding": found.gradient.tolist(), "integrated gradients": found.integrated.tolist()}
     _draw("token_bars_figure", "saliency", signs[:at], bars, y="nats")
-    st.caption(f"The integrated gradients add up to the difference in loss to {found.error:.1g} nats.")
+    st.caption(
+        "Below 0: it made the model expect this, above 0 not. The integrated gradients add up to how much less, or "
+        f"more, the loss is than with embeddings that are 0, but for {found.error:.5f} nats."
+    )
 
 
 def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
@@ -98,15 +104,18 @@ def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
     names = {sign: name for name, sign in states.items() if name in cell.states} | {"embedding": "embedding"}
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**How much each loss depends on each state before it**", help="‖∂nll_t/∂s_k‖, in powers of ten.")
+        st.markdown(
+            "**How much each loss depends on each state before it**",
+            help="‖∂J_t/∂s_k‖, in powers of ten: J_t is the loss of token t.",
+        )
         of = st.segmented_control("state", [*names], default="h", key="gradient of", required=True) or "h"
         norms = _connectivity(opened, ids, names.get(of, "hidden")).norms
         _draw("token_map_figure", "map", signs, norms)
     with right:
         st.markdown(
             "**How fast it vanishes**",
-            help="The median of ‖∂nll_t/∂h_k‖ over the sentence, by how many tokens lie between. Every model reads the "
-            "same sentence.",
+            help="The median of ‖∂J_t/∂h_k‖ over the sentence, by how many tokens lie between k and t: J_t is the loss "
+            "of token t. Every model reads the same sentence.",
         )
         own = opened.checkpoint.model.cell
         lines = {f"{own}": _by_distance(opened, ids)}
@@ -120,13 +129,16 @@ def far_back(opened: OpenModel, ids: tuple[int, ...], signs: list[str]) -> None:
             {name: (distance, _positive(values)) for name, values in lines.items()},
             beside={name: (distance, _positive(values)) for name, values in fresh.items()},
             x="distance in tokens",
-            y="‖∂nll/∂h‖",
+            y="‖∂J/∂h‖",
             log=True,
         )
         every = {own: opened, **_beside(opened)}
         units = ", ".join(f"{name} {each.checkpoint.model.hidden_size}" for name, each in every.items())
-        trained = f"Thick: trained, of so many units: {units}. "
-        st.caption(f"{trained}Thin: before training, {opened.checkpoint.model.hidden_size} units each.")
+        fresh_units = opened.checkpoint.model.hidden_size
+        st.caption(
+            "Where a line is low, learning hears next to nothing of what stood so far back. "
+            f"Thick: trained, of so many units: {units}. Thin: before training, {fresh_units} units each."
+        )
 
 
 def itemise(opened: OpenModel, ids: tuple[int, ...], at: int, signs: list[str], layer: int) -> None:

@@ -51,9 +51,8 @@ def over_a_text(opened: OpenModel, text: str, selection: Selection) -> None:
         offered = [*([DRAWN] if grammar else []), WRITTEN, EXAMPLES, SENTENCE, OWN]
         which = st.selectbox("text", offered, key="over text", width=260)
         names = {cell.roles()[name].label: name for name in gates(cell)}
-        gate = st.segmented_control(
-            "gate", [*names], default=next(iter(names)), key=f"over gate {config.cell}", required=True
-        )
+        keeps = next((label for label, name in names.items() if cell.roles()[name].does == "keeps"), next(iter(names)))
+        gate = st.segmented_control("gate", [*names], default=keeps, key=f"over gate {config.cell}", required=True)
         begin = st.button("count", type="primary", key="over count", help="Read the text, and count")
     own = st.text_area("my own text", key="over own", max_chars=OWN_MOST, height=110) if which == OWN else ""
     typed = {OWN: own, SENTENCE: text}.get(which, "")
@@ -64,7 +63,7 @@ def over_a_text(opened: OpenModel, text: str, selection: Selection) -> None:
         memory.reads = reading(opened, which, typed)
     if memory.of == of and memory.problem:
         st.error(memory.problem)
-    counting(opened, of, names[gate or next(iter(names))], selection)
+    counting(opened, of, names[gate or keeps], selection)
 
 
 def reading(opened: OpenModel, which: str, text: str) -> Iterator[tuple[float, str, Saturation | None]]:

@@ -27,7 +27,7 @@ def test_what_watch_shows_is_carried_over_and_back() -> None:
     assert address(app)["layer"] == "2" and address(app)["network"] == "deep"
     app.text_input(key="read").set_value("abcab").run()
     app.selectbox(key="network").set_value("small").run()
-    assert here(app)["selection"]["time"] == -1 and here(app)["section"] == "step"
+    assert here(app)["selection"]["time"] == 2 and here(app)["section"] == "step"  # the same text, and token
     app.query_params.clear()
     app.switch_page("watch.py").run()
     assert app.selectbox(key="model").value == "small" and app.text_input(key="text").value == "abcab"
