@@ -203,6 +203,30 @@ def test_a_field_says_no_longer_that_it_is_wrong(what_if: Callable[..., Page]) -
     assert page.evaluate(ROUND, [page.evaluate("part.options.hold")])[0][2] == []
 
 
+def test_the_selected_column_stays_in_view_and_its_frame_out_of_the_scale(what_if: Callable[..., Page]) -> None:
+    page = what_if("ab caab " * 12, hold="forget_gate.1 at 0 from 2")
+    inside, inked = page.evaluate("""async () => {
+      const { along } = await import("/view.js"), { rgb } = await import("/paint/pen.js");
+      const { sheet, seen: { theme } } = part.made, { scroll, canvas, paint } = sheet, frame = () => new Promise(requestAnimationFrame);
+      Object.assign(scroll.style, { overflowX: "auto" });
+      Object.assign(sheet.spacer.style, { height: "1px" });
+      part.at.time = 60;
+      part.show();
+      part.place.style.width = "700px";
+      for (let k = 0; k < 4; k++) await frame();
+      const begin = along(sheet.view, 60), { column, right, left } = sheet.view;
+      const inside = scroll.scrollLeft > 0 && begin >= scroll.scrollLeft && begin + column <= scroll.scrollLeft + right - left;
+      scroll.scrollLeft = begin - (right - left) + column / 3; // a third of it is in view
+      sheet.redraw();
+      const primary = `${rgb(theme.primary)}`, { dpr } = sheet.view, from = Math.ceil((right + 3) * dpr);
+      const { data } = paint.getImageData(from, canvas.height / 2, canvas.width - from, canvas.height / 2);
+      let inked = 0;
+      for (let k = 0; k < data.length; k += 4) if (`${data.slice(k, k + 3)}` === primary) inked++;
+      return [inside, inked];
+    }""")
+    assert (inside, inked) == (True, 0)
+
+
 def test_another_image_has_a_ranking_of_its_own(web_page: Page) -> None:
     opened = prepare(load(SHIPPED / "checkpoints/classify/digits-lstm.safetensors"))
     images = [[image[:, :-1].flatten().tolist(), int(image[0, -1])] for image in examples(opened.side or 0)[:2]]
