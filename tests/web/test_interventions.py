@@ -139,8 +139,30 @@ def test_another_model_keeps_what_it_lacks_and_names_it(what_if: Callable[..., P
     page.evaluate("part.model = 1; part.show()")
     assert whys.first.inner_text() == "gru has no forget gate: skipped here."
     assert page.evaluate("part.options.hold").startswith("forget_gate.1 at 7 from 2")
+    page.locator(".words").first.click()
+    gate, slider = (page.locator(f".editor:not([hidden]) {field}") for field in ("select", "input[type=range]"))
+    assert gate.evaluate("({ selectedOptions: [option] }) => [option?.textContent, option?.disabled]") == [
+        "forget gate",
+        True,
+    ]
+    assert slider.input_value() == "7"
     page.evaluate("part.model = 0; part.show()")
     assert whys.first.inner_text() == "A forget gate is 0 to 1: held at 1."
+
+
+def test_what_is_skipped_does_not_count(what_if: Callable[..., Page]) -> None:
+    skipped = [
+        "hidden.9 at 0 from 1",
+        "cell at 0 layer 2 from 1",
+        "cell at 0 from 7",
+        "cut at 7",
+        "forget_gate times 0 from 1",
+    ]
+    page = what_if(hold=" and ".join(skipped))
+    assert page.locator(".sum").inner_text() == "None of it is in force: this is the model as it is."
+    assert page.locator(".pictures [aria-pressed=true]").inner_text() == "before"
+    page.evaluate("part.show('ab caabc')")  # so long that two of them begin
+    assert page.evaluate("part.made.current.map(({ op }) => op)") == ["hold", "cut"]
 
 
 def test_units_are_ranked_and_taken_up(what_if: Callable[..., Page]) -> None:

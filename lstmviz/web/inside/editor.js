@@ -1,7 +1,7 @@
 // The fields of one intervention (see interventions.js).
 
 import { button, make } from "../dom.js";
-import { endsOf, lookOf, typedUnits, unitsOf } from "../interventions.js";
+import { endsOf, lookOf, nameOf, typedUnits, unitsOf } from "../interventions.js";
 import { clamp } from "../view.js";
 import { number } from "../words.js";
 
@@ -103,15 +103,14 @@ export class Editor {
       if (name !== "token") field.max = Math.max(0, reading.count - 1);
     }
     if (op !== "hold" && op !== "scale") return;
-    put(this.role.field, role);
-    if (this.layer) put(this.layer.field, `${layer}`);
+    const look = lookOf(live, role), has = look && layer < live.tracks.length;
+    choose(this.role.field, role, nameOf(look, role));
+    if (this.layer) choose(this.layer.field, `${layer}`, `layer ${layer + 1}`);
     put(this.units.field, units === null ? "all" : typedUnits(units));
     if (!focused(this.units.field)) this.units.field.setAttribute("aria-invalid", false);
-    if (lookOf(live, role) && layer < live.tracks.length) {
-      const [least, most] = op === "hold" ? endsOf(live, layer, role) : [0, 2];
-      Object.assign(this.slider, { min: least, max: most, step: (most - least) / 200 });
-      this.mean.title = `its mean over what was read: ${number(this.meanNow(), 3)}`;
-    }
+    const [least, most] = op === "scale" ? [0, 2] : has ? endsOf(live, layer, role) : [Math.min(0, value), Math.max(1, value)];
+    Object.assign(this.slider, { min: least, max: most, step: (most - least) / 200 });
+    this.mean.title = `its mean over what was read: ${has ? number(this.meanNow(), 3) : "–"}`;
     put(this.slider, `${value}`);
     put(this.value.field, `${Number(value.toFixed(3))}`);
   }
@@ -121,6 +120,13 @@ const focused = (field) => field.getRootNode().activeElement === field;
 
 function put(field, value) {
   if (field.type === "range" ? Number(field.value) !== Number(value) : field.value !== value && !(focused(field) && field.tagName === "INPUT")) field.value = value;
+}
+
+// A select at a value; where the model has no such option it is there all the same, but not to be chosen.
+function choose(field, value, text) {
+  field.querySelector("option:disabled")?.remove();
+  if (![...field.options].some((option) => option.value === value)) field.append(Object.assign(make("option", "", text), { value, disabled: true }));
+  put(field, value);
 }
 
 const shownToken = ({ opened: { reads } }, token) => (reads.ids.has(token) ? reads.display(reads.ids.get(token)) : token);

@@ -147,7 +147,7 @@ export class HoldSection {
   // Read on under the interventions until the deadline, draw, and go on in the next frame. What is new while that lasts waits, so
   // that a slider that is dragged over a long text shows every so often where it is.
   go(deadline) {
-    const { forced, seen } = this, wanted = applied(this.list, seen.reading.opened), key = JSON.stringify(wanted);
+    const { forced, seen } = this, wanted = applied(this.list, seen.reading.opened, seen.reading.count), key = JSON.stringify(wanted);
     cancelAnimationFrame(this.next);
     if (this.current === null || (!this.running && key !== this.key)) {
       forced.force(wanted);
