@@ -114,7 +114,7 @@ export function applied(interventions, opened, count) {
   return does.map(({ off, ...each }) => (each.op === "hold" && lookOf(live, each.role).bounded ? { ...each, value: bounded(each, live) } : each));
 }
 
-// In words; `words` are those of the reading before, as {level, labels}.
+// In words; `words` are those of the reading before, as {level, column, labels}.
 export function said({ op, at, token, role, layer, units, value, from, to }, live, words) {
   const time = (t) => (t < words.labels.length ? called(words, t) : `(${t})`), look = lookOf(live, role);
   if (op === "cut") return `all states cut before ${time(at)}`;
@@ -123,5 +123,6 @@ export function said({ op, at, token, role, layer, units, value, from, to }, liv
   const inLayer = live.tracks.length > 1 || layer ? `, layer ${layer + 1}` : "";
   const what = `${nameOf(look, role)} of ${of}${inLayer}`;
   const when = to === from ? `at ${time(from)}` : to === null ? (from ? `from ${time(from)} on` : "from the first on") : `from ${time(from)} to ${time(to)}`;
-  return `${what} ${op === "hold" ? "held at" : "times"} ${number(value, Number(value.toFixed(2)) === value ? 2 : 3)} ${when}`;
+  const each = op === "scale" && to !== from ? `at every ${words.column} ` : ""; // what the one before made of it is scaled again
+  return `${what} ${op === "hold" ? "held at" : "times"} ${number(value, Number(value.toFixed(2)) === value ? 2 : 3)} ${each}${when}`;
 }

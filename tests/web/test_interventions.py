@@ -205,10 +205,22 @@ def test_where_there_is_no_loss_none_is_said(what_if: Callable[..., Page]) -> No
 
 def test_a_change_that_two_digits_do_not_show_is_not_coloured_as_if_it_were_large(what_if: Callable[..., Page]) -> None:
     page = what_if(hold="cell times 1.0001 from 1")
-    limit = "part.made.difference(part.made.seen.live.roles.find(({ role }) => role === 'cell')).limit"
+    limit = "part.made.difference(part.made.seen.live.roles.find(({ role }) => role === 'cell'), [0, 1, 2, 3]).limit"
     assert page.evaluate(limit) == 0.01
     page.evaluate("part.options.hold = 'cell times 0 from 1'; part.show()")
     assert page.evaluate(limit) > 0.05
+    page.evaluate("part.options.hold = 'cell.1 times 3 from 1'; part.show()")
+    assert page.evaluate(limit.replace("0, 1, 2, 3", "0, 2, 3")) < page.evaluate(limit) / 3  # of those that are shown
+
+
+def test_what_is_scaled_is_scaled_again_at_every_token(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="cell.1 times 1.5 from 3 and cell.1 times 1.5 from 1 to 3 and cell.1 times 1.5 from 3 to 3")
+    assert [said.partition("times ")[2] for said in page.locator(".interventions .words").all_inner_texts()] == [
+        "1.50 at every token from “c” (3) on",
+        "1.50 at every token from “b” (1) to “c” (3)",
+        "1.50 at “c” (3)",
+    ]
+    assert page.locator(".facts h4").nth(1).inner_text().startswith("at the end it writes on")
 
 
 def test_a_field_says_no_longer_that_it_is_wrong(what_if: Callable[..., Page]) -> None:
