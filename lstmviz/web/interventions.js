@@ -84,12 +84,15 @@ export const endsOf = (live, layer, role) => live.scales[layer][role];
 
 export const nameOf = (look, role) => (look ? `${look.label} ${look.symbol}` : role.replaceAll("_", " "));
 
+// A time as a person sees it: tokens are counted from 0, rows of an image from 1.
+export const shownTime = (time, { side }) => time + (side === null ? 0 : 1);
+
 // What a model makes of one: [whether it skips it, a sentence why it does not do it, or not all of it]; that is empty where it
 // does all. `opened` is as in reading.js.
 function verdict(each, { live, reads }, count) {
   const { op, at, token, role, layer, units, value, from } = each, name = live.cell.name, skipped = (why) => [true, why], done = (why) => [false, why];
   if (op === "token" && live.side) return skipped("An image has rows, and no tokens to change.");
-  if ((at ?? from) >= count) return skipped(`It begins at ${at ?? from}, behind the end of what is read.`);
+  if ((at ?? from) >= count) return skipped(`It begins at ${shownTime(at ?? from, live)}, behind the end of what is read.`);
   if (op === "token" && !reads.knows(token)) return done(`The model does not know “${token}”: it reads ${reads.display(reads.unknown)}.`);
   if (at !== undefined) return done("");
   const look = lookOf(live, role);
@@ -116,7 +119,7 @@ export function applied(interventions, opened, count) {
 
 // In words; `words` are those of the reading before, as {level, column, labels}.
 export function said({ op, at, token, role, layer, units, value, from, to }, live, words) {
-  const time = (t) => (t < words.labels.length ? called(words, t) : `(${t})`), look = lookOf(live, role);
+  const time = (t) => (t < words.labels.length ? called(words, t) : `(${shownTime(t, live)})`), look = lookOf(live, role);
   if (op === "cut") return `all states cut before ${time(at)}`;
   if (op === "token") return `“${token}” in the place of ${time(at)}`;
   const of = units === null ? "all units" : units.length === 1 ? `unit ${units[0]}` : `units ${typedUnits(units)}`;

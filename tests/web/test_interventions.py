@@ -241,19 +241,19 @@ def test_the_selected_column_stays_in_view_and_its_frame_out_of_the_scale(what_i
     page = what_if("ab caab " * 12, hold="forget_gate.1 at 0 from 2")
     inside, inked = page.evaluate("""async () => {
       const { along } = await import("/view.js"), { rgb } = await import("/paint/pen.js");
-      const { sheet, seen: { theme } } = part.made, { scroll, canvas, paint } = sheet, frame = () => new Promise(requestAnimationFrame);
+      const { sheet, seen: { theme } } = part.made, { scroll, canvas, paint } = sheet;
       Object.assign(scroll.style, { overflowX: "auto" });
       Object.assign(sheet.spacer.style, { height: "1px" });
       part.at.time = 60;
       part.show();
       part.place.style.width = "700px";
-      for (let k = 0; k < 4; k++) await frame();
-      const begin = along(sheet.view, 60), { column, right, left } = sheet.view;
-      const inside = scroll.scrollLeft > 0 && begin >= scroll.scrollLeft && begin + column <= scroll.scrollLeft + right - left;
+      for (let k = 0; k < 4; k++) await new Promise(requestAnimationFrame);
+      const begin = along(sheet.view, 60), { column, right, left } = sheet.view, from = begin - scroll.scrollLeft;
+      const inside = scroll.scrollLeft > 0 && from >= 0 && from + column <= right - left;
       scroll.scrollLeft = begin - (right - left) + column / 3; // a third of it is in view
       sheet.redraw();
-      const primary = `${rgb(theme.primary)}`, { dpr } = sheet.view, from = Math.ceil((right + 3) * dpr);
-      const { data } = paint.getImageData(from, canvas.height / 2, canvas.width - from, canvas.height / 2);
+      const primary = `${rgb(theme.primary)}`, { dpr } = sheet.view, edge = Math.ceil((right + 3) * dpr);
+      const { data } = paint.getImageData(edge, canvas.height / 2, canvas.width - edge, canvas.height / 2);
       let inked = 0;
       for (let k = 0; k < data.length; k += 4) if (`${data.slice(k, k + 3)}` === primary) inked++;
       return [inside, inked];
@@ -266,6 +266,15 @@ def test_another_image_has_a_ranking_of_its_own(web_page: Page) -> None:
     images = [[image[:, :-1].flatten().tolist(), int(image[0, -1])] for image in examples(opened.side or 0)[:2]]
     script = PART.replace("reading.toText(part.text)", "reading.toImage(Uint8Array.from(part.text[0]), part.text[1])")
     web_page.evaluate(script, ["hold.js", "HoldSection", [sent(opened)], images[0], {}])
+    web_page.evaluate("part.options.hold = 'cell at 0 from 2 to 5 and cell at 0 from 70'; part.show()")
+    web_page.locator(".words").first.click()  # rows are counted from 1, in words and in the fields; in the link from 0
+    assert web_page.locator(".words").first.inner_text().endswith("from row 3 to row 6")
+    ends = [web_page.locator(f".editor:not([hidden]) [name={name}]") for name in ("from", "to")]
+    assert [end.input_value() for end in ends] == ["3", "6"]
+    ends[0].fill("4")
+    assert web_page.evaluate("part.options.hold").startswith("cell at 0 from 3 to 5 and")
+    assert web_page.locator(".why").nth(1).inner_text().startswith("It begins at 71,")
+    web_page.evaluate("part.options.hold = null; part.show()")
     web_page.get_by_text("rank the units").click()
     web_page.locator(".rank").first.wait_for()
     web_page.evaluate("(image) => part.show(image)", images[1])
