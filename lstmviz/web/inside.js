@@ -19,6 +19,7 @@ import { SandboxSection } from "./inside/sandbox.js";
 import { wordsOf } from "./inside/sheet.js";
 import { StepSection } from "./inside/step.js";
 import { drawSentence, drawUnits, sentenceView, timeIn, unitIn, unitsView } from "./inside/strips.js";
+import { applied, fromLink } from "./interventions.js";
 import { refused } from "./needs.js";
 import { notesOn } from "./notes.js";
 import { readTheme, resize } from "./paint/pen.js";
@@ -138,12 +139,18 @@ export class Inside {
   describe() {
     const { words, held: { values, size }, selection: { at: { time, unit } } } = this, last = words.labels.length - 1;
     const said = `${called(words, time)} · unit ${unit} of ${size} holds ${number(values[time * size + unit])}`;
-    this.note.textContent = said;
+    this.note.textContent = said + (this.forced() ? " · as the model is, without “what if”" : "");
     this.back.disabled = time <= 0;
     this.on.disabled = time >= last;
     this.player.disabled = last < 1;
     clearTimeout(this.speech);
     this.speech = setTimeout(() => { this.spoken.textContent = said; }, 300);
+  }
+
+  // Whether what is held in “what if” would change what is shown of another part, if it counted there.
+  forced() {
+    const { name, reading, options } = this;
+    return name !== "hold" && Boolean(options.hold) && applied(fromLink(options.hold)[0], reading.opened, reading.count).length > 0;
   }
 
   // The part that was asked for, made where it is the first time; of the others each keeps what it was.

@@ -82,44 +82,50 @@ export const lookOf = (live, role) => live.roles.find((look) => look.role === ro
 // The least and the largest value of a gate or state; of one without ends of its own as far as its colours go.
 export const endsOf = (live, layer, role) => live.scales[layer][role];
 
-// Why a model cannot do one, or not all of it, in a sentence; empty where it does all. `opened` is as in reading.js.
-export function whyNot(each, { live, reads }, count) {
-  const { op, at, token, role, layer, units, value, from } = each, name = live.cell.name;
-  if (op === "token" && live.side) return "An image has rows, and no tokens to change.";
-  if ((at ?? from) >= count) return `It begins at ${at ?? from}, behind the end of what is read.`;
-  if (op === "token" && !reads.knows(token)) return `The model does not know “${token}”: it reads ${reads.display(reads.unknown)}.`;
-  if (at !== undefined) return "";
+export const nameOf = (look, role) => (look ? `${look.label} ${look.symbol}` : role.replaceAll("_", " "));
+
+// A time as a person sees it: tokens are counted from 0, rows of an image from 1.
+export const shownTime = (time, { side }) => time + (side === null ? 0 : 1);
+
+// What a model makes of one: [whether it skips it, a sentence why it does not do it, or not all of it]; that is empty where it
+// does all. `opened` is as in reading.js.
+function verdict(each, { live, reads }, count) {
+  const { op, at, token, role, layer, units, value, from } = each, name = live.cell.name, skipped = (why) => [true, why], done = (why) => [false, why];
+  if (op === "token" && live.side) return skipped("An image has rows, and no tokens to change.");
+  if ((at ?? from) >= count) return skipped(`It begins at ${shownTime(at ?? from, live)}, behind the end of what is read.`);
+  if (op === "token" && !reads.knows(token)) return done(`The model does not know “${token}”: it reads ${reads.display(reads.unknown)}.`);
+  if (at !== undefined) return done("");
   const look = lookOf(live, role);
-  if (!look) return `${name} has no ${role.replaceAll("_", " ")}: skipped here.`;
-  if (op === "scale" && !(role in live.cell.states)) return `The next step finds only states, not the ${look.label}: skipped.`;
-  if (layer >= live.tracks.length) return `This model has no layer ${layer + 1}: skipped here.`;
-  const lacked = (units ?? []).filter((unit) => unit >= live.size);
-  if (lacked.length) return `This model has units 0 to ${live.size - 1}: ${lacked.length === units.length ? "skipped here" : `without ${list(runs(lacked))}`}.`;
+  if (!look) return skipped(`${name} has no ${nameOf(look, role)}: skipped here.`);
+  if (op === "scale" && !(role in live.cell.states)) return skipped(`The next step finds only states, not the ${look.label}: skipped.`);
+  if (layer >= live.tracks.length) return skipped(`This model has no layer ${layer + 1}: skipped here.`);
+  const lacked = (units ?? []).filter((unit) => unit >= live.size), has = `This model has units 0 to ${live.size - 1}`;
+  if (lacked.length && lacked.length === units.length) return skipped(`${has}: skipped here.`);
+  if (lacked.length) return done(`${has}: without ${list(runs(lacked))}.`);
   const [least, most] = endsOf(live, layer, role);
-  if (op === "hold" && look.bounded && (value < least || value > most)) return `A ${look.label} is ${number(least, 0)} to ${number(most, 0)}: held at ${number(bounded(each, live), 0)}.`;
-  return "";
+  if (op === "hold" && look.bounded && (value < least || value > most)) return done(`A ${look.label} is ${number(least, 0)} to ${number(most, 0)}: held at ${number(bounded(each, live), 0)}.`);
+  return done("");
 }
 
 const bounded = ({ layer, role, value }, live) => Math.max(endsOf(live, layer, role)[0], Math.min(endsOf(live, layer, role)[1], value));
 
-// Those that are on, as the model can do them: see forcing.js.
-export function applied(interventions, { live }) {
-  return interventions.filter(({ off }) => !off).flatMap(({ off, ...each }) => {
-    if (each.at !== undefined) return each.op === "token" && live.side ? [] : [each];
-    const look = lookOf(live, each.role);
-    if (!look || each.layer >= live.tracks.length || (each.op === "scale" && !(each.role in live.cell.states))) return [];
-    return [each.op === "hold" && look.bounded ? { ...each, value: bounded(each, live) } : each];
-  });
+export const whyNot = (each, opened, count) => verdict(each, opened, count)[1];
+
+// Those that are on and that the model does not skip, as it can do them: see forcing.js.
+export function applied(interventions, opened, count) {
+  const { live } = opened, does = interventions.filter((each) => !each.off && !verdict(each, opened, count)[0]);
+  return does.map(({ off, ...each }) => (each.op === "hold" && lookOf(live, each.role).bounded ? { ...each, value: bounded(each, live) } : each));
 }
 
-// In words; `words` are those of the reading before, as {level, labels}.
+// In words; `words` are those of the reading before, as {level, column, labels}.
 export function said({ op, at, token, role, layer, units, value, from, to }, live, words) {
-  const time = (t) => (t < words.labels.length ? called(words, t) : `(${t})`), look = lookOf(live, role);
+  const time = (t) => (t < words.labels.length ? called(words, t) : `(${shownTime(t, live)})`), look = lookOf(live, role);
   if (op === "cut") return `all states cut before ${time(at)}`;
   if (op === "token") return `“${token}” in the place of ${time(at)}`;
   const of = units === null ? "all units" : units.length === 1 ? `unit ${units[0]}` : `units ${typedUnits(units)}`;
   const inLayer = live.tracks.length > 1 || layer ? `, layer ${layer + 1}` : "";
-  const what = `${look ? `${look.label} ${look.symbol}` : role.replaceAll("_", " ")} of ${of}${inLayer}`;
+  const what = `${nameOf(look, role)} of ${of}${inLayer}`;
   const when = to === from ? `at ${time(from)}` : to === null ? (from ? `from ${time(from)} on` : "from the first on") : `from ${time(from)} to ${time(to)}`;
-  return `${what} ${op === "hold" ? "held at" : "times"} ${number(value, Number(value.toFixed(2)) === value ? 2 : 3)} ${when}`;
+  const each = op === "scale" && to !== from ? `at every ${words.column} ` : ""; // what the one before made of it is scaled again
+  return `${what} ${op === "hold" ? "held at" : "times"} ${number(value, Number(value.toFixed(2)) === value ? 2 : 3)} ${each}${when}`;
 }

@@ -143,6 +143,9 @@ def test_a_part_that_is_not_shown_is_at_rest(web_page: Page, opened: OpenModel) 
     web_page.evaluate("type", "abcabc")
     web_page.get_by_text("rank the units").click()
     web_page.evaluate("hear", message(opened, "abcabc", "memory", sent=False))
+    assert web_page.evaluate("text('.note')[0]").endswith("· as the model is, without “what if”")
+    web_page.evaluate("inside.options.hold = 'off cell at 1 from 0'; inside.arrange()")
+    assert "what if" not in web_page.evaluate("text('.note')[0]")
     assert not errors and web_page.evaluate("inside.parts.get('hold').part.ranking.slices.timer") is None
 
 

@@ -139,8 +139,30 @@ def test_another_model_keeps_what_it_lacks_and_names_it(what_if: Callable[..., P
     page.evaluate("part.model = 1; part.show()")
     assert whys.first.inner_text() == "gru has no forget gate: skipped here."
     assert page.evaluate("part.options.hold").startswith("forget_gate.1 at 7 from 2")
+    page.locator(".words").first.click()
+    gate, slider = (page.locator(f".editor:not([hidden]) {field}") for field in ("select", "input[type=range]"))
+    assert gate.evaluate("({ selectedOptions: [option] }) => [option?.textContent, option?.disabled]") == [
+        "forget gate",
+        True,
+    ]
+    assert slider.input_value() == "7"
     page.evaluate("part.model = 0; part.show()")
     assert whys.first.inner_text() == "A forget gate is 0 to 1: held at 1."
+
+
+def test_what_is_skipped_does_not_count(what_if: Callable[..., Page]) -> None:
+    skipped = [
+        "hidden.9 at 0 from 1",
+        "cell at 0 layer 2 from 1",
+        "cell at 0 from 7",
+        "cut at 7",
+        "forget_gate times 0 from 1",
+    ]
+    page = what_if(hold=" and ".join(skipped))
+    assert page.locator(".sum").inner_text() == "None of it is in force: this is the model as it is."
+    assert page.locator(".pictures [aria-pressed=true]").inner_text() == "before"
+    page.evaluate("part.show('ab caabc')")  # so long that two of them begin
+    assert page.evaluate("part.made.current.map(({ op }) => op)") == ["hold", "cut"]
 
 
 def test_units_are_ranked_and_taken_up(what_if: Callable[..., Page]) -> None:
@@ -183,10 +205,22 @@ def test_where_there_is_no_loss_none_is_said(what_if: Callable[..., Page]) -> No
 
 def test_a_change_that_two_digits_do_not_show_is_not_coloured_as_if_it_were_large(what_if: Callable[..., Page]) -> None:
     page = what_if(hold="cell times 1.0001 from 1")
-    limit = "part.made.difference(part.made.seen.live.roles.find(({ role }) => role === 'cell')).limit"
+    limit = "part.made.difference(part.made.seen.live.roles.find(({ role }) => role === 'cell'), [0, 1, 2, 3]).limit"
     assert page.evaluate(limit) == 0.01
     page.evaluate("part.options.hold = 'cell times 0 from 1'; part.show()")
     assert page.evaluate(limit) > 0.05
+    page.evaluate("part.options.hold = 'cell.1 times 3 from 1'; part.show()")
+    assert page.evaluate(limit.replace("0, 1, 2, 3", "0, 2, 3")) < page.evaluate(limit) / 3  # of those that are shown
+
+
+def test_what_is_scaled_is_scaled_again_at_every_token(what_if: Callable[..., Page]) -> None:
+    page = what_if(hold="cell.1 times 1.5 from 3 and cell.1 times 1.5 from 1 to 3 and cell.1 times 1.5 from 3 to 3")
+    assert [said.partition("times ")[2] for said in page.locator(".interventions .words").all_inner_texts()] == [
+        "1.50 at every token from “c” (3) on",
+        "1.50 at every token from “b” (1) to “c” (3)",
+        "1.50 at “c” (3)",
+    ]
+    assert page.locator(".facts h4").nth(1).inner_text().startswith("at the end it writes on")
 
 
 def test_a_field_says_no_longer_that_it_is_wrong(what_if: Callable[..., Page]) -> None:
@@ -203,11 +237,44 @@ def test_a_field_says_no_longer_that_it_is_wrong(what_if: Callable[..., Page]) -
     assert page.evaluate(ROUND, [page.evaluate("part.options.hold")])[0][2] == []
 
 
+def test_the_selected_column_stays_in_view_and_its_frame_out_of_the_scale(what_if: Callable[..., Page]) -> None:
+    page = what_if("ab caab " * 12, hold="forget_gate.1 at 0 from 2")
+    inside, inked = page.evaluate("""async () => {
+      const { along } = await import("/view.js"), { rgb } = await import("/paint/pen.js");
+      const { sheet, seen: { theme } } = part.made, { scroll, canvas, paint } = sheet;
+      Object.assign(scroll.style, { overflowX: "auto" });
+      Object.assign(sheet.spacer.style, { height: "1px" });
+      part.at.time = 60;
+      part.show();
+      part.place.style.width = "700px";
+      for (let k = 0; k < 4; k++) await new Promise(requestAnimationFrame);
+      const begin = along(sheet.view, 60), { column, right, left } = sheet.view, from = begin - scroll.scrollLeft;
+      const inside = scroll.scrollLeft > 0 && from >= 0 && from + column <= right - left;
+      scroll.scrollLeft = begin - (right - left) + column / 3; // a third of it is in view
+      sheet.redraw();
+      const primary = `${rgb(theme.primary)}`, { dpr } = sheet.view, edge = Math.ceil((right + 3) * dpr);
+      const { data } = paint.getImageData(edge, canvas.height / 2, canvas.width - edge, canvas.height / 2);
+      let inked = 0;
+      for (let k = 0; k < data.length; k += 4) if (`${data.slice(k, k + 3)}` === primary) inked++;
+      return [inside, inked];
+    }""")
+    assert (inside, inked) == (True, 0)
+
+
 def test_another_image_has_a_ranking_of_its_own(web_page: Page) -> None:
     opened = prepare(load(SHIPPED / "checkpoints/classify/digits-lstm.safetensors"))
     images = [[image[:, :-1].flatten().tolist(), int(image[0, -1])] for image in examples(opened.side or 0)[:2]]
     script = PART.replace("reading.toText(part.text)", "reading.toImage(Uint8Array.from(part.text[0]), part.text[1])")
     web_page.evaluate(script, ["hold.js", "HoldSection", [sent(opened)], images[0], {}])
+    web_page.evaluate("part.options.hold = 'cell at 0 from 2 to 5 and cell at 0 from 70'; part.show()")
+    web_page.locator(".words").first.click()  # rows are counted from 1, in words and in the fields; in the link from 0
+    assert web_page.locator(".words").first.inner_text().endswith("from row 3 to row 6")
+    ends = [web_page.locator(f".editor:not([hidden]) [name={name}]") for name in ("from", "to")]
+    assert [end.input_value() for end in ends] == ["3", "6"]
+    ends[0].fill("4")
+    assert web_page.evaluate("part.options.hold").startswith("cell at 0 from 3 to 5 and")
+    assert web_page.locator(".why").nth(1).inner_text().startswith("It begins at 71,")
+    web_page.evaluate("part.options.hold = null; part.show()")
     web_page.get_by_text("rank the units").click()
     web_page.locator(".rank").first.wait_for()
     web_page.evaluate("(image) => part.show(image)", images[1])

@@ -8,6 +8,7 @@ import { clamp } from "../view.js";
 import { inline, number, whole } from "../words.js";
 import { anatomy } from "./anatomy.js";
 import { valuesOf } from "./arithmetic.js";
+import { withIndices } from "./formula.js";
 import { BOX, CURVE, layoutOf, VALVE, widthOf } from "./layout.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
@@ -330,7 +331,8 @@ export class Drawing {
   say() {
     const part = this.pointed === null ? null : this.parts[this.pointed];
     const said = part ? this.describe(part) : "Point at a part to learn what it is. A valve along its pipe is open, across it shut; blue is below 0, red above.";
-    if (this.caption.textContent !== said) this.caption.textContent = said;
+    if (this.captioned !== said) this.caption.replaceChildren(...withIndices(said));
+    this.captioned = said;
   }
 
   describe(part) {

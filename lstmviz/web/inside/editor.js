@@ -1,7 +1,7 @@
 // The fields of one intervention (see interventions.js).
 
 import { button, make } from "../dom.js";
-import { endsOf, lookOf, typedUnits, unitsOf } from "../interventions.js";
+import { endsOf, lookOf, nameOf, shownTime, typedUnits, unitsOf } from "../interventions.js";
 import { clamp } from "../view.js";
 import { number } from "../words.js";
 
@@ -22,7 +22,7 @@ export class Editor {
   }
 
   fields(op) {
-    if (op === "cut") return [this.time("before token", "at")];
+    if (op === "cut") return [this.time(`before ${this.seen.live.task.column}`, "at")];
     if (op === "token") return [this.time("token", "at"), this.text("becomes", "token")];
     const { live } = this.seen, roles = live.roles.filter(({ role }) => op === "hold" || role in live.cell.states);
     this.role = select("gate", roles.map(({ role, label, symbol }) => [role, `${label} ${symbol}`]), (role) => this.change({ role, ...this.within(role) }));
@@ -37,7 +37,7 @@ export class Editor {
     const one = button("this", "the selected unit", () => this.change({ units: [this.seen.at.unit] }));
     const all = button("all", "all units of the layer", () => this.change({ units: null }));
     this.slider = Object.assign(make("input", ""), { type: "range" });
-    this.slider.setAttribute("aria-label", op === "hold" ? "the value" : "how often");
+    this.slider.setAttribute("aria-label", op === "hold" ? "the value" : "the factor");
     this.slider.addEventListener("input", () => this.change({ value: Number(this.slider.value) }));
     this.value = input(op === "hold" ? "at" : "times", "number", (typed) => { if (typed.trim() && Number.isFinite(Number(typed))) this.change({ value: Number(typed) }); });
     this.value.field.step = "any";
@@ -52,11 +52,11 @@ export class Editor {
   }
 
   time(label, name) {
-    const field = input(label, "number", (typed) => {
-      const time = typed.trim() === "" ? null : Math.min(LAST, Math.round(Number(typed)));
+    const least = shownTime(0, this.seen.live), field = input(label, "number", (typed) => {
+      const time = typed.trim() === "" ? null : Math.min(LAST, Math.round(Number(typed)) - least);
       if (time === null ? name === "to" : time >= 0) this.change(this.inOrder({ [name]: time }));
     });
-    Object.assign(field.field, { min: 0, step: 1, placeholder: name === "to" ? "end" : "" });
+    Object.assign(field.field, { min: least, step: 1, placeholder: name === "to" ? "end" : "" });
     field.field.name = name;
     const here = button("here", "the selected token", () => this.change(this.inOrder({ [name]: this.seen.at.time })));
     return make("span", "field", "", [field.element, ...(name === "to" ? [] : [here])]);
@@ -99,19 +99,18 @@ export class Editor {
     for (const name of ["at", "from", "to", "token"]) {
       const field = this.element.querySelector(`[name=${name}]`);
       if (!field) continue;
-      put(field, name === "token" ? shownToken(reading, each.token) : `${each[name] ?? ""}`);
-      if (name !== "token") field.max = Math.max(0, reading.count - 1);
+      put(field, name === "token" ? shownToken(reading, each.token) : each[name] === null ? "" : `${shownTime(each[name], live)}`);
+      if (name !== "token") field.max = shownTime(Math.max(0, reading.count - 1), live);
     }
     if (op !== "hold" && op !== "scale") return;
-    put(this.role.field, role);
-    if (this.layer) put(this.layer.field, `${layer}`);
+    const look = lookOf(live, role), has = look && layer < live.tracks.length;
+    choose(this.role.field, role, nameOf(look, role));
+    if (this.layer) choose(this.layer.field, `${layer}`, `layer ${layer + 1}`);
     put(this.units.field, units === null ? "all" : typedUnits(units));
     if (!focused(this.units.field)) this.units.field.setAttribute("aria-invalid", false);
-    if (lookOf(live, role) && layer < live.tracks.length) {
-      const [least, most] = op === "hold" ? endsOf(live, layer, role) : [0, 2];
-      Object.assign(this.slider, { min: least, max: most, step: (most - least) / 200 });
-      this.mean.title = `its mean over what was read: ${number(this.meanNow(), 3)}`;
-    }
+    const [least, most] = op === "scale" ? [0, 2] : has ? endsOf(live, layer, role) : [Math.min(0, value), Math.max(1, value)];
+    Object.assign(this.slider, { min: least, max: most, step: (most - least) / 200 });
+    this.mean.title = `its mean over what was read: ${has ? number(this.meanNow(), 3) : "–"}`;
     put(this.slider, `${value}`);
     put(this.value.field, `${Number(value.toFixed(3))}`);
   }
@@ -121,6 +120,13 @@ const focused = (field) => field.getRootNode().activeElement === field;
 
 function put(field, value) {
   if (field.type === "range" ? Number(field.value) !== Number(value) : field.value !== value && !(focused(field) && field.tagName === "INPUT")) field.value = value;
+}
+
+// A select at a value; where the model has no such option it is there all the same, but not to be chosen.
+function choose(field, value, text) {
+  field.querySelector("option:disabled")?.remove();
+  if (![...field.options].some((option) => option.value === value)) field.append(Object.assign(make("option", "", text), { value, disabled: true }));
+  put(field, value);
 }
 
 const shownToken = ({ opened: { reads } }, token) => (reads.ids.has(token) ? reads.display(reads.ids.get(token)) : token);

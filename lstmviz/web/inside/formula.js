@@ -24,3 +24,7 @@ export function typeset(text, colourOf, open) {
     return symbol;
   });
 }
+
+// Prose in which the symbols that have an index are set so.
+export const withIndices = (said) => said.split(/(\p{L}\p{M}*_[\p{L}\d]+)/u).flatMap((piece, k) =>
+  (k % 2 ? typeset(piece, () => undefined, () => []) : [document.createTextNode(piece)]));

@@ -34,7 +34,7 @@ export class HoldSection {
     const begin = ({ live, at }) => ({ off: false, layer: at.layer, units: [at.unit], from: at.time, to: null, role: live.roles.find(({ does }) => does === "keeps")?.role ?? live.roles[0].role });
     this.adds = make("div", "begin group", "", [
       add("hold a gate", "hold a gate or state at a value", (seen) => ({ ...begin(seen), op: "hold", value: 0 })),
-      add("scale a state", "multiply what the next token finds of a state", (seen) => ({ ...begin(seen), op: "scale", role: memoryOf(seen.live), value: 0 })),
+      add("scale a state", "multiply what each token from the selected one on finds of a state, again and again", (seen) => ({ ...begin(seen), op: "scale", role: memoryOf(seen.live), value: 0 })),
       add("cut here", "let the selected token find nothing", ({ at }) => ({ off: false, op: "cut", at: at.time })),
       add("another token", "put another token in the place of the selected one", ({ at, reading }) => ({ off: false, op: "token", at: at.time, token: otherThan(reading, at.time) })),
     ]);
@@ -147,7 +147,7 @@ export class HoldSection {
   // Read on under the interventions until the deadline, draw, and go on in the next frame. What is new while that lasts waits, so
   // that a slider that is dragged over a long text shows every so often where it is.
   go(deadline) {
-    const { forced, seen } = this, wanted = applied(this.list, seen.reading.opened), key = JSON.stringify(wanted);
+    const { forced, seen } = this, wanted = applied(this.list, seen.reading.opened, seen.reading.count), key = JSON.stringify(wanted);
     cancelAnimationFrame(this.next);
     if (this.current === null || (!this.running && key !== this.key)) {
       forced.force(wanted);
@@ -205,7 +205,7 @@ export class HoldSection {
     const { map } = this.seen.options, which = !this.current.length ? "before" : MAPS.includes(map) ? map : "difference";
     this.maps.set(which);
     const { units: [order], telling } = rowsOf(reading, [at.layer], "telling"), shown = chosen(order, telling[0], MAP, at.unit);
-    const panel = which === "difference" ? this.difference(look) : panelOf(which === "before" ? reading : forced, at.layer, look);
+    const panel = which === "difference" ? this.difference(look, shown) : panelOf(which === "before" ? reading : forced, at.layer, look);
     const place = { panel, units: shown, first: 0, names: true, alone: true, ...rows(shown.length, MAP, 1, dpr) };
     const draw = (paint, view, y) => {
       drawPanel(paint, view, { ...place, y }, theme);
@@ -223,11 +223,12 @@ export class HoldSection {
     return { height: place.height, draw, tell, pick };
   }
 
-  difference(look) {
+  // The colours reach as far as these units change: those that are not shown, as one that is scaled ever again, do not pale them.
+  difference(look, units) {
     const { seen: { reading, at, live }, forced } = this, [was, is] = [reading, forced].map(({ trace }) => trace.values(at.layer, look.role));
     if (this.codes?.length !== is.length) this.codes = new Uint16Array(is.length);
     let most = 0;
-    for (let k = 0; k < is.length; k++) if (Math.abs(is[k] - was[k]) > most) most = Math.abs(is[k] - was[k]);
+    for (let k = 0; k < is.length; k += live.size) for (const unit of units) most = Math.max(most, Math.abs(is[k + unit] - was[k + unit]) || 0);
     const reach = roundUp(Math.max(LEAST, Math.min(most, 1e30))), gain = LEVELS / (2 * reach);
     for (let k = 0; k < is.length; k++) {
       const code = (is[k] - was[k] + reach) * gain;
@@ -323,7 +324,7 @@ class Writing {
     this.card = card;
     this.slices = new Slices();
     this.lines = ["before", "after"].map((when) => make("p", when));
-    card.append(make("h4", "", "it writes on, with the same draws", [button("others", "other draws", again)]), ...this.lines);
+    card.append(make("h4", "", "at the end it writes on, with the same draws", [button("others", "other draws", again)]), ...this.lines);
   }
 
   wait(reading) { // what is shown was written under other interventions

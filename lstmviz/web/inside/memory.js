@@ -92,8 +92,9 @@ export class MemorySection {
   }
 
   told(writer, time, value) {
-    const { words, whole } = this, after = time === writer ? "wrote" : `wrote, and what is left of it after ${called(words, time)}`;
-    return writer > time ? [called(words, writer), "is not read yet"] : [called(words, writer), `${after}: ${whole ? `norm ${number(value, 3)}` : number(value, 3)}`];
+    const { words, whole } = this, who = called(words, writer), much = whole ? `norm ${number(value, 3)}` : number(value, 3);
+    if (writer > time) return [who, "is not read yet"];
+    return [who, time === writer ? `wrote: ${much}` : `of what ${who} wrote, after ${called(words, time)} is left: ${much}`];
   }
 
   // ---- the bars, and their sum -------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 import { make, placeTip } from "../dom.js";
 import { columnsOf, unknownIn } from "../drawn.js";
-import { begin, outline, resize } from "../paint/pen.js";
-import { drawTokens, laidOut } from "../paint/tokens.js";
-import { along, GAP, leanAt, revealed, RIGHT, scrolledIn, scrolledTo, scrolls, timeAt, x } from "../view.js";
+import { begin, resize } from "../paint/pen.js";
+import { drawTokens, frameColumn, laidOut } from "../paint/tokens.js";
+import { along, GAP, leanAt, revealed, RIGHT, scrolledIn, scrolledTo, scrolls, timeAt } from "../view.js";
 import { drawable } from "../words.js";
 
 const NARROW = 640; // CSS pixels
@@ -66,14 +66,14 @@ export class Sheet {
     });
     this.view = { width, height: y, dpr, narrow, gutter, left: gutter, right, gap: null, ...laid, ...at };
     this.spacer.style.width = `${gutter + along(this.view, length) + RIGHT}px`;
-    const { scroll } = this, before = this.selected;
-    this.selected = at.time;
-    if (scrolls(this.view, length) && before !== at.time) scroll.scrollLeft = revealed(this.view, at.time, scroll.scrollLeft);
+    const { scroll, revealed: before } = this, now = `${at.time} ${width}`;
+    this.revealed = now;
+    if (scrolls(this.view, length) && before !== now) scroll.scrollLeft = revealed(this.view, at.time, scroll.scrollLeft);
     this.redraw();
   }
 
   redraw() {
-    const { paint, shown: { words, theme, tint, at } } = this, { length } = words.labels;
+    const { paint, shown: { words, theme, tint } } = this, { length } = words.labels;
     this.view = scrolledTo(this.view, length, scrolledIn(this.scroll, this.view, length));
     const { view } = this;
     resize(this.canvas, view);
@@ -81,11 +81,7 @@ export class Sheet {
     begin(paint, view, theme);
     drawTokens(paint, view, words, theme, 0, tint);
     for (const { row, y } of this.places) row.draw(paint, view, y, theme);
-    const left = x(view, at.time) - 1, right = left + view.column + 1, { lean, strip, height } = view;
-    if (right <= view.left + 1 || left >= view.right) return;
-    Object.assign(paint, { strokeStyle: theme.primary, lineWidth: 2, lineJoin: "round" });
-    outline(paint, [[left, height - 2], [left, strip], [left + lean, 1], [right + lean, 1], [right, strip], [right, height - 2]]);
-    paint.stroke();
+    frameColumn(paint, view, theme, 0, view.height - 2, view.strip);
   }
 
   at(px, py) {

@@ -1,8 +1,8 @@
 // The sentence, each token tinted by what the selected unit holds there, and all units of a layer at the selected token: two
 // strips to choose from.
 
-import { begin, channels, inkOn, outline, write } from "../paint/pen.js";
-import { drawTokens, laidOut } from "../paint/tokens.js";
+import { begin, channels, inkOn, write } from "../paint/pen.js";
+import { drawTokens, frameColumn, laidOut } from "../paint/tokens.js";
 import { along, clamp, leanAt, RIGHT, timeAt, x } from "../view.js";
 import { missing } from "../words.js";
 
@@ -27,11 +27,7 @@ export function drawSentence(paint, view, words, valueAt, reach, time, theme) {
     paint.fillStyle = `rgb(${tint(t).slice(0, 3)})`;
     paint.fillRect(x(view, t), bottom - BAND + 2, view.column - 1, BAND - 2);
   }
-  if (time < view.from || time >= view.to) return;
-  const left = x(view, time), right = left + view.column - 1, { lean } = view;
-  Object.assign(paint, { strokeStyle: theme.primary, lineWidth: 2, lineJoin: "round" });
-  outline(paint, [[left, bottom], [right, bottom], [right + lean, 2], [left + lean, 2]]);
-  paint.stroke();
+  frameColumn(paint, { ...view, time }, theme, 1, bottom, view.strip);
 }
 
 // Which token is at a place of the strip; null where none is.

@@ -11,8 +11,8 @@ import { attentionRows, drawAttention, drawParts, PARTS, sourceAt } from "./atte
 import { drawGain, GAIN } from "./gain.js";
 import { drawLoss, LOSS } from "./loss.js";
 import { drawPanel } from "./panel.js";
-import { begin, outline, rgb, write } from "./pen.js";
-import { drawTokens, laidOut, lossScale, surprise } from "./tokens.js";
+import { begin, rgb, write } from "./pen.js";
+import { drawTokens, frameColumn, laidOut, lossScale, surprise } from "./tokens.js";
 import { bandOf, drawTree } from "./tree.js";
 import { drawUnit } from "./unit.js";
 
@@ -111,16 +111,6 @@ export function drawMap(paint, view, data, theme) {
   frameColumn(paint, view, theme, head, view.panelsEnd, view.strip);
   frameColumn(paint, view, theme, view.unitTop, view.height - 1, view.lean ? 0 : view.band);
   return beyond;
-}
-
-// Around the selected token and everything below it; slanted tokens stand at its head.
-function frameColumn(paint, view, theme, top, bottom, strip) {
-  const left = x(view, view.time) - 1, right = left + view.column + 1, lean = strip ? view.lean : 0, knee = top + strip;
-  if (right <= view.gutter + 1 || left >= view.width - RIGHT) return;
-  Object.assign(paint, { strokeStyle: theme.primary, lineWidth: 2, lineJoin: "round" });
-  const [up, down] = [[[left, bottom], [left, knee]], [[right, knee], [right, bottom]]];
-  outline(paint, [...up, [left + lean, top + 1], [right + lean, top + 1], ...down]);
-  paint.stroke();
 }
 
 export function placeAt(view, px, py) {

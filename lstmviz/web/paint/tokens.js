@@ -64,6 +64,21 @@ export function drawTokens(paint, view, words, theme, y, tint) {
   }, lean ? RIGHT : 0);
 }
 
+// Around the selected token and everything below it, as far as it is in view; slanted tokens stand at its head.
+export function frameColumn(paint, view, theme, top, bottom, strip) {
+  const left = x(view, view.time) - 1, right = left + view.column + 1, lean = strip ? view.lean : 0, knee = top + strip;
+  if (right <= view.left + 1 || left >= view.right) return;
+  const around = (left, right, more) => outline(paint, [[left, bottom + more], [left, knee], [left + lean, top + 1 - more],
+    [right + lean, top + 1 - more], [right, knee], [right, bottom + more]]);
+  paint.save();
+  around(view.left - 3, view.right + 2, 2); // as wide as the line is beside its column
+  paint.clip();
+  Object.assign(paint, { strokeStyle: theme.primary, lineWidth: 2, lineJoin: "round" });
+  around(left, right, 0);
+  paint.stroke();
+  paint.restore();
+}
+
 function drawToken(paint, { column, lean, strip }, font, label, unknown, x, bottom, ink) {
   const room = lean ? slantedRoom(strip) : column, width = Math.min(widthOf(paint, font, label), room);
   paint.save();
