@@ -178,6 +178,19 @@ def test_units_are_ranked_and_taken_up(what_if: Callable[..., Page]) -> None:
     page.locator(".facts .after", has_text=re.compile("[abc]")).wait_for()
 
 
+def test_the_sentence_says_what_the_equations_show(what_if: Callable[..., Page]) -> None:
+    page = what_if("ab caab" * 3, module="step.js", name="StepSection")
+    told = page.evaluate("""() => Array.from({ length: 84 }, (_, k) => {
+      Object.assign(part.at, { time: k >> 2, unit: k & 3 });
+      part.show();
+      return [".said", "[data-symbol=c] .numbers"].map((name) => part.place.querySelector(name).textContent);
+    })""")
+    for sentence, numbers in told:  # "0.80 ⊙ (−2.00) + 0.50 ⊙ 0.10 = −1.60 + 0.05 = −1.55"
+        wrote = sentence.partition("writes ")[2].partition(", ")[0]
+        sign, size = re.findall(r" ([+−]) ([\d.]+) = [^=]*$", numbers)[0]
+        assert wrote.lstrip("+") == sign.replace("+", "") + size
+
+
 def test_who_wrote_it_says_the_sum_and_why_there_is_none(what_if: Callable[..., Page]) -> None:
     page = what_if(module="memory.js", name="MemorySection")
     bars, begun, held = map(
