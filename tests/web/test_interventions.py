@@ -198,6 +198,7 @@ def test_who_wrote_it_says_the_sum_and_why_there_is_none(what_if: Callable[..., 
     )
     assert bars + begun == pytest.approx(held, abs=0.011)
     assert held == pytest.approx(page.evaluate("part.made.seen.trace.held(0)[4 * 4 + 1]"), abs=0.006)
+    assert page.evaluate("part.made.told(1, 4, -0.321)[1]") == "of what “b” (1) wrote, after “a” (4) is left: −0.321"
     page.get_by_text("all units").click()
     assert "All units together hold" in page.locator(".sum").inner_text() and page.evaluate("part.options.norm") == "1"
     page.evaluate("part.show('a')")
@@ -233,6 +234,7 @@ def test_what_is_scaled_is_scaled_again_at_every_token(what_if: Callable[..., Pa
         "1.50 at every token from “b” (1) to “c” (3)",
         "1.50 at “c” (3)",
     ]
+    assert page.get_by_label("the factor").is_visible()
     assert page.locator(".facts h4").nth(1).inner_text().startswith("at the end it writes on")
 
 
