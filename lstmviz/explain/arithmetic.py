@@ -314,6 +314,17 @@ class Step:
         own = {symbol for symbol, _ in self.lines}
         return {symbol: self.values[symbol] for symbol, _ in self.equations.lines if symbol not in own}
 
+    @property
+    def wrote(self) -> float | None:
+        """What was written into what the unit holds, as its equation shows it, of two summands the one in which what
+        was held is not; None where it is no such sum."""
+        holds = self.cell.does("holds")
+        term = self.term(holds) if isinstance(holds, str) and holds in self.equations.trees else None
+        if term is None or term.op != "+" or term.parts[0].op in SUMS:
+            return None
+        wrote = [part for part in term.parts if all(each.text != f"{holds}'" for each in part.every())]
+        return float(wrote[0].shown.replace("−", "-")) if len(wrote) == 1 else None
+
     def __str__(self) -> str:
         """Each equation in symbols and in numbers, and the sentence."""
         blocks = [
@@ -424,7 +435,7 @@ def arithmetic(
     given = {symbol: values[0] for symbol, values in (runs.before(state) | {"x": x[time]}).items()}
     step = taken_apart(runs.cell, runs.weights, given, unit)
     now, before = ({name: float(record[name][t, 0, unit]) for name in of_a_unit(runs.cell)} for t in (time, time - 1))
-    return Step(step.cell, step.equations, step.values, unit, sentence(runs.cell, now, before if time else None))
+    return replace(step, said=sentence(runs.cell, now, before if time else None, step.wrote))
 
 
 def _inputs(checkpoint: Checkpoint, read: str | Sequence[int] | np.ndarray) -> np.ndarray:

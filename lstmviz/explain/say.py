@@ -37,13 +37,14 @@ def signed(value: float) -> str:
     return ("+" if value >= 0.005 else "") + number(value)
 
 
-def sentence(cell: type[Declared], now: Values, before: Values | None) -> str:
+def sentence(cell: type[Declared], now: Values, before: Values | None, wrote: float | None = None) -> str:
     """What a unit did at a token. It follows from what the cell says that it does, not from the names of its gates.
 
     Args:
         cell: of a sequence.
         now: every gate and state of the unit.
         before: those of the step before; None where the text begins.
+        wrote: what it wrote, where it stands beside equations, as they show it.
     """
     was_there, before = before is not None, before or {}
     here = {symbol: now.get(name, nan) for name, symbol in cell.symbols.items()}
@@ -70,7 +71,8 @@ def sentence(cell: type[Declared], now: Values, before: Values | None) -> str:
             past = all_saw if cell.resets == "past" else f", which saw {percent(saw)} of the past"
         return f"{keeps}, takes {percent(1 - kept)} of its candidate {signed(candidate)}{past}."
     if isfinite(kept) and isfinite(held):
-        return f"{keeps}, writes {signed(held - (kept * was if isfinite(was) else 0))}{shown}."
+        wrote = held - (kept * was if isfinite(was) else 0) if wrote is None else wrote
+        return f"{keeps}, writes {signed(wrote)}{shown}."
     if not isfinite(held):
         return ""
     if not was_there:

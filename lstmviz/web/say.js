@@ -8,8 +8,8 @@ const known = (...values) => values.every((value) => Number.isFinite(value));
 
 // It follows from what the cell says that it does, not from the names of its gates: see deeds.js. `roles` have a value and the
 // one before; `begins`: nothing was read before the first token; `begun`: the label that began it; `lets_out`: what an output
-// gate lets out; `resets`: what a gate that looks back acts on.
-export function sentence({ roles, time, begins, begun = null, symbols, does, lets_out, resets, children, parent }) {
+// gate lets out; `resets`: what a gate that looks back acts on; `wrote`: what it wrote, where it stands beside equations, as they show it.
+export function sentence({ roles, time, begins, begun = null, symbols, does, lets_out, resets, wrote = null, children, parent }) {
   if (children) return inTree({ roles, symbols, does, lets_out, children, parent });
   if (time === 0 && begun !== null) return `What it held before is what the label “${inline(begun)}” made.`;
   if (time > 0 && time === roles[0].begin) return "What it held before was made of all that was read.";
@@ -30,7 +30,7 @@ export function sentence({ roles, time, begins, begun = null, symbols, does, let
     const past = resets === "past" ? `; all candidates saw ${share} of what it held` : `, which saw ${share} of the past`;
     return `${keeps}, takes ${percent(1 - kept)} of its candidate ${signed(candidate)}${known(saw) ? past : ""}.`;
   }
-  if (known(kept, held)) return `${keeps}, writes ${signed(held - (known(was) ? kept * was : 0))}${shown}.`;
+  if (known(kept, held)) return `${keeps}, writes ${signed(wrote ?? held - (known(was) ? kept * was : 0))}${shown}.`;
   if (!known(hidden)) return "";
   if (!known(before.hidden)) return `Starts empty, becomes ${signed(hidden)}.`;
   return `Goes from ${number(before.hidden)} to ${number(hidden)}: no gate keeps what it held.`;

@@ -19,7 +19,7 @@ from lstmviz.wire import sized
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 SAYS = """async ([live, weights, read, places]) => {
   const { Opened, Reading } = await import("/reading.js");
-  const { every, inNumbers, linesOf, saidOf, valuesOf } = await import("/inside/arithmetic.js");
+  const { every, inNumbers, linesOf, saidOf, valuesOf, wroteIn } = await import("/inside/arithmetic.js");
   const bytes = Uint8Array.from(atob(weights), (sign) => sign.charCodeAt(0));
   const reading = new Reading(new Opened(live, new Float32Array(bytes.buffer)));
   if (typeof read === "string") reading.toText(read);
@@ -27,7 +27,8 @@ SAYS = """async ([live, weights, read, places]) => {
   return places.map(([unit, layer, time]) => {
     const { lines, vectors } = linesOf(live, valuesOf(reading, layer, time), unit);
     const mixed = (term) => [...every(term)].filter((part) => part.mixes).map(saidOf);
-    return [vectors, lines.map(([symbol, term]) => [symbol, term.text, inNumbers(term), mixed(term)])];
+    const said = lines.map(([symbol, term]) => [symbol, term.text, inNumbers(term), mixed(term)]);
+    return [vectors, said, wroteIn(lines, live.does.holds)];
   });
 }"""
 
@@ -42,7 +43,7 @@ def in_python(step: Step) -> list:
         [symbol, term.text, term.in_numbers(), [str(part) for part in term.every() if part.mixes]]
         for symbol, term in step.lines
     ]
-    return [[*step.vectors], lines]
+    return [[*step.vectors], lines, step.wrote]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -53,8 +54,8 @@ def test_the_page_says_every_line_as_python_does(cell: str, shared_page: Page) -
     ids = [*before, *checkpoint.vocabulary.encode(text)]
     found = in_page(shared_page, checkpoint, text, places)
     for (unit, layer, time), said in zip(places, found, strict=True):
-        vectors, lines = in_python(arithmetic(checkpoint, ids, unit, layer=layer, time=len(before) - 1 + time))
-        assert said[0] == vectors
+        vectors, lines, wrote = in_python(arithmetic(checkpoint, ids, unit, layer=layer, time=len(before) - 1 + time))
+        assert said[0] == vectors and said[2] == wrote
         assert [line[:2] for line in said[1]] == [line[:2] for line in lines]
         for one, other in zip(said[1], lines, strict=True):
             assert one == other

@@ -149,6 +149,13 @@ def test_a_part_that_is_not_shown_is_at_rest(web_page: Page, opened: OpenModel) 
     assert not errors and web_page.evaluate("inside.parts.get('hold').part.ranking.slices.timer") is None
 
 
+def test_a_layer_that_the_model_lacks_stands_in_the_fields(web_page: Page, opened: OpenModel) -> None:
+    web_page.evaluate(MOUNT)
+    web_page.evaluate("hear", message(opened, "abc", "hold", options={"hold": "cell at 0 layer 5 from 0"}))
+    chosen = "[...place.querySelectorAll('.editor select')].map(({ selectedOptions: [option] }) => option?.textContent)"
+    assert web_page.evaluate(chosen) == ["cell state c", "layer 5"]
+
+
 @pytest.mark.parametrize(("cell", "first"), [("rnn", "W x"), ("lstm_concat", "Wi [h′, x]"), ("lstmp", "Wi x")])
 def test_where_a_matrix_of_x_begins(web_page: Page, make_checkpoint: Makes, cell: str, first: str) -> None:
     web_page.evaluate(MOUNT)

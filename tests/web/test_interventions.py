@@ -178,6 +178,19 @@ def test_units_are_ranked_and_taken_up(what_if: Callable[..., Page]) -> None:
     page.locator(".facts .after", has_text=re.compile("[abc]")).wait_for()
 
 
+def test_the_sentence_says_what_the_equations_show(what_if: Callable[..., Page]) -> None:
+    page = what_if("ab caab" * 3, module="step.js", name="StepSection")
+    told = page.evaluate("""() => Array.from({ length: 84 }, (_, k) => {
+      Object.assign(part.at, { time: k >> 2, unit: k & 3 });
+      part.show();
+      return [".said", "[data-symbol=c] .numbers"].map((name) => part.place.querySelector(name).textContent);
+    })""")
+    for sentence, numbers in told:  # "0.80 ⊙ (−2.00) + 0.50 ⊙ 0.10 = −1.60 + 0.05 = −1.55"
+        wrote = sentence.partition("writes ")[2].partition(", ")[0]
+        sign, size = re.findall(r" ([+−]) ([\d.]+) = [^=]*$", numbers)[0]
+        assert wrote.lstrip("+") == sign.replace("+", "") + size
+
+
 def test_who_wrote_it_says_the_sum_and_why_there_is_none(what_if: Callable[..., Page]) -> None:
     page = what_if(module="memory.js", name="MemorySection")
     bars, begun, held = map(
@@ -185,6 +198,7 @@ def test_who_wrote_it_says_the_sum_and_why_there_is_none(what_if: Callable[..., 
     )
     assert bars + begun == pytest.approx(held, abs=0.011)
     assert held == pytest.approx(page.evaluate("part.made.seen.trace.held(0)[4 * 4 + 1]"), abs=0.006)
+    assert page.evaluate("part.made.told(1, 4, -0.321)[1]") == "of what “b” (1) wrote, after “a” (4) is left: −0.321"
     page.get_by_text("all units").click()
     assert "All units together hold" in page.locator(".sum").inner_text() and page.evaluate("part.options.norm") == "1"
     page.evaluate("part.show('a')")
@@ -220,6 +234,7 @@ def test_what_is_scaled_is_scaled_again_at_every_token(what_if: Callable[..., Pa
         "1.50 at every token from “b” (1) to “c” (3)",
         "1.50 at “c” (3)",
     ]
+    assert page.get_by_label("the factor").is_visible()
     assert page.locator(".facts h4").nth(1).inner_text().startswith("at the end it writes on")
 
 

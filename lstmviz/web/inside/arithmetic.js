@@ -122,6 +122,15 @@ export function fitted(term, shown = term.shown, count = hundredths(term.value))
   return again(term, now);
 }
 
+// What was written into what is held, `holds`, as its equation shows it: of two summands the one in which what was held is not;
+// null where it is no such sum.
+export function wroteIn(lines, holds) {
+  const { op, parts } = lines.find(([symbol]) => symbol === holds)?.[1] ?? {};
+  if (op !== "+" || isSum(parts[0])) return null;
+  const wrote = parts.filter((part) => ![...every(part)].some((each) => each.text === `${holds}'`));
+  return wrote.length === 1 ? Number(wrote[0].shown.replaceAll("−", "-")) : null;
+}
+
 // The parts of a + b − c, each with its sign.
 function summandsOf({ op, parts: [first, last] }) {
   return [...(isSum(first) ? summandsOf(first) : [[1, first]]), [op === "+" ? 1 : -1, last]];

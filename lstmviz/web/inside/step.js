@@ -6,7 +6,7 @@ import { text } from "../equations.js";
 import { channels } from "../paint/pen.js";
 import { sentence } from "../say.js";
 import { number } from "../words.js";
-import { bracketed, every, inNumbers, largest, linesOf, valuesOf } from "./arithmetic.js";
+import { bracketed, every, inNumbers, largest, linesOf, valuesOf, wroteIn } from "./arithmetic.js";
 import { Drawing } from "./drawing.js";
 import { marked, rolesBySymbol, typeset } from "./formula.js";
 
@@ -34,7 +34,7 @@ export class StepSection {
     this.roles = rolesBySymbol(live);
     this.colourOf = (symbol) => this.roles.get(symbol)?.[theme.mode];
     const values = valuesOf(reading, layer, time), { lines, vectors } = linesOf(live, values, unit);
-    this.said.textContent = this.sentence(trace, live, time, unit, layer);
+    this.said.textContent = this.sentence(trace, live, time, unit, layer, wroteIn(lines, live.does.holds));
     renew(this.lines, make("div", "", "", [
       ...vectors.map((symbol) => this.vector(symbol, live)),
       ...lines.map(([symbol, term]) => this.line(symbol, term, layer, live)),
@@ -49,10 +49,10 @@ export class StepSection {
     for (const line of this.lines.children) line.classList.toggle("pointed", line.dataset.symbol === symbol);
   }
 
-  sentence(trace, live, time, unit, layer) {
+  sentence(trace, live, time, unit, layer, wrote) {
     const value = (role, t) => (t < 0 ? NaN : trace.values(layer, role)[t * live.size + unit]);
     const roles = live.roles.map(({ role }) => ({ role, value: value(role, time), previous: value(role, time - 1), begin: 0 }));
-    return sentence({ ...live, roles, time });
+    return sentence({ ...live, roles, time, wrote });
   }
 
   // An equation that gives no one unit a number, as the gated input of a mogrifier.
