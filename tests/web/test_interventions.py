@@ -227,6 +227,22 @@ def test_a_change_that_two_digits_do_not_show_is_not_coloured_as_if_it_were_larg
     assert page.evaluate(limit.replace("0, 1, 2, 3", "0, 2, 3")) < page.evaluate(limit) / 3  # of those that are shown
 
 
+def test_the_difference_of_losses_is_that_of_the_two_that_stand_there(what_if: Callable[..., Page]) -> None:
+    page = what_if()
+    said = page.evaluate(
+        """() => Array.from({ length: 41 }, (_, k) => {
+          part.options.hold = `forget_gate at ${k / 40} from 0`;
+          part.show();
+          return document.querySelector(".sum").textContent;
+        })"""
+    )
+    assert len(set(said)) > 1
+    for each in said:
+        was, now, *by = map(float, re.findall(r"\d+\.\d+", each))
+        assert [round(abs(now - was), 2)] == (by or [0.0])
+        assert ("worse" in each, "better" in each) == (now > was, now < was)
+
+
 def test_what_is_scaled_is_scaled_again_at_every_token(what_if: Callable[..., Page]) -> None:
     page = what_if(hold="cell.1 times 1.5 from 3 and cell.1 times 1.5 from 1 to 3 and cell.1 times 1.5 from 3 to 3")
     assert [said.partition("times ")[2] for said in page.locator(".interventions .words").all_inner_texts()] == [

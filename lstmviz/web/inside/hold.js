@@ -262,8 +262,9 @@ function otherThan({ likely, ids, opened: { reads, says } }, time) {
 // What is said of the losses, over all tokens that have one before.
 function comparison(before, after) {
   const times = [...before.keys()].filter((t) => before[t] !== null), mean = (losses) => times.reduce((sum, t) => sum + losses[t], 0) / times.length;
+  const written = (losses) => Number(mean(losses).toFixed(2)); // so that the difference is that of the two that stand there
   if (!times.length) return ["No token here has a loss that could change."];
-  const said = ["Mean loss ", make("b", "", number(mean(before))), " before"], by = mean(after) - mean(before);
+  const said = ["Mean loss ", make("b", "", number(mean(before))), " before"], by = written(after) - written(before);
   if (times.some((t) => missing(after[t]))) return [...said, "; after, there are tokens without a loss that is a number."];
   return [...said, ", ", make("b", "", number(mean(after))), ` after: ${Math.abs(by) < 0.005 ? "as good" : `${number(Math.abs(by))} nats ${by > 0 ? "worse" : "better"}`}.`];
 }
