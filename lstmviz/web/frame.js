@@ -4,6 +4,7 @@ import { leadsAway } from "./address.js";
 import { leave, once, whenGoing } from "./shared.js";
 
 const ON_ITS_WAY = 10_000; // milliseconds after a person did something, in which a busy page may not have told the server yet
+const SAID = 150; // and in which it has sent what a box says as it is left: a busy page takes several tasks for that
 const BOXES = ":is(.st-key-text, .st-key-sentence, .st-key-read, [class*='st-key-probe_']) input"; // of sentences
 
 if (once("frame")) {
@@ -61,7 +62,7 @@ if (once("frame")) {
       coming = null;
       history.replaceState(state, "", href);
       dispatchEvent((late = new PopStateEvent("popstate", { state })));
-    });
+    }, SAID);
   }, true);
 
   // A box of one line loses the line ends of what is pasted, so they become the sign that stands for them there.

@@ -539,7 +539,7 @@ def test_back_wins_over_what_was_typed_just_before(watch: Open) -> None:
     page.keyboard.type("?a")
     wait_for_tokens(page, COLUMNS)
     expect(page.get_by_label("sentence")).to_have_value(TEXT)
-    assert query_of(page)["text"] == [TEXT]
+    page.wait_for_function("text => new URLSearchParams(location.search).get('text') === text", arg=TEXT)
     assert not page.problems
 
 
@@ -570,6 +570,7 @@ def test_a_gate_of_the_readout_is_held_on_inside(watch: Open) -> None:
     page.locator(".interventions .words").wait_for()
     assert page.locator(".interventions .words").inner_text() == "forget gate f of unit 9 held at 0.96 from “)” (4) on"
     page.locator(".interventions input[type=range]").fill("0")
-    expect(page.locator(".hold .sum")).to_contain_text("worse")
+    expect(page.locator(".interventions .words")).to_contain_text("held at 0.00")
+    expect(page.locator(".hold .sum")).to_contain_text("after")
     page.wait_for_url(re.compile(r"/inside\?.*hold=forget_gate\.9\+at\+0\+from\+4"))
     assert not page.problems

@@ -233,6 +233,7 @@ def test_the_difference_of_losses_is_that_of_the_two_that_stand_there(what_if: C
         """() => Array.from({ length: 41 }, (_, k) => {
           part.options.hold = `forget_gate at ${k / 40} from 0`;
           part.show();
+          part.made.go(Infinity); // to the end, on a slow machine too
           return document.querySelector(".sum").textContent;
         })"""
     )
