@@ -4,7 +4,7 @@ import { leadsAway } from "./address.js";
 import { leave, once, whenGoing } from "./shared.js";
 
 const ON_ITS_WAY = 10_000; // milliseconds after a person did something, in which a busy page may not have told the server yet
-const SAID = 150; // and in which it has sent what a box says as it is left: a busy page takes several tasks for that
+const SAID = 20; // and in which it has sent what a box says as it is left, for which it may take more than one task
 const BOXES = ":is(.st-key-text, .st-key-sentence, .st-key-read, [class*='st-key-probe_']) input"; // of sentences
 
 if (once("frame")) {
