@@ -565,12 +565,12 @@ def test_dark_mode_has_its_own_colours(watch: Open) -> None:
 
 
 def test_a_gate_of_the_readout_is_held_on_inside(watch: Open) -> None:
-    page = watch(text="((x)x)", time=4, unit=9)
+    page = watch(text="((x)x)x)", time=4, unit=9)
     page.locator(".readout .hold").first.click()
     page.locator(".interventions .words").wait_for()
     assert page.locator(".interventions .words").inner_text() == "forget gate f of unit 9 held at 0.96 from “)” (4) on"
     page.locator(".interventions input[type=range]").fill("0")
     expect(page.locator(".interventions .words")).to_contain_text("held at 0.00")
-    expect(page.locator(".hold .sum")).to_contain_text("after")
+    expect(page.locator(".hold .sum")).to_contain_text("worse")
     page.wait_for_url(re.compile(r"/inside\?.*hold=forget_gate\.9\+at\+0\+from\+4"))
     assert not page.problems
